@@ -1,0 +1,89 @@
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The action door: the engine in Ansible's own process where that comes to the same as running the module, else the module."""
+
+from __future__ import annotations
+
+import os
+import sys
+import typing as t
+
+from ansible import constants as C
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.common.parameters import remove_values
+from ansible.module_utils.errors import UnsupportedError
+from ansible.plugins.action import ActionBase
+
+# The controller imports this file, and requests with it, once, before it forks its workers.
+from ansible_collections.vonage.vcc.plugins.module_utils.client import REQUESTS_IMPORT_ERROR
+from ansible_collections.vonage.vcc.plugins.module_utils.errors import InputError
+from ansible_collections.vonage.vcc.plugins.module_utils.interactions import Session, run
+from ansible_collections.vonage.vcc.plugins.module_utils.journal import SQLITE_IMPORT_ERROR
+from ansible_collections.vonage.vcc.plugins.module_utils.options import INTERACTION_SPEC, PATHS, Connection, check_given
+
+# A worker works off all items of a loop, and ends with the task.
+_sessions: dict[Connection, Session] = {}
+
+
+class ActionModule(ActionBase):
+    _supports_check_mode = True
+    _supports_async = True
+
+    def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        result: dict[str, t.Any] = super().run(tmp, task_vars)
+        try:
+            check_given(self._task.args)
+        except InputError as exc:
+            result.update(failed=True, msg=str(exc))
+            return result
+        if self._is_plain_local(task_vars or {}):
+            result.update(self._run_here())
+        else:
+            wrap_async = self._task.async_val and not self._connection.has_native_async
+            result.update(self._execute_module(task_vars=task_vars, wrap_async=wrap_async))
+            if not wrap_async:
+                self._remove_tmp_path(self._connection._shell.tmpdir)
+        return result
+
+    def _is_plain_local(self, task_vars: dict[str, t.Any]) -> bool:
+        """Whether a module would run as this user, in this environment and with this Python."""
+        return (
+            self._connection.transport == "local"
+            and not self._connection.become
+            and not self._task.async_val
+            and not any(self._task.environment or [])
+            and self._is_own_interpreter(task_vars)
+            and not REQUESTS_IMPORT_ERROR
+            and not SQLITE_IMPORT_ERROR
+        )
+
+    def _is_own_interpreter(self, task_vars: dict[str, t.Any]) -> bool:
+        if self._task.delegate_to:
+            task_vars = task_vars.get("ansible_delegated_vars", {}).get(self._task.delegate_to, task_vars)
+        interpreter = self._templar.template(C.config.get_config_value("INTERPRETER_PYTHON", variables=task_vars))
+        return interpreter.startswith("auto") or interpreter == sys.executable
+
+    def _run_here(self) -> dict[str, t.Any]:
+        validation = ArgumentSpecValidator(
+            INTERACTION_SPEC["argument_spec"],
+            mutually_exclusive=INTERACTION_SPEC["mutually_exclusive"],
+            required_one_of=INTERACTION_SPEC["required_one_of"],
+            required_by=INTERACTION_SPEC["required_by"],
+        ).validate(self._task.args)
+        params = validation.validated_parameters
+        if validation.errors.errors:
+            message = validation.errors.msg
+            if isinstance(validation.errors.errors[0], UnsupportedError):
+                message = f"Unsupported parameters for ({self._task.action}) module: {message}"
+            result: dict[str, t.Any] = {"failed": True, "msg": message}
+        else:
+            # A module on a local connection runs in the folder of the playbook.
+            for name in PATHS:
+                if params[name]:
+                    params[name] = os.path.join(self._loader.get_basedir(), params[name])
+            result = run(params, self._task.check_mode, self._task.diff, _sessions)
+        secrets = {params[name] for name in ("client_secret", "access_token") if params.get(name)}
+        for session in _sessions.values():
+            secrets |= session.secrets
+        return remove_values(result, secrets)

@@ -1,0 +1,33 @@
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The attributes that every module documents."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    DOCUMENTATION = r"""
+options: {}
+attributes:
+  check_mode:
+    description: Can run in check mode and say what would change, without a change.
+  diff_mode:
+    description: Says in detail what changed, or in check mode what would change.
+  idempotent:
+    description: A second run with the same options changes nothing.
+  platform:
+    description: Operating systems that the module can run on.
+    platforms: posix
+    support: full
+"""
+
+    ACTIONGROUP_VCC = r"""
+options: {}
+attributes:
+  action_group:
+    description: Use C(group/vonage.vcc.vcc) in C(module_defaults) to set options for all modules of this collection.
+    support: full
+    membership:
+      - vonage.vcc.vcc
+"""

@@ -1,0 +1,272 @@
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The wire: one requests.Session, with headers, retries, pacing and errors."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+import typing as t
+
+from .errors import AccessError, CallError, RefusedError, UnansweredError
+from .options import is_loopback
+
+try:
+    import requests
+    from urllib3.exceptions import ConnectTimeoutError, HTTPError, InvalidHeader, MaxRetryError, NewConnectionError
+    from urllib3.util import Retry
+
+    REQUESTS_IMPORT_ERROR: str | None = None
+except ImportError:
+    import traceback
+
+    REQUESTS_IMPORT_ERROR = traceback.format_exc()
+
+if t.TYPE_CHECKING:
+    from .auth import Auth
+
+INTERACTIONS_ACCEPT = "application/vnd.newvoicemedia.v1+json"
+
+# What is worth sending again: the fair-use limit, and the server's own trouble.
+RETRIED = (429, 500, 502, 503, 504)
+
+# Seconds that the waits between the attempts of one call may add to (retries + 1) x timeout.
+WAITING = 60
+
+# The most of a server's own words that an error repeats.
+DETAIL_LENGTH = 200
+
+
+class Answer(t.NamedTuple):
+    """A response: its status, its body, and whether an earlier attempt of the same call may have taken effect."""
+
+    status: int
+    body: bytes
+    uncertain: bool
+
+    def json(self) -> t.Any:
+        return json.loads(self.body)
+
+    def is_json(self) -> bool:
+        try:
+            self.json()
+        except ValueError:
+            return False
+        return True
+
+    def is_plain(self) -> bool:
+        """Whether this can be VCC's: nothing or JSON (the contract knows no other body)."""
+        return not self.body.strip() or self.is_json()
+
+    def detail(self) -> str:
+        """The message in a JSON error body, cut to one short line; empty if there is none."""
+        message = self.json().get("message") if self.is_json() and isinstance(self.json(), dict) else None
+        if not isinstance(message, str):
+            return ""
+        return "".join(c if c.isprintable() else " " for c in message)[:DETAIL_LENGTH].strip()
+
+
+class Http:
+    """Sends requests and sends them again, in one session.
+
+    :arg timeout: seconds until a connection is there, and until the next byte of an answer.
+    :arg retries: how often a call is sent again, with the same body.
+    :arg verify: True, False, or the path of a file of certificate authorities.
+    :arg requests_per_minute: the most requests a minute, None for no limit.
+    """
+
+    def __init__(
+        self,
+        timeout: float,
+        retries: int,
+        verify: bool | str,
+        requests_per_minute: int | None = None,
+        sleep: t.Callable[[float], t.Any] = time.sleep,
+        clock: t.Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.requests_sent = 0
+        self._session = requests.Session()
+        self._timeout = timeout
+        self._policy = Retry(total=retries, backoff_factor=2, status_forcelist=RETRIED)
+        self._budget = (retries + 1) * timeout + WAITING
+        self._verify = verify
+        self._interval = 60 / requests_per_minute if requests_per_minute else 0.0
+        self._next_at = 0.0
+        self._sleep = sleep
+        self._clock = clock
+
+    def close(self) -> None:
+        self._session.close()
+
+    def send(
+        self,
+        method: str,
+        url: str,
+        what: str,
+        headers: dict[str, str] | None = None,
+        body: bytes | None = None,
+        form: dict[str, str] | None = None,
+    ) -> Answer:
+        """Send one request until it is answered with a status that is not worth a retry.
+
+        Retried with the same body: 429, 500, 502, 503, 504, connection errors and timeouts, after C(Retry-After) or else an
+        exponential backoff with jitter, up to C(retries) times and (retries + 1) x timeout + WAITING seconds in all.
+
+        :arg what: who is called, to begin a sentence with.
+        Raises UnansweredError.
+        """
+        retry = self._policy
+        uncertain = False
+        spent = 0.0
+        while True:
+            self._pace()
+            started = self._clock()
+            wanted: float | None = None
+            self.requests_sent += 1
+            try:
+                response = self._session.request(
+                    method,
+                    url,
+                    headers={"Accept-Encoding": "identity", **(headers or {})},
+                    data=body if form is None else form,
+                    # An auth of our own keeps a netrc file from replacing the Authorization header.
+                    auth=lambda request: request,
+                    timeout=self._timeout,
+                    verify=self._verify,
+                    allow_redirects=False,
+                    proxies={"http": "", "https": "", "all": ""} if is_loopback(url) else None,
+                )
+            except (requests.exceptions.RequestException, HTTPError, OSError) as exc:
+                why, retriable, reached = _describe(exc)
+                uncertain = uncertain or reached
+                failure = f"{what} {url} gave no answer ({why})"
+                if not retriable:
+                    raise UnansweredError(
+                        f"{failure}: check the address, ca_path and any proxy in between.", uncertain
+                    ) from None
+            else:
+                if response.status_code not in self._policy.status_forcelist:
+                    return Answer(response.status_code, response.content, uncertain)
+                uncertain = uncertain or response.status_code != 429
+                failure = f"{what} {url} keeps answering with status {response.status_code}"
+                wanted = self._retry_after(response)
+            try:
+                retry = retry.increment()
+            except MaxRetryError:
+                raise UnansweredError(f"{failure}: run the task again later.", uncertain) from None
+            delay = retry.get_backoff_time() + random.uniform(0, 1) if wanted is None else wanted
+            spent += self._clock() - started + delay
+            if spent > self._budget:
+                asked = f" and asks to wait {wanted:.0f} s" if wanted else ""
+                raise UnansweredError(f"{failure}{asked}: run the task again later.", uncertain)
+            self._sleep(delay)
+
+    def _pace(self) -> None:
+        if self._interval:
+            now = self._clock()
+            if self._next_at > now:
+                self._sleep(self._next_at - now)
+            self._next_at = max(self._next_at, now) + self._interval
+
+    def _retry_after(self, response: t.Any) -> float | None:
+        value = response.headers.get("Retry-After")
+        if value is None:
+            return None
+        try:
+            return max(0.0, self._policy.parse_retry_after(value))
+        except (InvalidHeader, ValueError, OverflowError):
+            return None
+
+
+def _describe(exc: Exception) -> tuple[str, bool, bool]:
+    """Why a request got no answer: a few words without its content, whether to try again, whether it may have reached the server."""
+    cause = getattr(exc.args[0], "reason", None) if exc.args else None
+    if isinstance(exc, requests.exceptions.SSLError):
+        if "certificate" in str(exc).lower():
+            return "its certificate cannot be trusted", False, False
+        return "the TLS connection failed", True, True
+    if isinstance(exc, requests.exceptions.ProxyError):
+        return "the proxy cannot be used", True, False
+    if isinstance(exc, requests.exceptions.ConnectTimeout) or isinstance(cause, ConnectTimeoutError):
+        return "the connection timed out", True, False
+    if isinstance(cause, NewConnectionError):
+        return "no connection", True, False
+    if isinstance(exc, requests.exceptions.Timeout):
+        return "the answer timed out", True, True
+    if isinstance(exc, (requests.exceptions.ConnectionError, requests.exceptions.ChunkedEncodingError)):
+        return "the connection was cut", True, True
+    return type(exc).__name__, False, True
+
+
+class Client:
+    """VCC's Interactions API, with the token that each call needs.
+
+    :arg api_url: the API gateway, without a slash at its end.
+    """
+
+    def __init__(self, http: Http, auth: Auth, api_url: str) -> None:
+        self.calls = 0
+        self._http = http
+        self._auth = auth
+        self._api_url = api_url
+
+    def authenticate(self) -> None:
+        """Have a token at hand; raises as C(Auth.token) does."""
+        self._auth.token()
+
+    def invoke(self, body: bytes) -> None:
+        """C(POST /interactions/Invoke) with a JSON body of at most 100,000 bytes; returns when VCC has accepted it (200).
+
+        Raises AccessError (401 with a fresh token, 403), RefusedError (any other 4xx) and UnansweredError. The body of a success is
+        undocumented: nothing and JSON are taken as VCC's, anything else as a page of something in between.
+        """
+        answer = self._call("POST", "/interactions/Invoke", INTERACTIONS_ACCEPT, body)
+        if answer.status == 200 and answer.is_plain():
+            return
+        detail = f" ({answer.detail()})" if answer.detail() else ""
+        if 400 <= answer.status < 500:
+            raise RefusedError(
+                f"VCC refused it with status {answer.status}{detail}",
+                answer.status,
+                answer.is_plain(),
+                answer.uncertain,
+            )
+        raise UnansweredError(
+            f"{self._api_url} answered with status {answer.status} in a way that VCC does not: check api_url, region and any proxy in between.",
+            uncertain=True,
+        )
+
+    def _call(self, method: str, path: str, accept: str, body: bytes | None) -> Answer:
+        token = self._auth.token()
+        answer = self._send(method, path, accept, body, token)
+        if answer.status == 401:
+            try:
+                again = self._send(method, path, accept, body, self._auth.renew(rejected=token))
+            except CallError as exc:
+                exc.uncertain = exc.uncertain or answer.uncertain
+                raise
+            answer = again._replace(uncertain=again.uncertain or answer.uncertain)
+        if answer.status == 401:
+            raise AccessError(
+                "VCC refuses a token that it has just given out (401): check account, region and api_url.",
+                answer.uncertain,
+            )
+        if answer.status == 403:
+            detail = f" ({answer.detail()})" if answer.detail() else ""
+            raise AccessError(
+                f"VCC refuses access (403){detail}: give the API client the scope that this call needs.",
+                answer.uncertain,
+            )
+        return answer
+
+    def _send(self, method: str, path: str, accept: str, body: bytes | None, token: str) -> Answer:
+        headers = {"Accept": accept, "Authorization": f"Bearer {token}"}
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        before = self._http.requests_sent
+        try:
+            return self._http.send(method, self._api_url + path, "VCC at", headers=headers, body=body)
+        finally:
+            self.calls += self._http.requests_sent - before

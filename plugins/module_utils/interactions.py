@@ -1,0 +1,398 @@
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The engine: what is asked for becomes a plan, the plan is applied in batches, and each interaction gets an outcome.
+
+The contract: C(POST /interactions/Invoke) takes C({"provider"?, "requests": [Interaction, ...]}), at most 100 KB. Of two Interaction
+objects with the same C(requestid) only the first is processed, so a call can be repeated with the same body.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import typing as t
+
+from .auth import Auth
+from .client import Client, Http
+from .errors import AccessError, CallError, InputError, JournalError, RefusedError, UnansweredError, VccError
+from .journal import Interaction, Journal
+from .options import Connection, check_limits, connection, entries
+
+SCOPE = "interactions:write"
+
+# Bytes of a request body that are never reached.
+BODY_LIMIT = 100_000
+
+# Statuses that one Interaction object can bring on a whole call.
+NARROWED = (400, 404, 413, 417)
+
+# After so many calls in a row without an answer of VCC's own, the rest is not sent.
+GIVE_UP_AFTER = 3
+
+# Up to so many requested interactions, a result lists every outcome; above, those that need attention.
+LISTED = 1000
+
+# The most outcomes that a result lists; the report has all.
+LISTED_AT_MOST = 10_000
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+class Outcome(t.NamedTuple):
+    """What became of one interaction, and how we know."""
+
+    interaction: Interaction
+    state: str
+    changed: bool
+    evidence: str
+    message: str = ""
+
+
+class Batch(t.NamedTuple):
+    """Interactions and their JSON, to be sent in one call."""
+
+    interactions: list[Interaction]
+    encoded: list[bytes]
+
+    def halves(self) -> list[Batch]:
+        middle = len(self.interactions) // 2
+        parts = (slice(None, middle), slice(middle, None))
+        return [Batch(self.interactions[part], self.encoded[part]) for part in parts]
+
+
+class Session:
+    """What tasks with the same connection can share: the HTTP session, the token, and the secrets to keep out of output."""
+
+    def __init__(self, to: Connection) -> None:
+        self.secrets = to.secrets
+        self.http = Http(to.timeout, to.retries, to.verify, to.requests_per_minute)
+        self.auth = Auth(
+            self.http,
+            to.auth_url,
+            to.client_id,
+            to.client_secret,
+            SCOPE,
+            account=to.account,
+            access_token=to.access_token,
+            cache_path=to.token_cache,
+            on_token=self.secrets.add,
+        )
+        self.client = Client(self.http, self.auth, to.api_url)
+
+
+class Sender:
+    """Sends what the journal has left to do, and says what became of each interaction."""
+
+    def __init__(self, journal: Journal, client: Client, provider: str | None) -> None:
+        self._journal = journal
+        self._client = client
+        self._head = b'{"provider":' + _encode(provider).encode() + b',"requests":[' if provider else b'{"requests":['
+        self._unanswered = 0
+        self.stopped: VccError | None = None
+
+    def outcomes(self) -> t.Iterator[Outcome]:
+        """Apply the plan: yield one outcome for each interaction of the worklist, as the batches are done.
+
+        What cannot be sent any more is an outcome too. Raises JournalError if the worklist itself cannot be read.
+        """
+        batch = Batch([], [])
+        size = empty = len(self._head) + len(b"]}")
+        for chunk in self._chunks():
+            for one in chunk:
+                if one.proven:
+                    yield Outcome(one, "released", False, "journal")
+                    continue
+                encoded = _encode(
+                    {"action": "release", "requestid": one.request_id, "externalid": one.external_id}
+                ).encode()
+                if size + len(encoded) >= BODY_LIMIT:
+                    yield from self._send(batch)
+                    batch = Batch([], [])
+                    size = empty
+                batch.interactions.append(one)
+                batch.encoded.append(encoded)
+                size += len(encoded) + len(b",")
+        if batch.interactions:
+            yield from self._send(batch)
+
+    def _chunks(self) -> t.Iterator[list[Interaction]]:
+        """Claim the worklist chunk by chunk, with a token at hand before the first claim; once stopped, only look at the rest."""
+        ready = False
+        after = 0
+        while True:
+            chunk = [] if ready and not self.stopped else self._journal.look_up(after)
+            try:
+                if not ready and not all(one.proven for one in chunk):
+                    ready = True
+                    self._client.authenticate()
+                if ready and not self.stopped:
+                    chunk = self._journal.claim(after)
+            except VccError as exc:
+                self.stopped = exc
+                chunk = self._journal.look_up(after)
+            if not chunk:
+                return
+            yield chunk
+            after = chunk[-1].seq
+
+    def _send(self, batch: Batch) -> t.Iterator[Outcome]:
+        """Send one call, or the calls that a refusal narrows it down to."""
+        if self.stopped:
+            yield from (_undone(one, f"not sent: {self.stopped}") for one in batch.interactions)
+            return
+        try:
+            self._client.invoke(self._head + b",".join(batch.encoded) + b"]}")
+        except RefusedError as exc:
+            yield from self._refused(batch, exc)
+        except UnansweredError as exc:
+            self._count_unanswered(exc)
+            yield from (_undone(one, str(exc), exc.uncertain) for one in batch.interactions)
+        except VccError as exc:
+            self.stopped = exc
+            uncertain = isinstance(exc, CallError) and exc.uncertain
+            evidence = "status" if isinstance(exc, AccessError) else "none"
+            yield from (_undone(one, str(exc), uncertain, evidence) for one in batch.interactions)
+        else:
+            self._unanswered = 0
+            self._note(self._journal.accept, batch.interactions)
+            yield from (Outcome(one, "released", True, "api") for one in batch.interactions)
+
+    def _refused(self, batch: Batch, exc: RefusedError) -> t.Iterator[Outcome]:
+        # A page of HTML with 404 says that the address is wrong, not the interaction.
+        if exc.status not in NARROWED or (exc.status == 404 and not exc.by_vcc):
+            message = f"{exc}: check api_url and any proxy in between."
+            self._count_unanswered(UnansweredError(message))
+            yield from (_undone(one, message, exc.uncertain, "status") for one in batch.interactions)
+            return
+        self._unanswered = 0
+        if exc.uncertain:
+            batch = Batch([one._replace(pending=True) for one in batch.interactions], batch.encoded)
+        if len(batch.interactions) > 1:
+            for half in batch.halves():
+                yield from self._send(half)
+            return
+        (one,) = batch.interactions
+        if exc.status == 404:
+            self._note(self._journal.withdraw, one)
+            yield Outcome(one, "released", False, "status", "VCC answered 404: it has no such interaction.")
+            return
+        outcome = _undone(
+            one, f"{exc}: check the external id, and the provider it was dispatched with.", evidence="status"
+        )
+        if outcome.state == "failed":
+            self._note(self._journal.withdraw, one)
+        yield outcome
+
+    def _note(self, act: t.Callable[[t.Any], None], what: t.Any) -> None:
+        """Write to the journal what VCC has already done; failing that, send no more, since a pending row is safe to repeat."""
+        try:
+            act(what)
+        except JournalError as exc:
+            self.stopped = exc
+
+    def _count_unanswered(self, exc: UnansweredError) -> None:
+        self._unanswered += 1
+        if self._unanswered >= GIVE_UP_AFTER:
+            self.stopped = exc
+
+
+def _undone(one: Interaction, message: str, uncertain: bool = False, evidence: str = "none") -> Outcome:
+    """The outcome of an interaction that was not accepted now; an earlier attempt or run may have released it all the same."""
+    if one.pending and not uncertain:
+        message += " An earlier attempt, whose answer was lost, may have released it."
+    return Outcome(one, "unknown" if uncertain or one.pending else "failed", False, evidence, message)
+
+
+def predicted(journal: Journal) -> t.Iterator[Outcome]:
+    """Yield the outcome that each interaction of the worklist will have, without a call. Raises JournalError."""
+    chunk = journal.look_up(0)
+    while chunk:
+        for one in chunk:
+            yield Outcome(one, "released", not one.proven, "journal" if one.proven else "predicted")
+        chunk = journal.look_up(chunk[-1].seq)
+
+
+class Result:
+    """What a task returns, collected from outcomes."""
+
+    def __init__(self, requested: int, provider: str | None, report: Report) -> None:
+        self._provider = provider
+        self._report = report
+        self._counts = dict.fromkeys(("requested", "released", "unchanged", "failed", "unknown", "api_calls"), 0)
+        self._counts["requested"] = requested
+        self._listed: list[tuple[int, dict[str, t.Any]]] = []
+
+    def add(self, outcome: Outcome) -> None:
+        undone = outcome.state != "released"
+        self._counts[outcome.state if undone or outcome.changed else "unchanged"] += 1
+        listed = self._counts["requested"] <= LISTED or (undone and len(self._listed) < LISTED_AT_MOST)
+        if not (listed or self._report.path):
+            return
+        one = outcome.interaction
+        entry = {
+            "external_id": one.external_id,
+            "provider": self._provider,
+            "request_id": one.request_id,
+            "state": outcome.state,
+            "changed": outcome.changed,
+            "evidence": outcome.evidence,
+            "message": outcome.message,
+        }
+        if listed:
+            self._listed.append((one.seq, entry))
+        self._report.write(entry)
+
+    def finish(self, api_calls: int, diff_mode: bool, broken: VccError | None = None) -> dict[str, t.Any]:
+        """Return the task's result; C(broken) is what kept the work or its outcomes from being complete."""
+        counts = self._counts
+        seen = counts["released"] + counts["unchanged"] + counts["failed"] + counts["unknown"]
+        counts["failed"] += counts["requested"] - seen
+        counts["api_calls"] = api_calls
+        interactions = [entry for dummy, entry in sorted(self._listed, key=lambda item: item[0])]
+        result: dict[str, t.Any] = {"changed": counts["released"] > 0, "summary": counts, "interactions": interactions}
+        if diff_mode:
+            result["diff"] = self._diff(interactions)
+        problems = [self._undone(interactions), str(broken or ""), self._report.problem]
+        if str(broken) in problems[0]:
+            problems[1] = ""
+        if any(problems):
+            result.update(failed=True, msg=" ".join(filter(None, problems)))
+        return result
+
+    def _undone(self, interactions: list[dict[str, t.Any]]) -> str:
+        """One sentence on what is not released, empty if all is."""
+        requested, failed, unknown = (self._counts[name] for name in ("requested", "failed", "unknown"))
+        first = next((one for one in interactions if one["state"] != "released"), None)
+        if not first:
+            return ""
+        name, message = first["external_id"], first["message"]
+        if requested == 1:
+            return f"Interaction '{name}' {'is not' if failed else 'may or may not be'} released: {message}"
+        parts = [f"{failed} failed"] if failed else []
+        parts += [f"{unknown} may or may not be released"] if unknown else []
+        return (
+            f"Of {requested} interactions {' and '.join(parts)}; the first is '{name}': {message}"
+            " Running the task again takes up only what is left."
+        )
+
+    def _diff(self, interactions: list[dict[str, t.Any]]) -> dict[str, str]:
+        counts = self._counts
+        if counts["requested"] <= LISTED:
+            before = [(one["external_id"], one["state"] == "released" and not one["changed"]) for one in interactions]
+            after = [(one["external_id"], one["state"] == "released") for one in interactions]
+        else:
+            done, left = counts["unchanged"], counts["failed"] + counts["unknown"]
+            before = [(f"{done} interactions", True), (f"{counts['released'] + left} interactions", False)]
+            after = [(f"{done + counts['released']} interactions", True), (f"{left} interactions", False)]
+        return {
+            "before_header": "VCC interactions",
+            "after_header": "VCC interactions",
+            "before": _diff_lines(before),
+            "after": _diff_lines(after),
+        }
+
+
+def _diff_lines(states: list[tuple[str, bool]]) -> str:
+    return "".join(f"{name}: {'released' if released else 'not known to be released'}\n" for name, released in states)
+
+
+class Report:
+    """Every outcome as a line of JSON in a file, as the work goes on. Without a path, nothing."""
+
+    def __init__(self, path: str | None, src: str | None = None) -> None:
+        self.problem = ""
+        self.path = path
+        self._file: t.TextIO | None = None
+        if not path:
+            return
+        try:
+            if src and os.path.exists(path) and os.path.samefile(path, src):
+                raise InputError("report is the same file as src: give it a name of its own.")
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            self._file = os.fdopen(handle, "w", buffering=1, encoding="utf-8")
+        except OSError as exc:
+            raise InputError(
+                f"report {path} cannot be written on the host that runs the task ({exc.strerror})."
+            ) from None
+
+    def write(self, entry: dict[str, t.Any]) -> None:
+        self._attempt(lambda file: file.write(_encode(entry) + "\n"))
+
+    def close(self) -> None:
+        self._attempt(lambda file: file.close())
+
+    def _attempt(self, act: t.Callable[[t.TextIO], t.Any]) -> None:
+        if self._file is None:
+            return
+        try:
+            act(self._file)
+        except OSError as exc:
+            self._file = None
+            self.problem = f"The report {self.path} is not complete ({exc.strerror}): the result and the journal are."
+
+
+def run(
+    params: t.Mapping[str, t.Any], check_mode: bool, diff_mode: bool, sessions: dict[Connection, Session]
+) -> dict[str, t.Any]:
+    """Do what a task of vcc_interaction asks for, and return its result.
+
+    :arg params: its options, validated with C(options.INTERACTION_SPEC).
+    :arg sessions: the sessions of earlier tasks with equal connections; a new one is added.
+    Never raises VccError: a failure is a result with C(failed) and C(msg).
+    """
+    try:
+        return _run(params, check_mode, diff_mode, sessions)
+    except VccError as exc:
+        return {"failed": True, "changed": False, "msg": str(exc)}
+
+
+def _run(
+    params: t.Mapping[str, t.Any], check_mode: bool, diff_mode: bool, sessions: dict[Connection, Session]
+) -> dict[str, t.Any]:
+    to = connection(params)
+    check_limits(params)
+    provider = params["provider"] or None
+    journal = Journal(
+        params["journal"] or "",
+        to.api_url,
+        to.account,
+        provider,
+        params["journal_ttl"],
+        params["force"],
+        predict=check_mode,
+    )
+    try:
+        requested = journal.want(entries(params))
+        report = Report(None if check_mode else params["report"], params["src"])
+        result = Result(requested, provider, report)
+        if check_mode:
+            broken = _collect(predicted(journal), result)
+            api_calls = 0
+        else:
+            session = sessions.get(to) or Session(to)
+            sessions[to] = session
+            calls_before = session.client.calls
+            sender = Sender(journal, session.client, provider)
+            broken = _collect(sender.outcomes(), result)
+            if isinstance(sender.stopped, JournalError):
+                broken = sender.stopped
+            api_calls = session.client.calls - calls_before
+        report.close()
+        finished = result.finish(api_calls, diff_mode, broken)
+    finally:
+        journal.close()
+    if not to.verify:
+        finished["warnings"] = [
+            "validate_certs is false: anyone on the way to VCC can read the token and change what is released."
+        ]
+    return finished
+
+
+def _collect(outcomes: t.Iterator[Outcome], result: Result) -> VccError | None:
+    try:
+        for outcome in outcomes:
+            result.add(outcome)
+    except VccError as exc:
+        return exc
+    return None

@@ -1,0 +1,331 @@
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a task asks for: argument specs, environment fallbacks, hosts and the external ids."""
+
+from __future__ import annotations
+
+import csv
+import functools
+import ipaddress
+import json
+import os
+import re
+import typing as t
+import unicodedata
+from urllib.parse import urlsplit
+
+from ansible.module_utils.common.parameters import env_fallback
+
+from .auth import check_token
+from .errors import InputError
+
+# The hosts of the release guide, and the newer ones of the API reference.
+TOKEN_URL = "https://{region}.{domain}/Auth/connect/token"
+API_URL = "https://{region}.api.{domain}"
+
+# The longest external id or request id, in characters.
+MAX_ID_LENGTH = 1024
+
+# The longest line of a source file, in bytes.
+MAX_LINE_LENGTH = 1024 * 1024
+
+# The connection and auth options of every module: their environment variables are VCC_ and the option's name in capitals.
+_CONNECTION: dict[str, dict[str, t.Any]] = {
+    "region": {"type": "str", "choices": ["emea", "nam", "apac"]},
+    "domain": {"type": "str", "default": "newvoicemedia.com"},
+    "api_url": {"type": "str"},
+    "auth_url": {"type": "str"},
+    "account": {"type": "str"},
+    "client_id": {"type": "str"},
+    "client_secret": {"type": "str", "no_log": True},
+    "access_token": {"type": "str", "no_log": True},
+    "token_cache": {"type": "path", "no_log": False},
+    "validate_certs": {"type": "bool", "default": True},
+    "ca_path": {"type": "path"},
+    "timeout": {"type": "int", "default": 30},
+    "retries": {"type": "int", "default": 5},
+    "requests_per_minute": {"type": "int"},
+}
+
+
+def _with_env(spec: dict[str, dict[str, t.Any]]) -> dict[str, dict[str, t.Any]]:
+    return {name: {**option, "fallback": (env_fallback, [f"VCC_{name.upper()}"])} for name, option in spec.items()}
+
+
+INTERACTION_SPEC: dict[str, t.Any] = {
+    "argument_spec": {
+        "state": {"type": "str", "default": "released", "choices": ["released"]},
+        "external_id": {"type": "str"},
+        "external_ids": {"type": "list", "elements": "str"},
+        "src": {"type": "path"},
+        "provider": {"type": "str"},
+        "request_id": {"type": "str"},
+        "force": {"type": "bool", "default": False},
+        "journal_ttl": {"type": "int", "default": 86400},
+        "report": {"type": "path"},
+        **_with_env({"journal": {"type": "path", "default": "~/.ansible/vonage_vcc/journal.db"}, **_CONNECTION}),
+    },
+    "mutually_exclusive": [("external_id", "external_ids", "src")],
+    "required_one_of": [("external_id", "external_ids", "src")],
+    "required_by": {"request_id": "external_id"},
+}
+
+# The options that name a file on the host that runs the engine.
+PATHS = ("src", "report", "journal", "token_cache", "ca_path")
+
+
+class Connection(t.NamedTuple):
+    """Where to call and as whom. Two tasks with equal connections can share one session and one token."""
+
+    api_url: str
+    auth_url: str | None
+    account: str
+    client_id: str | None
+    client_secret: str | None
+    access_token: str | None
+    token_cache: str | None
+    verify: bool | str
+    timeout: int
+    retries: int
+    requests_per_minute: int | None
+
+    @property
+    def secrets(self) -> set[str]:
+        return {secret for secret in (self.client_secret, self.access_token) if secret}
+
+
+class Entry(t.NamedTuple):
+    """One interaction that was asked for, and where: C(position) is "external_ids[3]", "line 3" and the like."""
+
+    position: str
+    external_id: str
+    request_id: str | None = None
+
+
+def connection(params: t.Mapping[str, t.Any]) -> Connection:
+    """Return the connection that validated options describe. Raises InputError."""
+    region, domain = params["region"], params["domain"]
+    if not re.fullmatch(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", domain):
+        raise InputError(f"domain has to be a host name such as newvoicemedia.com, not '{domain}'.")
+    api_url = params["api_url"] or (API_URL.format(region=region, domain=domain) if region else None)
+    auth_url = params["auth_url"] or (TOKEN_URL.format(region=region, domain=domain) if region else None)
+    if not api_url:
+        raise InputError(
+            "The region of the VCC account is missing: set region (emea, nam or apac) or VCC_REGION, or else api_url and auth_url."
+        )
+    client_id, client_secret, access_token = (
+        params[name] or None for name in ("client_id", "client_secret", "access_token")
+    )
+    if bool(client_id) != bool(client_secret) and not access_token:
+        missing = "client_secret" if client_id else "client_id"
+        raise InputError(f"{missing} is missing: set it or VCC_{missing.upper()}; the client credentials need both.")
+    if not client_secret and not access_token:
+        raise InputError(
+            "The credentials are missing: set client_id and client_secret (or VCC_CLIENT_ID and VCC_CLIENT_SECRET), or access_token."
+        )
+    if client_id and client_secret and not auth_url:
+        raise InputError("auth_url is missing: client credentials need it, or region, beside api_url.")
+    if access_token:
+        try:
+            check_token(access_token)
+        except ValueError:
+            raise InputError("access_token has a character that no token has: check how it was copied.") from None
+    for name, lowest in (("timeout", 1), ("retries", 0), ("requests_per_minute", 1)):
+        _at_least(params, name, lowest)
+    ca_path = params["ca_path"]
+    if ca_path and not os.path.exists(ca_path):
+        raise InputError(f"ca_path {ca_path} does not exist on the host that makes the calls.")
+    return Connection(
+        api_url=_checked_url("api_url", api_url),
+        auth_url=_checked_url("auth_url", auth_url) if auth_url else None,
+        account=params["account"] or client_id or "",
+        client_id=client_id,
+        client_secret=client_secret,
+        access_token=access_token,
+        token_cache=params["token_cache"] or None,
+        verify=(ca_path or True) if params["validate_certs"] else False,
+        timeout=params["timeout"],
+        retries=params["retries"],
+        requests_per_minute=params["requests_per_minute"],
+    )
+
+
+def check_given(args: t.Mapping[str, t.Any]) -> None:
+    """Check ids as they stand in the task, before Ansible makes text of them. Raises InputError.
+
+    Ansible splits a string at its commas where it wants a list, and makes text of a dict or a null where it wants text.
+    """
+    external_ids = args.get("external_ids")
+    if isinstance(external_ids, str):
+        raise InputError(
+            "external_ids has to be a list, not a string: an id may hold commas, so no string is split at them."
+        )
+    for index, external_id in enumerate(external_ids if isinstance(external_ids, (list, tuple)) else ()):
+        _text(f"external_ids[{index}]", external_id)
+    for name in ("external_id", "request_id", "provider"):
+        if args.get(name) is not None:
+            _text(name, args[name])
+
+
+def check_limits(params: t.Mapping[str, t.Any]) -> None:
+    """Check what the argument spec of vcc_interaction cannot. Raises InputError."""
+    if sum(params[name] is not None for name in ("external_id", "external_ids", "src")) != 1:
+        raise InputError("Say which interactions are meant, with one of external_id, external_ids and src.")
+    _at_least(params, "journal_ttl", 0)
+    if params["provider"]:
+        _check_id("provider", params["provider"])
+
+
+def is_loopback(url: str) -> bool:
+    """Whether the host of C(url) is this host's loopback."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def entries(params: t.Mapping[str, t.Any]) -> t.Iterator[Entry]:
+    """Yield each interaction that was asked for, in order, duplicates included.
+
+    Raises InputError for an id that no interaction can have and for a file that cannot be read, naming the index or line.
+    """
+    if params["external_id"] is not None:
+        request_id = params["request_id"]
+        if request_id is not None:
+            _check_id("request_id", request_id)
+        yield Entry("external_id", _check_id("external_id", params["external_id"]), request_id)
+    elif params["external_ids"] is not None:
+        for index, external_id in enumerate(params["external_ids"]):
+            position = f"external_ids[{index}]"
+            yield Entry(position, _check_id(position, external_id))
+    else:
+        yield from _from_file(params["src"])
+
+
+def _from_file(path: str) -> t.Iterator[Entry]:
+    read = {".jsonl": _from_jsonl, ".csv": _from_csv}.get(os.path.splitext(path)[1].lower(), _from_lines)
+    try:
+        with open(path, "rb") as file:
+            yield from read(path, _lines(path, file))
+    except OSError as exc:
+        raise InputError(f"src {path} cannot be read on the host that runs the task ({exc.strerror}).") from None
+
+
+def _lines(path: str, file: t.BinaryIO) -> t.Iterator[tuple[int, str]]:
+    """Yield (number, text without its line end) for each line, split at line feeds only."""
+    for number, line in enumerate(iter(functools.partial(file.readline, MAX_LINE_LENGTH), b""), 1):
+        if len(line) == MAX_LINE_LENGTH and not line.endswith(b"\n"):
+            raise InputError(
+                f"src {path}, line {number} is longer than {MAX_LINE_LENGTH} bytes: is it a list of interactions?"
+            )
+        try:
+            text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError:
+            raise InputError(f"src {path}, line {number} is not UTF-8: save the file as UTF-8.") from None
+        yield number, text[:-2] if text.endswith("\r\n") else text[:-1] if text.endswith("\n") else text
+
+
+def _from_lines(path: str, lines: t.Iterator[tuple[int, str]]) -> t.Iterator[Entry]:
+    for number, text in lines:
+        if text.strip():
+            position = f"src {path}, line {number}"
+            yield Entry(position, _check_id(position, text))
+
+
+def _from_jsonl(path: str, lines: t.Iterator[tuple[int, str]]) -> t.Iterator[Entry]:
+    for number, text in lines:
+        if not text.strip():
+            continue
+        position = f"src {path}, line {number}"
+        try:
+            fields = json.loads(text)
+        except (ValueError, RecursionError):
+            raise InputError(f"{position} is not JSON: each line has to be an object with external_id.") from None
+        if not isinstance(fields, dict) or fields.get("external_id") is None:
+            raise InputError(f"{position} has no external_id: each line has to be an object with one.")
+        yield _entry(position, fields["external_id"], fields.get("request_id"))
+
+
+def _from_csv(path: str, lines: t.Iterator[tuple[int, str]]) -> t.Iterator[Entry]:
+    reader = csv.reader((text + "\n" for dummy, text in lines), strict=True)
+    header: list[str] | None = None
+    try:
+        for row in reader:
+            position = f"src {path}, line {reader.line_num}"
+            if not row:
+                continue
+            if header is None:
+                header = row
+                if header.count("external_id") != 1:
+                    raise InputError(
+                        f"{position} is no header with one column external_id; its columns: {', '.join(header)}."
+                    )
+                continue
+            fields = dict(zip(header, row))
+            yield _entry(position, fields.get("external_id", ""), fields.get("request_id") or None)
+    except csv.Error as exc:
+        raise InputError(f"src {path}, line {reader.line_num} is not CSV ({exc}).") from None
+    if header is None:
+        raise InputError(f"src {path} is empty: a CSV file needs a header with the column external_id.")
+
+
+def _entry(position: str, external_id: t.Any, request_id: t.Any) -> Entry:
+    if request_id is not None:
+        request_id = _check_id(f"{position}: request_id", request_id)
+    return Entry(position, _check_id(position, external_id), request_id)
+
+
+def _check_id(position: str, value: t.Any) -> str:
+    """Return an id as text; raise InputError for one that no interaction can have."""
+    text = _text(position, value)
+    # An ASCII id that is printable is right but for its length, which is the common case and quick to see.
+    if not (text.isascii() and text.isprintable()):
+        if any(unicodedata.category(char) == "Cc" for char in text):
+            raise InputError(f"{position} has a control character, which no id can have: remove it.")
+        if any(0xD800 <= ord(char) <= 0xDFFF for char in text):
+            raise InputError(f"{position} is not valid Unicode: write the id in UTF-8.")
+    if not text.strip():
+        raise InputError(f"{position} is empty: give the id that the interaction was dispatched with.")
+    if len(text) > MAX_ID_LENGTH:
+        raise InputError(f"{position} has {len(text)} characters; an id has at most {MAX_ID_LENGTH}.")
+    return text
+
+
+def _text(position: str, value: t.Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    raise InputError(f"{position} is neither text nor a whole number: write it as a string.")
+
+
+def _at_least(params: t.Mapping[str, t.Any], name: str, lowest: int) -> None:
+    if params[name] is not None and params[name] < lowest:
+        raise InputError(f"{name} has to be {lowest} or more, not {params[name]}.")
+
+
+def _checked_url(name: str, url: str) -> str:
+    """Return C(url) without a slash at its end; raise InputError if credentials must not be sent there."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname if parts.port != 0 else None
+    except ValueError:
+        host = None
+    if (
+        not host
+        or parts.scheme not in ("https", "http")
+        or parts.query
+        or parts.fragment
+        or not (url.isascii() and url.isprintable())
+        or " " in url
+    ):
+        raise InputError(f"{name} has to be a URL such as https://emea.api.newvoicemedia.com.")
+    if parts.username is not None or parts.password is not None:
+        raise InputError(f"{name} has to be a URL without a user and password in it.")
+    if parts.scheme == "http" and not is_loopback(url):
+        raise InputError(
+            f"{name} has to begin with https://: over plain http, credentials are sent to this host itself only."
+        )
+    return url.rstrip("/")
