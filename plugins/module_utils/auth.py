@@ -20,6 +20,7 @@ import time
 import typing as t
 
 from .errors import AccessError, InputError, UnansweredError
+from .files import make_folder_for
 
 try:
     import fcntl
@@ -65,7 +66,7 @@ class TokenCache:
     def locked(self) -> t.Iterator[dict[str, t.Any]]:
         """Yield the entries, to be changed in place; what was changed is written at the end. Raises InputError."""
         try:
-            os.makedirs(os.path.dirname(os.path.abspath(self.path)), mode=0o700, exist_ok=True)
+            make_folder_for(self.path)
             lock = os.open(self.path + ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         except OSError as exc:
             raise self._unusable(exc.strerror) from None
@@ -100,7 +101,7 @@ class TokenCache:
                 return {}  # others could have put their token there
             try:
                 entries = json.loads(file.read())
-            except (OSError, ValueError):
+            except (OSError, ValueError, RecursionError):
                 return {}
         return entries if isinstance(entries, dict) else {}
 
@@ -184,7 +185,7 @@ class Auth:
             return self._ask()
         with self._cache.locked() as entries:
             token: Token | None = None
-            with contextlib.suppress(KeyError, TypeError, ValueError):
+            with contextlib.suppress(KeyError, TypeError, ValueError, OverflowError):
                 entry = entries[self._cache_key]
                 token = Token(check_token(entry["access_token"]), float(entry["renew_at"]), float(entry["expires_at"]))
             if token is not None and token.value != rejected and token.usable(self._clock()):
@@ -231,7 +232,7 @@ class Auth:
         self._on_token(value)
         try:
             lifetime = float(fields["expires_in"])
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError):
             return Token(value, None)
         return Token(value, asked + lifetime - min(MARGIN, lifetime / 2), asked + lifetime)
 

@@ -15,7 +15,14 @@ from .options import is_loopback
 
 try:
     import requests
-    from urllib3.exceptions import ConnectTimeoutError, HTTPError, InvalidHeader, MaxRetryError, NewConnectionError
+    from urllib3.exceptions import (
+        ConnectTimeoutError,
+        HTTPError,
+        InvalidHeader,
+        MaxRetryError,
+        NewConnectionError,
+        ReadTimeoutError,
+    )
     from urllib3.util import Retry
 
     REQUESTS_IMPORT_ERROR: str | None = None
@@ -35,6 +42,10 @@ RETRIED = (429, 500, 502, 503, 504)
 # Seconds that the waits between the attempts of one call may add to (retries + 1) x timeout.
 WAITING = 60
 
+# Bytes of an answer that are read at once, so that one that comes byte by byte meets its time limit, and the most of it.
+READ_SIZE = 16
+ANSWER_LIMIT = 16 * 1024 * 1024
+
 # The most of a server's own words that an error repeats.
 DETAIL_LENGTH = 200
 
@@ -52,7 +63,7 @@ class Answer(t.NamedTuple):
     def is_json(self) -> bool:
         try:
             self.json()
-        except ValueError:
+        except (ValueError, RecursionError):
             return False
         return True
 
@@ -136,8 +147,11 @@ class Http:
                     timeout=self._timeout,
                     verify=self._verify,
                     allow_redirects=False,
+                    stream=True,
                     proxies={"http": "", "https": "", "all": ""} if is_loopback(url) else None,
                 )
+                with response:
+                    content = self._read(response, started + self._budget - spent)
             except (requests.exceptions.RequestException, HTTPError, OSError) as exc:
                 why, retriable, reached = _describe(exc)
                 uncertain = uncertain or reached
@@ -148,7 +162,7 @@ class Http:
                     ) from None
             else:
                 if response.status_code not in self._policy.status_forcelist:
-                    return Answer(response.status_code, response.content, uncertain)
+                    return Answer(response.status_code, content, uncertain)
                 uncertain = uncertain or response.status_code != 429
                 failure = f"{what} {url} keeps answering with status {response.status_code}"
                 wanted = self._retry_after(response)
@@ -162,6 +176,14 @@ class Http:
                 asked = f" and asks to wait {wanted:.0f} s" if wanted else ""
                 raise UnansweredError(f"{failure}{asked}: run the task again later.", uncertain)
             self._sleep(delay)
+
+    def _read(self, response: requests.Response, deadline: float) -> bytes:
+        content = bytearray()
+        for part in response.iter_content(READ_SIZE):
+            content += part
+            if self._clock() > deadline or len(content) > ANSWER_LIMIT:
+                raise requests.exceptions.ReadTimeout
+        return bytes(content)
 
     def _pace(self) -> None:
         if self._interval:
@@ -193,7 +215,7 @@ def _describe(exc: Exception) -> tuple[str, bool, bool]:
         return "the connection timed out", True, False
     if isinstance(cause, NewConnectionError):
         return "no connection", True, False
-    if isinstance(exc, requests.exceptions.Timeout):
+    if isinstance(exc, requests.exceptions.Timeout) or (exc.args and isinstance(exc.args[0], ReadTimeoutError)):
         return "the answer timed out", True, True
     if isinstance(exc, (requests.exceptions.ConnectionError, requests.exceptions.ChunkedEncodingError)):
         return "the connection was cut", True, True

@@ -300,15 +300,13 @@ def _diff_lines(states: list[tuple[str, bool]]) -> str:
 class Report:
     """Every outcome as a line of JSON in a file, as the work goes on. Without a path, nothing."""
 
-    def __init__(self, path: str | None, src: str | None = None) -> None:
+    def __init__(self, path: str | None) -> None:
         self.problem = ""
         self.path = path
         self._file: t.TextIO | None = None
         if not path:
             return
         try:
-            if src and os.path.exists(path) and os.path.samefile(path, src):
-                raise InputError("report is the same file as src: give it a name of its own.")
             handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
             self._file = os.fdopen(handle, "w", buffering=1, encoding="utf-8")
         except OSError as exc:
@@ -364,7 +362,7 @@ def _run(
     )
     try:
         requested = journal.want(entries(params))
-        report = Report(None if check_mode else params["report"], params["src"])
+        report = Report(None if check_mode else params["report"])
         result = Result(requested, provider, report)
         if check_mode:
             broken = _collect(predicted(journal), result)

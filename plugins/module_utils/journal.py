@@ -17,8 +17,10 @@ import itertools
 import os
 import time
 import typing as t
+from urllib.parse import quote
 
 from .errors import InputError, JournalError
+from .files import make_folder_for
 
 try:
     import sqlite3
@@ -196,10 +198,16 @@ class Journal:
             if os.path.islink(path):
                 raise JournalError(f"The journal {path} is a symbolic link: set the option journal to the file itself.")
             if not predict:
-                os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+                make_folder_for(path)
             # SQLite gives the files beside the journal the mode of the journal.
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
-        db = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None)
+            os.close(os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | (0 if predict else os.O_CREAT), 0o600))
+        if predict and path:
+            # Reading the log of a run that goes on, or has been killed, needs its lock file; without a log, SQLite is to make none.
+            log = path + "-wal"
+            mode = "mode=ro" if os.path.exists(log) and os.path.getsize(log) else "mode=ro&immutable=1"
+            db = sqlite3.connect(f"file:{quote(path)}?{mode}", uri=True, timeout=BUSY_TIMEOUT, isolation_level=None)
+        else:
+            db = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None)
         try:
             self._prepare(db, read_only=predict and bool(path))
         except BaseException:

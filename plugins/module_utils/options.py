@@ -30,6 +30,9 @@ MAX_ID_LENGTH = 1024
 # The longest line of a source file, in bytes.
 MAX_LINE_LENGTH = 1024 * 1024
 
+# Printable ASCII without what ends the path of a URL or stands for a slash in some readers.
+_URL_CHARACTERS = re.compile(r"[!\"$->@-\[\]-~]+")
+
 # The connection and auth options of every module: their environment variables are VCC_ and the option's name in capitals.
 _CONNECTION: dict[str, dict[str, t.Any]] = {
     "region": {"type": "str", "choices": ["emea", "nam", "apac"]},
@@ -175,6 +178,9 @@ def check_limits(params: t.Mapping[str, t.Any]) -> None:
     _at_least(params, "journal_ttl", 0)
     if params["provider"]:
         _check_id("provider", params["provider"])
+    for name in PATHS:
+        if name != "report" and params["report"] and _is_same_file(params["report"], params[name]):
+            raise InputError(f"report is the same file as {name}, which it would replace: give it a name of its own.")
 
 
 def is_loopback(url: str) -> bool:
@@ -254,7 +260,7 @@ def _from_csv(path: str, lines: t.Iterator[tuple[int, str]]) -> t.Iterator[Entry
     try:
         for row in reader:
             position = f"src {path}, line {reader.line_num}"
-            if not row:
+            if not any(cell.strip() for cell in row):
                 continue
             if header is None:
                 header = row
@@ -263,6 +269,10 @@ def _from_csv(path: str, lines: t.Iterator[tuple[int, str]]) -> t.Iterator[Entry
                         f"{position} is no header with one column external_id; its columns: {', '.join(header)}."
                     )
                 continue
+            if len(row) > len(header):
+                raise InputError(
+                    f"{position} has {len(row)} columns and the header {len(header)}: put an id with a comma in double quotes."
+                )
             fields = dict(zip(header, row))
             yield _entry(position, fields.get("external_id", ""), fields.get("request_id") or None)
     except csv.Error as exc:
@@ -301,6 +311,15 @@ def _text(position: str, value: t.Any) -> str:
     raise InputError(f"{position} is neither text nor a whole number: write it as a string.")
 
 
+def _is_same_file(path: str, other: str | None) -> bool:
+    if not other:
+        return False
+    try:
+        return os.path.samefile(path, other)
+    except OSError:
+        return os.path.abspath(path) == os.path.abspath(other)
+
+
 def _at_least(params: t.Mapping[str, t.Any], name: str, lowest: int) -> None:
     if params[name] is not None and params[name] < lowest:
         raise InputError(f"{name} has to be {lowest} or more, not {params[name]}.")
@@ -313,14 +332,7 @@ def _checked_url(name: str, url: str) -> str:
         host = parts.hostname if parts.port != 0 else None
     except ValueError:
         host = None
-    if (
-        not host
-        or parts.scheme not in ("https", "http")
-        or parts.query
-        or parts.fragment
-        or not (url.isascii() and url.isprintable())
-        or " " in url
-    ):
+    if not host or parts.scheme not in ("https", "http") or not _URL_CHARACTERS.fullmatch(url):
         raise InputError(f"{name} has to be a URL such as https://emea.api.newvoicemedia.com.")
     if parts.username is not None or parts.password is not None:
         raise InputError(f"{name} has to be a URL without a user and password in it.")

@@ -1,0 +1,17 @@
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Folders for what others must not read."""
+
+from __future__ import annotations
+
+import os
+
+
+def make_folder_for(path: str) -> None:
+    """Make the folder of a file, and those above it that are missing, for their owner only (mode 0700). Raises OSError."""
+    umask = os.umask(0o077)
+    try:
+        os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+    finally:
+        os.umask(umask)
