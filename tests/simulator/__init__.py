@@ -1,0 +1,17 @@
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""
+A stand-in for Vonage Contact Center, for tests and demonstrations.
+
+In a test, ``with Simulator() as sim`` serves one on ``sim.url``; ``python -m tests.simulator`` serves one for other
+processes, which steer it over HTTP (``Simulator._command`` has the list).
+"""
+
+from __future__ import annotations
+
+from .contact_centre import CLIENT_ID, CLIENT_SECRET, SCOPES
+from .simulator import Simulator
+
+__all__ = ["CLIENT_ID", "CLIENT_SECRET", "SCOPES", "Simulator"]

@@ -1,0 +1,344 @@
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The state of a contact centre: clients, tokens, providers, queues, request ids. No HTTP here."""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+import threading
+import time
+import uuid
+from collections import deque
+
+CLIENT_ID = "simulated-client"
+CLIENT_SECRET = "s&m+l% a=\"t'e\\d€/"  # every character here needs escaping somewhere
+SCOPES = (
+    "interactions:write",
+    "stats",
+    "users:read",
+    "users:write",
+    "agents-availability:read",
+    "interaction-content:read",
+    "interaction-content:delete",
+    "globalpci",
+    "admin:read",
+    "admin:write",
+)
+SWITCHES = {
+    "unknown_id": 200,
+    "success_body": "empty",
+    "token_lifetime": 7200,
+    "rate_limit": None,
+    "window": 60,
+    "retry_after": None,
+    "too_large": 413,
+}
+CHOICES = {"unknown_id": (200, 400, 404), "success_body": ("empty", "json"), "too_large": (413, 417)}
+NUMBERS = ("token_lifetime", "rate_limit", "window")
+ANY = object()
+
+
+class Refused(Exception):
+    """A call that is answered with an error status and has no effect."""
+
+    def __init__(self, status, message="", retry_after=None):
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.retry_after = retry_after
+
+
+class TokenRefused(Exception):
+    """An error of the token endpoint: a code of RFC 6749, section 5.2."""
+
+    def __init__(self, error):
+        super().__init__(error)
+        self.error = error
+        self.status = 401 if error == "invalid_client" else 400
+
+
+class Interaction:
+    """One dispatched interaction. ``ended`` is None while it is live."""
+
+    __slots__ = ("ended", "external_id", "guid", "provider", "route", "start")
+
+    def __init__(self, external_id, provider, route, start):
+        self.guid = str(uuid.uuid4())
+        self.external_id = external_id
+        self.provider = provider
+        self.route = route
+        self.start = start
+        self.ended = None
+
+    def as_item(self, now):
+        """The shape of an item of the Insights Stats API."""
+        duration = max(0, int((self.ended or now) - self.start))
+        return {
+            "status": "Ongoing" if self.ended is None else "Ended",
+            "medium": "Object",
+            "mediumManager": self.provider or "",
+            "guid": self.guid,
+            "conversationGuid": self.guid,
+            "start": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.start)),
+            "duration": duration,
+            "direction": "Inbound",
+            "serviceName": self.route or "",
+            "connectTo": self.route or "",
+            "connectFrom": "",
+            "interactionPlanMapping": {
+                "addressName": self.route or "",
+                "mappingName": self.route or "",
+                "interactionPlanName": self.route or "",
+                "reportingGroup": "",
+            },
+            "channels": [
+                {
+                    "guid": self.guid,
+                    "offset": 0,
+                    "duration": duration,
+                    "endReason": None if self.ended is None else "Released",
+                    "integrationType": "Interactions API",
+                    "party": {"id": "", "role": "Customer", "touchpoint": ""},
+                    "events": [],
+                }
+            ],
+        }
+
+
+class ContactCentre:
+    """
+    One VCC account.
+
+    ``clock`` is a function that returns the time in seconds since the epoch. The switches may be changed at any time:
+
+    - ``unknown_id``: the release of an unknown external id is ignored (200), or the call is answered 400 or 404
+    - ``success_body``: "empty" or "json"
+    - ``token_lifetime``: seconds
+    - ``rate_limit``: how many calls, those of the token endpoint aside, are taken in any ``window`` seconds; from there
+      on 429, with ``retry_after`` as the header's value. None: no limit; no header
+    - ``too_large``: 413 or 417
+    """
+
+    def __init__(self, clock=time.time, **switches):
+        self.lock = threading.RLock()
+        self.clock = clock
+        self._clients = {}
+        self._switches = {**SWITCHES, **switches}
+        self.add_client(CLIENT_ID, CLIENT_SECRET)
+        self.reset()
+
+    def reset(self):
+        """Forget everything but the clients, and set the switches back."""
+        with self.lock:
+            self._tokens = {}
+            self._providers = set()
+            self._interactions = {}  # guid -> Interaction, live and ended
+            self._live = {}  # guid -> Interaction
+            self._queues = {}  # (provider, external id) -> deque of guids, oldest first
+            self._request_ids = set()
+            self._poisoned = set()
+            self._effects = []
+            self._ignored = []
+            self._recent = deque()
+            self.behave(**self._switches)
+
+    def behave(self, **switches):
+        """Set switches. Raises ValueError, and sets none, for a name or value that does not exist."""
+        for name, value in switches.items():
+            if name not in SWITCHES:
+                raise ValueError(f"no such switch: {name}")
+            if name in CHOICES and value not in CHOICES[name]:
+                raise ValueError(f"{name} is one of {', '.join(map(str, CHOICES[name]))}")
+            if name in NUMBERS and not (isinstance(value, (int, float)) or value is SWITCHES[name]):
+                raise ValueError(f"{name} is a number")
+        with self.lock:
+            for name, value in switches.items():
+                setattr(self, name, value)
+
+    # Back doors
+
+    def add_client(self, client_id, client_secret, scopes=SCOPES):
+        """Let a client ask for tokens of these scopes."""
+        with self.lock:
+            self._clients[client_id] = (client_secret, frozenset(scopes))
+
+    def issue_token(self, scopes=("interactions:write",)):
+        """A new valid token."""
+        token = secrets.token_hex(16)
+        with self.lock:
+            self._tokens[token] = (frozenset(scopes), self.clock() + self.token_lifetime)
+        return token
+
+    def expire_tokens(self):
+        """End every token issued so far."""
+        with self.lock:
+            self._tokens.clear()
+
+    def register(self, name):
+        """Let a provider be named in calls. Its settings cannot be read back, so they are not kept."""
+        with self.lock:
+            self._providers.add(name)
+
+    def dispatch(self, *external_ids, provider=None, route="Simulated route"):
+        """Put live interactions in the queue; a provider that is not registered yet becomes so."""
+        with self.lock:
+            if provider is not None:
+                self._providers.add(provider)
+            for external_id in external_ids:
+                self._add(external_id, provider, route)
+
+    def poison(self, *external_ids):
+        """Answer 400 to every call that names one of these."""
+        with self.lock:
+            self._poisoned.update(external_ids)
+
+    def live(self, provider=ANY):
+        """The external ids still live, oldest first; of one provider (None: without one), if given."""
+        with self.lock:
+            return [
+                interaction.external_id
+                for interaction in self._live.values()
+                if interaction.external_id is not None and provider in (ANY, interaction.provider)
+            ]
+
+    @property
+    def effects(self):
+        """Every Interaction object processed, in order."""
+        with self.lock:
+            return [dict(effect) for effect in self._effects]
+
+    @property
+    def ignored(self):
+        """Every Interaction object dropped because its request id had been processed before, in order."""
+        with self.lock:
+            return [dict(effect) for effect in self._ignored]
+
+    # The API
+
+    def grant(self, credentials, scope):
+        """
+        A new token for ``scope`` (names with spaces between) and its lifetime in seconds.
+
+        ``credentials`` are pairs of client id and secret of which one must fit. Raises TokenRefused.
+        """
+        with self.lock:
+            for client_id, client_secret in credentials:
+                secret, allowed = self._clients.get(client_id, (None, ()))
+                if secret == client_secret:
+                    break
+            else:
+                raise TokenRefused("invalid_client")
+            wanted = set(scope.split())
+            if not wanted or not wanted <= allowed:
+                raise TokenRefused("invalid_scope")
+            return self.issue_token(wanted), self.token_lifetime
+
+    def admit(self):
+        """Count a call against the fair-use limit. Raises Refused with 429."""
+        with self.lock:
+            if self.rate_limit is None:
+                return
+            now = self.clock()
+            while self._recent and self._recent[0] <= now - self.window:
+                self._recent.popleft()
+            if len(self._recent) >= self.rate_limit:
+                raise Refused(429, retry_after=self.retry_after)
+            self._recent.append(now)
+
+    def authorise(self, token, scope):
+        """Raises Refused with 401 for a token that is not valid, with 403 for one without the scope."""
+        with self.lock:
+            scopes, end = self._tokens.get(token, ((), 0))
+            if end <= self.clock():
+                raise Refused(401)
+            if scope not in scopes:
+                raise Refused(403)
+
+    def invoke(self, invocation):
+        """
+        Process an Invocation, all of it or nothing.
+
+        Raises Refused with 400 for a provider that is not registered or a poisoned external id, with ``unknown_id``
+        for a release that finds nothing.
+        """
+        provider = invocation.get("provider")
+        with self.lock:
+            if provider is not None and provider not in self._providers:
+                raise Refused(400, "The provider is not registered")
+            effects, ignored, request_ids = self._plan(provider, invocation["requests"])
+            self._ignored += ignored
+            self._request_ids |= request_ids
+            for effect, route in effects:
+                self._effects.append(effect)
+                if effect["action"] == "dispatch":
+                    self._add(effect["external_id"], provider, route)
+                elif effect["found"]:
+                    self._end(effect["external_id"], provider)
+
+    def ongoing(self, page, limit):
+        """One page of the live interactions, in the shape of the Insights Stats API."""
+        with self.lock:
+            now = self.clock()
+            total = len(self._live)
+            first, last = min((page - 1) * limit, total), min(page * limit, total)
+            items = [interaction.as_item(now) for interaction in itertools.islice(self._live.values(), first, last)]
+            return {
+                "meta": {"page": page, "count": len(items), "pageCount": -(-total // limit), "totalCount": total},
+                "items": items,
+            }
+
+    def interaction(self, guid):
+        """One interaction, live or ended. Raises Refused with 404."""
+        with self.lock:
+            if guid not in self._interactions:
+                raise Refused(404, "There is no such interaction")
+            return self._interactions[guid].as_item(self.clock())
+
+    # Queues
+
+    def _plan(self, provider, requests):
+        """What the Interaction objects will do, without doing it: pairs of effect and route; ignored; request ids."""
+        effects, ignored, request_ids = [], [], set()
+        change = {}  # key of a queue -> how much longer it will be
+        for request in requests:
+            external_id, request_id = request.get("externalid"), request.get("requestid")
+            if external_id in self._poisoned:
+                raise Refused(400, "An interaction cannot be processed")
+            effect = {
+                "action": request.get("action", "dispatch"),
+                "external_id": external_id,
+                "provider": provider,
+                "request_id": request_id,
+                "found": False,
+            }
+            if request_id is not None:
+                if request_id in request_ids or request_id in self._request_ids:
+                    ignored.append(effect)
+                    continue
+                request_ids.add(request_id)
+            key = (provider, external_id)
+            if effect["action"] == "dispatch":
+                change[key] = change.get(key, 0) + 1
+            elif len(self._queues.get(key, ())) + change.get(key, 0) > 0:
+                effect["found"] = True
+                change[key] = change.get(key, 0) - 1
+            elif self.unknown_id != 200:
+                raise Refused(self.unknown_id, "There is no such interaction")
+            effects.append((effect, request.get("route")))
+        return effects, ignored, request_ids
+
+    def _add(self, external_id, provider, route):
+        interaction = Interaction(external_id, provider, route, self.clock())
+        self._interactions[interaction.guid] = self._live[interaction.guid] = interaction
+        if external_id is not None:
+            self._queues.setdefault((provider, external_id), deque()).append(interaction.guid)
+
+    def _end(self, external_id, provider):
+        key = (provider, external_id)
+        guid = self._queues[key].popleft()
+        if not self._queues[key]:
+            del self._queues[key]
+        self._live.pop(guid).ended = self.clock()

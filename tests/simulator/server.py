@@ -1,0 +1,108 @@
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The sockets of the simulator: one thread a connection, many requests on each."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+
+from werkzeug.exceptions import HTTPException
+from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
+from werkzeug.wrappers import Request
+
+
+class Server(ThreadedWSGIServer):
+    """Serves a simulator on 127.0.0.1. Raises SystemExit if the port is taken."""
+
+    def __init__(self, simulator, port):
+        super().__init__("127.0.0.1", port, None, handler=_Handler)
+        self.simulator = simulator
+        self._loop = threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True)
+        self._guard = threading.Lock()
+        self._accepted = 0
+        self._connections = {}  # socket -> (number, thread)
+
+    def start(self):
+        self._loop.start()
+
+    def stop(self):
+        """Close the port and every connection, and wait for their threads."""
+        self.shutdown()
+        self._loop.join()
+        with self._guard:
+            connections = dict(self._connections)
+        for connection in connections:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)  # wakes the thread that waits on it
+        for _number, thread in connections.values():
+            thread.join(5)
+
+    def number(self, connection):
+        """The connections are numbered as they are accepted, from 1."""
+        with self._guard:
+            return self._connections[connection][0]
+
+    def process_request(self, request, client_address):
+        thread = threading.Thread(target=self.process_request_thread, args=(request, client_address), daemon=True)
+        with self._guard:
+            self._accepted += 1
+            self._connections[request] = (self._accepted, thread)
+        thread.start()
+
+    def process_request_thread(self, request, client_address):
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            with self._guard:
+                del self._connections[request]
+
+
+class _Handler(WSGIRequestHandler):
+    """werkzeug's reading of requests, with an answer of our own: werkzeug closes the connection after each."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = -1
+
+    def run_wsgi(self):
+        request = Request(self.make_environ())
+        try:
+            request.get_data()  # whole, since the next request starts behind it
+        except (HTTPException, OSError):
+            self.close_connection = True
+            return
+        response, pause = self.server.simulator.handle(request, self.server.number(self.connection))
+        if response is None:
+            self.close_connection = True
+            return
+        self.send_response(response.status_code)
+        for name, value in response.get_wsgi_headers(request.environ):
+            self.send_header(name, value)
+        if self.close_connection:
+            self.send_header("Connection", "close")
+        self.end_headers()
+        body = b"" if request.method == "HEAD" else response.get_data()
+        if pause:
+            self._trickle(body, pause)
+        else:
+            self.wfile.write(body)
+        self.wfile.flush()
+
+    def _trickle(self, body, pause):
+        for byte in body:
+            self.wfile.flush()
+            if self.server.simulator.stopping.wait(pause):
+                self.close_connection = True
+                return
+            self.wfile.write(bytes([byte]))
+
+    def finish(self):
+        with contextlib.suppress(OSError):  # the client may be gone
+            super().finish()
+
+    def log(self, *_arguments):
+        """The simulator keeps its own record of calls."""

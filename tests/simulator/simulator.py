@@ -1,0 +1,300 @@
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The simulator: a contact centre with VCC's endpoints, faults and a control surface, served on a loopback port."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import traceback
+from urllib.parse import unquote_plus
+
+from openapi_core.templating.paths.exceptions import OperationNotFound, PathError
+from openapi_core.validation.request.exceptions import SecurityValidationError
+from werkzeug.wrappers import Response
+
+from .contact_centre import ContactCentre, Refused, TokenRefused
+from .contract import contract, parse_json, sentence
+from .faults import INVOKE, Fault, Faults
+from .server import Server
+
+LIMIT = 100_000  # bytes of a request body
+TOKEN = "/Auth/connect/token"
+CONTROL = "/_simulator/"
+HTML = "<!doctype html><html><head><title>Sign in</title></head><body>Sign in to the proxy.</body></html>"
+MESSAGES = {400: "Bad Request", 413: "Payload Too Large", 417: "Request size limit exceeded"}
+
+
+class Simulator(ContactCentre):
+    """
+    A contact centre that listens on a free loopback port (or ``port``) while it is used as a context manager.
+
+    ``url`` and ``token_url`` say where. The other arguments and switches are those of ContactCentre.
+    """
+
+    def __init__(self, *, port=0, **switches):
+        self.stopping = threading.Event()
+        self._port = port
+        self._server = None
+        self._contract = contract()
+        self._faults = Faults()
+        self._calls = []
+        super().__init__(**switches)
+
+    def __enter__(self):
+        self._server = Server(self, self._port)
+        self.url = f"http://127.0.0.1:{self._server.port}"
+        self.token_url = self.url + TOKEN
+        self._server.start()
+        return self
+
+    def __exit__(self, *_exception):
+        self.stopping.set()
+        with self.lock:
+            self._faults.clear()
+        self._server.stop()
+
+    def reset(self):
+        """Forget everything but the clients, and set the switches back. Held calls are answered."""
+        with self.lock:
+            self._faults.clear()
+            self._calls = []
+            super().reset()
+
+    def fault(self, kind, times=1, path=INVOKE, after=0, **details):
+        """
+        Order a fault for the next ``times`` calls (None: all) of ``path`` (None: any), behind ``after`` such calls.
+
+        The kinds and their details are in faults.KINDS. Returns the Fault. Raises ValueError for any other.
+        """
+        with self.lock:
+            return self._faults.add(Fault(kind, times=times, path=path, after=after, **details))
+
+    @property
+    def calls(self):
+        """
+        One dict a call, in order of arrival: method, path, status (None: cut, or not answered yet), bytes (of the
+        body), connection (a number per TCP connection), at (by the clock), fault (its kind or None) and interactions
+        (how many Interaction objects it carried).
+        """
+        with self.lock:
+            return [dict(call) for call in self._calls]
+
+    # Calls
+
+    def handle(self, request, connection):
+        """What a request gets: a Response and the seconds between its bytes; None as the Response cuts it off."""
+        if request.path.startswith(CONTROL):
+            return self._control(request), 0
+        body = request.get_data()
+        call = {
+            "method": request.method,
+            "path": request.path,
+            "status": None,
+            "bytes": len(body),
+            "connection": connection,
+            "at": self.clock(),
+            "fault": None,
+            "interactions": _count_interactions(body),
+        }
+        with self.lock:
+            self._calls.append(call)
+            fault = self._faults.take(request.path)
+            call["fault"] = fault and fault.kind
+        response, pause = self._disturb(fault, request) if fault else (self._answer(request), 0)
+        with self.lock:
+            call["status"] = response and response.status_code
+        return response, pause
+
+    def _disturb(self, fault, request):
+        kind, details = fault.kind, fault.details
+        response, pause = self._answer(request) if fault.taken else None, 0
+        fault.entered.set()
+        if kind == "hold":
+            fault.released.wait()
+        elif kind == "latency":
+            self.stopping.wait(details["seconds"])
+        elif kind == "cut":
+            response = None
+        elif kind == "status":
+            response = _refusal(details["status"], retry_after=details["retry_after"], body=details["body"])
+        elif kind == "too_large":
+            response = _refusal(details["status"])
+        elif kind == "expired":
+            response = _refusal(401)
+        elif kind == "redirect":
+            response = _response(status=details["status"], headers={"Location": details["location"]})
+        elif kind == "html":
+            response = Response(HTML, content_type="text/html")
+        elif kind == "garbage":
+            response = Response('{"message": ', content_type="application/json")
+        elif kind == "trickle" and response.status_code == 200:
+            pause = details["seconds"]
+            if not response.get_data():
+                response = _success("json")
+        return (None if self.stopping.is_set() else response), pause
+
+    def _answer(self, request):
+        """The answer by the contract, itself held against the contract."""
+        try:
+            response = self._token(request) if request.path == TOKEN else self._api(request)
+        except Refused as refused:
+            response = _refusal(refused.status, refused.message, refused.retry_after)
+            if refused.status == 405:
+                response.headers["Allow"] = ", ".join(self._contract.methods(request))
+        except TokenRefused as refused:
+            response = _response({"error": refused.error}, refused.status, {"Cache-Control": "no-store"})
+            if refused.status == 401:
+                response.headers["WWW-Authenticate"] = "Basic"
+        except Exception:
+            traceback.print_exc()
+            return _response(status=500)
+        error = self._contract.response_error(request, response)
+        if error is None or isinstance(error, PathError):  # the document knows nothing of an unknown path
+            return response
+        print(f"simulator: {request.path} answered {response.status}: {sentence(error)}", file=sys.stderr)
+        return _response({"message": "The simulator broke its own contract"}, 500)
+
+    def _error(self, request):
+        """What the document says against a request's parameters and body. Raises Refused with 401, 404 or 405."""
+        error = self._contract.request_error(request)
+        if isinstance(error, OperationNotFound):
+            raise Refused(405, "Method not allowed")
+        if isinstance(error, PathError):
+            raise Refused(404, "No such endpoint")
+        if isinstance(error, SecurityValidationError):
+            raise Refused(401)
+        return error
+
+    def _token(self, request):
+        error = self._error(request)
+        form, basic = request.form, request.authorization
+        if not basic or basic.type != "basic":
+            basic = None
+        if form.get("grant_type", "client_credentials") != "client_credentials":
+            raise TokenRefused("unsupported_grant_type")
+        if "grant_type" in form and not form.get("scope"):
+            raise TokenRefused("invalid_scope")
+        repeated = any(len(form.getlist(name)) > 1 for name in ("grant_type", "client_id", "client_secret", "scope"))
+        if error or repeated or (basic and ("client_id" in form or "client_secret" in form)):
+            raise TokenRefused("invalid_request")
+        if basic:
+            # RFC 6749, section 2.3.1, wants them form-encoded inside Basic; most clients send them as they are.
+            pairs = [(basic.username, basic.password), (unquote_plus(basic.username), unquote_plus(basic.password))]
+        else:
+            pairs = [(form.get("client_id", ""), form.get("client_secret", ""))]
+        token, lifetime = self.grant(pairs, form["scope"])
+        return _response(
+            {"access_token": token, "expires_in": int(lifetime), "token_type": "Bearer"},
+            headers={"Cache-Control": "no-store"},
+        )
+
+    def _api(self, request):
+        self.admit()
+        if len(request.get_data()) > LIMIT:
+            raise Refused(self.too_large)
+        error = self._error(request)
+        area, _slash, name = request.path[1:].rpartition("/")
+        self.authorise(request.authorization.token, "interactions:write" if area == "interactions" else "stats")
+        if error:
+            raise Refused(400, sentence(error))
+        if area != "interactions":
+            if name != "ongoing":
+                return _response(self.interaction(name))
+            page, limit = (request.args.get(*default, type=int) for default in (("page", 1), ("limit", 25)))
+            return _response(self.ongoing(page, limit))
+        body = parse_json(request.get_data())
+        if name.lower() == "invoke":
+            self.invoke(body)
+        else:
+            self.register(body["provider"])
+        return _success(self.success_body)
+
+    # The control surface
+
+    def _control(self, request):
+        """The back doors for other processes: a JSON object holds the arguments, another the result."""
+        try:
+            body = parse_json(request.get_data() or b"{}")
+            result = self._command(f"{request.method} {request.path.removeprefix(CONTROL)}", body)
+        except (TypeError, ValueError) as error:
+            return _response({"message": f"{type(error).__name__}: {error}"}, 400)
+        return _response({"message": "No such command"}, 404) if result is NotImplemented else _response(result or {})
+
+    def _command(self, command, body):
+        """The result of a command with the arguments in ``body``; NotImplemented if there is no such command."""
+        commands = {
+            "GET state": self._state,
+            "POST dispatch": lambda external_ids, **others: self.dispatch(*external_ids, **others),
+            "POST register": self.register,
+            "POST faults": lambda **order: {"id": self.fault(**order).id},
+            "POST faults/release": self._release,
+            "POST clients": self.add_client,
+            "POST tokens": lambda **scopes: {"access_token": self.issue_token(**scopes)},
+            "PUT behaviour": self.behave,
+            "POST poison": lambda external_ids: self.poison(*external_ids),
+            "POST expire": self.expire_tokens,
+            "POST reset": self.reset,
+        }
+        return commands[command](**body) if command in commands else NotImplemented
+
+    def _release(self, id=None):
+        with self.lock:
+            self._faults.release(id)
+
+    def _state(self):
+        with self.lock:
+            calls, effects, ignored = self.calls, self.effects, self.ignored
+            return {
+                "live": self.live(),
+                "calls": calls,
+                "effects": effects,
+                "ignored": ignored,
+                "faults": self._faults.summary(),
+                "counts": {
+                    "calls": len(calls),
+                    "token_calls": sum(call["path"] == TOKEN for call in calls),
+                    "invoke_calls": sum(call["path"].lower() == INVOKE.lower() for call in calls),
+                    "effects": len(effects),
+                    "ignored": len(ignored),
+                    "connections": len({call["connection"] for call in calls}),
+                },
+            }
+
+
+def _response(value=None, status=200, headers=None):
+    """A JSON response; without a value an empty one."""
+    response = Response("" if value is None else json.dumps(value), status, headers, content_type="application/json")
+    if value is None:
+        del response.headers["Content-Type"]
+    return response
+
+
+def _success(body):
+    return _response({"message": "Success"} if body == "json" else None)
+
+
+def _refusal(status, message="", retry_after=None, body=None):
+    """An error in the form that the contract gives it: 4xx about the request itself have a message, others no body."""
+    if body is None and status in (400, 404, 405, 413, 417):
+        body = {"message": message or MESSAGES.get(status, "")}
+    response = _response(body, status)
+    if isinstance(body, str):
+        response.set_data(body)
+    if status == 401:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    if retry_after is not None:
+        response.headers["Retry-After"] = str(retry_after)
+    return response
+
+
+def _count_interactions(body):
+    """The number of Interaction objects in a body, whatever else is wrong with it."""
+    try:
+        requests = parse_json(body)["requests"]
+    except (KeyError, TypeError, ValueError):
+        return 0
+    return len(requests) if isinstance(requests, list) else 0

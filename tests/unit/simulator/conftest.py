@@ -1,0 +1,82 @@
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A simulator for each test, and a client that speaks to it as the contract says."""
+
+from __future__ import annotations
+
+import pytest
+import requests
+
+from ansible_collections.vonage.vcc.tests.simulator import CLIENT_ID, CLIENT_SECRET, Simulator
+
+V1 = "application/vnd.newvoicemedia.v1+json"
+V3 = "application/vnd.newvoicemedia.v3+json"
+
+
+class Clock:
+    """A clock that only the test moves."""
+
+    def __init__(self):
+        self.now = 1_800_000_000.0
+
+    def __call__(self):
+        return self.now
+
+
+class Client:
+    """One connection to a simulator, with a token of both scopes unless the test sets another."""
+
+    def __init__(self, sim):
+        self.sim = sim
+        self.token = sim.issue_token(("interactions:write", "stats"))
+        self.session = requests.Session()
+        self.session.trust_env = False
+
+    def call(self, method, path, version=V1, headers=None, **arguments):
+        headers = {"accept": version, "authorization": f"Bearer {self.token}", **(headers or {})}
+        arguments = {"timeout": 10, "allow_redirects": False, **arguments}
+        return self.session.request(method, self.sim.url + path, headers=headers, **arguments)
+
+    def invoke(self, *objects, provider=None, path="/interactions/Invoke", **arguments):
+        body = {"requests": list(objects)}
+        if provider is not None:
+            body["provider"] = provider
+        return self.call("POST", path, json=body, **arguments)
+
+    def release(self, *external_ids, **arguments):
+        return self.invoke(*({"action": "release", "externalid": name} for name in external_ids), **arguments)
+
+    def stats(self, path, **arguments):
+        return self.call("GET", f"/stats/interactions/{path}", version=V3, **arguments)
+
+    def token_call(self, **arguments):
+        form = {
+            "grant_type": "client_credentials",
+            "client_id": CLIENT_ID,
+            "client_secret": CLIENT_SECRET,
+            "scope": "interactions:write",
+        }
+        return self.session.post(self.sim.token_url, **{"data": form, "timeout": 10, **arguments})
+
+    def control(self, method, command, body=None):
+        return self.session.request(method, f"{self.sim.url}/_simulator/{command}", json=body, timeout=10)
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def sim(clock):
+    with Simulator(clock=clock) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def client(sim):
+    client = Client(sim)
+    with client.session:
+        yield client

@@ -1,0 +1,172 @@
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Another process can start a simulator, and steer it over HTTP."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import requests
+
+from ansible_collections.vonage.vcc.tests import simulator
+from ansible_collections.vonage.vcc.tests.simulator import CLIENT_ID, CLIENT_SECRET
+
+ROOT = Path(simulator.__file__).parents[2]
+TREE = ROOT.parents[2]  # the folder of ansible_collections
+
+
+# The control surface
+
+
+def test_interactions_are_dispatched_and_seen(client, sim):
+    assert client.control("POST", "dispatch", {"external_ids": ["id-1", "id-2"]}).json() == {}
+    client.control("POST", "dispatch", {"external_ids": ["id-3"], "provider": "crm", "route": "sales"})
+    assert sim.live() == ["id-1", "id-2", "id-3"]
+    assert sim.live(provider="crm") == ["id-3"]
+    released = {"action": "release", "externalid": "id-1", "requestid": "r-1"}
+    assert client.invoke(released, released).status_code == 200
+    client.token_call()
+    state = client.control("GET", "state").json()
+    assert state["live"] == ["id-2", "id-3"]
+    assert state["calls"] == sim.calls
+    assert state["effects"] == sim.effects
+    assert state["ignored"] == sim.ignored
+    assert state["counts"] == {
+        "calls": 2,
+        "token_calls": 1,
+        "invoke_calls": 1,
+        "effects": 1,
+        "ignored": 1,
+        "connections": 1,
+    }
+    assert client.token not in json.dumps(state)
+
+
+def test_a_fault_is_ordered_and_released(client, sim):
+    number = client.control("POST", "faults", {"kind": "status", "status": 502, "times": 2}).json()["id"]
+    assert client.control("GET", "state").json()["faults"] == [{"id": number, "kind": "status", "entered": False}]
+    assert client.release("id-1").status_code == 502
+    assert client.control("GET", "state").json()["faults"][0]["entered"]
+    assert client.release("id-1").status_code == 502
+    held = [client.control("POST", "faults", {"kind": "hold"}).json()["id"] for _time in range(2)]
+    client.control("POST", "faults/release", {"id": held[0]})
+    assert client.release("id-1").status_code == 200
+    client.control("POST", "faults/release")
+    assert client.release("id-1").status_code == 200
+
+
+def test_clients_and_tokens(client):
+    assert client.control("POST", "clients", {"client_id": "c", "client_secret": "s", "scopes": ["stats"]}).json() == {}
+    form = {"grant_type": "client_credentials", "client_id": "c", "client_secret": "s", "scope": "stats"}
+    assert client.token_call(data=form).status_code == 200
+    client.token = client.control("POST", "tokens", {"scopes": ["stats"]}).json()["access_token"]
+    assert client.stats("ongoing").status_code == 200
+    client.control("POST", "expire")
+    assert client.stats("ongoing").status_code == 401
+    client.token = client.control("POST", "tokens").json()["access_token"]
+    assert client.release("id-1").status_code == 200
+
+
+def test_providers_poison_and_behaviour(client, sim):
+    client.control("POST", "register", {"name": "crm"})
+    assert client.invoke({"route": "sales"}, provider="crm").status_code == 200
+    client.control("POST", "poison", {"external_ids": ["id-1"]})
+    assert client.release("id-1").status_code == 400
+    client.control("PUT", "behaviour", {"unknown_id": 404, "success_body": "json", "rate_limit": 100})
+    assert (sim.unknown_id, sim.success_body, sim.rate_limit) == (404, "json", 100)
+    assert client.release("id-2").status_code == 404
+    client.control("POST", "reset")
+    assert (sim.unknown_id, sim.success_body, sim.rate_limit, sim.calls) == (200, "empty", None, [])
+
+
+@pytest.mark.parametrize(
+    ("method", "command", "body", "status"),
+    [
+        ("POST", "faults", {"kind": "explosion"}, 400),
+        ("POST", "faults", {}, 400),
+        ("POST", "faults", [], 400),
+        ("POST", "dispatch", {}, 400),
+        ("PUT", "behaviour", {"unknown_id": 500}, 400),
+        ("PUT", "behaviour", {"x": 1}, 400),
+        ("POST", "register", {"name": "crm", "x": 1}, 400),
+        ("GET", "nothing", None, 404),
+        ("GET", "reset", None, 404),
+    ],
+)
+def test_a_wrong_command_is_refused(client, sim, method, command, body, status):
+    answer = client.control(method, command, body)
+    assert answer.status_code == status
+    assert answer.json()["message"]
+    assert (sim.calls, sim.unknown_id) == ([], 200)
+
+
+# The process
+
+
+@contextlib.contextmanager
+def process(*arguments, module="ansible_collections.vonage.vcc.tests.simulator", **options):
+    options = {"cwd": TREE, "stdin": subprocess.DEVNULL, **options}
+    command = [sys.executable, "-m", module, *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options) as running:
+        try:
+            yield running
+        finally:
+            running.kill()
+
+
+@pytest.mark.parametrize(
+    ("module", "where", "number"),
+    [
+        ("tests.simulator", ROOT, signal.SIGTERM),
+        ("ansible_collections.vonage.vcc.tests.simulator", TREE, signal.SIGINT),
+    ],
+)
+def test_the_process_says_where_it_listens_and_ends_at_once(tmp_path, module, where, number):
+    ready = tmp_path / "ready.json"
+    with process("--ready-file", str(ready), module=module, cwd=where) as running:
+        line = running.stdout.readline()
+        told = json.loads(line)
+        assert (told["client_id"], told["client_secret"]) == (CLIENT_ID, CLIENT_SECRET)
+        state = requests.get(told["url"] + "/_simulator/state", timeout=10)
+        assert state.json()["counts"]["calls"] == 0
+        deadline = time.monotonic() + 10
+        while not ready.exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert ready.read_text(encoding="utf-8") == line
+        assert stat.S_IMODE(ready.stat().st_mode) == 0o600
+        assert os.listdir(tmp_path) == ["ready.json"]
+        with requests.Session() as session:  # an open connection does not delay the end
+            session.get(told["url"], timeout=10)
+            start = time.monotonic()
+            running.send_signal(number)
+            assert running.wait(10) == 0
+            assert time.monotonic() - start < 3
+        assert running.stdout.read() == running.stderr.read() == ""
+
+
+def test_the_process_has_the_client_that_is_asked_for():
+    with process("--client-id", "c", "--client-secret", "s&€", "--stop-with-stdin", stdin=subprocess.PIPE) as running:
+        told = json.loads(running.stdout.readline())
+        form = {"grant_type": "client_credentials", "client_id": "c", "client_secret": "s&€", "scope": "stats"}
+        assert requests.post(told["token_url"], data=form, timeout=10).status_code == 200
+        running.stdin.close()
+        assert running.wait(10) == 0
+        assert running.stderr.read() == ""
+
+
+def test_the_process_ends_with_its_standard_input_only_if_asked_to():
+    with process() as running:
+        told = json.loads(running.stdout.readline())
+        assert requests.get(told["url"], timeout=10).status_code == 404
+        assert running.poll() is None
