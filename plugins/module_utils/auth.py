@@ -91,18 +91,20 @@ class TokenCache:
             return {}
         except OSError as exc:
             raise self._unusable("it is a symbolic link" if os.path.islink(self.path) else exc.strerror) from None
-        with os.fdopen(handle, "rb") as file:
-            info = os.fstat(file.fileno())
+        try:
+            info = os.fstat(handle)
             if not stat.S_ISREG(info.st_mode):
                 raise self._unusable("it is not a regular file")
             if info.st_uid != os.geteuid():
                 raise self._unusable("it belongs to another user")
             if info.st_mode & 0o022:
                 return {}  # others could have put their token there
-            try:
+            with os.fdopen(handle, "rb", closefd=False) as file:
                 entries = json.loads(file.read())
-            except (OSError, ValueError, RecursionError):
-                return {}
+        except (OSError, ValueError, RecursionError):
+            return {}
+        finally:
+            os.close(handle)
         return entries if isinstance(entries, dict) else {}
 
     def _write(self, text: str) -> None:

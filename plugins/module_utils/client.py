@@ -211,10 +211,10 @@ def _describe(exc: Exception) -> tuple[str, bool, bool]:
         return "the TLS connection failed", True, True
     if isinstance(exc, requests.exceptions.ProxyError):
         return "the proxy cannot be used", True, False
-    if isinstance(exc, requests.exceptions.ConnectTimeout) or isinstance(cause, ConnectTimeoutError):
-        return "the connection timed out", True, False
     if isinstance(cause, NewConnectionError):
         return "no connection", True, False
+    if isinstance(exc, requests.exceptions.ConnectTimeout) or isinstance(cause, ConnectTimeoutError):
+        return "the connection timed out", True, False
     if isinstance(exc, requests.exceptions.Timeout) or (exc.args and isinstance(exc.args[0], ReadTimeoutError)):
         return "the answer timed out", True, True
     if isinstance(exc, (requests.exceptions.ConnectionError, requests.exceptions.ChunkedEncodingError)):

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
 
@@ -13,5 +14,7 @@ def make_folder_for(path: str) -> None:
     umask = os.umask(0o077)
     try:
         os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+    except FileExistsError:
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path) from None
     finally:
         os.umask(umask)
