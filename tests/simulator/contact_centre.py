@@ -167,7 +167,7 @@ class ContactCentre:
 
     def issue_token(self, scopes=("interactions:write",)):
         """A new valid token."""
-        token = secrets.token_hex(16)
+        token = f"simulated-token-{secrets.token_hex(16)}"
         with self.lock:
             self._tokens[token] = (frozenset(scopes), self.clock() + self.token_lifetime)
         return token

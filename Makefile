@@ -1,0 +1,52 @@
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+BIN := $(CURDIR)/.venv/bin
+READY := .venv/ready
+REPORT := .nox/report.json
+
+# What Ansible itself keeps goes into .ansible, not into the home folder.
+export ANSIBLE_HOME := $(CURDIR)/.ansible
+export ANSIBLE_REMOTE_TEMP := $(ANSIBLE_HOME)/tmp
+export ANSIBLE_COLLECTIONS_PATH := $(ANSIBLE_HOME)/collections
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test venv lint units integration docs format clean
+
+help: ## Say what there is
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+demo: $(READY) ## Release ten interactions in a simulated contact centre
+	@ANSIBLE_LOCALHOST_WARNING=false ANSIBLE_INVENTORY_UNPARSED_WARNING=false ANSIBLE_DISPLAY_OK_HOSTS=false \
+		$(BIN)/ansible-playbook vonage.vcc.demo
+
+test: $(READY) ## Run every check and test
+	@command -v ssh-keygen > /dev/null || sh tests/tools/apt_install.sh openssh-client || true
+	@mkdir -p .nox && rm -f $(REPORT)
+	@$(BIN)/nox --report $(REPORT); code=$$?; $(BIN)/python tests/tools/summary.py $(REPORT) || code=1; exit $$code
+
+venv: $(READY) ## Make .venv, with ansible-core, pytest and nox
+
+$(READY): tests/tools/make_venv.sh tests/constraints.txt tests/requirements-dev.txt tests/simulator/requirements.txt
+	@sh tests/tools/make_venv.sh
+	@touch $@
+
+lint: $(READY) ## Check format, code, YAML, types and Ansible content
+	@$(BIN)/nox -s lint ansible-lint
+
+format: $(READY) ## Put Python files into shape
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
+
+units: $(READY) ## Run the unit tests with .venv's Python and ansible-core
+	@$(BIN)/pytest
+
+integration: $(READY) ## Run the integration tests with every ansible-core
+	@$(BIN)/nox -t integration
+
+docs: $(READY) ## Check the documentation
+	@$(BIN)/nox -s docs-check
+
+clean: ## Remove all that the other targets made
+	rm -rf .venv .nox .ansible .mypy_cache .pytest_cache .ruff_cache .hypothesis tests/output

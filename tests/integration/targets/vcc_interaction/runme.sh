@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Release interactions of the simulator, with real Ansible processes that write to a temporary folder only.
+
+set -eu -o pipefail
+
+target=$PWD
+collection=
+IFS=: read -r -a places <<<"${ANSIBLE_COLLECTIONS_PATH:-}"
+for place in "${places[@]}" "$PWD/../../../../../../.."; do
+    if [ -d "$place/ansible_collections/vonage/vcc/tests/simulator" ]; then
+        collection=$place/ansible_collections/vonage/vcc
+        export ANSIBLE_COLLECTIONS_PATH=$place
+        break
+    fi
+done
+
+work=$(mktemp -d "${OUTPUT_DIR:-${TMPDIR:-/tmp}}/vcc-XXXXXX")
+simulator=
+clean_up() {
+    if [ -n "$simulator" ]; then
+        kill "$simulator" && wait "$simulator" || true
+    fi
+    rm -rf "$work"
+}
+trap clean_up EXIT
+
+# Nothing from the caller's own environment, nor of the caller's home.
+for name in bulk; do
+    unset "$name"
+done
+export HOME=$work/home ANSIBLE_NOCOLOR=1 ANSIBLE_FORCE_COLOR=0 ANSIBLE_LOCALHOST_WARNING=0 ANSIBLE_INVENTORY_UNPARSED_WARNING=0
+mkdir "$HOME" "$work/output"
+
+cd "$collection"
+python -m tests.simulator --ready-file "$work/ready" >"$work/simulator.log" 2>&1 &
+simulator=$!
+until [ -e "$work/ready" ]; do
+    if ! kill -0 "$simulator"; then
+        cat "$work/simulator.log"
+        exit 1
+    fi
+    sleep 0.1
+done
+cd "$target"
+printf '{"sim": %s, "work": "%s"}\n' "$(cat "$work/ready")" "$work" >"$work/vars.json"
+
+# run NAME COMMAND...: run a command, its output in a file that is shown if the command fails.
+run() {
+    local name=$1 started=$SECONDS
+    shift
+    if ! "$@" >"$work/output/$name" 2>&1; then
+        cat "$work/output/$name"
+        echo "FAILED: $name: $*"
+        exit 1
+    fi
+    echo "ok: $name ($((SECONDS - started)) s)"
+}
+
+for name in bulk; do
+    run "$name" ansible-playbook -vvvv -e "@$work/vars.json" "test_$name.yml"
+done

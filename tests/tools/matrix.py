@@ -1,0 +1,114 @@
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which ansible-test runs `make test` wants, and with which of this machine's Pythons it can do them."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+# ansible-core series: the release tested, and the pip that its ansible-test puts into new virtual environments.
+CORES = {
+    "2.16": ("2.16.19", "23.1.2"),
+    "2.19": ("2.19.14", "24.2"),
+    "2.21": ("2.21.5", "25.2"),
+}
+
+# Pythons that can run the controller of a series, the wanted one first.
+CONTROLLERS = {
+    "2.16": ("3.11", "3.12", "3.10"),
+    "2.19": ("3.11", "3.12", "3.13"),
+    "2.21": ("3.13", "3.14", "3.12"),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Pair:
+    """One ansible-test command, with one ansible-core, tested on one Python."""
+
+    command: str
+    core: str
+    target: str | None = None
+    """Python that the tests run on, if not the controller's own."""
+
+    @property
+    def controller(self) -> str | None:
+        """The first installed Python that can run this ansible-core, or None."""
+        return next((version for version in CONTROLLERS[self.core] if find_python(version)), None)
+
+    @property
+    def python(self) -> str:
+        """The Python that the tests run on; where there is none, the one that is wanted."""
+        return self.target or self.controller or CONTROLLERS[self.core][0]
+
+    @property
+    def name(self) -> str:
+        """The name of the nox session."""
+        return f"{self.command}-{self.core}" + (f"-on-{self.target}" if self.target else "")
+
+    @property
+    def missing(self) -> str | None:
+        """Why this machine cannot run it, or None if it can."""
+        if not self.controller:
+            return f"no Python {', '.join(CONTROLLERS[self.core])} with venv and ensurepip"
+        if self.target and not find_python(self.target):
+            return f"no Python {self.target} with venv and ensurepip"
+        if self.command == "integration" and not shutil.which("ssh-keygen"):
+            return "no ssh-keygen (package openssh-client)"
+        return None
+
+
+PAIRS = (
+    Pair("sanity", "2.19"),
+    Pair("sanity", "2.21"),
+    Pair("units", "2.19"),
+    Pair("units", "2.19", target="3.9"),
+    Pair("units", "2.21"),
+    Pair("integration", "2.16"),
+    Pair("integration", "2.19"),
+    Pair("integration", "2.21"),
+)
+
+
+@functools.cache
+def pyenv_folders() -> tuple[str, ...]:
+    """The folders of pyenv's interpreters, newest first; empty without pyenv.
+
+    pyenv's shims are on PATH for every installed version, but fail for those that are not selected.
+    """
+    root = os.environ.get("PYENV_ROOT")
+    if not root and shutil.which("pyenv"):
+        root = subprocess.run(["pyenv", "root"], capture_output=True, text=True, check=False).stdout.strip()
+    if not root:
+        return ()
+
+    def version(folder: Path) -> tuple[int, ...]:
+        return tuple(int(part) if part.isdigit() else -1 for part in folder.parent.name.split("."))
+
+    return tuple(str(folder) for folder in sorted(Path(root).glob("versions/*/bin"), key=version, reverse=True))
+
+
+def interpreter_path() -> str:
+    """PATH with pyenv's interpreters before its shims."""
+    return os.pathsep.join([*pyenv_folders(), os.environ.get("PATH", os.defpath)])
+
+
+def can_make_environments(python: str) -> bool:
+    """Whether an interpreter works, and has what Debian keeps in a package of its own."""
+    return subprocess.run([python, "-c", "import ensurepip, venv"], capture_output=True, check=False).returncode == 0
+
+
+@functools.cache
+def find_python(version: str) -> str | None:
+    """The interpreter of a version such as "3.11" that can make virtual environments, or None."""
+    for folder in interpreter_path().split(os.pathsep):
+        python = shutil.which(f"python{version}", path=folder)
+        if python and can_make_environments(python):
+            return python
+    return None

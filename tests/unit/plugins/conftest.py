@@ -1,0 +1,89 @@
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What every test of the rooms starts with: an environment without settings, and a simulator if it asks for one."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+import pytest
+
+from ansible_collections.vonage.vcc.plugins.module_utils.auth import Auth
+from ansible_collections.vonage.vcc.plugins.module_utils.client import Http
+from ansible_collections.vonage.vcc.tests.simulator import CLIENT_ID, CLIENT_SECRET
+from ansible_collections.vonage.vcc.tests.simulator.contract import contract
+from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import Clock, Recorder
+
+# Settings without a name that gives them away.
+OTHERS = ("NETRC", "ANSIBLE_PYTHON_INTERPRETER")
+
+# Where each test runs in a fork of its own, the forks share what is read here.
+contract()
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch, tmp_path):
+    """No settings of the machine reach a test, and nothing it writes reaches the home folder."""
+    for name in list(os.environ):
+        if name.startswith("VCC_") or name.upper().endswith(("_PROXY", "_CA_BUNDLE")) or name in OTHERS:
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def sim():
+    with Recorder() as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def open_umask():
+    """The mode of a new file is what its maker asks for."""
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+@pytest.fixture
+def make_http(clock):
+    """Makes a session of HTTP that waits by the test's clock."""
+    with contextlib.ExitStack() as stack:
+
+        def make(timeout=30, retries=0, verify=True, **others):
+            http = Http(timeout, retries, verify, **{"sleep": clock.sleep, "clock": clock, **others})
+            stack.callback(http.close)
+            return http
+
+        yield make
+
+
+@pytest.fixture
+def make_auth(sim, clock, make_http):
+    """Makes a source of tokens for the simulator's client, by the test's clock."""
+
+    def make(
+        http=None, auth_url=None, client_id=CLIENT_ID, client_secret=CLIENT_SECRET, scope="interactions:write", **others
+    ):
+        auth_url = sim.token_url if auth_url is None else auth_url
+        return Auth(http or make_http(), auth_url, client_id, client_secret, scope, **{"clock": clock, **others})
+
+    return make
+
+
+@pytest.fixture
+def listed(tmp_path):
+    """Writes ids to a file, one a line, and returns its path."""
+
+    def write(external_ids):
+        path = tmp_path / "listed.txt"
+        path.write_text("\n".join(external_ids), encoding="utf-8")
+        return str(path)
+
+    return write

@@ -1,0 +1,172 @@
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the tests of the rooms share: a clock, a simulator that keeps what it was sent, and other processes."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+from ansible_collections.vonage.vcc.plugins.module_utils import options
+from ansible_collections.vonage.vcc.tests.simulator import CLIENT_ID, CLIENT_SECRET, Simulator
+
+# The folder of the collection, and the search path with which another Python finds it and all else that this one has.
+COLLECTION = Path(options.__file__).parents[2]
+PYTHONPATH = os.pathsep.join([str(COLLECTION.parents[2]), *filter(None, sys.path)])
+
+# Long enough for anything that should happen, on a slow machine too; only a failing test waits for it.
+PATIENCE = 60
+
+
+class Clock:
+    """A clock that moves only when the test, or a sleeper, moves it. C(slept) has the length of every sleep."""
+
+    def __init__(self, now=1_800_000_000.0):
+        self.now = now
+        self.slept = []
+
+    def __call__(self):
+        return self.now
+
+    def sleep(self, seconds):
+        self.slept.append(seconds)
+        self.now += seconds
+
+
+class Recorder(Simulator):
+    """A simulator that also keeps the requests as they came: C(requests) has a dict of path, headers and body for each."""
+
+    def __init__(self, **switches):
+        self.requests = []
+        super().__init__(**switches)
+
+    def handle(self, request, connection):
+        self.requests.append({"path": request.path, "headers": dict(request.headers), "body": request.get_data()})
+        return super().handle(request, connection)
+
+    def bodies(self, path="/interactions/Invoke"):
+        return [request["body"] for request in self.requests if request["path"] == path]
+
+    @property
+    def invoke_calls(self):
+        return [call for call in self.calls if call["path"] == "/interactions/Invoke"]
+
+    @property
+    def token_calls(self):
+        return [call for call in self.calls if call["path"] == "/Auth/connect/token"]
+
+    @property
+    def released(self):
+        """The external ids in the order in which they were released."""
+        return [effect["external_id"] for effect in self.effects]
+
+    def options(self, **others):
+        """The options of a task that speaks to this simulator and does not wait between its attempts."""
+        return {
+            "api_url": self.url,
+            "auth_url": self.token_url,
+            "client_id": CLIENT_ID,
+            "client_secret": CLIENT_SECRET,
+            "retries": 0,
+            "journal": "",
+            **others,
+        }
+
+
+def body_of(*external_ids, provider=None):
+    """The body of a call that releases these."""
+    requests = [{"action": "release", "externalid": external_id} for external_id in external_ids]
+    return json.dumps({"requests": requests, **({"provider": provider} if provider else {})}).encode()
+
+
+class Invalid(Exception):
+    """What Ansible itself says against a task's options."""
+
+
+def validated(**given):
+    """The options as the doors hand them on. Raises Invalid."""
+    spec = dict(options.INTERACTION_SPEC)
+    validation = ArgumentSpecValidator(spec.pop("argument_spec"), **spec).validate(given)
+    if validation.errors.errors:
+        raise Invalid(validation.errors.msg)
+    return validation.validated_parameters
+
+
+@contextlib.contextmanager
+def python(script, *arguments, **popen):
+    """Another Python that runs a script on this collection. At the end it is killed if it still runs."""
+    env = {**os.environ, "PYTHONPATH": PYTHONPATH, **popen.pop("env", {})}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    command = [sys.executable, "-c", script, *map(str, arguments)]
+    with subprocess.Popen(command, env=env, text=True, **{**pipes, **popen}) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+_TOGETHER = """
+def together():
+    print(flush=True)
+    input()
+"""
+
+
+def at_once(count, script, *arguments):
+    """Start C(count) processes, and return what each printed. Where the script says C(together()), it waits for all others."""
+    with contextlib.ExitStack() as stack:
+        processes = [stack.enter_context(python(_TOGETHER + script, *arguments)) for dummy in range(count)]
+        for process in processes:
+            process.stdout.readline()
+        for process in processes:
+            with contextlib.suppress(BrokenPipeError):
+                process.stdin.write("\n")
+                process.stdin.flush()
+        outputs = [process.communicate(timeout=PATIENCE) for process in processes]
+        assert [error for dummy, error in outputs if error] == []
+        return [output for output, dummy in outputs]
+
+
+ENGINE = """
+import json
+import sys
+from ansible_collections.vonage.vcc.plugins.module_utils.interactions import run
+print(json.dumps(run(json.loads(sys.argv[1]), False, False, {})))
+"""
+
+
+def engine(**given):
+    """Another Python in which the engine does a task with these options and prints its result."""
+    return python(ENGINE, json.dumps(validated(**given)))
+
+
+@contextlib.contextmanager
+def background(act, *arguments):
+    """Run C(act) in a thread; at the end its result is in the list that is yielded."""
+    results = []
+    thread = threading.Thread(target=lambda: results.append(act(*arguments)), daemon=True)
+    thread.start()
+    yield results
+    thread.join(PATIENCE)
+    assert results, "the thread did not come to an end"
+
+
+def journal_rows(path):
+    """What a journal holds, by external id: a dict of request_id, accepted, action, asked, api_url, account and provider."""
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        db.row_factory = sqlite3.Row
+        rows = db.execute("SELECT * FROM interaction JOIN scope ON scope.id = interaction.scope ORDER BY external_id")
+        return {row["external_id"]: dict(row) for row in rows}
+
+
+def mode(path):
+    return Path(path).stat().st_mode & 0o7777

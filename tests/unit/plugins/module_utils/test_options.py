@@ -1,0 +1,711 @@
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a task may ask for, and what it is told otherwise."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import threading
+import tracemalloc
+
+import pytest
+
+from ansible_collections.vonage.vcc.plugins.module_utils.errors import InputError
+from ansible_collections.vonage.vcc.plugins.module_utils.options import (
+    MAX_LINE_LENGTH,
+    check_limits,
+    connection,
+    entries,
+)
+from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import PATIENCE, Invalid, validated
+
+# Ids that an interaction may have.
+GOOD_IDS = [
+    "case-4711",
+    "a,b,,c",
+    "Zürich/Ωmega 東京 🎧",
+    "  spaces on both sides  ",
+    "\u00a0no-break space\u00a0",
+    "quotes \" and ' and \\",
+    "{{ not_a_template }}",
+    "line separator \u2028 inside",
+    "-1",
+    "#",
+    "null",
+    "x" * 1024,
+    "🎧" * 1024,
+]
+
+# Ids that none can have, and what is said of them.
+BAD_IDS = [
+    ("", "is empty"),
+    ("   ", "is empty"),
+    ("\u3000", "is empty"),
+    ("x" * 1025, "has 1025 characters; an id has at most 1024"),
+    ("ä" * 1025, "has 1025 characters"),
+    ("a\x00b", "has a control character"),
+    ("a\tb", "has a control character"),
+    ("a\nb", "has a control character"),
+    ("\x1b[31m", "has a control character"),
+    ("a\x7fb", "has a control character"),
+    ("a\x85b", "has a control character"),
+    ("a\x9fb", "has a control character"),
+    ("a\ud800b", "is not valid Unicode"),
+]
+
+
+def names(ids):
+    """Short names for parametrised ids."""
+    return [ascii(one[:12]) for one in ids]
+
+
+good_ids = pytest.mark.parametrize("external_id", GOOD_IDS, ids=names(GOOD_IDS))
+bad_ids = pytest.mark.parametrize(("external_id", "said"), BAD_IDS, ids=names(one for one, dummy in BAD_IDS))
+
+
+def asked_for(**given):
+    """The external ids that a task with these options asks for."""
+    params = validated(**given)
+    check_limits(params)
+    return [entry.external_id for entry in entries(params)]
+
+
+def refusal(**given):
+    """What a task with these options is told."""
+    with pytest.raises(InputError) as caught:
+        asked_for(**given)
+    return str(caught.value)
+
+
+@pytest.fixture
+def src(tmp_path):
+    """Writes a file and returns its path."""
+
+    def write(content, name="ids.txt"):
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8", "surrogatepass"))
+        return str(path)
+
+    return write
+
+
+class TestExactlyOneInput:
+    def test_none_is_refused_by_ansible(self):
+        with pytest.raises(Invalid, match="one of the following is required: external_id, external_ids, src"):
+            validated()
+
+    @pytest.mark.parametrize(
+        "given",
+        [
+            {"external_id": "a", "external_ids": ["b"]},
+            {"external_id": "a", "src": "f"},
+            {"external_ids": ["a"], "src": "f"},
+            {"external_id": "a", "external_ids": ["b"], "src": "f"},
+        ],
+        ids=lambda given: "+".join(given),
+    )
+    def test_two_are_refused_by_ansible(self, given):
+        with pytest.raises(Invalid, match="mutually exclusive"):
+            validated(**given)
+
+    def test_a_null_is_none(self):
+        assert (
+            refusal(external_id=None)
+            == "Say which interactions are meant, with one of external_id, external_ids and src."
+        )
+
+    @pytest.mark.parametrize("given", [{"external_ids": ["a"]}, {"src": "f"}], ids=lambda given: "".join(given))
+    def test_a_request_id_goes_with_external_id_only(self, given):
+        with pytest.raises(Invalid, match=r"required by 'request_id': external_id"):
+            validated(request_id="mine", **given)
+
+    def test_an_unknown_state_is_refused(self):
+        with pytest.raises(Invalid, match="value of state must be one of: released"):
+            validated(external_id="a", state="dispatched")
+
+
+class TestExternalIds:
+    @good_ids
+    def test_a_good_one_is_kept_as_it_is(self, external_id):
+        assert asked_for(external_id=external_id) == [external_id]
+        assert asked_for(external_ids=["a", external_id]) == ["a", external_id]
+
+    @bad_ids
+    def test_a_bad_one_is_refused_by_name_or_index(self, external_id, said):
+        assert refusal(external_id=external_id).startswith(f"external_id {said}")
+        assert refusal(external_ids=["a", "b", external_id, ""]).startswith(f"external_ids[2] {said}")
+
+    def test_the_good_ones_before_a_bad_one_are_not_lost_to_a_reader(self):
+        asked = entries(validated(external_ids=["a", ""]))
+        assert next(asked).external_id == "a"
+        with pytest.raises(InputError):
+            next(asked)
+
+    def test_order_and_duplicates_are_left_to_the_journal(self):
+        assert asked_for(external_ids=["b", "a", "b"]) == ["b", "a", "b"]
+
+    def test_numbers_become_text(self):
+        assert asked_for(external_ids=[17, "a"]) == ["17", "a"]
+
+    def test_an_empty_list_asks_for_nothing(self):
+        assert asked_for(external_ids=[]) == []
+
+    @bad_ids
+    def test_a_request_id_has_the_same_limits(self, external_id, said):
+        assert refusal(external_id="a", request_id=external_id).startswith(f"request_id {said}")
+
+    def test_a_good_request_id_is_handed_on(self):
+        (entry,) = entries(validated(external_id="a", request_id="my key, 1"))
+        assert entry.request_id == "my key, 1"
+
+    @pytest.mark.parametrize(("provider", "said"), [one for one in BAD_IDS if one[0]])
+    def test_a_provider_has_the_same_limits(self, provider, said):
+        assert refusal(external_id="a", provider=provider).startswith(f"provider {said}")
+
+    @pytest.mark.parametrize("provider", [None, "", "ticket system, EU"])
+    def test_a_provider_may_be_left_out(self, provider):
+        assert asked_for(external_id="a", provider=provider) == ["a"]
+
+
+class TestLines:
+    """Any file but .jsonl and .csv: one id a line."""
+
+    @pytest.mark.parametrize(
+        ("content", "ids"),
+        [
+            ("a\nb\n", ["a", "b"]),
+            ("a\nb", ["a", "b"]),
+            ("a\r\nb\r\n", ["a", "b"]),
+            ("\ufeffa\nb\n", ["a", "b"]),
+            ("\ufeff", []),
+            ("", []),
+            ("\n\n", []),
+            ("\na\n\r\n   \n\nb\n", ["a", "b"]),
+            ('a,b\n"c"\n', ["a,b", '"c"']),
+            (" a \n", [" a "]),
+            ("a\u2028b\u2029c\n", ["a\u2028b\u2029c"]),
+            ("b\na\nb\n", ["b", "a", "b"]),
+        ],
+    )
+    def test_what_a_line_is(self, src, content, ids):
+        assert asked_for(src=src(content)) == ids
+
+    @pytest.mark.parametrize("name", ["ids", "ids.txt", "ids.list", "csv", "ids.jsonl.txt"])
+    def test_whatever_the_name(self, src, name):
+        assert asked_for(src=src('external_id\n{"external_id": "a"}\n', name)) == [
+            "external_id",
+            '{"external_id": "a"}',
+        ]
+
+    @good_ids
+    def test_a_good_id_is_kept_as_it_is(self, src, external_id):
+        assert asked_for(src=src(f"a\n{external_id}\n")) == ["a", external_id]
+
+    @pytest.mark.parametrize(
+        ("external_id", "said"), [one for one in BAD_IDS if one[0].strip() and one[0] not in ("a\nb", "a\ud800b")]
+    )
+    def test_a_bad_id_is_refused_by_line(self, src, external_id, said):
+        path = src(f"a\n\n{external_id}\nb\n")
+        assert refusal(src=path).startswith(f"src {path}, line 3 {said}")
+
+    @pytest.mark.parametrize(
+        "line", [b"caf\xe9", b"a\xed\xa0\x80b", b"\xff\xfea\x00"], ids=["latin-1", "surrogate", "utf-16"]
+    )
+    def test_what_is_not_utf_8_is_refused_by_line(self, src, line):
+        path = src(b"a\n" + line + b"\nb\n")
+        assert refusal(src=path) == f"src {path}, line 2 is not UTF-8: save the file as UTF-8."
+
+    def test_a_carriage_return_within_a_line_is_a_control_character(self, src):
+        path = src("a\rb\n")
+        assert refusal(src=path).startswith(f"src {path}, line 1 has a control character")
+
+    def test_a_byte_order_mark_within_the_file_belongs_to_the_id(self, src):
+        assert asked_for(src=src("a\n\ufeffb\n")) == ["a", "\ufeffb"]
+
+    @pytest.mark.parametrize("name", ["ids.txt", "ids.jsonl", "ids.csv"])
+    def test_a_line_without_end_is_refused_before_it_fills_the_memory(self, src, name):
+        path = src(b"external_id\n" * (name == "ids.csv") + b"x" * (MAX_LINE_LENGTH + 1), name)
+        line = 2 if name == "ids.csv" else 1
+        assert (
+            refusal(src=path)
+            == f"src {path}, line {line} is longer than {MAX_LINE_LENGTH} bytes: is it a list of interactions?"
+        )
+
+    def test_a_file_that_is_missing_is_named(self, tmp_path):
+        path = tmp_path / "none.txt"
+        assert (
+            refusal(src=str(path))
+            == f"src {path} cannot be read on the host that runs the task (No such file or directory)."
+        )
+
+    def test_a_folder_is_no_file(self, tmp_path):
+        assert (
+            refusal(src=str(tmp_path))
+            == f"src {tmp_path} cannot be read on the host that runs the task (Is a directory)."
+        )
+
+    def test_a_path_may_begin_with_the_home_folder(self, monkeypatch, tmp_path, src):
+        src("a\n")
+        monkeypatch.setenv("HOME", str(tmp_path))
+        assert asked_for(src="~/ids.txt") == ["a"]
+
+
+class TestJsonLines:
+    def ids(self, src, content, name="ids.jsonl"):
+        return asked_for(src=src(content, name))
+
+    @pytest.mark.parametrize("name", ["ids.jsonl", "ids.JSONL"])
+    def test_each_line_is_an_object_with_an_external_id(self, src, name):
+        content = '\ufeff{"external_id": "a"}\r\n\n  \n{"other": [1, {}], "external_id": "b,c"}'
+        assert self.ids(src, content, name) == ["a", "b,c"]
+
+    @good_ids
+    @pytest.mark.parametrize("ascii_only", [True, False])
+    def test_a_good_id_is_kept_as_it_is(self, src, external_id, ascii_only):
+        assert self.ids(src, json.dumps({"external_id": external_id}, ensure_ascii=ascii_only)) == [external_id]
+
+    @bad_ids
+    def test_a_bad_id_is_refused_by_line(self, src, external_id, said):
+        path = src('{"external_id": "a"}\n' + json.dumps({"external_id": external_id}) + "\n", "ids.jsonl")
+        assert refusal(src=path).startswith(f"src {path}, line 2 {said}")
+
+    def test_a_whole_number_is_taken_as_text(self, src):
+        assert self.ids(src, '{"external_id": 4711}\n{"external_id": 0}') == ["4711", "0"]
+
+    @pytest.mark.parametrize("value", ["1.5", "true", "false", "[]", '["a"]', "{}"])
+    def test_no_other_kind_of_value_is_an_id(self, src, value):
+        path = src(f'{{"external_id": {value}}}', "ids.jsonl")
+        assert refusal(src=path) == f"src {path}, line 1 is neither text nor a whole number: write it as a string."
+
+    @pytest.mark.parametrize(
+        "line", ["case-1", "{", '{"external_id": "a"', "{'external_id': 'a'}", "[" * 100_000, "9" * 5_000]
+    )
+    def test_what_is_not_json_is_refused_by_line(self, src, line):
+        path = src('{"external_id": "a"}\n\n' + line, "ids.jsonl")
+        said = refusal(src=path)
+        assert said.startswith(f"src {path}, line 3 ")
+        assert said.endswith(
+            (" is not JSON: each line has to be an object with external_id.", "each line has to be an object with one.")
+        )
+
+    @pytest.mark.parametrize(
+        "line", ["{}", '{"external_id": null}', '{"externalid": "a"}', "[]", '["external_id"]', '"a"', "17", "null"]
+    )
+    def test_an_object_without_external_id_is_refused_by_line(self, src, line):
+        path = src(line, "ids.jsonl")
+        assert refusal(src=path) == f"src {path}, line 1 has no external_id: each line has to be an object with one."
+
+    def test_an_object_may_have_a_request_id(self, src):
+        path = src(
+            '{"external_id": "a", "request_id": "r1"}\n{"external_id": "b", "request_id": null}\n{"external_id": "c"}',
+            "ids.jsonl",
+        )
+        assert [(entry.external_id, entry.request_id) for entry in entries(validated(src=path))] == [
+            ("a", "r1"),
+            ("b", None),
+            ("c", None),
+        ]
+
+    @bad_ids
+    def test_a_bad_request_id_is_refused_by_line(self, src, external_id, said):
+        path = src(json.dumps({"external_id": "a", "request_id": external_id}), "ids.jsonl")
+        assert refusal(src=path).startswith(f"src {path}, line 1: request_id {said}")
+
+
+class TestCsv:
+    def ids(self, src, content, name="ids.csv"):
+        return asked_for(src=src(content, name))
+
+    @pytest.mark.parametrize(
+        ("content", "ids"),
+        [
+            ("external_id\na\nb\n", ["a", "b"]),
+            ("\ufeffexternal_id\r\na\r\nb", ["a", "b"]),
+            ("\nexternal_id\n\na\n\n\nb\n\n", ["a", "b"]),
+            ("external_id\na\n   \nb\n", ["a", "b"]),
+            ("name,external_id,queue\nAda,a,sales\nBo,b,\n", ["a", "b"]),
+            ('external_id,note\n"a,b","x\ny"\n"say ""hi""",\n', ["a,b", 'say "hi"']),
+            ("external_id\n a \n", [" a "]),
+            ("external_id\na\u2028b\n", ["a\u2028b"]),
+            ("external_id\n", []),
+        ],
+    )
+    def test_the_column_external_id_counts(self, src, content, ids):
+        assert self.ids(src, content) == ids
+
+    def test_the_ending_may_be_in_capitals(self, src):
+        assert self.ids(src, "external_id\na\n", "IDS.CSV") == ["a"]
+
+    @good_ids
+    def test_a_good_id_is_kept_as_it_is(self, src, external_id):
+        text = io.StringIO()
+        csv.writer(text).writerows([("n", "external_id"), (1, external_id)])
+        assert self.ids(src, text.getvalue()) == [external_id]
+
+    @pytest.mark.parametrize(
+        ("external_id", "said"), [one for one in BAD_IDS if one[0] not in ("a\nb", "a\ud800b", "a\x00b")]
+    )
+    def test_a_bad_id_is_refused_by_line(self, src, external_id, said):
+        path = src(f"n,external_id\n1,a\n\n2,{external_id}\n", "ids.csv")
+        assert refusal(src=path).startswith(f"src {path}, line 4 {said}")
+
+    def test_a_null_character_is_refused_by_line(self, src):
+        path = src("external_id\na\x00b\n", "ids.csv")
+        assert refusal(src=path).startswith(f"src {path}, line 2 ")
+
+    def test_an_id_over_two_lines_is_refused_by_line(self, src):
+        path = src('external_id\n"a\nb"\n', "ids.csv")
+        assert refusal(src=path).startswith(f"src {path}, line 3 has a control character")
+
+    @pytest.mark.parametrize(
+        ("content", "line"),
+        [
+            ("a\nb\n", 1),
+            ("externalid\na\n", 1),
+            ("External_Id\na\n", 1),
+            ("\nexternal_id;name\na;b\n", 2),
+            ("external_id,external_id\na,b\n", 1),
+        ],
+    )
+    def test_a_wrong_header_is_refused_by_line(self, src, content, line):
+        path = src(content, "ids.csv")
+        assert refusal(src=path).startswith(
+            f"src {path}, line {line} is no header with one column external_id; its columns: "
+        )
+
+    @pytest.mark.parametrize("content", ["", "\n\n", "\ufeff"])
+    def test_a_file_without_header_is_refused(self, src, content):
+        path = src(content, "ids.csv")
+        assert refusal(src=path) == f"src {path} is empty: a CSV file needs a header with the column external_id."
+
+    @pytest.mark.parametrize(
+        "content", ['external_id\na\n"b', 'external_id\na\n"b"c\n'], ids=["open quote", "text behind a quote"]
+    )
+    def test_what_is_not_csv_is_refused_by_line(self, src, content):
+        path = src(content, "ids.csv")
+        assert refusal(src=path).startswith(f"src {path}, line 3 is not CSV (")
+
+    def test_a_row_that_is_too_short_has_no_id(self, src):
+        path = src("name,external_id\nAda,a\nBo\n", "ids.csv")
+        assert refusal(src=path).startswith(f"src {path}, line 3 is empty")
+
+    def test_a_row_that_is_too_long_is_refused_rather_than_cut(self, src):
+        """The id that is left would be another interaction's."""
+        path = src("external_id\ncase-1\ncase-2,EU\n", "ids.csv")
+        assert f"src {path}, line 3 has 2 columns" in refusal(src=path)
+
+    def test_a_column_request_id_counts_where_it_is_filled(self, src):
+        path = src("request_id,external_id\nr1,a\n,b\n", "ids.csv")
+        assert [(entry.external_id, entry.request_id) for entry in entries(validated(src=path))] == [
+            ("a", "r1"),
+            ("b", None),
+        ]
+
+
+class TestStreaming:
+    @pytest.mark.parametrize(
+        ("name", "first", "second"),
+        [
+            ("ids.txt", "a\n", "b\n"),
+            ("ids.jsonl", '{"external_id": "a"}\n', '{"external_id": "b"}\n'),
+            ("ids.csv", "external_id\na\n", "b\n"),
+        ],
+    )
+    def test_an_id_is_there_before_the_next_line_is_written(self, tmp_path, name, first, second):
+        path = tmp_path / name
+        os.mkfifo(path)
+        taken = threading.Event()
+        story = []
+
+        def write():
+            with open(path, "w", encoding="utf-8", buffering=1) as file:
+                file.write(first)
+                story.append("second line" if taken.wait(PATIENCE / 10) else "given up")
+                file.write(second)
+
+        writer = threading.Thread(target=write, daemon=True)
+        writer.start()
+        for entry in entries(validated(src=str(path))):
+            story.append(entry.external_id)
+            taken.set()
+        writer.join(PATIENCE)
+        assert story in (["a", "second line", "b"], ["second line", "a", "b"])
+
+    @pytest.mark.parametrize(("name", "lines"), [("ids.txt", 200_000), ("ids.jsonl", 20_000), ("ids.csv", 20_000)])
+    def test_memory_does_not_grow_with_the_file(self, tmp_path, name, lines):
+        path = tmp_path / name
+        form = '{{"external_id": "case-{0:020d}"}}\n' if name == "ids.jsonl" else "case-{0:020d}\n"
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("external_id\n" if name == "ids.csv" else "")
+            file.writelines(form.format(number) for number in range(lines))
+        asked = entries(validated(src=str(path)))
+        next(asked)
+        tracemalloc.start()
+        try:
+            assert sum(1 for dummy in asked) == lines - 1
+            assert tracemalloc.get_traced_memory()[1] < 300_000  # bytes
+        finally:
+            tracemalloc.stop()
+
+
+def to(**given):
+    """The connection of a task with these options."""
+    params = {"external_id": "a", "region": "emea", "client_id": "client", "client_secret": "s3cret", **given}
+    return connection(validated(**{name: value for name, value in params.items() if value is not None}))
+
+
+def connection_refusal(**given):
+    with pytest.raises(InputError) as caught:
+        to(**given)
+    assert "s3cret" not in str(caught.value)
+    return str(caught.value)
+
+
+class TestHosts:
+    @pytest.mark.parametrize("region", ["emea", "nam", "apac"])
+    def test_the_guides_hosts_by_region(self, region):
+        assert to(region=region).api_url == f"https://{region}.api.newvoicemedia.com"
+        assert to(region=region).auth_url == f"https://{region}.newvoicemedia.com/Auth/connect/token"
+
+    @pytest.mark.parametrize("region", ["emea", "nam", "apac"])
+    def test_the_newer_hosts_by_domain(self, region):
+        assert to(region=region, domain="cc.vonage.com").api_url == f"https://{region}.api.cc.vonage.com"
+        assert (
+            to(region=region, domain="cc.vonage.com").auth_url == f"https://{region}.cc.vonage.com/Auth/connect/token"
+        )
+
+    def test_an_unknown_region_is_refused_by_ansible(self):
+        with pytest.raises(Invalid, match="value of region must be one of: emea, nam, apac, got: emae"):
+            to(region="emae")
+
+    @pytest.mark.parametrize(
+        "domain",
+        [
+            "",
+            "localhost",
+            "evil.example/",
+            "evil.example/x",
+            "a@evil.example",
+            "evil.example:1",
+            "a b.c",
+            ".a.b",
+            "a..b",
+            "a.b\n",
+        ],
+    )
+    def test_a_domain_is_a_host_name(self, domain):
+        assert connection_refusal(domain=domain).startswith("domain has to be a host name such as newvoicemedia.com")
+
+    def test_urls_of_ones_own_replace_both_hosts(self):
+        own = to(api_url="https://proxy.example/vcc/", auth_url="https://proxy.example/token")
+        assert (own.api_url, own.auth_url) == ("https://proxy.example/vcc", "https://proxy.example/token")
+
+    def test_with_both_urls_no_region_is_needed(self):
+        assert to(region=None, api_url="https://a.example", auth_url="https://b.example").api_url == "https://a.example"
+
+    def test_one_url_may_be_of_ones_own(self):
+        assert to(api_url="https://a.example").auth_url == "https://emea.newvoicemedia.com/Auth/connect/token"
+        assert to(auth_url="https://a.example").api_url == "https://emea.api.newvoicemedia.com"
+
+    def test_a_missing_region_is_named(self):
+        said = connection_refusal(region=None)
+        assert "region" in said
+        assert "VCC_REGION" in said
+
+    def test_a_missing_auth_url_is_named(self):
+        assert connection_refusal(region=None, api_url="https://a.example").startswith("auth_url is missing")
+
+    def test_a_ready_token_needs_no_auth_url(self):
+        ready = to(region=None, api_url="https://a.example", client_id=None, client_secret=None, access_token="t0ken")
+        assert (ready.auth_url, ready.access_token) == (None, "t0ken")
+
+
+@pytest.mark.parametrize("option", ["api_url", "auth_url"])
+class TestUrls:
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "https://proxy.example",
+            "https://proxy.example:8443/vcc",
+            "https://[2001:db8::1]/x",
+            "HTTPS://PROXY.example",
+            "http://127.0.0.1:8080",
+            "http://127.1.2.3",
+            "http://[::1]:8080/x",
+            "http://localhost:8080",
+            "http://LOCALHOST",
+        ],
+    )
+    def test_https_anywhere_and_http_to_this_host(self, option, url):
+        assert getattr(to(**{option: url}), option) == url
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "http://proxy.example",
+            "http://127.0.0.1.example",
+            "http://localhost.example",
+            "http://10.0.0.1",
+            "http://0.0.0.0",
+            "http://2130706433",
+            "http://[2001:db8::1]",
+        ],
+    )
+    def test_plain_http_to_another_host_is_refused(self, option, url):
+        assert connection_refusal(**{option: url}) == (
+            f"{option} has to begin with https://: over plain http, credentials are sent to this host itself only."
+        )
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "https://user:pass@proxy.example",
+            "https://user@proxy.example",
+            "https://@proxy.example",
+            "http://proxy.example\\@127.0.0.1",
+        ],
+    )
+    def test_a_user_in_it_is_refused(self, option, url):
+        said = connection_refusal(**{option: url})
+        assert said.startswith(f"{option} has to be a URL ")
+        assert "pass" not in said.replace("password", "")
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "proxy.example",
+            "/interactions",
+            "ftp://proxy.example",
+            "file:///etc/passwd",
+            "https://",
+            "https:///path",
+            "https://proxy.example/?a=b",
+            "https://proxy.example?",
+            "https://proxy.example/?",
+            "https://proxy.example/#part",
+            "https://proxy.example#",
+            "https://proxy.example/a b",
+            "https://proxy.example/\n",
+            " https://proxy.example",
+            "https://prüfung.example",
+            "https://[::1",
+            "https://proxy.example:99999",
+            "https://proxy.example\\x",
+        ],
+    )
+    def test_what_no_path_can_be_put_behind_is_refused(self, option, url):
+        assert (
+            connection_refusal(**{option: url})
+            == f"{option} has to be a URL such as https://emea.api.newvoicemedia.com."
+        )
+
+
+class TestCredentials:
+    @pytest.mark.parametrize("absent", [None, ""])
+    def test_none_at_all(self, absent):
+        said = connection_refusal(client_id=absent, client_secret=absent)
+        assert said.startswith("The credentials are missing: set client_id and client_secret")
+        assert "VCC_CLIENT_SECRET" in said
+
+    @pytest.mark.parametrize("option", ["client_id", "client_secret"])
+    def test_one_of_two(self, option):
+        assert connection_refusal(**{option: None}).startswith(f"{option} is missing: set it or VCC_{option.upper()}")
+
+    @pytest.mark.parametrize("token", ["t0ken\n", "a b", "a\tb", "tökén", "a\r\nX-Header: b", "\x7f"])
+    def test_a_token_that_fits_no_header_is_refused_without_its_text(self, token):
+        said = connection_refusal(access_token=token)
+        assert said == "access_token has a character that no token has: check how it was copied."
+
+    def test_the_secrets_are_known_to_who_has_to_hide_them(self):
+        assert to(access_token="t0ken").secrets == {"s3cret", "t0ken"}
+
+    def test_the_account_is_the_client_unless_it_has_a_name(self):
+        assert to().account == "client"
+        assert to(account="main").account == "main"
+        assert to(client_id=None, client_secret=None, access_token="t0ken").account == ""
+
+    def test_equal_options_are_one_connection(self):
+        assert to() == to()
+        assert len({to(), to(), to(timeout=31)}) == 2
+
+
+class TestNumbersAndFiles:
+    @pytest.mark.parametrize(
+        ("option", "value", "lowest"),
+        [("timeout", 0, 1), ("timeout", -1, 1), ("retries", -1, 0), ("requests_per_minute", 0, 1)],
+    )
+    def test_what_is_too_low_is_refused(self, option, value, lowest):
+        assert connection_refusal(**{option: value}) == f"{option} has to be {lowest} or more, not {value}."
+
+    def test_the_lowest_are_taken(self):
+        lowest = to(timeout=1, retries=0, requests_per_minute=1)
+        assert (lowest.timeout, lowest.retries, lowest.requests_per_minute) == (1, 0, 1)
+
+    def test_the_time_limit_of_the_journal(self):
+        assert refusal(external_id="a", journal_ttl=-1) == "journal_ttl has to be 0 or more, not -1."
+        assert asked_for(external_id="a", journal_ttl=0) == ["a"]
+
+    def test_defaults(self, tmp_path):
+        params = validated(external_id="a")
+        assert params["journal"] == str(tmp_path / "home/.ansible/vonage_vcc/journal.db")
+        assert (params["journal_ttl"], params["force"], params["state"]) == (86400, False, "released")
+        assert (params["timeout"], params["retries"], params["validate_certs"]) == (30, 5, True)
+        assert (params["token_cache"], params["requests_per_minute"]) == (None, None)
+
+    def test_whom_to_trust(self, tmp_path):
+        file = tmp_path / "ca.pem"
+        file.touch()
+        assert to().verify is True
+        assert to(ca_path=str(file)).verify == str(file)
+        assert to(validate_certs=False, ca_path=str(file)).verify is False
+
+    def test_a_missing_file_of_authorities_is_named(self, tmp_path):
+        assert (
+            connection_refusal(ca_path=str(tmp_path / "none.pem"))
+            == f"ca_path {tmp_path}/none.pem does not exist on the host that makes the calls."
+        )
+
+
+class TestEnvironment:
+    @pytest.mark.parametrize(
+        ("option", "text", "value"),
+        [
+            ("region", "nam", "nam"),
+            ("domain", "cc.vonage.com", "cc.vonage.com"),
+            ("api_url", "https://a.example", "https://a.example"),
+            ("auth_url", "https://b.example", "https://b.example"),
+            ("account", "main", "main"),
+            ("client_id", "id", "id"),
+            ("client_secret", "s3cret,%&", "s3cret,%&"),
+            ("access_token", "t0ken", "t0ken"),
+            ("token_cache", "/nowhere/tokens", "/nowhere/tokens"),
+            ("validate_certs", "no", False),
+            ("ca_path", "/nowhere/ca.pem", "/nowhere/ca.pem"),
+            ("timeout", "7", 7),
+            ("retries", "0", 0),
+            ("requests_per_minute", "60", 60),
+            ("journal", "/nowhere/journal.db", "/nowhere/journal.db"),
+            ("journal", "", ""),
+        ],
+    )
+    def test_each_has_a_variable_that_the_task_overrides(self, monkeypatch, option, text, value):
+        monkeypatch.setenv(f"VCC_{option.upper()}", text)
+        assert validated(external_id="a")[option] == value
+        others = {"region": "apac", "validate_certs": True, "timeout": 9, "retries": 9, "requests_per_minute": 9}
+        own = others.get(option, "/own")
+        assert validated(external_id="a", **{option: own})[option] == own
+
+    @pytest.mark.parametrize(
+        ("variable", "text"), [("VCC_REGION", "mars"), ("VCC_TIMEOUT", "soon"), ("VCC_VALIDATE_CERTS", "perhaps")]
+    )
+    def test_a_variable_is_held_to_the_same_rules(self, monkeypatch, variable, text):
+        monkeypatch.setenv(variable, text)
+        with pytest.raises(Invalid, match=variable[4:].lower()):
+            validated(external_id="a")
+
+    def test_an_empty_string_stands_for_no_journal(self):
+        assert validated(external_id="a", journal="")["journal"] == ""
