@@ -65,12 +65,7 @@ class ActionModule(ActionBase):
         return interpreter.startswith("auto") or interpreter == sys.executable
 
     def _run_here(self) -> dict[str, t.Any]:
-        validation = ArgumentSpecValidator(
-            INTERACTION_SPEC["argument_spec"],
-            mutually_exclusive=INTERACTION_SPEC["mutually_exclusive"],
-            required_one_of=INTERACTION_SPEC["required_one_of"],
-            required_by=INTERACTION_SPEC["required_by"],
-        ).validate(self._task.args)
+        validation = ArgumentSpecValidator(**INTERACTION_SPEC).validate(self._task.args)
         params = validation.validated_parameters
         if validation.errors.errors:
             message = validation.errors.msg

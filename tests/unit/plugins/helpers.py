@@ -94,8 +94,7 @@ class Invalid(Exception):
 
 def validated(**given):
     """The options as the doors hand them on. Raises Invalid."""
-    spec = dict(options.INTERACTION_SPEC)
-    validation = ArgumentSpecValidator(spec.pop("argument_spec"), **spec).validate(given)
+    validation = ArgumentSpecValidator(**options.INTERACTION_SPEC).validate(given)
     if validation.errors.errors:
         raise Invalid(validation.errors.msg)
     return validation.validated_parameters

@@ -662,17 +662,16 @@ class TestUnknown:
 
 class TestResult:
     def test_all_kinds_at_once(self, sim, task):
-        proven, ids = ["p1", "p2"], long_ids(270)
-        task(external_ids=proven)
-        sim.poison(ids[0])
-        sim.fault("cut", when="after", after=len(sim.invoke_calls) and 20)
-        result = task(external_ids=[*proven, *ids])
-        counts = result["summary"]
-        assert counts["requested"] == 272
-        assert counts["unchanged"] == 2
-        assert counts["failed"] == 1
-        assert sum(counts[name] for name in ("released", "unchanged", "failed", "unknown")) == 272
-        assert column(result, "external_id") == [*proven, *ids]
+        task(external_ids=["p", "q"])
+        sim.poison("bad")
+        sim.fault("cut", when="after", after=4)
+        result = task(external_ids=["p", "a", "b", "bad", "c", "d", "q"])
+        assert [call["interactions"] for call in sim.invoke_calls[1:]] == [5, 2, 3, 1, 2]
+        assert result["summary"] == {"requested": 7, "released": 2, "unchanged": 2, "failed": 1, "unknown": 2, "api_calls": 5}
+        assert column(result, "external_id") == ["p", "a", "b", "bad", "c", "d", "q"]
+        assert column(result, "state") == ["released"] * 3 + ["failed"] + ["unknown"] * 2 + ["released"]
+        assert column(result, "evidence") == ["journal", "api", "api", "status", "none", "none", "journal"]
+        assert result["msg"].startswith("Of 7 interactions 1 failed and 2 may or may not be released; the first is 'bad': ")
 
     def test_the_first_named_is_the_first_asked_for(self, sim, task):
         """Not the first that was found to fail: what cannot be sent comes to light after what was refused."""
@@ -723,7 +722,7 @@ class TestResult:
             sim.fault(**order)
         sessions = {}
         text = json.dumps(task(external_id="a", sessions=sessions), ensure_ascii=False)
-        (session,) = sessions.values()
+        (session,) = list(sessions.values())
         (token,) = session.secrets - {CLIENT_SECRET} if order is None else [session.auth.token()]
         assert CLIENT_SECRET in session.secrets
         assert token in session.secrets
@@ -1031,17 +1030,16 @@ def source_of(folder, ids):
 class TestFullDisk:
     """A limit on the size of files stands for the full disk."""
 
-    @pytest.mark.parametrize("limit", [0, 8_000, 100_000], ids=["at once", "at its opening", "at a claim"])
-    def test_before_a_call(self, sim, task, folder, listed, limit):
+    @pytest.mark.parametrize(("limit", "tokens"), [(0, 0), (8_000, 0), (100_000, 1)], ids=["at once", "at its opening", "at a claim"])
+    def test_before_a_call(self, sim, task, folder, listed, limit, tokens):
         task(external_id="first")
-        calls = len(sim.invoke_calls)
         ids = [f"{number:04d}{'x' * 300}" for number in range(900)]
         given = sim.options(src=source_of(folder, ids), journal=str(folder / "journal.db"))
         (output,) = at_once(1, "together()\n" + LIMITED, json.dumps(validated(**given)), limit)
         result = json.loads(output)
         assert result["failed"]
         assert f"The journal {folder}/journal.db cannot be used (" in result["msg"]
-        assert len(sim.invoke_calls) == calls
+        assert (len(sim.invoke_calls), len(sim.token_calls)) == (1, 1 + tokens)
         again = task(external_ids=[*ids, "first"])
         assert summary(again) == {"requested": 901, "released": 900, "unchanged": 1}
 

@@ -1,126 +1,149 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A task that is killed at the worst moment, and run again."""
+"""A run that is killed, wherever it is, leaves nothing released twice and nothing left out."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
+import sqlite3
+import time
 
 import pytest
 
-from ansible_collections.vonage.vcc.plugins.module_utils import interactions
-from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import PATIENCE, journal_rows, python, validated
+from ansible_collections.vonage.vcc.plugins.module_utils.interactions import run
+from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import PATIENCE, engine, journal_rows, validated
 
-IDS = [f"case-{number}" for number in range(1, 2501)]  # three calls
-
-TASK = """
-import json, sys
-from ansible_collections.vonage.vcc.plugins.module_utils import interactions
-print(json.dumps(interactions.run(json.loads(sys.argv[1]), False, False, {})))
-"""
-
-# The same, but it dies by its own hand once the claim of the first chunk is durable.
-DIES_AFTER_CLAIM = (
-    """
-import os, signal
-from ansible_collections.vonage.vcc.plugins.module_utils.journal import Journal
-claim = Journal.claim
-def claim_and_die(self, after):
-    claim(self, after)
-    os.kill(os.getpid(), signal.SIGKILL)
-Journal.claim = claim_and_die
-"""
-    + TASK
-)
+# About ninety fit into one call, so these need three.
+IDS = [f"{number:05d}{'x' * 1000}" for number in range(250)]
 
 
 @pytest.fixture
-def task(sim, tmp_path):
-    """The options of a task that releases IDS, which are in the queue, from a file."""
+def given(sim, listed, tmp_path):
+    """The options of a task that releases all."""
     sim.dispatch(*IDS)
-    source = tmp_path / "ids.txt"
-    source.write_text("\n".join(IDS), encoding="utf-8")
-    return validated(**sim.options(src=str(source), journal=str(tmp_path / "journal.db"), timeout=PATIENCE))
+    return sim.options(src=listed(IDS), journal=str(tmp_path / "kept" / "journal.db"))
 
 
-def run_again(task):
-    return interactions.run(task, False, False, {})
+@pytest.fixture
+def again(given):
+    """The next run of the same task."""
+    sessions = {}
+    yield lambda check=False: run(validated(**given), check, False, sessions)
+    for session in sessions.values():
+        session.http.close()
 
 
-def assert_each_released_once(sim):
-    assert sim.live() == []
-    assert sorted(sim.released) == sorted(IDS)
-    assert all(effect["found"] for effect in sim.effects)
+def kill(process, how=signal.SIGKILL):
+    process.send_signal(how)
+    assert process.wait(PATIENCE) in (-how, 1)
 
 
-@pytest.mark.parametrize("calls_before", [0, 1, 2])
-def test_killed_between_a_call_and_its_note(sim, task, calls_before):
-    fault = sim.fault("hold", after=calls_before)
-    with python(TASK, json.dumps(task)) as process:
-        assert fault.entered.wait(PATIENCE)  # VCC has released them, and the task does not know yet
-        process.send_signal(signal.SIGKILL)
-        process.wait(PATIENCE)
-    fault.release()
-    taken = set(sim.released)
-    noted = {name for name, row in journal_rows(task["journal"]).items() if row["accepted"]}
-    assert len(taken) > len(noted)
-    assert taken > noted
+def wait_for(look):
+    """What C(look) finds as soon as it is anything; a journal that is not made yet is nothing."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        with contextlib.suppress(sqlite3.OperationalError):
+            found = look()
+            if found:
+                return found
+        time.sleep(0.01)
+    raise AssertionError("it did not come about")
 
-    result = run_again(task)
 
+def all_released_once(sim):
+    return sorted(sim.released) == sorted(IDS) and sim.live() == []
+
+
+def request_ids(effects):
+    return {effect["external_id"]: effect["request_id"] for effect in effects}
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT], ids=lambda how: how.name)
+@pytest.mark.parametrize("done", [0, 1, 2])
+def test_between_the_effect_and_its_note(sim, given, again, done, how):
+    hold = sim.fault("hold", after=done)
+    with engine(**given) as process:
+        assert hold.entered.wait(PATIENCE)
+        kill(process, how)
+    hold.release()
+    accepted = sum(call["interactions"] for call in sim.invoke_calls[:done])
+    in_doubt = sim.invoke_calls[done]["interactions"]
+    before = request_ids(sim.effects)
+    assert len(before) == accepted + in_doubt
+
+    result = again()
+    counts = result["summary"]
     assert "failed" not in result
-    assert result["summary"]["unchanged"] == len(noted)
-    assert result["summary"]["released"] == len(IDS) - len(noted)
-    assert_each_released_once(sim)
-    assert {one["external_id"] for one in sim.ignored} == taken - noted
-    assert run_again(task)["changed"] is False
+    assert (counts["unchanged"], counts["released"], counts["failed"], counts["unknown"]) == (accepted, 250 - accepted, 0, 0)
+    assert all_released_once(sim)
+    repeated = request_ids(sim.ignored)
+    assert list(repeated) == IDS[accepted : accepted + in_doubt]
+    assert repeated.items() <= before.items()
 
 
-def test_killed_between_the_note_and_its_call(sim, task):
-    with python(DIES_AFTER_CLAIM, json.dumps(task)) as process:
-        assert process.wait(PATIENCE) == -signal.SIGKILL
+def test_before_an_effect_that_comes_all_the_same(sim, given, again):
+    """VCC has the call and has not begun with it; by the time the next run calls, it may have, or not."""
+    token = sim.issue_token()
+    with engine(**given, access_token=token) as process, sim.lock:
+        wait_for(sim.bodies)
+        kill(process)
+    result = again()
+    assert result["summary"]["released"] == 250
+    assert all_released_once(sim)
+
+
+def test_between_the_claim_and_the_call(sim, given, again):
+    """The first call waits a minute after that for the token, when its rows are in the journal."""
+    with engine(**given, requests_per_minute=1) as process:
+        claimed = wait_for(lambda: journal_rows(given["journal"]))
+        kill(process)
     assert sim.invoke_calls == []
-    pending = {name: row["request_id"] for name, row in journal_rows(task["journal"]).items()}
-    assert pending
-    assert not any(row["accepted"] for row in journal_rows(task["journal"]).values())
 
-    result = run_again(task)
-
-    assert result["summary"]["released"] == len(IDS)
-    assert_each_released_once(sim)
-    sent = {effect["external_id"]: effect["request_id"] for effect in sim.effects}
-    assert {name: sent[name] for name in pending} == pending
+    result = again()
+    assert result["summary"]["released"] == 250
+    assert all_released_once(sim)
+    assert sim.ignored == []
+    effects = request_ids(sim.effects)
+    assert {one: row["request_id"] for one, row in claimed.items()}.items() <= effects.items()
 
 
-def test_check_mode_after_the_interruption_predicts_the_next_run(sim, task):
-    fault = sim.fault("hold", after=1)
-    with python(TASK, json.dumps(task)) as process:
-        assert fault.entered.wait(PATIENCE)
-        process.send_signal(signal.SIGKILL)
-        process.wait(PATIENCE)
-    fault.release()
-    calls = len(sim.calls)
-    predicted = interactions.run(task, True, True, {})
-    assert len(sim.calls) == calls
-    done = interactions.run(task, False, True, {})
-    assert done["summary"].pop("api_calls") > 0
-    assert predicted["summary"].pop("api_calls") == 0
-    assert predicted["summary"] == done["summary"]
-    assert predicted["changed"] is done["changed"] is True
-    assert predicted["diff"] == done["diff"]
+def test_as_check_mode_says(sim, given, again):
+    hold = sim.fault("hold", after=1)
+    with engine(**given) as process:
+        assert hold.entered.wait(PATIENCE)
+        kill(process)
+    hold.release()
+    predicted, real = again(check=True), again()
+    for result in (predicted, real):
+        del result["summary"]["api_calls"]
+        for one in result["interactions"]:
+            del one["evidence"], one["request_id"]
+    assert predicted == real
+    assert 0 < real["summary"]["unchanged"] < 250
 
 
-def test_two_runs_after_the_interruption_share_the_request_ids(sim, task):
-    """One run finds the pending rows of another that is still at work, and repeats its request ids."""
-    fault = sim.fault("hold")
-    with python(TASK, json.dumps(task)) as first:
-        assert fault.entered.wait(PATIENCE)
-        result = run_again(task)
-        fault.release()
-        output, errors = first.communicate(timeout=PATIENCE)
-    assert errors == ""
-    assert "failed" not in json.loads(output)
-    assert "failed" not in result
-    assert_each_released_once(sim)
+def test_again_and_again(sim, given, again):
+    """Five runs, each of which is killed at its first call, and one that is not."""
+    for dummy in range(5):
+        hold = sim.fault("hold")
+        with engine(**given) as process:
+            assert hold.entered.wait(PATIENCE)
+            kill(process)
+        hold.release()
+    assert again()["summary"]["released"] == 250
+    assert all_released_once(sim)
+    assert len({json.dumps(request_ids([effect])) for effect in sim.ignored}) < len(sim.ignored)
+
+
+def test_the_report_ends_with_a_whole_line(sim, given, tmp_path):
+    hold = sim.fault("hold", after=2)
+    report = tmp_path / "report.jsonl"
+    with engine(**given, report=str(report)) as process:
+        assert hold.entered.wait(PATIENCE)
+        kill(process)
+    hold.release()
+    lines = [json.loads(line) for line in report.read_text(encoding="utf-8").splitlines()]
+    assert [one["external_id"] for one in lines] == IDS[: sum(call["interactions"] for call in sim.invoke_calls[:2])]

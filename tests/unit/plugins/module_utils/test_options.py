@@ -106,7 +106,7 @@ class TestExactlyOneInput:
             {"external_ids": ["a"], "src": "f"},
             {"external_id": "a", "external_ids": ["b"], "src": "f"},
         ],
-        ids=lambda given: "+".join(given),
+        ids="+".join,
     )
     def test_two_are_refused_by_ansible(self, given):
         with pytest.raises(Invalid, match="mutually exclusive"):
@@ -118,7 +118,7 @@ class TestExactlyOneInput:
             == "Say which interactions are meant, with one of external_id, external_ids and src."
         )
 
-    @pytest.mark.parametrize("given", [{"external_ids": ["a"]}, {"src": "f"}], ids=lambda given: "".join(given))
+    @pytest.mark.parametrize("given", [{"external_ids": ["a"]}, {"src": "f"}], ids="".join)
     def test_a_request_id_goes_with_external_id_only(self, given):
         with pytest.raises(Invalid, match=r"required by 'request_id': external_id"):
             validated(request_id="mine", **given)

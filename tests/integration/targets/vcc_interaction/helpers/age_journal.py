@@ -11,6 +11,6 @@ import sys
 
 if __name__ == "__main__":
     path, seconds = sys.argv[1], float(sys.argv[2])
-    with contextlib.closing(sqlite3.connect(path)) as db, db:
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
         changed = db.execute("UPDATE interaction SET asked = asked - ?, accepted = accepted - ?", (seconds, seconds))
         print(changed.rowcount)
