@@ -20,7 +20,7 @@ import typing as t
 from urllib.parse import quote
 
 from .errors import InputError, JournalError
-from .files import make_folder_for
+from .files import check_folder_for, make_folder_for
 
 try:
     import sqlite3
@@ -192,7 +192,8 @@ class Journal:
 
     def _open(self, predict: bool) -> sqlite3.Connection:
         path = self.path
-        if predict and path and not os.path.islink(path) and not (os.path.exists(path) and os.path.getsize(path)):
+        if predict and path and not os.path.lexists(path):
+            check_folder_for(path)
             path = ""
         if path:
             if os.path.islink(path):
@@ -201,6 +202,8 @@ class Journal:
                 make_folder_for(path)
             # SQLite gives the files beside the journal the mode of the journal.
             os.close(os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | (0 if predict else os.O_CREAT), 0o600))
+            if predict and not os.path.getsize(path):
+                path = ""
         if predict and path:
             # Reading the log of a run that goes on, or has been killed, needs its lock file; without a log, SQLite is to make none.
             log = path + "-wal"
