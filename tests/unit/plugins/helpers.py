@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from urllib.parse import quote
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
@@ -135,6 +136,24 @@ def at_once(count, script, *arguments):
         return [output for output, dummy in outputs]
 
 
+def run_module(folder, check=False, diff=False, env=None, **given):
+    """Run the module's file as Ansible does on a target, in C(folder). Returns its result, exit status and all that it printed."""
+    arguments = {"ANSIBLE_MODULE_ARGS": {**given, "_ansible_check_mode": check, "_ansible_diff": diff}}
+    process = subprocess.run(
+        [sys.executable, str(COLLECTION / "plugins" / "modules" / "vcc_interaction.py")],
+        input=json.dumps(arguments),
+        env={**os.environ, "PYTHONPATH": PYTHONPATH, **(env or {})},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    printed = process.stdout + process.stderr
+    assert process.stdout, printed
+    return json.loads(process.stdout), process.returncode, printed
+
+
 ENGINE = """
 import json
 import sys
@@ -161,7 +180,7 @@ def background(act, *arguments):
 
 def journal_rows(path):
     """What a journal holds, by external id: a dict of request_id, accepted, action, asked, api_url, account and provider."""
-    with contextlib.closing(sqlite3.connect(path)) as db:
+    with contextlib.closing(sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True)) as db:
         db.row_factory = sqlite3.Row
         rows = db.execute("SELECT * FROM interaction JOIN scope ON scope.id = interaction.scope ORDER BY external_id")
         return {row["external_id"]: dict(row) for row in rows}

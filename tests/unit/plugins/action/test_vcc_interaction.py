@@ -1,167 +1,271 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The action door: which door it takes, and what it makes sure of before either."""
+"""The action door: when it is taken, and that it comes to the same as the module door."""
 
 from __future__ import annotations
 
 import json
+import os
 import sys
-from types import SimpleNamespace
 
 import pytest
-
-pytest.importorskip("ansible.plugins.action", reason="needs a controller's Python")
-
 from ansible.parsing.dataloader import DataLoader
-from ansible.template import Templar
-
-try:
-    from ansible.template import trust_as_template
-except ImportError:  # before ansible-core 2.19
-
-    def trust_as_template(template):
-        return template
-
+from ansible.playbook.play_context import PlayContext
+from ansible.playbook.task import Task
+from ansible.plugins.loader import become_loader, connection_loader
+from ansible.template import Templar, trust_as_template
 
 from ansible_collections.vonage.vcc.plugins.action import vcc_interaction
+from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import run_module
 
-IMPLICIT = {
-    "ansible_python_interpreter": trust_as_template("{{ ansible_playbook_python }}"),
-    "ansible_playbook_python": sys.executable,
-}
-
-
-class Task(SimpleNamespace):
-    """As much of a task as an action plugin asks for."""
-
-    def __init__(self, args=None, **others):
-        defaults = {
-            "action": "vonage.vcc.vcc_interaction",
-            "async_val": 0,
-            "check_mode": False,
-            "delegate_to": None,
-            "diff": False,
-            "environment": [],
-        }
-        super().__init__(args=args or {}, **{**defaults, **others})
+# A task that needs no network: it asks for nothing.
+NOTHING = {"external_ids": [], "region": "emea", "access_token": "t0ken", "journal": ""}
 
 
-def action(task, task_vars=None, transport="local", become=None, basedir="/"):
-    loader = DataLoader()
-    loader.set_basedir(str(basedir))
-    connection = SimpleNamespace(transport=transport, become=become, _shell=SimpleNamespace(tmpdir=None))
-    templar = Templar(loader=loader, variables=task_vars or {})
-    return vcc_interaction.ActionModule(task, connection, None, loader, templar, None)
+class Door(vcc_interaction.ActionModule):
+    """The action plugin up to where it would start the module."""
+
+    def _execute_module(self, **arguments):
+        self.handed_over = arguments
+        return {"door": "module"}
 
 
 @pytest.fixture(autouse=True)
 def _no_sessions(monkeypatch):
-    monkeypatch.setattr(vcc_interaction, "_sessions", {})
+    """A worker of Ansible begins without any."""
+    sessions = {}
+    monkeypatch.setattr(vcc_interaction, "_sessions", sessions)
+    yield
+    for session in sessions.values():
+        session.http.close()
 
 
-@pytest.mark.parametrize(
-    ("task", "task_vars", "others", "here"),
-    [
-        ({}, {}, {}, True),
-        ({}, IMPLICIT, {}, True),
-        ({}, {"ansible_python_interpreter": "auto_silent"}, {}, True),
-        ({}, {"ansible_python_interpreter": sys.executable}, {}, True),
-        ({}, {"ansible_python_interpreter": "/opt/other/bin/python3"}, {}, False),
-        ({}, {}, {"transport": "ssh"}, False),
-        ({}, {}, {"become": object()}, False),
-        ({"async_val": 10}, {}, {}, False),
-        ({"environment": [{"VCC_REGION": "nam"}]}, {}, {}, False),
-        ({"environment": [{}, None]}, {}, {}, True),
-        (
-            {"delegate_to": "elsewhere"},
-            {"ansible_delegated_vars": {"elsewhere": {"ansible_python_interpreter": "/opt/other/bin/python3"}}},
-            {},
-            False,
-        ),
-        ({"delegate_to": "elsewhere"}, {"ansible_delegated_vars": {"elsewhere": IMPLICIT}, **IMPLICIT}, {}, True),
-    ],
-)
-def test_door(task, task_vars, others, here):
-    assert action(Task(**task), task_vars, **others)._is_plain_local(task_vars) is here
+@pytest.fixture
+def door(tmp_path):
+    """Makes the action of a task, in a playbook that lies in the test's folder."""
+
+    def make(args=None, transport="local", become=None, variables=None, **fields):
+        loader = DataLoader()
+        loader.set_basedir(str(tmp_path))
+        task = Task()
+        task.action = "vonage.vcc.vcc_interaction"
+        task.args = NOTHING if args is None else args
+        for name, value in {"check_mode": False, "diff": False, **fields}.items():
+            setattr(task, name, value)
+        play_context = PlayContext()
+        connection = connection_loader.get(transport, play_context, os.devnull)
+        if become:
+            connection.set_become_plugin(become_loader.get(become))
+        templar = Templar(loader=loader, variables=variables or {})
+        return Door(task, connection, play_context, loader, templar, None)
+
+    return make
 
 
-@pytest.mark.parametrize("error", ["REQUESTS_IMPORT_ERROR", "SQLITE_IMPORT_ERROR"])
-def test_a_missing_library_is_the_module_s_to_report(monkeypatch, error):
-    monkeypatch.setattr(vcc_interaction, error, "Traceback ...")
-    assert action(Task())._is_plain_local({}) is False
+def taken(action, task_vars=None):
+    """Which door a task goes through."""
+    result = action.run(task_vars=task_vars or {})
+    if result.get("door") == "module":
+        return "module"
+    assert result["summary"]["requested"] == 0, result
+    return "action"
 
 
-def run(sim, basedir="/", **options):
-    task = Task(sim.options(**options))
-    return action(task, IMPLICIT, basedir=basedir).run(task_vars=IMPLICIT)
+class TestWhichDoor:
+    def test_a_plain_local_task(self, door):
+        assert taken(door()) == "action"
+
+    @pytest.mark.parametrize(
+        "condition",
+        [
+            {"transport": "ssh"},
+            {"become": "sudo"},
+            {"async_val": 30},
+            {"environment": [{"HTTPS_PROXY": "https://proxy.example"}]},
+            {"environment": [{}, {"A": "b"}]},
+        ],
+        ids=lambda condition: "-".join(condition),
+    )
+    def test_what_is_not_the_same_as_running_the_module(self, door, condition):
+        assert taken(door(**condition)) == "module"
+
+    @pytest.mark.parametrize("environment", [None, [], [{}], [None]])
+    def test_an_empty_environment_is_none(self, door, environment):
+        assert taken(door(environment=environment)) == "action"
+
+    @pytest.mark.parametrize(
+        ("interpreter", "which"),
+        [
+            (sys.executable, "action"),
+            ("auto", "action"),
+            ("auto_silent", "action"),
+            ("/opt/other/bin/python", "module"),
+            ("{{ ansible_playbook_python }}", "action"),
+            ("{{ ansible_playbook_python }}3", "module"),
+        ],
+    )
+    def test_the_interpreter_counts(self, door, interpreter, which):
+        """The implicit localhost has the controller's own, as a template."""
+        variables = {"ansible_playbook_python": sys.executable, "ansible_python_interpreter": trust_as_template(interpreter)}
+        assert taken(door(variables=variables), variables) == which
+
+    def test_so_does_that_of_the_environment(self, door, monkeypatch):
+        monkeypatch.setenv("ANSIBLE_PYTHON_INTERPRETER", "/opt/other/bin/python")
+        assert taken(door()) == "module"
+
+    @pytest.mark.parametrize(("interpreter", "which"), [(sys.executable, "action"), ("/opt/other/bin/python", "module")])
+    def test_a_delegate_brings_its_own(self, door, interpreter, which):
+        variables = {
+            "ansible_python_interpreter": "/opt/of/the/host/bin/python",
+            "ansible_delegated_vars": {"localhost": {"ansible_python_interpreter": interpreter}},
+        }
+        assert taken(door(delegate_to="localhost"), variables) == which
+
+    @pytest.mark.parametrize("name", ["REQUESTS_IMPORT_ERROR", "SQLITE_IMPORT_ERROR"])
+    def test_a_library_that_the_controller_lacks(self, door, monkeypatch, name):
+        monkeypatch.setattr(vcc_interaction, name, "Traceback")
+        assert taken(door()) == "module"
+
+    def test_the_module_gets_what_it_needs(self, door):
+        action = door(async_val=30)
+        action.run(task_vars={"some": "variable"})
+        assert action.handed_over == {"task_vars": {"some": "variable"}, "wrap_async": True}
+        action = door(become="sudo")
+        action.run(task_vars={})
+        assert not action.handed_over["wrap_async"]
 
 
-def test_items_of_a_loop_share_one_token_and_one_connection(sim):
-    sim.dispatch("case-1", "case-2", "case-3")
-    for external_id in ("case-1", "case-2", "case-3"):
-        assert run(sim, external_id=external_id)["summary"]["api_calls"] == 1
-    assert len(sim.token_calls) == 1
-    assert len({call["connection"] for call in sim.calls}) == 1
+class TestWhatIsGiven:
+    """Ansible makes text of what is none, and a list of a string, before the engine sees it."""
+
+    @pytest.mark.parametrize("transport", ["local", "ssh"])
+    @pytest.mark.parametrize(
+        ("given", "said"),
+        [
+            ({"external_ids": "a,b"}, "external_ids has to be a list, not a string: an id may hold commas"),
+            ({"external_ids": ["a", None]}, "external_ids[1] is neither text nor a whole number"),
+            ({"external_ids": [{"id": "a"}]}, "external_ids[0] is neither text nor a whole number"),
+            ({"external_ids": ["a", "b", 1.5]}, "external_ids[2] is neither text nor a whole number"),
+            ({"external_ids": [True]}, "external_ids[0] is neither text nor a whole number"),
+            ({"external_id": {"a": "b"}}, "external_id is neither text nor a whole number"),
+            ({"external_id": ["a"]}, "external_id is neither text nor a whole number"),
+            ({"external_id": "a", "request_id": 1.5}, "request_id is neither text nor a whole number"),
+            ({"external_id": "a", "provider": ["p"]}, "provider is neither text nor a whole number"),
+        ],
+    )
+    def test_is_refused_at_either_door(self, door, transport, given, said):
+        result = door({"region": "emea", "access_token": "t0ken", **given}, transport).run(task_vars={})
+        assert result["failed"]
+        assert result["msg"].startswith(said)
+
+    def test_numbers_are_text(self, door):
+        action = door({**NOTHING, "external_ids": [4711, "a"]}, check_mode=True)
+        assert [one["external_id"] for one in action.run(task_vars={})["interactions"]] == ["4711", "a"]
+
+    @pytest.mark.parametrize(
+        ("given", "said"),
+        [
+            ({}, "one of the following is required: external_id, external_ids, src"),
+            ({"external_id": "a", "external_ids": ["b"]}, "parameters are mutually exclusive"),
+            ({"external_id": "a", "region": "mars"}, "value of region must be one of: emea, nam, apac, got: mars"),
+            ({"external_id": "a", "colour": "blue"}, "Unsupported parameters for (vonage.vcc.vcc_interaction) module: colour"),
+            ({"external_id": "a", "timeout": "soon"}, "timeout"),
+        ],
+    )
+    def test_what_ansible_refuses(self, door, given, said):
+        result = door({"access_token": "t0ken", **given}).run(task_vars={})
+        assert result["failed"]
+        assert said in result["msg"]
+
+    def test_the_environment_of_the_controller_serves(self, door, sim, monkeypatch):
+        for name, value in sim.options().items():
+            monkeypatch.setenv(f"VCC_{name.upper()}", str(value))
+        assert door({"external_id": "a"}).run(task_vars={})["changed"]
+        assert sim.released == ["a"]
 
 
-def test_other_credentials_get_a_token_of_their_own(sim):
-    sim.add_client("other", "other secret")
-    run(sim, external_id="case-1")
-    run(sim, external_id="case-1", client_id="other", client_secret="other secret")
-    assert len(sim.token_calls) == 2
+class TestTheSame:
+    """Both doors, for one input."""
+
+    def story(self, run, folder):
+        """What the same three tasks come to: in check mode, for real, and again."""
+        (folder / "ids.txt").write_text("a\nbad\nü\n")
+        given = {"src": "ids.txt", "report": "report.jsonl", "journal": "sub/journal.db"}
+        results = [run(check=True, **given), run(check=False, **given), run(check=False, **given)]
+        for result in results:
+            result.pop("invocation", None)
+            for one in result["interactions"]:
+                one["request_id"] = bool(one["request_id"])
+        files = sorted(str(each.relative_to(folder)) for each in folder.rglob("*"))
+        return results, files, (folder / "report.jsonl").stat().st_mode
+
+    def test_comes_to_the_same(self, sim, door, tmp_path):
+        sim.poison("bad")
+        there = tmp_path / "there"
+        there.mkdir()
+
+        def by_action(check, **given):
+            return door(sim.options(**given), check_mode=check, diff=True).run(task_vars={})
+
+        def by_module(check, **given):
+            return run_module(there, check, True, **sim.options(**given))[0]
+
+        module_results, module_files, module_mode = self.story(by_module, there)
+        for each in sorted(there.rglob("*"), reverse=True):
+            each.rmdir() if each.is_dir() else each.unlink()
+        there.rmdir()
+        sim.reset()
+        sim.poison("bad")
+        action_results, action_files, action_mode = self.story(by_action, tmp_path)
+        assert action_results == module_results
+        assert action_files == module_files
+        assert action_mode == module_mode
+        assert [result["summary"]["released"] for result in action_results] == [3, 2, 0]
+
+    @pytest.mark.parametrize("given", [{"external_id": ""}, {"external_id": "a", "client_secret": "wr0ng"}, {"src": "none.txt"}, {}])
+    def test_fails_the_same(self, sim, door, tmp_path, given):
+        by_module = run_module(tmp_path, **sim.options(**given))[0]
+        by_action = door(sim.options(**given)).run(task_vars={})
+        for result in (by_module, by_action):
+            result.pop("invocation", None)
+        assert by_action == {**by_module, "msg": by_module["msg"].replace("src none.txt", f"src {tmp_path}/none.txt")}
 
 
-def test_a_relative_path_begins_in_the_playbook_s_folder(sim, tmp_path):
-    sim.dispatch("case-1")
-    (tmp_path / "ids.txt").write_text("case-1\n", encoding="utf-8")
-    run(sim, tmp_path, src="ids.txt", journal="kept/journal.db", report="report.jsonl", token_cache="tokens/cache.json")
-    assert sim.released == ["case-1"]
-    assert {path.name for path in tmp_path.iterdir()} >= {"kept", "report.jsonl", "tokens"}
+class TestLoop:
+    def test_its_items_share_a_token_and_a_connection(self, door, sim):
+        for name in "abc":
+            assert door(sim.options(external_id=name)).run(task_vars={})["changed"]
+        assert len(sim.token_calls) == 1
+        assert len({call["connection"] for call in sim.calls}) == 1
+
+    def test_its_items_may_be_of_different_accounts(self, door, sim):
+        sim.add_client("second", "s3cret")
+        for client in ({}, {"client_id": "second", "client_secret": "s3cret"}, {}):
+            door(sim.options(external_id="a", **client)).run(task_vars={})
+        assert len(sim.token_calls) == 2
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"external_ids": "case-1,case-2"}, "external_ids has to be a list, not a string"),
-        ({"external_ids": ["case-1", {"id": 2}]}, "external_ids[1] is neither text nor a whole number"),
-        ({"external_ids": ["case-1", None]}, "external_ids[1] is neither text nor a whole number"),
-        ({"external_id": ["case-1"]}, "external_id is neither text nor a whole number"),
-        ({"external_id": True}, "external_id is neither text nor a whole number"),
-        ({"external_id": "case-1", "provider": {"name": "x"}}, "provider is neither text nor a whole number"),
-        (
-            {"external_id": "case-1", "colour": "red"},
-            "Unsupported parameters for (vonage.vcc.vcc_interaction) module: colour",
-        ),
-        ({}, "one of the following is required: external_id, external_ids, src"),
-    ],
-)
-def test_refuses_before_any_call(sim, options, message):
-    result = run(sim, **options)
-    assert result["failed"] is True
-    assert result["msg"].startswith(message)
-    assert sim.calls == []
+class TestSecrets:
+    def test_of_the_task(self, door, sim):
+        sim.add_client("second", "very-s3cret")
+        sim.fault("status", status=400, body={"message": "no very-s3cret, please"})
+        result = door(sim.options(external_id="a", client_id="second", client_secret="very-s3cret")).run(task_vars={})
+        assert "no ********, please" in result["msg"]
+        assert "very-s3cret" not in json.dumps(result)
 
+    def test_of_the_environment(self, door, sim, monkeypatch):
+        sim.add_client("second", "very-s3cret")
+        monkeypatch.setenv("VCC_CLIENT_SECRET", "very-s3cret")
+        options = sim.options(external_id="very-s3cret", client_id="second")
+        del options["client_secret"]
+        assert "very-s3cret" not in json.dumps(door(options).run(task_vars={}))
 
-def test_a_whole_number_is_an_id(sim):
-    sim.dispatch("4711")
-    assert run(sim, external_id=4711)["changed"] is True
-    assert sim.live() == []
-
-
-def test_hides_secrets_and_minted_tokens(sim, tmp_path):
-    """A server that repeats the token, and an id that holds the secret."""
-    sim.add_client("other", "an-open-secret")
-    cache = tmp_path / "tokens.json"
-    options = {"client_id": "other", "client_secret": "an-open-secret", "token_cache": str(cache)}
-    run(sim, external_id="case-1", **options)
-    ((token,),) = ([entry["access_token"]] for entry in json.loads(cache.read_text(encoding="utf-8")).values())
-    vcc_interaction._sessions.clear()
-    sim.fault("status", status=400, body=json.dumps({"message": f"who is {token}?"}))
-
-    result = run(sim, external_id="case an-open-secret", **options)
-
-    assert result["failed"] is True
-    assert "who is" in result["msg"]
-    assert "an-open-secret" not in str(result)
-    assert token not in str(result)
+    def test_a_token_that_the_task_got_itself(self, door, sim):
+        options = sim.options(external_id="a")
+        door(options).run(task_vars={})
+        token = sim.requests[-1]["headers"]["Authorization"].split()[1]
+        sim.fault("status", status=400, body={"message": f"not with {token}"})
+        result = door(sim.options(external_id="b")).run(task_vars={})
+        assert "not with ********" in result["msg"]
+        assert token not in json.dumps(result)

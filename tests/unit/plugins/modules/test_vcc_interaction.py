@@ -1,116 +1,151 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The module door, as a process of its own."""
+"""The module door: the module's file as a process of its own."""
 
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
-from ansible.module_utils import basic
 
-from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import PATIENCE, python
-
-MODULE = """
-import json, sys
-{before}
-from ansible.module_utils import basic
-basic._ANSIBLE_ARGS = sys.argv[1].encode()
-if hasattr(basic, "_ANSIBLE_PROFILE"):
-    basic._ANSIBLE_PROFILE = "legacy"
-from ansible_collections.vonage.vcc.plugins.modules.vcc_interaction import main
-main()
-"""
-
-WITHOUT_REQUESTS = "sys.modules['requests'] = None"
+from ansible_collections.vonage.vcc.tests.simulator import CLIENT_ID, CLIENT_SECRET
+from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import PYTHONPATH, run_module
 
 
-def run_module(before="", check_mode=False, diff=False, environment=None, **options):
-    """Run the module with options as a task gives them; return its result and what it printed."""
-    arguments = {"ANSIBLE_MODULE_ARGS": {**options, "_ansible_check_mode": check_mode, "_ansible_diff": diff}}
-    with python(MODULE.format(before=before), json.dumps(arguments), env=environment or {}) as process:
-        output, errors = process.communicate(timeout=PATIENCE)
-    assert errors == ""
-    return json.loads(output.strip().splitlines()[-1]), output
+@pytest.fixture
+def module(sim, tmp_path):
+    """Runs the module against the simulator."""
+
+    def run(check=False, diff=False, env=None, **given):
+        options = sim.options(**{"journal": str(tmp_path / "journal.db"), **given})
+        return run_module(tmp_path, check, diff, env, **options)
+
+    return run
 
 
-def test_releases(sim, tmp_path):
-    sim.dispatch("case-1")
-    options = sim.options(external_id="case-1", journal=str(tmp_path / "journal.db"))
-    predicted, dummy = run_module(check_mode=True, diff=True, **options)
-    assert sim.calls == []
-    assert not (tmp_path / "journal.db").exists()
-    done, dummy = run_module(diff=True, **options)
-    again, dummy = run_module(**options)
-    assert sim.released == ["case-1"]
-    assert (predicted["changed"], done["changed"], again["changed"]) == (True, True, False)
-    assert predicted["diff"] == done["diff"]
-    assert done["diff"]["before"] == "case-1: not known to be released\n"
-    assert done["diff"]["after"] == "case-1: released\n"
-    assert done["interactions"][0]["evidence"] == "api"
-    assert again["interactions"][0]["evidence"] == "journal"
-    assert "diff" not in again
-
-
-def test_takes_its_options_from_the_environment(sim, tmp_path):
-    sim.dispatch("case-1")
-    names = {"api_url", "auth_url", "client_id", "client_secret", "journal"}
-    options = sim.options(journal=str(tmp_path / "environment.db"))
-    environment = {f"VCC_{name.upper()}": options[name] for name in names}
-    result, dummy = run_module(environment=environment, external_id="case-1")
+def test_a_release_and_a_second_run(sim, module):
+    sim.dispatch("a", "b")
+    result, code, printed = module(external_ids=["a", "b"])
+    assert code == 0
     assert result["changed"] is True
-    assert (tmp_path / "environment.db").exists()
+    assert result["summary"] == {"requested": 2, "released": 2, "unchanged": 0, "failed": 0, "unknown": 0, "api_calls": 1}
+    assert [one["evidence"] for one in result["interactions"]] == ["api", "api"]
+    assert sim.live() == []
+    result, code, printed = module(external_ids=["a", "b"])
+    assert (code, result["changed"]) == (0, False)
+    assert [one["evidence"] for one in result["interactions"]] == ["journal", "journal"]
+    assert len(sim.invoke_calls) == 1
+    assert "Traceback" not in printed
 
 
-def test_hides_secrets_and_minted_tokens(sim, tmp_path):
-    """A server that repeats the token, and an id that holds the secret."""
-    sim.add_client("other", "an-open-secret")
-    cache = tmp_path / "tokens.json"
-    options = sim.options(client_id="other", client_secret="an-open-secret", token_cache=str(cache))
-    run_module(external_id="case-1", **options)
-    ((token,),) = ([entry["access_token"]] for entry in json.loads(cache.read_text(encoding="utf-8")).values())
-    sim.fault("status", status=400, body=json.dumps({"message": f"who is {token}?"}))
-
-    result, output = run_module(external_id="case an-open-secret", **options)
-
-    assert result["failed"] is True
-    assert "who is" in result["msg"]
-    assert result["invocation"]["module_args"]["client_secret"] == "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"
-    assert "an-open-secret" not in output
-    assert token not in output
-
-
-def test_says_that_requests_is_missing(sim):
-    result, dummy = run_module(before=WITHOUT_REQUESTS, **sim.options(external_id="case-1"))
-    assert result["failed"] is True
-    assert "Failed to import the required Python library (requests)" in result["msg"]
+def test_check_mode_and_diff(sim, module, tmp_path):
+    result, code, dummy = module(external_id="a", check=True, diff=True)
+    assert (code, result["changed"]) == (0, True)
+    assert result["diff"]["after"] == "a: released\n"
+    assert [one["evidence"] for one in result["interactions"]] == ["predicted"]
     assert sim.calls == []
+    assert list(tmp_path.glob("journal*")) == []
+
+
+def test_a_failure_has_all_that_a_success_has(sim, module):
+    sim.poison("bad")
+    result, code, dummy = module(external_ids=["a", "bad"], diff=True)
+    assert code == 1
+    assert result["failed"] is True
+    assert result["changed"] is True
+    assert result["msg"].startswith("Of 2 interactions 1 failed; the first is 'bad': ")
+    assert [one["state"] for one in result["interactions"]] == ["released", "failed"]
+    assert result["diff"]["after"] == "a: released\nbad: not known to be released\n"
+
+
+def test_a_warning(module):
+    result, code, dummy = module(external_id="a", validate_certs=False)
+    assert code == 0
+    assert "validate_certs is false" in json.dumps(result["warnings"])
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("given", "said"),
     [
         ({}, "one of the following is required: external_id, external_ids, src"),
         ({"external_id": "a", "src": "b"}, "parameters are mutually exclusive: external_id|external_ids|src"),
-        ({"external_ids": ["a"], "request_id": "b"}, "missing parameter(s) required by 'request_id': external_id"),
-        ({"external_id": "a", "region": "moon"}, "value of region must be one of: emea, nam, apac, got: moon"),
-        ({"external_id": ""}, "external_id is empty: give the id that the interaction was dispatched with."),
-        ({"external_id": "a", "timeout": 0}, "timeout has to be 1 or more, not 0."),
+        ({"external_id": "a", "region": "mars"}, "value of region must be one of: emea, nam, apac, got: mars"),
+        ({"external_id": "a", "colour": "blue"}, "colour"),
+        ({"external_ids": ["a"], "request_id": "1"}, "missing parameter(s) required by 'request_id': external_id"),
+        ({"external_id": "a", "timeout": "soon"}, "timeout"),
+        ({"external_id": ""}, "external_id is empty"),
+        ({"external_id": "a", "client_secret": ""}, "client_secret is missing: set it or VCC_CLIENT_SECRET"),
+        ({"src": "none.txt"}, "src none.txt cannot be read on the host that runs the task (No such file or directory)."),
     ],
 )
-def test_refuses_bad_options_before_any_call(sim, options, message):
-    result, dummy = run_module(**{**sim.options(), **options})
-    assert result["failed"] is True
-    assert result["msg"] == message
+def test_what_is_refused_before_any_call(sim, module, given, said):
+    result, code, dummy = module(**given)
+    assert code == 1
+    assert said in result["msg"]
     assert sim.calls == []
 
 
-def test_warns_where_certificates_are_not_checked(sim):
-    result, dummy = run_module(**sim.options(external_id="case-1", validate_certs=False))
-    assert any("validate_certs is false" in str(warning) for warning in result["warnings"])
+def test_the_environment_of_the_target_serves(sim, tmp_path):
+    env = {
+        "VCC_API_URL": sim.url,
+        "VCC_AUTH_URL": sim.token_url,
+        "VCC_CLIENT_ID": CLIENT_ID,
+        "VCC_CLIENT_SECRET": CLIENT_SECRET,
+        "VCC_JOURNAL": str(tmp_path / "elsewhere.db"),
+        "VCC_TOKEN_CACHE": str(tmp_path / "tokens.json"),
+    }
+    result, code, printed = run_module(tmp_path, env=env, external_id="a")
+    assert (code, result["changed"]) == (0, True)
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["elsewhere.db", "tokens.json", "tokens.json.lock"]
+    assert CLIENT_SECRET not in json.dumps(json.loads(printed), ensure_ascii=False)
 
 
-def test_has_the_test_hook_of_this_ansible():
-    """The way in which MODULE hands over options is that of AnsibleModule."""
-    assert hasattr(basic, "_ANSIBLE_ARGS")
+def test_paths_begin_in_the_current_folder(sim, module, tmp_path):
+    (tmp_path / "ids.txt").write_text("a\n")
+    result, dummy, printed = module(src="ids.txt", report="report.jsonl", journal="sub/journal.db")
+    assert result["changed"], printed
+    assert json.loads((tmp_path / "report.jsonl").read_text())["external_id"] == "a"
+    assert (tmp_path / "sub" / "journal.db").exists()
+
+
+class TestSecrets:
+    """Even where a server repeats them, or an id is equal to one."""
+
+    def test_of_the_task(self, sim, module):
+        sim.add_client("second", "very-s3cret")
+        sim.fault("status", status=400, body={"message": "no very-s3cret, please"})
+        result, code, printed = module(external_id="about very-s3cret", client_id="second", client_secret="very-s3cret")
+        assert code == 1
+        assert "very-s3cret" not in printed
+        assert result["interactions"][0]["external_id"] == "about ********"
+
+    def test_a_ready_token(self, sim, module):
+        token = sim.issue_token()
+        sim.fault("status", status=400, body={"message": f"not with {token}"})
+        result, code, printed = module(external_id="a", access_token=token)
+        assert code == 1
+        assert "not with ********" in result["msg"]
+        assert token not in printed
+
+    def test_a_token_that_the_task_got_itself(self, sim, module, tmp_path):
+        cache = tmp_path / "tokens.json"
+        module(external_id="a", token_cache=str(cache))
+        (entry,) = json.loads(cache.read_text()).values()
+        sim.fault("status", status=400, body={"message": f"not with {entry['access_token']}"})
+        result, code, printed = module(external_id="b", token_cache=str(cache))
+        assert len(sim.token_calls) == 1
+        assert "not with ********" in result["msg"]
+        assert entry["access_token"] not in printed
+
+
+@pytest.mark.parametrize("library", ["requests", "sqlite3"])
+def test_a_missing_library_is_named(sim, module, tmp_path, library):
+    absent = tmp_path / "absent"
+    absent.mkdir()
+    (absent / f"{library}.py").write_text("raise ImportError('not here')\n")
+    result, code, dummy = module(external_id="a", env={"PYTHONPATH": os.pathsep.join([str(absent), PYTHONPATH])})
+    assert code == 1
+    assert result["msg"].startswith(f"Failed to import the required Python library ({library}) on ")
+    assert sim.calls == []
