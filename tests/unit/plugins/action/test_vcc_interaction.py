@@ -85,7 +85,7 @@ class TestWhichDoor:
             {"environment": [{"HTTPS_PROXY": "https://proxy.example"}]},
             {"environment": [{}, {"A": "b"}]},
         ],
-        ids=lambda condition: "-".join(condition),
+        ids="-".join,
     )
     def test_what_is_not_the_same_as_running_the_module(self, door, condition):
         assert taken(door(**condition)) == "module"
@@ -107,14 +107,19 @@ class TestWhichDoor:
     )
     def test_the_interpreter_counts(self, door, interpreter, which):
         """The implicit localhost has the controller's own, as a template."""
-        variables = {"ansible_playbook_python": sys.executable, "ansible_python_interpreter": trust_as_template(interpreter)}
+        variables = {
+            "ansible_playbook_python": sys.executable,
+            "ansible_python_interpreter": trust_as_template(interpreter),
+        }
         assert taken(door(variables=variables), variables) == which
 
     def test_so_does_that_of_the_environment(self, door, monkeypatch):
         monkeypatch.setenv("ANSIBLE_PYTHON_INTERPRETER", "/opt/other/bin/python")
         assert taken(door()) == "module"
 
-    @pytest.mark.parametrize(("interpreter", "which"), [(sys.executable, "action"), ("/opt/other/bin/python", "module")])
+    @pytest.mark.parametrize(
+        ("interpreter", "which"), [(sys.executable, "action"), ("/opt/other/bin/python", "module")]
+    )
     def test_a_delegate_brings_its_own(self, door, interpreter, which):
         variables = {
             "ansible_python_interpreter": "/opt/of/the/host/bin/python",
@@ -169,7 +174,10 @@ class TestWhatIsGiven:
             ({}, "one of the following is required: external_id, external_ids, src"),
             ({"external_id": "a", "external_ids": ["b"]}, "parameters are mutually exclusive"),
             ({"external_id": "a", "region": "mars"}, "value of region must be one of: emea, nam, apac, got: mars"),
-            ({"external_id": "a", "colour": "blue"}, "Unsupported parameters for (vonage.vcc.vcc_interaction) module: colour"),
+            (
+                {"external_id": "a", "colour": "blue"},
+                "Unsupported parameters for (vonage.vcc.vcc_interaction) module: colour",
+            ),
             ({"external_id": "a", "timeout": "soon"}, "timeout"),
         ],
     )
@@ -223,7 +231,9 @@ class TestTheSame:
         assert action_mode == module_mode
         assert [result["summary"]["released"] for result in action_results] == [3, 2, 0]
 
-    @pytest.mark.parametrize("given", [{"external_id": ""}, {"external_id": "a", "client_secret": "wr0ng"}, {"src": "none.txt"}, {}])
+    @pytest.mark.parametrize(
+        "given", [{"external_id": ""}, {"external_id": "a", "client_secret": "wr0ng"}, {"src": "none.txt"}, {}]
+    )
     def test_fails_the_same(self, sim, door, tmp_path, given):
         by_module = run_module(tmp_path, **sim.options(**given))[0]
         by_action = door(sim.options(**given)).run(task_vars={})

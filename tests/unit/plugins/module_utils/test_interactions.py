@@ -667,11 +667,20 @@ class TestResult:
         sim.fault("cut", when="after", after=4)
         result = task(external_ids=["p", "a", "b", "bad", "c", "d", "q"])
         assert [call["interactions"] for call in sim.invoke_calls[1:]] == [5, 2, 3, 1, 2]
-        assert result["summary"] == {"requested": 7, "released": 2, "unchanged": 2, "failed": 1, "unknown": 2, "api_calls": 5}
+        assert result["summary"] == {
+            "requested": 7,
+            "released": 2,
+            "unchanged": 2,
+            "failed": 1,
+            "unknown": 2,
+            "api_calls": 5,
+        }
         assert column(result, "external_id") == ["p", "a", "b", "bad", "c", "d", "q"]
         assert column(result, "state") == ["released"] * 3 + ["failed"] + ["unknown"] * 2 + ["released"]
         assert column(result, "evidence") == ["journal", "api", "api", "status", "none", "none", "journal"]
-        assert result["msg"].startswith("Of 7 interactions 1 failed and 2 may or may not be released; the first is 'bad': ")
+        assert result["msg"].startswith(
+            "Of 7 interactions 1 failed and 2 may or may not be released; the first is 'bad': "
+        )
 
     def test_the_first_named_is_the_first_asked_for(self, sim, task):
         """Not the first that was found to fail: what cannot be sent comes to light after what was refused."""
@@ -1030,7 +1039,9 @@ def source_of(folder, ids):
 class TestFullDisk:
     """A limit on the size of files stands for the full disk."""
 
-    @pytest.mark.parametrize(("limit", "tokens"), [(0, 0), (8_000, 0), (100_000, 1)], ids=["at once", "at its opening", "at a claim"])
+    @pytest.mark.parametrize(
+        ("limit", "tokens"), [(0, 0), (8_000, 0), (100_000, 1)], ids=["at once", "at its opening", "at a claim"]
+    )
     def test_before_a_call(self, sim, task, folder, listed, limit, tokens):
         task(external_id="first")
         ids = [f"{number:04d}{'x' * 300}" for number in range(900)]

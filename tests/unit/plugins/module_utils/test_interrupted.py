@@ -77,7 +77,12 @@ def test_between_the_effect_and_its_note(sim, given, again, done, how):
     result = again()
     counts = result["summary"]
     assert "failed" not in result
-    assert (counts["unchanged"], counts["released"], counts["failed"], counts["unknown"]) == (accepted, 250 - accepted, 0, 0)
+    assert (counts["unchanged"], counts["released"], counts["failed"], counts["unknown"]) == (
+        accepted,
+        250 - accepted,
+        0,
+        0,
+    )
     assert all_released_once(sim)
     repeated = request_ids(sim.ignored)
     assert list(repeated) == IDS[accepted : accepted + in_doubt]
@@ -87,7 +92,7 @@ def test_between_the_effect_and_its_note(sim, given, again, done, how):
 def test_before_an_effect_that_comes_all_the_same(sim, given, again):
     """VCC has the call and has not begun with it; by the time the next run calls, it may have, or not."""
     token = sim.issue_token()
-    with engine(**given, access_token=token) as process, sim.lock:
+    with sim.lock, engine(**given, access_token=token) as process:
         wait_for(sim.bodies)
         kill(process)
     result = again()

@@ -30,7 +30,14 @@ def test_a_release_and_a_second_run(sim, module):
     result, code, printed = module(external_ids=["a", "b"])
     assert code == 0
     assert result["changed"] is True
-    assert result["summary"] == {"requested": 2, "released": 2, "unchanged": 0, "failed": 0, "unknown": 0, "api_calls": 1}
+    assert result["summary"] == {
+        "requested": 2,
+        "released": 2,
+        "unchanged": 0,
+        "failed": 0,
+        "unknown": 0,
+        "api_calls": 1,
+    }
     assert [one["evidence"] for one in result["interactions"]] == ["api", "api"]
     assert sim.live() == []
     result, code, printed = module(external_ids=["a", "b"])
@@ -77,7 +84,10 @@ def test_a_warning(module):
         ({"external_id": "a", "timeout": "soon"}, "timeout"),
         ({"external_id": ""}, "external_id is empty"),
         ({"external_id": "a", "client_secret": ""}, "client_secret is missing: set it or VCC_CLIENT_SECRET"),
-        ({"src": "none.txt"}, "src none.txt cannot be read on the host that runs the task (No such file or directory)."),
+        (
+            {"src": "none.txt"},
+            "src none.txt cannot be read on the host that runs the task (No such file or directory).",
+        ),
     ],
 )
 def test_what_is_refused_before_any_call(sim, module, given, said):
@@ -134,7 +144,7 @@ class TestSecrets:
         module(external_id="a", token_cache=str(cache))
         (entry,) = json.loads(cache.read_text()).values()
         sim.fault("status", status=400, body={"message": f"not with {entry['access_token']}"})
-        result, code, printed = module(external_id="b", token_cache=str(cache))
+        result, dummy, printed = module(external_id="b", token_cache=str(cache))
         assert len(sim.token_calls) == 1
         assert "not with ********" in result["msg"]
         assert entry["access_token"] not in printed
