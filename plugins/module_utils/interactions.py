@@ -9,6 +9,7 @@ objects with the same C(requestid) only the first is processed, so a call can be
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import typing as t
@@ -326,7 +327,9 @@ class Report:
         try:
             act(self._file)
         except OSError as exc:
-            self._file = None
+            file, self._file = self._file, None
+            with contextlib.suppress(OSError):
+                file.close()
             self.problem = f"The report {self.path} is not complete ({exc.strerror}): the result and the journal are."
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import sys
 from base64 import b64encode
 from pathlib import Path
@@ -16,7 +17,7 @@ TOKEN = re.compile(rb"simulated-token-[0-9a-f]{32}")
 
 
 def spellings(secret):
-    """The secret as it may be written in a log: raw, in JSON, in a repr, in a URL, in a form, in base64."""
+    """The secret as it may be written in a log: raw, in JSON, in a repr, in a shell, in a URL, in a form, in base64."""
     texts = {
         secret,
         json.dumps(secret)[1:-1],
@@ -25,6 +26,7 @@ def spellings(secret):
         quote(secret, safe=""),
         quote_plus(secret),
     }
+    texts.add(shlex.quote(secret)[1:-1])
     texts.add(b64encode(secret.encode()).decode().rstrip("="))
     return {text.encode() for text in texts}
 
