@@ -72,11 +72,13 @@ class Answer(t.NamedTuple):
         return not self.body.strip() or self.is_json()
 
     def detail(self) -> str:
-        """The message in a JSON error body, cut to one short line; empty if there is none."""
-        message = self.json().get("message") if self.is_json() and isinstance(self.json(), dict) else None
+        """The message in a JSON error body, cut to one short line, in brackets behind a blank; empty if there is none."""
+        body = self.json() if self.is_json() else None
+        message = body.get("message") if isinstance(body, dict) else None
         if not isinstance(message, str):
             return ""
-        return "".join(c if c.isprintable() else " " for c in message)[:DETAIL_LENGTH].strip()
+        line = "".join(c if c.isprintable() else " " for c in message)[:DETAIL_LENGTH].strip()
+        return f" ({line})" if line else ""
 
 
 class Http:
@@ -247,10 +249,9 @@ class Client:
         answer = self._call("POST", "/interactions/Invoke", INTERACTIONS_ACCEPT, body)
         if answer.status == 200 and answer.is_plain():
             return
-        detail = f" ({answer.detail()})" if answer.detail() else ""
         if 400 <= answer.status < 500:
             raise RefusedError(
-                f"VCC refused it with status {answer.status}{detail}",
+                f"VCC refused it with status {answer.status}{answer.detail()}",
                 answer.status,
                 answer.is_plain(),
                 answer.uncertain,
@@ -276,9 +277,8 @@ class Client:
                 answer.uncertain,
             )
         if answer.status == 403:
-            detail = f" ({answer.detail()})" if answer.detail() else ""
             raise AccessError(
-                f"VCC refuses access (403){detail}: give the API client the scope that this call needs.",
+                f"VCC refuses access (403){answer.detail()}: give the API client the scope that this call needs.",
                 answer.uncertain,
             )
         return answer

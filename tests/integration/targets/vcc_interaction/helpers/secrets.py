@@ -25,9 +25,9 @@ def spellings(secret):
         repr(secret)[1:-1],
         quote(secret, safe=""),
         quote_plus(secret),
+        shlex.quote(secret)[1:-1],
+        b64encode(secret.encode()).decode().rstrip("="),
     }
-    texts.add(shlex.quote(secret)[1:-1])
-    texts.add(b64encode(secret.encode()).decode().rstrip("="))
     return {text.encode() for text in texts}
 
 
@@ -35,15 +35,16 @@ if __name__ == "__main__":
     settings = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     work = Path(settings["work"])
     kept = {work / "vars.json", work / "ready", work / "simulator.log"}
+    spelled = spellings(settings["sim"]["client_secret"])
     looked_at = found = 0
     for path in sorted(work.rglob("*")):
         if path in kept or not path.is_file() or path.parent.name == "tokens":
             continue
         content = path.read_bytes()
         looked_at += 1
-        secrets = [text for text in spellings(settings["sim"]["client_secret"]) if text in content]
-        if secrets or TOKEN.search(content):
+        has_secret = any(text in content for text in spelled)
+        if has_secret or TOKEN.search(content):
             found += 1
-            print(f"{path}: {'the client secret' if secrets else 'a token'}")
+            print(f"{path}: {'the client secret' if has_secret else 'a token'}")
     print(f"{found} of {looked_at} files hold a secret")
     sys.exit(found > 0 or looked_at < 10)
