@@ -16,10 +16,10 @@ from ansible.module_utils.errors import UnsupportedError
 from ansible.plugins.action import ActionBase
 
 # The controller imports this file, and requests with it, once, before it forks its workers.
-from ansible_collections.vonage.vcc.plugins.module_utils.client import REQUESTS_IMPORT_ERROR
+from ansible_collections.vonage.vcc.plugins.module_utils.client import REQUESTS_IMPORT_ERROR, Session
+from ansible_collections.vonage.vcc.plugins.module_utils.database import SQLITE_IMPORT_ERROR
 from ansible_collections.vonage.vcc.plugins.module_utils.errors import InputError
-from ansible_collections.vonage.vcc.plugins.module_utils.interactions import Session, run
-from ansible_collections.vonage.vcc.plugins.module_utils.journal import SQLITE_IMPORT_ERROR
+from ansible_collections.vonage.vcc.plugins.module_utils.interactions import run
 from ansible_collections.vonage.vcc.plugins.module_utils.options import INTERACTION_SPEC, PATHS, Connection, check_given
 
 # A worker works off all items of a loop, and ends with the task.

@@ -10,6 +10,7 @@ import random
 import time
 import typing as t
 
+from .auth import Auth
 from .errors import AccessError, CallError, RefusedError, UnansweredError
 from .options import is_loopback
 
@@ -32,9 +33,14 @@ except ImportError:
     REQUESTS_IMPORT_ERROR = traceback.format_exc()
 
 if t.TYPE_CHECKING:
-    from .auth import Auth
+    from .options import Connection
+
+# What a token has to be good for.
+WRITE_SCOPE = "interactions:write"
+STATS_SCOPE = "stats"
 
 INTERACTIONS_ACCEPT = "application/vnd.newvoicemedia.v1+json"
+STATS_ACCEPT = "application/vnd.newvoicemedia.v3+json"
 
 # What is worth sending again: the fair-use limit, and the server's own trouble.
 RETRIED = (429, 500, 502, 503, 504)
@@ -225,16 +231,18 @@ def _describe(exc: Exception) -> tuple[str, bool, bool]:
 
 
 class Client:
-    """VCC's Interactions API, with the token that each call needs.
+    """VCC's APIs, with the token that each call needs.
 
     :arg api_url: the API gateway, without a slash at its end.
+    :arg scope: what the token of C(auth) is for.
     """
 
-    def __init__(self, http: Http, auth: Auth, api_url: str) -> None:
+    def __init__(self, http: Http, auth: Auth, api_url: str, scope: str = WRITE_SCOPE) -> None:
         self.calls = 0
         self._http = http
         self._auth = auth
         self._api_url = api_url
+        self._scope = scope
 
     def authenticate(self) -> None:
         """Have a token at hand; raises as C(Auth.token) does."""
@@ -246,7 +254,27 @@ class Client:
         Raises AccessError (401 with a fresh token, 403), RefusedError (any other 4xx) and UnansweredError. The body of a success is
         undocumented: nothing and JSON are taken as VCC's, anything else as a page of something in between.
         """
-        answer = self._call("POST", "/interactions/Invoke", INTERACTIONS_ACCEPT, body)
+        self._accepted(self._call("POST", "/interactions/Invoke", INTERACTIONS_ACCEPT, body))
+
+    def register(self, body: bytes) -> None:
+        """C(POST /interactions/Register) with a JSON body; returns when VCC has accepted it (200). Raises as C(invoke) does."""
+        self._accepted(self._call("POST", "/interactions/Register", INTERACTIONS_ACCEPT, body))
+
+    def ongoing(self, page: int, limit: int) -> tuple[list[dict[str, t.Any]], dict[str, t.Any]]:
+        """C(GET /stats/interactions/ongoing): the items of a page, counted from 1, and its C(meta) in VCC's own spelling.
+
+        Raises as C(invoke) does.
+        """
+        answer = self._call("GET", f"/stats/interactions/ongoing?page={page}&limit={limit}", STATS_ACCEPT, None)
+        self._accepted(answer)
+        body = answer.json() if answer.is_json() else None
+        items = body.get("items") if isinstance(body, dict) else None
+        if not isinstance(body, dict) or not isinstance(items, list) or not all(isinstance(one, dict) for one in items):
+            raise self._strange(answer)
+        meta = body.get("meta")
+        return items, meta if isinstance(meta, dict) else {}
+
+    def _accepted(self, answer: Answer) -> None:
         if answer.status == 200 and answer.is_plain():
             return
         if 400 <= answer.status < 500:
@@ -256,7 +284,10 @@ class Client:
                 answer.is_plain(),
                 answer.uncertain,
             )
-        raise UnansweredError(
+        raise self._strange(answer)
+
+    def _strange(self, answer: Answer) -> UnansweredError:
+        return UnansweredError(
             f"{self._api_url} answered with status {answer.status} in a way that VCC does not: check api_url, region and any proxy in between.",
             uncertain=True,
         )
@@ -278,7 +309,7 @@ class Client:
             )
         if answer.status == 403:
             raise AccessError(
-                f"VCC refuses access (403){answer.detail()}: give the API client the scope that this call needs.",
+                f"VCC refuses access (403){answer.detail()}: give the API client the scope {self._scope}.",
                 answer.uncertain,
             )
         return answer
@@ -292,3 +323,23 @@ class Client:
             return self._http.send(method, self._api_url + path, "VCC at", headers=headers, body=body)
         finally:
             self.calls += self._http.requests_sent - before
+
+
+class Session:
+    """What tasks with the same connection can share: the HTTP session, the token, and the secrets to keep out of output."""
+
+    def __init__(self, to: Connection, scope: str = WRITE_SCOPE) -> None:
+        self.secrets = to.secrets
+        self.http = Http(to.timeout, to.retries, to.verify, to.requests_per_minute)
+        self.auth = Auth(
+            self.http,
+            to.auth_url,
+            to.client_id,
+            to.client_secret,
+            scope,
+            account=to.account,
+            access_token=to.access_token,
+            cache_path=to.token_cache,
+            on_token=self.secrets.add,
+        )
+        self.client = Client(self.http, self.auth, to.api_url, scope)

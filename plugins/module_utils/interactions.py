@@ -4,7 +4,8 @@
 """The engine: what is asked for becomes a plan, the plan is applied in batches, and each interaction gets an outcome.
 
 The contract: C(POST /interactions/Invoke) takes C({"provider"?, "requests": [Interaction, ...]}), at most 100 KB. Of two Interaction
-objects with the same C(requestid) only the first is processed, so a call can be repeated with the same body.
+objects with the same C(requestid) only the first is processed, so a call can be repeated with the same body. C(action) is C(dispatch), with
+a C(route), or C(release), with an C(externalid).
 """
 
 from __future__ import annotations
@@ -14,13 +15,10 @@ import json
 import os
 import typing as t
 
-from .auth import Auth
-from .client import Client, Http
+from .client import Client, Session
 from .errors import AccessError, CallError, InputError, JournalError, RefusedError, UnansweredError, VccError
 from .journal import Interaction, Journal
-from .options import Connection, check_limits, connection, entries
-
-SCOPE = "interactions:write"
+from .options import DATA_SPEC, MAX_DATA_LENGTH, UNVERIFIED, Connection, Entry, check_limits, connection, entries
 
 # Bytes of a request body that are never reached.
 BODY_LIMIT = 100_000
@@ -30,6 +28,15 @@ NARROWED = (400, 404, 413, 417)
 
 # After so many calls in a row without an answer of VCC's own, the rest is not sent.
 GIVE_UP_AFTER = 3
+
+# The action that leads to each state.
+ACTIONS = {"released": "release", "dispatched": "dispatch"}
+
+# What to look at when VCC refuses an interaction.
+CHECKED = {
+    "release": "the external id, and the provider it was dispatched with",
+    "dispatch": "the route, the provider, linked_data and routing_data",
+}
 
 # Up to so many requested interactions, a result lists every outcome; above, those that need attention.
 LISTED = 1000
@@ -62,33 +69,68 @@ class Batch(t.NamedTuple):
         return [Batch(self.interactions[part], self.encoded[part]) for part in parts]
 
 
-class Session:
-    """What tasks with the same connection can share: the HTTP session, the token, and the secrets to keep out of output."""
+class Wire:
+    """Spells a task's interactions as VCC wants them.
 
-    def __init__(self, to: Connection) -> None:
-        self.secrets = to.secrets
-        self.http = Http(to.timeout, to.retries, to.verify, to.requests_per_minute)
-        self.auth = Auth(
-            self.http,
-            to.auth_url,
-            to.client_id,
-            to.client_secret,
-            SCOPE,
-            account=to.account,
-            access_token=to.access_token,
-            cache_path=to.token_cache,
-            on_token=self.secrets.add,
-        )
-        self.client = Client(self.http, self.auth, to.api_url)
+    :arg params: the options of vcc_interaction, validated.
+    """
+
+    def __init__(self, params: t.Mapping[str, t.Any]) -> None:
+        self.state: str = params["state"]
+        self.action = ACTIONS[self.state]
+        self.nameless = 0
+        self._params = params
+        self._common = self._spell("", {}) if self.action == "dispatch" else ""
+        provider = params["provider"]
+        self.head = b'{"provider":' + _encode(provider).encode() + b',"requests":[' if provider else b'{"requests":['
+        self.tail = b"]}"
+
+    def entries(self) -> t.Iterator[Entry]:
+        """Yield what is asked for, as C(options.entries) does, with what is to be sent of one alone as JSON."""
+        for entry in entries(self._params):
+            if entry.external_id is None:
+                self.nameless += 1
+            yield entry._replace(data=self._spell(f"{entry.position}: ", entry.data)) if entry.data else entry
+
+    def object(self, one: Interaction) -> bytes:
+        """Return an Interaction object."""
+        fields = {"action": self.action, "requestid": one.request_id}
+        if one.external_id is not None:
+            fields["externalid"] = one.external_id
+        data = one.data or self._common
+        encoded = _encode(fields)
+        return (f"{encoded[:-1]},{data[1:]}" if data else encoded).encode()
+
+    def _spell(self, prefix: str, own: dict[str, t.Any]) -> str:
+        """The route and the data of an interaction, or else those of the task. Raises InputError."""
+        data = {name: own.get(name) or self._params[name] for name in DATA_SPEC}
+        fields = _spelled({"route": self._params["route"], **data})
+        encoded = _encode(fields)
+        try:
+            size = len(encoded.encode())
+        except UnicodeEncodeError:
+            raise InputError(f"{prefix}linked_data or routing_data is not valid Unicode: write it in UTF-8.") from None
+        if size > MAX_DATA_LENGTH:
+            raise InputError(
+                f"{prefix}linked_data and routing_data come to {size} bytes; a call takes {MAX_DATA_LENGTH} of one interaction: send less."
+            )
+        return encoded
+
+
+def _spelled(value: t.Any) -> t.Any:
+    """Options in VCC's own spelling, without those that are not set."""
+    if isinstance(value, dict):
+        return {name.replace("_", ""): _spelled(one) for name, one in value.items() if one is not None}
+    return [_spelled(one) for one in value] if isinstance(value, list) else value
 
 
 class Sender:
     """Sends what the journal has left to do, and says what became of each interaction."""
 
-    def __init__(self, journal: Journal, client: Client, provider: str | None) -> None:
+    def __init__(self, journal: Journal, client: Client, wire: Wire) -> None:
         self._journal = journal
         self._client = client
-        self._head = b'{"provider":' + _encode(provider).encode() + b',"requests":[' if provider else b'{"requests":['
+        self._wire = wire
         self._unanswered = 0
         self.stopped: VccError | None = None
 
@@ -98,15 +140,13 @@ class Sender:
         What cannot be sent any more is an outcome too. Raises JournalError if the worklist itself cannot be read.
         """
         batch = Batch([], [])
-        size = empty = len(self._head) + len(b"]}")
+        size = empty = len(self._wire.head) + len(self._wire.tail)
         for chunk in self._chunks():
             for one in chunk:
                 if one.proven:
-                    yield Outcome(one, "released", False, "journal")
+                    yield Outcome(one, self._wire.state, False, "journal")
                     continue
-                encoded = _encode(
-                    {"action": "release", "requestid": one.request_id, "externalid": one.external_id}
-                ).encode()
+                encoded = self._wire.object(one)
                 if size + len(encoded) >= BODY_LIMIT:
                     yield from self._send(batch)
                     batch = Batch([], [])
@@ -140,31 +180,31 @@ class Sender:
     def _send(self, batch: Batch) -> t.Iterator[Outcome]:
         """Send one call, or the calls that a refusal narrows it down to."""
         if self.stopped:
-            yield from (_undone(one, f"not sent: {self.stopped}") for one in batch.interactions)
+            yield from (self._undone(one, f"not sent: {self.stopped}") for one in batch.interactions)
             return
         try:
-            self._client.invoke(self._head + b",".join(batch.encoded) + b"]}")
+            self._client.invoke(self._wire.head + b",".join(batch.encoded) + self._wire.tail)
         except RefusedError as exc:
             yield from self._refused(batch, exc)
         except UnansweredError as exc:
             self._count_unanswered(exc)
-            yield from (_undone(one, str(exc), exc.uncertain) for one in batch.interactions)
+            yield from (self._undone(one, str(exc), exc.uncertain) for one in batch.interactions)
         except VccError as exc:
             self.stopped = exc
             uncertain = isinstance(exc, CallError) and exc.uncertain
             evidence = "status" if isinstance(exc, AccessError) else "none"
-            yield from (_undone(one, str(exc), uncertain, evidence) for one in batch.interactions)
+            yield from (self._undone(one, str(exc), uncertain, evidence) for one in batch.interactions)
         else:
             self._unanswered = 0
             self._note(self._journal.accept, batch.interactions)
-            yield from (Outcome(one, "released", True, "api") for one in batch.interactions)
+            yield from (Outcome(one, self._wire.state, True, "api") for one in batch.interactions)
 
     def _refused(self, batch: Batch, exc: RefusedError) -> t.Iterator[Outcome]:
         # A page of HTML with 404 says that the address is wrong, not the interaction.
         if exc.status not in NARROWED or (exc.status == 404 and not exc.by_vcc):
             message = f"{exc}: check api_url and any proxy in between."
             self._count_unanswered(UnansweredError(message))
-            yield from (_undone(one, message, exc.uncertain, "status") for one in batch.interactions)
+            yield from (self._undone(one, message, exc.uncertain, "status") for one in batch.interactions)
             return
         self._unanswered = 0
         if exc.uncertain:
@@ -174,16 +214,23 @@ class Sender:
                 yield from self._send(half)
             return
         (one,) = batch.interactions
-        if exc.status == 404:
+        if exc.status == 404 and self._wire.action == "release":
             self._note(self._journal.withdraw, one)
             yield Outcome(one, "released", False, "status", "VCC answered 404: it has no such interaction.")
             return
-        outcome = _undone(
-            one, f"{exc}: check the external id, and the provider it was dispatched with.", evidence="status"
-        )
+        outcome = self._undone(one, f"{exc}: check {CHECKED[self._wire.action]}.", evidence="status")
         if outcome.state == "failed":
             self._note(self._journal.withdraw, one)
         yield outcome
+
+    def _undone(self, one: Interaction, message: str, uncertain: bool = False, evidence: str = "none") -> Outcome:
+        """The outcome of an interaction that was not accepted now; an earlier attempt or run may have had its effect all the same."""
+        if one.pending and not uncertain:
+            message += f" An earlier attempt, whose answer was lost, may have {self._wire.state} it."
+        unknown = uncertain or one.pending
+        if unknown and one.external_id is None:
+            message += " It has no external id: running the task again may dispatch it a second time."
+        return Outcome(one, "unknown" if unknown else "failed", False, evidence, message)
 
     def _note(self, act: t.Callable[[t.Any], None], what: t.Any) -> None:
         """Write to the journal what VCC has already done; failing that, send no more, since a pending row is safe to repeat."""
@@ -198,34 +245,28 @@ class Sender:
             self.stopped = exc
 
 
-def _undone(one: Interaction, message: str, uncertain: bool = False, evidence: str = "none") -> Outcome:
-    """The outcome of an interaction that was not accepted now; an earlier attempt or run may have released it all the same."""
-    if one.pending and not uncertain:
-        message += " An earlier attempt, whose answer was lost, may have released it."
-    return Outcome(one, "unknown" if uncertain or one.pending else "failed", False, evidence, message)
-
-
-def predicted(journal: Journal) -> t.Iterator[Outcome]:
+def predicted(journal: Journal, state: str) -> t.Iterator[Outcome]:
     """Yield the outcome that each interaction of the worklist will have, without a call. Raises JournalError."""
     chunk = journal.look_up(0)
     while chunk:
         for one in chunk:
-            yield Outcome(one, "released", not one.proven, "journal" if one.proven else "predicted")
+            yield Outcome(one, state, not one.proven, "journal" if one.proven else "predicted")
         chunk = journal.look_up(chunk[-1].seq)
 
 
 class Result:
     """What a task returns, collected from outcomes."""
 
-    def __init__(self, requested: int, provider: str | None, report: Report) -> None:
+    def __init__(self, requested: int, state: str, provider: str | None, report: Report) -> None:
+        self._state = state
         self._provider = provider
         self._report = report
-        self._counts = dict.fromkeys(("requested", "released", "unchanged", "failed", "unknown", "api_calls"), 0)
+        self._counts = dict.fromkeys(("requested", state, "unchanged", "failed", "unknown", "api_calls"), 0)
         self._counts["requested"] = requested
         self._listed: list[tuple[int, dict[str, t.Any]]] = []
 
     def add(self, outcome: Outcome) -> None:
-        undone = outcome.state != "released"
+        undone = outcome.state != self._state
         self._counts[outcome.state if undone or outcome.changed else "unchanged"] += 1
         listed = self._counts["requested"] <= LISTED or (undone and len(self._listed) < LISTED_AT_MOST)
         if not (listed or self._report.path):
@@ -247,11 +288,11 @@ class Result:
     def finish(self, api_calls: int, diff_mode: bool, broken: VccError | None = None) -> dict[str, t.Any]:
         """Return the task's result; C(broken) is what kept the work or its outcomes from being complete."""
         counts = self._counts
-        seen = counts["released"] + counts["unchanged"] + counts["failed"] + counts["unknown"]
+        seen = counts[self._state] + counts["unchanged"] + counts["failed"] + counts["unknown"]
         counts["failed"] += counts["requested"] - seen
         counts["api_calls"] = api_calls
         interactions = [entry for dummy, entry in sorted(self._listed, key=lambda item: item[0])]
-        result: dict[str, t.Any] = {"changed": counts["released"] > 0, "summary": counts, "interactions": interactions}
+        result: dict[str, t.Any] = {"changed": counts[self._state] > 0, "summary": counts, "interactions": interactions}
         if diff_mode:
             result["diff"] = self._diff(interactions)
         problems = [self._undone(interactions), str(broken or ""), self._report.problem]
@@ -264,38 +305,42 @@ class Result:
     def _undone(self, interactions: list[dict[str, t.Any]]) -> str:
         """One sentence on what is not released, empty if all is."""
         requested, failed, unknown = (self._counts[name] for name in ("requested", "failed", "unknown"))
-        first = next((one for one in interactions if one["state"] != "released"), None)
+        first = next((one for one in interactions if one["state"] != self._state), None)
         if not first:
             return ""
-        name, message = first["external_id"], first["message"]
+        name, message = _name(first), first["message"]
         if requested == 1:
-            return f"Interaction '{name}' {'is not' if failed else 'may or may not be'} released: {message}"
+            return f"Interaction {name} {'is not' if failed else 'may or may not be'} {self._state}: {message}"
         parts = [f"{failed} failed"] if failed else []
-        parts += [f"{unknown} may or may not be released"] if unknown else []
+        parts += [f"{unknown} may or may not be {self._state}"] if unknown else []
         return (
-            f"Of {requested} interactions {' and '.join(parts)}; the first is '{name}': {message}"
+            f"Of {requested} interactions {' and '.join(parts)}; the first is {name}: {message}"
             " Running the task again takes up only what is left."
         )
 
     def _diff(self, interactions: list[dict[str, t.Any]]) -> dict[str, str]:
         counts = self._counts
         if counts["requested"] <= LISTED:
-            before = [(one["external_id"], one["state"] == "released" and not one["changed"]) for one in interactions]
-            after = [(one["external_id"], one["state"] == "released") for one in interactions]
+            before = [(_name(one, ""), one["state"] == self._state and not one["changed"]) for one in interactions]
+            after = [(_name(one, ""), one["state"] == self._state) for one in interactions]
         else:
             done, left = counts["unchanged"], counts["failed"] + counts["unknown"]
-            before = [(f"{done} interactions", True), (f"{counts['released'] + left} interactions", False)]
-            after = [(f"{done + counts['released']} interactions", True), (f"{left} interactions", False)]
+            before = [(f"{done} interactions", True), (f"{counts[self._state] + left} interactions", False)]
+            after = [(f"{done + counts[self._state]} interactions", True), (f"{left} interactions", False)]
         return {
             "before_header": "VCC interactions",
             "after_header": "VCC interactions",
-            "before": _diff_lines(before),
-            "after": _diff_lines(after),
+            "before": self._diff_lines(before),
+            "after": self._diff_lines(after),
         }
 
+    def _diff_lines(self, states: list[tuple[str, bool]]) -> str:
+        return "".join(f"{name}: {'' if so else 'not known to be '}{self._state}\n" for name, so in states)
 
-def _diff_lines(states: list[tuple[str, bool]]) -> str:
-    return "".join(f"{name}: {'released' if released else 'not known to be released'}\n" for name, released in states)
+
+def _name(entry: dict[str, t.Any], quote: str = "'") -> str:
+    external_id = entry["external_id"]
+    return "without an external id" if external_id is None else f"{quote}{external_id}{quote}"
 
 
 class Report:
@@ -353,6 +398,7 @@ def _run(
 ) -> dict[str, t.Any]:
     to = connection(params)
     check_limits(params)
+    wire = Wire(params)
     provider = params["provider"] or None
     journal = Journal(
         params["journal"] or "",
@@ -360,21 +406,22 @@ def _run(
         to.account,
         provider,
         params["journal_ttl"],
+        wire.action,
         params["force"],
         predict=check_mode,
     )
     try:
-        requested = journal.want(entries(params))
+        requested = journal.want(wire.entries())
         report = Report(None if check_mode else params["report"])
-        result = Result(requested, provider, report)
+        result = Result(requested, wire.state, provider, report)
         if check_mode:
-            broken = _collect(predicted(journal), result)
+            broken = _collect(predicted(journal, wire.state), result)
             api_calls = 0
         else:
             session = sessions.get(to) or Session(to)
             sessions[to] = session
             calls_before = session.client.calls
-            sender = Sender(journal, session.client, provider)
+            sender = Sender(journal, session.client, wire)
             broken = _collect(sender.outcomes(), result)
             if isinstance(sender.stopped, JournalError):
                 broken = sender.stopped
@@ -383,10 +430,15 @@ def _run(
         finished = result.finish(api_calls, diff_mode, broken)
     finally:
         journal.close()
+    warnings = []
+    if wire.nameless:
+        warnings.append(
+            f"{wire.nameless} of the interactions have no external id: they can never be released by this API, and each run dispatches them again."
+        )
     if not to.verify:
-        finished["warnings"] = [
-            "validate_certs is false: anyone on the way to VCC can read the token and change what is released."
-        ]
+        warnings.append(UNVERIFIED)
+    if warnings:
+        finished["warnings"] = warnings
     return finished
 
 

@@ -15,6 +15,7 @@ import typing as t
 import unicodedata
 from urllib.parse import urlsplit
 
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.parameters import env_fallback
 
 from .auth import check_token
@@ -27,52 +28,109 @@ API_URL = "https://{region}.api.{domain}"
 # The longest external id or request id, in characters.
 MAX_ID_LENGTH = 1024
 
+# The longest linked_data and routing_data of one interaction, in bytes of JSON: with the longest ids it still fits into a call.
+MAX_DATA_LENGTH = 80_000
+
 # The longest line of a source file, in bytes.
 MAX_LINE_LENGTH = 1024 * 1024
 
 # Printable ASCII without what ends the path of a URL or stands for a slash in some readers.
 _URL_CHARACTERS = re.compile(r"[!\"$->@-\[\]-~]+")
 
-# The connection and auth options of every module: their environment variables are VCC_ and the option's name in capitals.
-_CONNECTION: dict[str, dict[str, t.Any]] = {
-    "region": {"type": "str", "choices": ["emea", "nam", "apac"]},
-    "domain": {"type": "str", "default": "newvoicemedia.com"},
-    "api_url": {"type": "str"},
-    "auth_url": {"type": "str"},
-    "account": {"type": "str"},
-    "client_id": {"type": "str"},
-    "client_secret": {"type": "str", "no_log": True},
-    "access_token": {"type": "str", "no_log": True},
-    "token_cache": {"type": "path", "no_log": False},
-    "validate_certs": {"type": "bool", "default": True},
-    "ca_path": {"type": "path"},
-    "timeout": {"type": "int", "default": 30},
-    "retries": {"type": "int", "default": 5},
-    "requests_per_minute": {"type": "int"},
-}
-
 
 def _with_env(spec: dict[str, dict[str, t.Any]]) -> dict[str, dict[str, t.Any]]:
     return {name: {**option, "fallback": (env_fallback, [f"VCC_{name.upper()}"])} for name, option in spec.items()}
 
 
+# The connection and auth options of every module: their environment variables are VCC_ and the option's name in capitals.
+CONNECTION_SPEC = _with_env(
+    {
+        "region": {"type": "str", "choices": ["emea", "nam", "apac"]},
+        "domain": {"type": "str", "default": "newvoicemedia.com"},
+        "api_url": {"type": "str"},
+        "auth_url": {"type": "str"},
+        "account": {"type": "str"},
+        "client_id": {"type": "str"},
+        "client_secret": {"type": "str", "no_log": True},
+        "access_token": {"type": "str", "no_log": True},
+        "token_cache": {"type": "path", "no_log": False},
+        "validate_certs": {"type": "bool", "default": True},
+        "ca_path": {"type": "path"},
+        "timeout": {"type": "int", "default": 30},
+        "retries": {"type": "int", "default": 5},
+        "requests_per_minute": {"type": "int"},
+    }
+)
+
+JOURNAL_SPEC = _with_env({"journal": {"type": "path", "default": "~/.ansible/vonage_vcc/journal.db"}})
+
+_LINKED_DATA: dict[str, t.Any] = {
+    "type": "list",
+    "elements": "dict",
+    "options": {
+        "type": {"type": "str", "required": True, "choices": ["clid", "url", "name", "mediatype", "object"]},
+        "value": {"type": "str", "required": True},
+        "label": {"type": "str"},
+        "owner": {"type": "str"},
+        "key": {"type": "str", "no_log": False},
+    },
+}
+
+_ROUTING_DATA: dict[str, t.Any] = {
+    "type": "dict",
+    "options": {
+        "interaction_type": {"type": "str", "choices": ["live", "nonlive", "chat"]},
+        "personal_queue": {
+            "type": "dict",
+            "options": {
+                "agent": {"type": "str", "required": True},
+                "logged_in_timeout": {"type": "int"},
+                "logged_out_timeout": {"type": "int"},
+            },
+        },
+        "skills": {
+            "type": "list",
+            "elements": "dict",
+            "options": {"name": {"type": "str", "required": True}, "expiry_after": {"type": "int"}},
+        },
+    },
+}
+
+# What a dispatch says of an interaction beside its ids.
+DATA_SPEC = {"linked_data": _LINKED_DATA, "routing_data": _ROUTING_DATA}
+
+# The ways to say which interactions are meant.
+SOURCES = ("external_id", "external_ids", "src", "interactions")
+
 INTERACTION_SPEC: dict[str, t.Any] = {
     "argument_spec": {
-        "state": {"type": "str", "default": "released", "choices": ["released"]},
+        "state": {"type": "str", "default": "released", "choices": ["released", "dispatched"]},
         "external_id": {"type": "str"},
         "external_ids": {"type": "list", "elements": "str"},
         "src": {"type": "path"},
+        "interactions": {
+            "type": "list",
+            "elements": "dict",
+            "options": {"external_id": {"type": "str"}, "request_id": {"type": "str"}, **DATA_SPEC},
+        },
+        "route": {"type": "str"},
+        **DATA_SPEC,
         "provider": {"type": "str"},
         "request_id": {"type": "str"},
         "force": {"type": "bool", "default": False},
         "journal_ttl": {"type": "int", "default": 86400},
         "report": {"type": "path"},
-        **_with_env({"journal": {"type": "path", "default": "~/.ansible/vonage_vcc/journal.db"}, **_CONNECTION}),
+        **JOURNAL_SPEC,
+        **CONNECTION_SPEC,
     },
-    "mutually_exclusive": [("external_id", "external_ids", "src")],
-    "required_one_of": [("external_id", "external_ids", "src")],
+    "mutually_exclusive": [SOURCES],
+    "required_one_of": [SOURCES],
     "required_by": {"request_id": "external_id"},
+    "required_if": [("state", "dispatched", ("route",))],
 }
+
+# The warning of every module where validate_certs is false.
+UNVERIFIED = "validate_certs is false: anyone on the way to VCC can read the token and change what is sent."
 
 # The options that name a file on the host that runs the engine.
 PATHS = ("src", "report", "journal", "token_cache", "ca_path")
@@ -99,11 +157,15 @@ class Connection(t.NamedTuple):
 
 
 class Entry(t.NamedTuple):
-    """One interaction that was asked for, and where: C(position) is "external_ids[3]", "line 3" and the like."""
+    """One interaction that was asked for, and where: C(position) is "external_ids[3]", "line 3" and the like.
+
+    C(external_id) is None for a dispatch that names none. C(data) is what of C(DATA_SPEC) it has of its own.
+    """
 
     position: str
-    external_id: str
+    external_id: str | None
     request_id: str | None = None
+    data: t.Any = None
 
 
 def connection(params: t.Mapping[str, t.Any]) -> Connection:
@@ -155,29 +217,58 @@ def connection(params: t.Mapping[str, t.Any]) -> Connection:
 
 
 def check_given(args: t.Mapping[str, t.Any]) -> None:
-    """Check ids as they stand in the task, before Ansible makes text of them. Raises InputError.
+    """Check texts as they stand in the task, before Ansible makes text of anything. Raises InputError.
 
     Ansible splits a string at its commas where it wants a list, and makes text of a dict or a null where it wants text.
     """
-    external_ids = args.get("external_ids")
-    if isinstance(external_ids, str):
-        raise InputError(
-            "external_ids has to be a list, not a string: an id may hold commas, so no string is split at them."
-        )
-    for index, external_id in enumerate(external_ids if isinstance(external_ids, (list, tuple)) else ()):
+    for name in ("external_ids", "interactions"):
+        if isinstance(args.get(name), str):
+            raise InputError(
+                f"{name} has to be a list, not a string: an id may hold commas, so no string is split at them."
+            )
+    for index, external_id in enumerate(_listed(args.get("external_ids"))):
         _text(f"external_ids[{index}]", external_id)
-    for name in ("external_id", "request_id", "provider"):
-        if args.get(name) is not None:
-            _text(name, args[name])
+    for index, interaction in enumerate(_listed(args.get("interactions"))):
+        if not isinstance(interaction, t.Mapping):
+            raise InputError(f"interactions[{index}] has to be a dictionary such as {{'external_id': 'case-1'}}.")
+        _check_texts(f"interactions[{index}].", interaction, ("external_id", "request_id"))
+        _check_data_texts(f"interactions[{index}].", interaction)
+    _check_texts("", args, ("external_id", "request_id", "provider", "route"))
+    _check_data_texts("", args)
+
+
+def _listed(value: t.Any) -> t.Sequence[t.Any]:
+    return value if isinstance(value, (list, tuple)) else ()
+
+
+def _check_texts(prefix: str, fields: t.Any, names: t.Iterable[str]) -> None:
+    for name in names:
+        if isinstance(fields, t.Mapping) and fields.get(name) is not None:
+            _text(prefix + name, fields[name])
+
+
+def _check_data_texts(prefix: str, fields: t.Mapping[str, t.Any]) -> None:
+    for index, link in enumerate(_listed(fields.get("linked_data"))):
+        _check_texts(f"{prefix}linked_data[{index}].", link, ("type", "value", "label", "owner", "key"))
+    routing = fields.get("routing_data")
+    if isinstance(routing, t.Mapping):
+        _check_texts(f"{prefix}routing_data.personal_queue.", routing.get("personal_queue"), ("agent",))
+        for index, skill in enumerate(_listed(routing.get("skills"))):
+            _check_texts(f"{prefix}routing_data.skills[{index}].", skill, ("name",))
 
 
 def check_limits(params: t.Mapping[str, t.Any]) -> None:
     """Check what the argument spec of vcc_interaction cannot. Raises InputError."""
-    if sum(params[name] is not None for name in ("external_id", "external_ids", "src")) != 1:
-        raise InputError("Say which interactions are meant, with one of external_id, external_ids and src.")
+    if sum(params[name] is not None for name in SOURCES) != 1:
+        raise InputError(
+            "Say which interactions are meant, with one of external_id, external_ids, src and interactions."
+        )
     _at_least(params, "journal_ttl", 0)
     if params["provider"]:
-        _check_id("provider", params["provider"])
+        check_name("provider", params["provider"])
+    if params["state"] == "dispatched":
+        check_name("route", params["route"])
+        _check_data("", params)
     for name in PATHS:
         if name != "report" and params["report"] and _is_same_file(params["report"], params[name]):
             raise InputError(f"report is the same file as {name}, which it would replace: give it a name of its own.")
@@ -195,8 +286,9 @@ def is_loopback(url: str) -> bool:
 def entries(params: t.Mapping[str, t.Any]) -> t.Iterator[Entry]:
     """Yield each interaction that was asked for, in order, duplicates included.
 
-    Raises InputError for an id that no interaction can have and for a file that cannot be read, naming the index or line.
+    Raises InputError for what no interaction can have and for a file that cannot be read, naming the index or line.
     """
+    dispatched = params["state"] == "dispatched"
     if params["external_id"] is not None:
         request_id = params["request_id"]
         if request_id is not None:
@@ -206,15 +298,39 @@ def entries(params: t.Mapping[str, t.Any]) -> t.Iterator[Entry]:
         for index, external_id in enumerate(params["external_ids"]):
             position = f"external_ids[{index}]"
             yield Entry(position, _check_id(position, external_id))
+    elif params["interactions"] is not None:
+        for index, interaction in enumerate(params["interactions"]):
+            position = f"interactions[{index}]"
+            yield _dispatch(position, interaction) if dispatched else _release(position, interaction)
     else:
-        yield from _from_file(params["src"])
+        yield from _from_file(params["src"], dispatched)
 
 
-def _from_file(path: str) -> t.Iterator[Entry]:
-    read = {".jsonl": _from_jsonl, ".csv": _from_csv}.get(os.path.splitext(path)[1].lower(), _from_lines)
+def _dispatch(position: str, interaction: t.Mapping[str, t.Any]) -> Entry:
+    _check_data(f"{position}: ", interaction)
+    data = {name: interaction[name] for name in DATA_SPEC if interaction[name] is not None}
+    if interaction["external_id"] is not None:
+        return _entry(position, interaction["external_id"], interaction["request_id"], data)
+    if interaction["request_id"] is not None:
+        _check_id(f"{position}: request_id", interaction["request_id"])
+    return Entry(position, None, interaction["request_id"], data or None)
+
+
+def _release(position: str, interaction: t.Mapping[str, t.Any]) -> Entry:
+    # Its request id is the one of the dispatch, with which VCC would ignore a release.
+    if interaction["external_id"] is None:
+        raise InputError(f"{position} has no external_id, without which nothing can be released: leave it out.")
+    return Entry(position, _check_id(position, interaction["external_id"]))
+
+
+def _from_file(path: str, dispatched: bool) -> t.Iterator[Entry]:
+    kind = os.path.splitext(path)[1].lower()
     try:
         with open(path, "rb") as file:
-            yield from read(path, _lines(path, file))
+            if kind == ".jsonl":
+                yield from _from_jsonl(path, _lines(path, file), dispatched)
+            else:
+                yield from (_from_csv if kind == ".csv" else _from_lines)(path, _lines(path, file))
     except OSError as exc:
         raise InputError(f"src {path} cannot be read on the host that runs the task ({exc.strerror}).") from None
 
@@ -240,7 +356,7 @@ def _from_lines(path: str, lines: t.Iterator[tuple[int, str]]) -> t.Iterator[Ent
             yield Entry(position, _check_id(position, text))
 
 
-def _from_jsonl(path: str, lines: t.Iterator[tuple[int, str]]) -> t.Iterator[Entry]:
+def _from_jsonl(path: str, lines: t.Iterator[tuple[int, str]], dispatched: bool) -> t.Iterator[Entry]:
     for number, text in lines:
         if not text.strip():
             continue
@@ -251,7 +367,8 @@ def _from_jsonl(path: str, lines: t.Iterator[tuple[int, str]]) -> t.Iterator[Ent
             raise InputError(f"{position} is not JSON: each line has to be an object with external_id.") from None
         if not isinstance(fields, dict) or fields.get("external_id") is None:
             raise InputError(f"{position} has no external_id: each line has to be an object with one.")
-        yield _entry(position, fields["external_id"], fields.get("request_id"))
+        data = _validated_data(position, fields) if dispatched else None
+        yield _entry(position, fields["external_id"], fields.get("request_id"), data)
 
 
 def _from_csv(path: str, lines: t.Iterator[tuple[int, str]]) -> t.Iterator[Entry]:
@@ -281,13 +398,49 @@ def _from_csv(path: str, lines: t.Iterator[tuple[int, str]]) -> t.Iterator[Entry
         raise InputError(f"src {path} is empty: a CSV file needs a header with the column external_id.")
 
 
-def _entry(position: str, external_id: t.Any, request_id: t.Any) -> Entry:
+def _entry(position: str, external_id: t.Any, request_id: t.Any, data: dict[str, t.Any] | None = None) -> Entry:
     if request_id is not None:
         request_id = _check_id(f"{position}: request_id", request_id)
-    return Entry(position, _check_id(position, external_id), request_id)
+    return Entry(position, _check_id(position, external_id), request_id, data or None)
 
 
-def _check_id(position: str, value: t.Any) -> str:
+@functools.lru_cache(None)
+def _data_validator() -> ArgumentSpecValidator:
+    return ArgumentSpecValidator(DATA_SPEC)
+
+
+def _validated_data(position: str, fields: dict[str, t.Any]) -> dict[str, t.Any] | None:
+    """What of C(DATA_SPEC) a line of a file has, checked as the options of a task are."""
+    given = {name: fields[name] for name in DATA_SPEC if fields.get(name) is not None}
+    if not given:
+        return None
+    _check_data_texts(f"{position}: ", given)
+    validation = _data_validator().validate(given)
+    if validation.error_messages:
+        raise InputError(f"{position}: {validation.error_messages[0]}.")
+    data: dict[str, t.Any] = validation.validated_parameters
+    _check_data(f"{position}: ", data)
+    return {name: data[name] for name in given}
+
+
+def _check_data(prefix: str, fields: t.Mapping[str, t.Any]) -> None:
+    routing = fields["routing_data"] or {}
+    queue = routing.get("personal_queue")
+    if queue:
+        check_name(f"{prefix}routing_data.personal_queue.agent", queue["agent"])
+        for name in ("logged_in_timeout", "logged_out_timeout"):
+            _at_least(queue, name, 0, f"{prefix}routing_data.personal_queue.")
+    for index, skill in enumerate(routing.get("skills") or ()):
+        check_name(f"{prefix}routing_data.skills[{index}].name", skill["name"])
+        _at_least(skill, "expiry_after", 0, f"{prefix}routing_data.skills[{index}].")
+
+
+def check_name(position: str, value: t.Any) -> str:
+    """Return a name as text; raise InputError for one that nothing at VCC can have."""
+    return _check_id(position, value, "give a name")
+
+
+def _check_id(position: str, value: t.Any, remedy: str = "give the id that the interaction was dispatched with") -> str:
     """Return an id as text; raise InputError for one that no interaction can have."""
     text = _text(position, value)
     # An ASCII id that is printable is right but for its length, which is the common case and quick to see.
@@ -297,7 +450,7 @@ def _check_id(position: str, value: t.Any) -> str:
         if any(0xD800 <= ord(char) <= 0xDFFF for char in text):
             raise InputError(f"{position} is not valid Unicode: write the id in UTF-8.")
     if not text.strip():
-        raise InputError(f"{position} is empty: give the id that the interaction was dispatched with.")
+        raise InputError(f"{position} is empty: {remedy}.")
     if len(text) > MAX_ID_LENGTH:
         raise InputError(f"{position} has {len(text)} characters; an id has at most {MAX_ID_LENGTH}.")
     return text
@@ -320,9 +473,9 @@ def _is_same_file(path: str, other: str | None) -> bool:
         return os.path.abspath(path) == os.path.abspath(other)
 
 
-def _at_least(params: t.Mapping[str, t.Any], name: str, lowest: int) -> None:
+def _at_least(params: t.Mapping[str, t.Any], name: str, lowest: int, prefix: str = "") -> None:
     if params[name] is not None and params[name] < lowest:
-        raise InputError(f"{name} has to be {lowest} or more, not {params[name]}.")
+        raise InputError(f"{prefix}{name} has to be {lowest} or more, not {params[name]}.")
 
 
 def _checked_url(name: str, url: str) -> str:

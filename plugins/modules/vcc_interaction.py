@@ -8,27 +8,32 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: vcc_interaction
-short_description: Release interactions in Vonage Contact Center
+short_description: Dispatch and release interactions in Vonage Contact Center
 version_added: 0.1.0
 description:
-  - Releases interactions by the external ids that they were dispatched with. An interaction that waits in a queue is removed from VCC; one that
-    an agent has is ended for the agent.
-  - VCC's Interactions API can be written to, but nothing reads an interaction back. So the module keeps a journal of what VCC has accepted, and
-    leaves alone what the journal proves to be released.
+  - Releases interactions that were dispatched with an external id. One that waits in a queue leaves Vonage Contact Center (VCC); of one that an
+    agent has, the agent's relationship with it ends.
+  - Dispatches interactions, that is routes them into VCC by a named route.
+  - VCC's Interactions API can only be written to; nothing tells whether an interaction is dispatched or released. So the module keeps a journal of
+    what VCC has accepted, and leaves alone what the journal proves to be done.
   - A task that was interrupted can be run again. Each interaction is then sent with the request id of the first attempt, and VCC processes only
     the first of two requests with the same id.
 author:
   - The vonage.vcc authors (@vonage)
 options:
   state:
-    description: The state that the interactions are to be in.
+    description:
+      - V(released), the interactions are to be released.
+      - V(dispatched), they are to be dispatched through O(route). An interaction that the journal proves to be dispatched, and not released since,
+        is left alone.
+      - Each of the two ends what the journal says of the other one.
     type: str
-    choices: [released]
+    choices: [released, dispatched]
     default: released
   external_id:
     description:
       - External id of one interaction.
-      - Exactly one of O(external_id), O(external_ids) and O(src) is required.
+      - Exactly one of O(external_id), O(external_ids), O(src) and O(interactions) is required.
       - An id may hold any character but control characters, and has at most 1024 characters.
     type: str
   external_ids:
@@ -38,40 +43,126 @@ options:
       - For more than some thousand interactions O(src) is faster, since Ansible then does not carry the ids about.
     type: list
     elements: str
+  interactions:
+    description:
+      - Many interactions, each with what is to be dispatched of it. The same list serves O(state=dispatched) and O(state=released), so that one
+        variable can hold a set of interactions through its life.
+      - The same external id counts once. It is refused a second time with other data.
+    type: list
+    elements: dict
+    suboptions:
+      external_id:
+        description:
+          - External id of the interaction.
+          - An interaction can be dispatched without one. There is a warning then, since VCC's API can never release it, and every run dispatches it
+            again. O(state=released) refuses it.
+        type: str
+      request_id:
+        description:
+          - Your own idempotency key for the dispatch, see O(request_id).
+          - It is not used with O(state=released), since VCC would ignore a release with the key of the dispatch.
+        type: str
+      linked_data:
+        description: As O(linked_data), in its place for this interaction.
+        type: list
+        elements: dict
+        suboptions: &linked_data
+          type:
+            description: What the value is.
+            type: str
+            required: true
+            choices: [clid, url, name, mediatype, object]
+          value:
+            description: The value; a number has to be a whole one.
+            type: str
+            required: true
+          label:
+            description: What the value is called.
+            type: str
+          owner:
+            description: The system that the value belongs to.
+            type: str
+          key:
+            description: The key of the value in that system.
+            type: str
+      routing_data:
+        description: As O(routing_data), in its place for this interaction.
+        type: dict
+        suboptions: &routing_data
+          interaction_type:
+            description: The kind of interaction.
+            type: str
+            choices: [live, nonlive, chat]
+          personal_queue:
+            description: The agent in whose own queue the interaction is to wait.
+            type: dict
+            suboptions:
+              agent:
+                description: The agent.
+                type: str
+                required: true
+              logged_in_timeout:
+                description: Seconds to wait there while the agent is logged in.
+                type: int
+              logged_out_timeout:
+                description: Seconds to wait there while the agent is logged out.
+                type: int
+          skills:
+            description: The skills that an agent has to have.
+            type: list
+            elements: dict
+            suboptions:
+              name:
+                description: The skill.
+                type: str
+                required: true
+              expiry_after:
+                description: Seconds after which the skill is no longer wanted; V(0) for one that is optional. Without it the skill is mandatory.
+                type: int
+  route:
+    description: The named route that the interactions are dispatched through. Required with O(state=dispatched), not used otherwise.
+    type: str
+  linked_data:
+    description:
+      - What is shown to the agent, or used by the route, of all interactions that have no O(interactions[].linked_data) of their own.
+      - Used with O(state=dispatched) only. It comes to at most 80000 bytes of JSON, together with O(routing_data), O(route) and their like.
+    type: list
+    elements: dict
+    suboptions: *linked_data
+  routing_data:
+    description:
+      - How to route all interactions that have no O(interactions[].routing_data) of their own.
+      - Used with O(state=dispatched) only.
+    type: dict
+    suboptions: *routing_data
   src:
     description:
       - Path of a file with many interactions, UTF-8, on the host that runs the engine; a relative one begins in the playbook's folder.
       - In a file that ends in C(.jsonl) each line is a JSON object with C(external_id).
       - A file that ends in C(.csv) has a header with a column C(external_id), and commas between the columns.
       - In any other file each line is an external id.
-      - Blank lines are skipped, and the same id counts once. Objects and rows may have a C(request_id) of their own, see O(request_id); what
-        else they have is ignored.
+      - Blank lines are skipped, and the same id counts once. Objects and rows may have a C(request_id) of their own, see O(request_id). With
+        O(state=dispatched), objects may have C(linked_data) and C(routing_data) as O(interactions) has them. What else they have is ignored.
     type: path
   provider:
-    description: Name of the provider that the interactions were dispatched with. VCC finds them with the same provider only.
+    description:
+      - Name of the provider that the interactions are dispatched with. It has to be registered, see M(vonage.vcc.vcc_provider).
+      - VCC releases an interaction with the provider that it was dispatched with only.
     type: str
   request_id:
     description:
       - Your own idempotency key for O(external_id), in place of a random one. VCC processes only the first of two requests with the same key.
-      - An external id that is dispatched again needs a new key to be released again.
+      - Each dispatch and each release of an external id needs a key that is new.
     type: str
   force:
     description:
-      - Whether to release even what the journal says is done or under way, with a new request id.
-      - For external ids that have been dispatched again since, other than by this collection.
+      - Whether to send even what the journal says is done or under way, with a new request id.
+      - For external ids that have been dispatched or released since, other than by this collection.
     type: bool
     default: false
-  journal:
-    description:
-      - Path of the journal, a SQLite file, on the host that runs the engine. It is made with mode 0600 where it is missing; not on a network
-        file system.
-      - The empty string stands for no journal. Then nothing is remembered across tasks, and every run releases everything.
-      - If not set, the environment variable E(VCC_JOURNAL) is used.
-    type: path
-    default: ~/.ansible/vonage_vcc/journal.db
   journal_ttl:
     description:
-      - Seconds for which an entry of the journal counts as proof that an interaction is released; V(0) for no limit.
+      - Seconds for which an entry of the journal counts as proof that an interaction is dispatched or released; V(0) for no limit.
       - An external id that is dispatched again within that time, other than by this collection, is taken for released. Set this shorter than the
         time in which your systems use an external id again.
     type: int
@@ -85,6 +176,7 @@ extends_documentation_fragment:
   - vonage.vcc.attributes
   - vonage.vcc.attributes.actiongroup_vcc
   - vonage.vcc.connection
+  - vonage.vcc.journal
 attributes:
   check_mode:
     support: full
@@ -94,9 +186,13 @@ attributes:
   idempotent:
     support: partial
     details:
-      - Within O(journal_ttl), with the same journal, and without O(force).
-      - Without a journal, or where it is lost with the container that a task ran in, each run releases again. VCC's answer to the release of an
+      - Within O(journal_ttl), with the same journal, without O(force), and for interactions with an external id.
+      - Without a journal, or where it is lost with the container that a task ran in, each run dispatches or releases again. VCC's answer to the release of an
         interaction that it does not have is not documented; if it is a 404, the interaction counts as released and unchanged.
+seealso:
+  - module: vonage.vcc.vcc_provider
+  - module: vonage.vcc.vcc_ongoing_info
+  - module: vonage.vcc.vcc_journal_info
 notes:
   - On a plain local connection (no become, no environment, no async, no other Python interpreter) the task runs in Ansible's own process,
     which is faster by far; in all other cases it runs as a module on the target. The result is the same.
@@ -125,6 +221,44 @@ EXAMPLES = r"""
     report: "{{ playbook_dir }}/released.jsonl"
     requests_per_minute: 60
 
+- name: Dispatch one interaction
+  vonage.vcc.vcc_interaction:
+    state: dispatched
+    route: Back office
+    external_id: case-4711
+    linked_data:
+      - type: url
+        value: https://crm.example/case/4711
+        label: Case 4711
+    routing_data:
+      interaction_type: nonlive
+      skills:
+        - name: French
+        - name: Contracts
+          expiry_after: 120
+
+- name: Dispatch a set of interactions for the agents who know them
+  vonage.vcc.vcc_interaction:
+    state: dispatched
+    route: Back office
+    provider: ticket-system
+    interactions: &tickets
+      - external_id: ticket-1
+        linked_data:
+          - type: name
+            value: Ada Lovelace
+      - external_id: ticket-2
+        routing_data:
+          personal_queue:
+            agent: agent-7
+            logged_in_timeout: 60
+            logged_out_timeout: 0
+
+- name: Release the same set
+  vonage.vcc.vcc_interaction:
+    provider: ticket-system
+    interactions: *tickets
+
 - name: Release an interaction whose external id the CRM has used again
   vonage.vcc.vcc_interaction:
     external_id: case-4711
@@ -142,15 +276,20 @@ summary:
       type: int
     released:
       description: Interactions that VCC accepted to release in this run; in check mode, those it would be asked to.
+      returned: if O(state=released)
+      type: int
+    dispatched:
+      description: Interactions that VCC accepted to dispatch in this run; in check mode, those it would be asked to.
+      returned: if O(state=dispatched)
       type: int
     unchanged:
-      description: Interactions that were released already.
+      description: Interactions that were in the state already.
       type: int
     failed:
-      description: Interactions that are not released.
+      description: Interactions that are not in the state.
       type: int
     unknown:
-      description: Interactions that may or may not be released, since VCC's answer did not arrive.
+      description: Interactions that may or may not be in the state, since VCC's answer did not arrive.
       type: int
     api_calls:
       description: HTTP requests to the API, retries included, those for tokens not.
@@ -165,7 +304,7 @@ interactions:
   elements: dict
   contains:
     external_id:
-      description: The external id.
+      description: The external id; null for a dispatch without one.
       type: str
     provider:
       description: The provider, or null.
@@ -174,10 +313,10 @@ interactions:
       description: The request id that it was sent with; null where none has been made yet.
       type: str
     state:
-      description: V(released), V(failed), or V(unknown) if it may or may not be released.
+      description: V(released) or V(dispatched), V(failed), or V(unknown) if it may or may not be in the state that was asked for.
       type: str
     changed:
-      description: Whether this run released it.
+      description: Whether this run released or dispatched it.
       type: bool
     evidence:
       description:
@@ -199,9 +338,9 @@ interactions:
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-from ansible_collections.vonage.vcc.plugins.module_utils.client import REQUESTS_IMPORT_ERROR
-from ansible_collections.vonage.vcc.plugins.module_utils.interactions import Session, run
-from ansible_collections.vonage.vcc.plugins.module_utils.journal import SQLITE_IMPORT_ERROR
+from ansible_collections.vonage.vcc.plugins.module_utils.client import REQUESTS_IMPORT_ERROR, Session
+from ansible_collections.vonage.vcc.plugins.module_utils.database import SQLITE_IMPORT_ERROR
+from ansible_collections.vonage.vcc.plugins.module_utils.interactions import run
 from ansible_collections.vonage.vcc.plugins.module_utils.options import INTERACTION_SPEC, Connection
 
 

@@ -6,15 +6,19 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+from types import SimpleNamespace
 
 import pytest
 
 from ansible_collections.vonage.vcc.plugins.module_utils.auth import Auth
-from ansible_collections.vonage.vcc.plugins.module_utils.client import Http
+from ansible_collections.vonage.vcc.plugins.module_utils.client import WRITE_SCOPE, Client, Http
+from ansible_collections.vonage.vcc.plugins.module_utils.interactions import run
+from ansible_collections.vonage.vcc.plugins.module_utils.options import connection
 from ansible_collections.vonage.vcc.tests.simulator import CLIENT_ID, CLIENT_SECRET
 from ansible_collections.vonage.vcc.tests.simulator.contract import contract
-from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import Clock, Recorder
+from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import Clock, Recorder, journal_rows, validated
 
 # Settings without a name that gives them away.
 OTHERS = ("NETRC", "ANSIBLE_PYTHON_INTERPRETER")
@@ -87,3 +91,39 @@ def listed(tmp_path):
         return str(path)
 
     return write
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder for the journal alone."""
+    return tmp_path / "kept"
+
+
+@pytest.fixture
+def task(sim, folder, clock):
+    """Does a task against the simulator, with a journal, and returns its result."""
+    used = []
+
+    def do(check=False, diff=False, sessions=None, **given):
+        params = validated(**sim.options(**{"journal": str(folder / "journal.db"), **given}))
+        sessions = {} if sessions is None else sessions
+        if params["retries"] and not sessions:
+            sessions.update(without_waiting(connection(params)))
+        result = run(params, check, diff, sessions)
+        used.extend(sessions.values())
+        json.dumps(result)
+        return result
+
+    def without_waiting(to):
+        http = Http(to.timeout, to.retries, to.verify, sleep=clock.sleep, clock=clock)
+        auth = Auth(http, to.auth_url, to.client_id, to.client_secret, WRITE_SCOPE, access_token=to.access_token)
+        return {to: SimpleNamespace(http=http, client=Client(http, auth, to.api_url))}
+
+    yield do
+    for session in used:
+        session.http.close()
+
+
+@pytest.fixture
+def rows(folder):
+    return lambda: journal_rows(folder / "journal.db")

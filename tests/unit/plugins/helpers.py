@@ -186,5 +186,14 @@ def journal_rows(path):
         return {row["external_id"]: dict(row) for row in rows}
 
 
+def summary(result):
+    """The counts, without those that are 0 and that of the calls."""
+    return {name: count for name, count in result["summary"].items() if count and name != "api_calls"}
+
+
+def column(result, name):
+    return [one[name] for one in result["interactions"]]
+
+
 def mode(path):
     return Path(path).stat().st_mode & 0o7777

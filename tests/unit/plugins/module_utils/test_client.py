@@ -370,7 +370,7 @@ class TestNoAnswer:
     def test_a_missing_right_is_named(self, sim, client):
         sim.fault("status", status=403)
         exc = failure(client().invoke, a_call(), kind=AccessError)
-        assert str(exc) == "VCC refuses access (403): give the API client the scope that this call needs."
+        assert str(exc) == "VCC refuses access (403): give the API client the scope interactions:write."
 
 
 class TestUncertain:

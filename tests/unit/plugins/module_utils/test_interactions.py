@@ -12,74 +12,28 @@ import os
 import random
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
-from ansible_collections.vonage.vcc.plugins.module_utils.auth import Auth
-from ansible_collections.vonage.vcc.plugins.module_utils.client import Client, Http
-from ansible_collections.vonage.vcc.plugins.module_utils.interactions import SCOPE, run
+from ansible_collections.vonage.vcc.plugins.module_utils.interactions import run
 from ansible_collections.vonage.vcc.plugins.module_utils.journal import Journal
-from ansible_collections.vonage.vcc.plugins.module_utils.options import Entry, connection
+from ansible_collections.vonage.vcc.plugins.module_utils.options import Entry
 from ansible_collections.vonage.vcc.tests.simulator import CLIENT_ID, CLIENT_SECRET
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import (
     PATIENCE,
     at_once,
     background,
+    column,
     engine,
     journal_rows,
     mode,
+    summary,
     validated,
 )
 
 resource = pytest.importorskip("resource")
 
 NEAR = 86400
-
-
-@pytest.fixture
-def folder(tmp_path):
-    """A folder for the journal alone."""
-    return tmp_path / "kept"
-
-
-@pytest.fixture
-def task(sim, folder, clock):
-    """Does a task against the simulator, with a journal, and returns its result."""
-    used = []
-
-    def do(check=False, diff=False, sessions=None, **given):
-        params = validated(**sim.options(**{"journal": str(folder / "journal.db"), **given}))
-        sessions = {} if sessions is None else sessions
-        if params["retries"] and not sessions:
-            sessions.update(without_waiting(connection(params)))
-        result = run(params, check, diff, sessions)
-        used.extend(sessions.values())
-        json.dumps(result)
-        return result
-
-    def without_waiting(to):
-        http = Http(to.timeout, to.retries, to.verify, sleep=clock.sleep, clock=clock)
-        auth = Auth(http, to.auth_url, to.client_id, to.client_secret, SCOPE, access_token=to.access_token)
-        return {to: SimpleNamespace(http=http, client=Client(http, auth, to.api_url))}
-
-    yield do
-    for session in used:
-        session.http.close()
-
-
-@pytest.fixture
-def rows(folder):
-    return lambda: journal_rows(folder / "journal.db")
-
-
-def summary(result):
-    """The counts, without those that are 0 and that of the calls."""
-    return {name: count for name, count in result["summary"].items() if count and name != "api_calls"}
-
-
-def column(result, name):
-    return [one[name] for one in result["interactions"]]
 
 
 def by_id(result):

@@ -134,9 +134,9 @@ class TestFile:
         release("a")
         with contextlib.closing(sqlite3.connect(path)) as db:
             assert db.execute("PRAGMA application_id").fetchone() == (0x56434331,)
-            assert db.execute("PRAGMA user_version").fetchone() == (1,)
+            assert db.execute("PRAGMA user_version").fetchone() == (2,)
             tables = db.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").fetchall()
-            assert tables == [("interaction",), ("scope",)]
+            assert tables == [("interaction",), ("notification",), ("registration",), ("scope",)]
 
     def test_readers_and_a_writer_get_along(self, release, path):
         release("a")
@@ -616,8 +616,8 @@ class TestDamage:
     def test_one_of_a_newer_version(self, release, open_journal, path, predict):
         release("a")
         with contextlib.closing(sqlite3.connect(path)) as db:
-            db.execute("PRAGMA user_version = 2")
-        assert "written by a newer version of this collection (schema 2, this one knows 1)" in self.check(
+            db.execute("PRAGMA user_version = 3")
+        assert "written by a newer version of this collection (schema 3, this one knows 2)" in self.check(
             open_journal, path, predict
         )
 

@@ -105,6 +105,7 @@ class TestExactlyOneInput:
             {"external_id": "a", "src": "f"},
             {"external_ids": ["a"], "src": "f"},
             {"external_id": "a", "external_ids": ["b"], "src": "f"},
+            {"interactions": [], "src": "f"},
         ],
         ids="+".join,
     )
@@ -115,7 +116,7 @@ class TestExactlyOneInput:
     def test_a_null_is_none(self):
         assert (
             refusal(external_id=None)
-            == "Say which interactions are meant, with one of external_id, external_ids and src."
+            == "Say which interactions are meant, with one of external_id, external_ids, src and interactions."
         )
 
     @pytest.mark.parametrize("given", [{"external_ids": ["a"]}, {"src": "f"}], ids="".join)
@@ -124,8 +125,8 @@ class TestExactlyOneInput:
             validated(request_id="mine", **given)
 
     def test_an_unknown_state_is_refused(self):
-        with pytest.raises(Invalid, match="value of state must be one of: released"):
-            validated(external_id="a", state="dispatched")
+        with pytest.raises(Invalid, match="value of state must be one of: released, dispatched, got: parked"):
+            validated(external_id="a", state="parked")
 
 
 class TestExternalIds:

@@ -1,0 +1,20 @@
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the documentation of every module says about where the journal is."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    DOCUMENTATION = r"""
+options:
+  journal:
+    description:
+      - Path of the journal, a SQLite file, on the host that runs the engine; not on a network file system. A module that writes to it makes it
+        with mode 0600 where it is missing.
+      - The empty string stands for no journal. Then nothing is remembered across tasks.
+      - If not set, the environment variable E(VCC_JOURNAL) is used.
+    type: path
+    default: ~/.ansible/vonage_vcc/journal.db
+"""

@@ -1,0 +1,205 @@
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The journal's file: a SQLite database that only its owner can read, its tables, and how it fails."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+import typing as t
+from urllib.parse import quote
+
+from .errors import JournalError
+from .files import check_folder_for, make_folder_for
+
+try:
+    import sqlite3
+
+    SQLITE_IMPORT_ERROR: str | None = None
+except ImportError:
+    import traceback
+
+    SQLITE_IMPORT_ERROR = traceback.format_exc()
+
+APPLICATION_ID = 0x56434331
+
+# Seconds to wait for another process that writes to the journal.
+BUSY_TIMEOUT = 60
+
+# What each version of the schema adds to the one before.
+_SCHEMAS = (
+    """
+CREATE TABLE IF NOT EXISTS scope (
+    id INTEGER PRIMARY KEY,
+    api_url TEXT NOT NULL,
+    account TEXT NOT NULL,
+    provider TEXT NOT NULL,
+    UNIQUE (api_url, account, provider)
+);
+CREATE TABLE IF NOT EXISTS interaction (
+    scope INTEGER NOT NULL REFERENCES scope (id),
+    external_id TEXT NOT NULL,
+    action TEXT NOT NULL,
+    request_id TEXT NOT NULL,
+    asked REAL NOT NULL,
+    accepted REAL,
+    PRIMARY KEY (scope, external_id)
+) WITHOUT ROWID;
+""",
+    """
+CREATE TABLE IF NOT EXISTS registration (
+    scope INTEGER PRIMARY KEY REFERENCES scope (id),
+    key BLOB NOT NULL,
+    settings TEXT NOT NULL,
+    asked REAL NOT NULL,
+    accepted REAL
+);
+CREATE TABLE IF NOT EXISTS notification (
+    id TEXT PRIMARY KEY,
+    noted REAL NOT NULL
+) WITHOUT ROWID;
+""",
+)
+SCHEMA_VERSION = len(_SCHEMAS)
+
+
+class JournalFile:
+    """The journal of all scopes.
+
+    :arg path: the file; empty for a journal that ends with the task.
+    :arg predict: read an existing file and make none, change nothing.
+    :arg clock: seconds of the epoch.
+    Every method raises JournalError for a file that cannot be used.
+    """
+
+    def __init__(self, path: str, predict: bool = False, clock: t.Callable[[], float] = time.time) -> None:
+        self.path = os.path.abspath(path) if path else ""
+        self._clock = clock
+        with self._failing():
+            self._db = self._open(predict)
+
+    def close(self) -> None:
+        self._db.close()
+
+    def _open(self, predict: bool) -> sqlite3.Connection:
+        path = self.path
+        if predict and path and not os.path.lexists(path):
+            check_folder_for(path)
+            path = ""
+        if path:
+            if os.path.islink(path):
+                raise JournalError(f"The journal {path} is a symbolic link: set the option journal to the file itself.")
+            if not predict:
+                make_folder_for(path)
+            # SQLite gives the files beside the journal the mode of the journal.
+            os.close(os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | (0 if predict else os.O_CREAT), 0o600))
+            if predict and not os.path.getsize(path):
+                path = ""
+        if predict and path:
+            # Reading the log of a run that goes on, or has been killed, needs its lock file; without a log, SQLite is to make none.
+            log = path + "-wal"
+            mode = "mode=ro" if os.path.exists(log) and os.path.getsize(log) else "mode=ro&immutable=1"
+            db = sqlite3.connect(f"file:{quote(path)}?{mode}", uri=True, timeout=BUSY_TIMEOUT, isolation_level=None)
+        else:
+            db = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None)
+        try:
+            self._prepare(db, writable=not (predict and path))
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def _prepare(self, db: sqlite3.Connection, writable: bool) -> None:
+        empty = not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        if not empty and db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+            raise JournalError(
+                f"{self.path} is a database, but no journal of this collection: set the option journal to another file."
+            )
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+        if version > SCHEMA_VERSION:
+            raise JournalError(
+                f"The journal {self.path} was written by a newer version of this collection (schema {version}, this one knows {SCHEMA_VERSION}):"
+                " install that version, or set the option journal to another file."
+            )
+        if not writable:
+            # What an older schema lacks is empty.
+            db.executescript("".join(_SCHEMAS[version:]).replace("CREATE TABLE", "CREATE TEMP TABLE"))
+            return
+        db.execute("PRAGMA synchronous = FULL")
+        if db.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+            _patiently(lambda: db.execute("PRAGMA journal_mode = WAL"))
+        if version < SCHEMA_VERSION:
+            db.executescript(
+                f"BEGIN IMMEDIATE; {''.join(_SCHEMAS)} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
+            )
+
+    @contextlib.contextmanager
+    def _failing(self) -> t.Iterator[None]:
+        """Turn what SQLite and the file system raise into the sentence for the user."""
+        try:
+            yield
+        except (sqlite3.Error, OSError) as exc:
+            why = (exc.strerror if isinstance(exc, OSError) else None) or str(exc)
+            where = f"The journal {self.path}" if self.path else "The temporary journal"
+            raise JournalError(
+                f"{where} cannot be used ({why}): set the option journal to another file, or make this one and its folder writable and whole."
+            ) from None
+
+    @contextlib.contextmanager
+    def _writing(self) -> t.Iterator[None]:
+        """One transaction, and all of it or nothing."""
+        with self._failing():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+
+
+class ScopedJournal(JournalFile):
+    """The journal of one scope: an API URL, an account and a provider, None for none."""
+
+    def __init__(
+        self,
+        path: str,
+        api_url: str,
+        account: str,
+        provider: str | None,
+        predict: bool = False,
+        clock: t.Callable[[], float] = time.time,
+    ) -> None:
+        super().__init__(path, predict, clock)
+        self._scope_key = (api_url, account, provider or "")
+        try:
+            if not predict:
+                # Takes the write lock, so that a journal that cannot be written fails here.
+                with self._writing():
+                    self._db.execute(
+                        "INSERT OR IGNORE INTO scope (api_url, account, provider) VALUES (?, ?, ?)", self._scope_key
+                    )
+            with self._failing():
+                row = self._db.execute(
+                    "SELECT id FROM scope WHERE (api_url, account, provider) = (?, ?, ?)", self._scope_key
+                ).fetchone()
+        except BaseException:
+            self.close()
+            raise
+        self._scope: int | None = row[0] if row else None
+
+
+def _patiently(act: t.Callable[[], t.Any]) -> None:
+    """Do what SQLite refuses at once, rather than after its busy timeout, while another process has the file."""
+    deadline = time.monotonic() + BUSY_TIMEOUT
+    while True:
+        try:
+            act()
+            return
+        except sqlite3.OperationalError as exc:
+            if "locked" not in str(exc) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
