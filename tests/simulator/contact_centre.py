@@ -38,6 +38,7 @@ SWITCHES = {
 }
 CHOICES = {"unknown_id": (200, 400, 404), "success_body": ("empty", "json"), "too_large": (413, 417)}
 NUMBERS = ("token_lifetime", "rate_limit", "window")
+NOTIFICATIONS = ("AssignToAgent", "Release")
 ANY = object()
 
 
@@ -63,7 +64,7 @@ class TokenRefused(Exception):
 class Interaction:
     """One dispatched interaction. ``ended`` is None while it is live."""
 
-    __slots__ = ("ended", "external_id", "guid", "provider", "route", "start")
+    __slots__ = ("agents", "ended", "external_id", "guid", "provider", "route", "start")
 
     def __init__(self, external_id, provider, route, start):
         self.guid = str(uuid.uuid4())
@@ -72,10 +73,12 @@ class Interaction:
         self.route = route
         self.start = start
         self.ended = None
+        self.agents = []  # (guid of the channel, agent id, when), oldest first
 
     def as_item(self, now):
         """The shape of an item of the Insights Stats API."""
-        duration = max(0, int((self.ended or now) - self.start))
+        end = self.ended or now
+        duration = max(0, int(end - self.start))
         return {
             "status": "Ongoing" if self.ended is None else "Ended",
             "medium": "Object",
@@ -95,16 +98,23 @@ class Interaction:
                 "reportingGroup": "",
             },
             "channels": [
-                {
-                    "guid": self.guid,
-                    "offset": 0,
-                    "duration": duration,
-                    "endReason": None if self.ended is None else "Released",
-                    "integrationType": "Interactions API",
-                    "party": {"id": "", "role": "Customer", "touchpoint": ""},
-                    "events": [],
-                }
+                self._as_channel(self.guid, self.start, end, {"id": "", "role": "Customer", "touchpoint": ""}),
+                *(
+                    self._as_channel(guid, since, end, {"id": agent_id, "role": "Agent", "touchpoint": "Simulated"})
+                    for guid, agent_id, since in self.agents
+                ),
             ],
+        }
+
+    def _as_channel(self, guid, since, end, party):
+        return {
+            "guid": guid,
+            "offset": max(0, int(since - self.start)),
+            "duration": max(0, int(end - since)),
+            "endReason": None if self.ended is None else "Released",
+            "integrationType": "Interactions API",
+            "party": party,
+            "events": [],
         }
 
 
@@ -134,7 +144,7 @@ class ContactCentre:
         """Forget everything but the clients, and set the switches back."""
         with self.lock:
             self._tokens = {}
-            self._providers = set()
+            self._providers = {}  # name -> (endpoint or None, headers)
             self._interactions = {}  # guid -> Interaction, live and ended
             self._live = {}  # guid -> Interaction
             self._queues = {}  # (provider, external id) -> deque of guids, oldest first
@@ -177,18 +187,52 @@ class ContactCentre:
         with self.lock:
             self._tokens.clear()
 
-    def register(self, name):
-        """Let a provider be named in calls. Its settings cannot be read back, so they are not kept."""
+    def register(self, name, endpoint=None, headers=None):
+        """
+        Let a provider be named in calls, and say where its notifications go and with which headers.
+
+        VCC takes https alone, which the contract sees to; here http is an endpoint too. Raises ValueError for others.
+        """
+        if endpoint is not None and not str(endpoint).startswith(("https://", "http://")):
+            raise ValueError("endpoint is an URL of http or https")
         with self.lock:
-            self._providers.add(name)
+            self._providers[name] = (endpoint, dict(headers or {}))
 
     def dispatch(self, *external_ids, provider=None, route="Simulated route"):
         """Put live interactions in the queue; a provider that is not registered yet becomes so."""
         with self.lock:
             if provider is not None:
-                self._providers.add(provider)
+                self._providers.setdefault(provider, (None, {}))
             for external_id in external_ids:
                 self._add(external_id, provider, route)
+
+    def assign(self, external_id, provider=None, agent_id="agent-1"):
+        """Give the interaction that a release would end to an agent. Raises ValueError if there is none."""
+        with self.lock:
+            guids = self._queues.get((provider, external_id))
+            if not guids:
+                raise ValueError(f"not live: {external_id}")
+            self._live[guids[0]].agents.append((str(uuid.uuid4()), agent_id, self.clock()))
+
+    def notification(
+        self, external_id, notification="AssignToAgent", agent="Simulated Agent", agent_id="agent-1", guid=None
+    ):
+        """
+        The endpoint, the headers and the list that tell the provider of the interaction that was dispatched last with
+        this id. ``guid`` is the notification's id, if not a new one. Raises ValueError if there is no such interaction
+        or provider, or no endpoint.
+        """
+        if notification not in NOTIFICATIONS:
+            raise ValueError(f"notification is one of {', '.join(NOTIFICATIONS)}")
+        with self.lock:
+            providers = (one.provider for one in self._interactions.values() if one.external_id == external_id)
+            last = deque(providers, maxlen=1)
+            endpoint, headers = self._providers.get(last[0] if last else None, (None, {}))
+        if not endpoint:
+            raise ValueError(f"no endpoint for {external_id}")
+        params = {"AccountName": "Simulated account", "Agent": agent, "AgentId": agent_id}
+        item = {"notification": notification, "objectid": external_id, "notificationid": guid or str(uuid.uuid4())}
+        return endpoint, dict(headers), [{**item, "params": params}]
 
     def poison(self, *external_ids):
         """Answer 400 to every call that names one of these."""

@@ -6,11 +6,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import threading
 import traceback
-from urllib.parse import unquote_plus
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from urllib.parse import unquote_plus, urlsplit
 
 from openapi_core.templating.paths.exceptions import OperationNotFound, PathError
 from openapi_core.validation.request.exceptions import SecurityValidationError
@@ -22,6 +24,7 @@ from .faults import INVOKE, Fault, Faults
 from .server import Server
 
 LIMIT = 100_000  # bytes of a request body
+PATIENCE = 10  # seconds for a provider to take a notification
 TOKEN = "/Auth/connect/token"
 CONTROL = "/_simulator/"
 HTML = "<!doctype html><html><head><title>Sign in</title></head><body>Sign in to the proxy.</body></html>"
@@ -82,6 +85,23 @@ class Simulator(ContactCentre):
         """
         with self.lock:
             return [dict(call) for call in self._calls]
+
+    def notify(self, external_id, **details):
+        """
+        Post a notification to the provider's endpoint, as ContactCentre.notification describes it.
+
+        Returns the status of the answer; None if there is none. Raises ValueError if there is nobody to notify.
+        """
+        endpoint, headers, body = self.notification(external_id, **details)
+        parts = urlsplit(endpoint)
+        connect = {"http": HTTPConnection, "https": HTTPSConnection}[parts.scheme]
+        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        try:
+            with contextlib.closing(connect(parts.netloc, timeout=PATIENCE)) as connection:
+                connection.request("POST", target, json.dumps(body), {"Content-Type": "application/json", **headers})
+                return connection.getresponse().status
+        except (HTTPException, OSError):
+            return None
 
     # Calls
 
@@ -210,7 +230,7 @@ class Simulator(ContactCentre):
         if name.lower() == "invoke":
             self.invoke(body)
         else:
-            self.register(body["provider"])
+            self.register(body["provider"], body.get("endpoint"), body.get("headers"))
         return _success(self.success_body)
 
     # The control surface
@@ -230,6 +250,8 @@ class Simulator(ContactCentre):
             "GET state": self._state,
             "POST dispatch": lambda external_ids, **others: self.dispatch(*external_ids, **others),
             "POST register": self.register,
+            "POST assign": self.assign,
+            "POST notify": lambda **details: {"status": self.notify(**details)},
             "POST faults": lambda **order: {"id": self.fault(**order).id},
             "POST faults/release": self._release,
             "POST clients": self.add_client,

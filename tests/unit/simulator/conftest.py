@@ -6,8 +6,12 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 import requests
+from werkzeug.serving import make_server
+from werkzeug.wrappers import Request, Response
 
 from ansible_collections.vonage.vcc.tests.simulator import CLIENT_ID, CLIENT_SECRET, Simulator
 
@@ -62,6 +66,37 @@ class Client:
 
     def control(self, method, command, body=None):
         return self.session.request(method, f"{self.sim.url}/_simulator/{command}", json=body, timeout=10)
+
+
+class Receiver:
+    """The endpoint of a provider: keeps what it is sent."""
+
+    def __init__(self):
+        self.received = []
+        self.answer = Response(status=204)
+        self._server = make_server("127.0.0.1", 0, self._take)
+        self._server.log = lambda *_arguments: None
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
+        self._thread.start()
+        self.url = f"http://127.0.0.1:{self._server.port}"
+
+    @Request.application
+    def _take(self, request):
+        request.get_data()
+        self.received.append(request)
+        return self.answer
+
+    def stop(self):
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+@pytest.fixture
+def receiver():
+    receiver = Receiver()
+    yield receiver
+    receiver.stop()
 
 
 @pytest.fixture

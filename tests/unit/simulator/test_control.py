@@ -90,6 +90,22 @@ def test_providers_poison_and_behaviour(client, sim):
     assert (sim.unknown_id, sim.success_body, sim.rate_limit, sim.calls) == (200, "empty", None, [])
 
 
+def test_agents_and_notifications(client, receiver):
+    registered = {"name": "crm", "endpoint": receiver.url, "headers": {"Authorization": "Bearer t0ken"}}
+    client.control("POST", "register", registered)
+    client.control("POST", "dispatch", {"external_ids": ["id-1"], "provider": "crm"})
+    assert client.control("POST", "assign", {"external_id": "id-1", "provider": "crm"}).json() == {}
+    roles = [channel["party"]["role"] for channel in client.stats("ongoing").json()["items"][0]["channels"]]
+    assert roles == ["Customer", "Agent"]
+    told = {"external_id": "id-1", "notification": "Release"}
+    assert client.control("POST", "notify", told).json() == {"status": 204}
+    (request,) = receiver.received
+    assert request.get_json()[0]["notification"] == "Release"
+    assert "t0ken" not in client.control("GET", "state").text
+    receiver.stop()
+    assert client.control("POST", "notify", told).json() == {"status": None}
+
+
 @pytest.mark.parametrize(
     ("method", "command", "body", "status"),
     [
@@ -100,6 +116,11 @@ def test_providers_poison_and_behaviour(client, sim):
         ("PUT", "behaviour", {"unknown_id": 500}, 400),
         ("PUT", "behaviour", {"x": 1}, 400),
         ("POST", "register", {"name": "crm", "x": 1}, 400),
+        ("POST", "register", {"name": "crm", "endpoint": 1}, 400),
+        ("POST", "register", {"name": "crm", "headers": "x"}, 400),
+        ("POST", "assign", {"external_id": "id-1"}, 400),
+        ("POST", "notify", {"external_id": "id-1"}, 400),
+        ("POST", "notify", {"external_id": "id-1", "x": 1}, 400),
         ("GET", "nothing", None, 404),
         ("GET", "reset", None, 404),
     ],

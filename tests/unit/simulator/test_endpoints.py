@@ -9,10 +9,12 @@ from __future__ import annotations
 import base64
 import json
 import threading
+import uuid
 from urllib.parse import quote_plus
 
 import pytest
 import requests
+from werkzeug.wrappers import Response
 
 from ansible_collections.vonage.vcc.tests.simulator import CLIENT_ID, CLIENT_SECRET, SCOPES, Simulator
 
@@ -370,6 +372,79 @@ def test_a_provider_without_permissions_is_400(client):
     assert client.invoke({"route": "sales"}, provider="crm").status_code == 400
 
 
+@pytest.mark.parametrize("notification", ["AssignToAgent", "Release"])
+def test_a_provider_is_notified(sim, receiver, notification):
+    sim.register("crm", receiver.url + "/vcc?x=1", {"Authorization": "Bearer t0ken", "X-Other": "ä"})
+    sim.dispatch("id-1", provider="crm")
+    assert sim.notify("id-1", notification=notification, agent="Ada", agent_id="agent-7") == 204
+    sim.dispatch("id-2", provider="crm")
+    assert sim.notify("id-2", guid="n-2") == 204
+    first, second = receiver.received
+    assert (first.method, first.full_path) == ("POST", "/vcc?x=1")
+    assert first.mimetype == "application/json"
+    assert (first.headers["Authorization"], first.headers["X-Other"]) == ("Bearer t0ken", "ä")
+    (told,) = first.get_json()
+    assert str(uuid.UUID(told.pop("notificationid")))
+    assert told == {
+        "notification": notification,
+        "objectid": "id-1",
+        "params": {"AccountName": "Simulated account", "Agent": "Ada", "AgentId": "agent-7"},
+    }
+    (told,) = second.get_json()
+    assert (told["notification"], told["objectid"], told["notificationid"]) == ("AssignToAgent", "id-2", "n-2")
+    assert sim.calls == []
+
+
+def test_the_last_registration_says_where_to_notify(client, sim, receiver):
+    sim.register("crm", receiver.url)
+    sim.dispatch("id-1", provider="crm")
+    client.release("id-1", provider="crm")
+    assert sim.notify("id-1", notification="Release") == 204
+    settings = {"provider": "crm", "agentactionspermitted": {}, "headers": {"X-Other": "1"}}
+    settings["endpoint"] = receiver.url.replace("http:", "https:") + "/second"
+    assert client.call("POST", "/interactions/Register", json=settings).status_code == 200
+    endpoint, headers, _body = sim.notification("id-1")
+    assert (endpoint, headers) == (settings["endpoint"], {"X-Other": "1"})
+    assert sim.notify("id-1") is None  # the receiver speaks no TLS
+    del settings["endpoint"]
+    assert client.call("POST", "/interactions/Register", json=settings).status_code == 200
+    with pytest.raises(ValueError, match="endpoint"):
+        sim.notify("id-1")
+    assert len(receiver.received) == 1
+
+
+def test_the_provider_of_the_last_dispatch_is_notified(sim, receiver):
+    sim.register("crm", receiver.url + "/crm")
+    sim.register("other", receiver.url + "/other")
+    for provider in ("crm", "other"):
+        sim.dispatch("id-1", provider=provider)
+        sim.notify("id-1")
+    sim.dispatch("id-1")
+    with pytest.raises(ValueError, match="endpoint"):
+        sim.notify("id-1")
+    assert [request.path for request in receiver.received] == ["/crm", "/other"]
+
+
+def test_the_answer_to_a_notification_is_its_status(sim, receiver):
+    sim.register("crm", receiver.url)
+    sim.dispatch("id-1", provider="crm")
+    receiver.answer = Response(status=302, headers={"Location": receiver.url})
+    assert sim.notify("id-1") == 302
+    receiver.stop()
+    assert sim.notify("id-1") is None
+
+
+def test_a_notification_that_cannot_be_is_refused(sim):
+    sim.register("crm", "https://crm.example/vcc")
+    sim.dispatch("id-1", provider="crm")
+    with pytest.raises(ValueError, match="AssignToAgent, Release"):
+        sim.notify("id-1", notification="Hold")
+    with pytest.raises(ValueError, match="id-2"):
+        sim.notify("id-2")
+    with pytest.raises(ValueError, match="endpoint"):
+        sim.register("crm", "ftp://crm.example/vcc")
+
+
 # Limits
 
 
@@ -432,6 +507,28 @@ def test_one_interaction_is_known_by_its_guid(client, sim, clock):
     ended = client.stats(guid).json()
     assert (ended["guid"], ended["duration"], ended["channels"][0]["endReason"]) == (guid, 3, "Released")
     assert client.stats("ongoing").json()["meta"]["totalCount"] == 0
+
+
+def test_an_agent_is_a_party_of_the_interaction(client, sim, clock):
+    sim.dispatch("id-1", "id-2", provider="crm")
+    clock.now += 5
+    sim.assign("id-1", provider="crm", agent_id="agent-7")
+    clock.now += 2
+    first, second = client.stats("ongoing").json()["items"]
+    assert [channel["party"]["role"] for channel in second["channels"]] == ["Customer"]
+    customer, agent = first["channels"]
+    assert (customer["party"]["role"], customer["offset"], customer["duration"]) == ("Customer", 0, 7)
+    assert (agent["party"]["role"], agent["party"]["id"]) == ("Agent", "agent-7")
+    assert (agent["offset"], agent["duration"], agent["endReason"]) == (5, 2, None)
+    sim.assign("id-1", provider="crm")
+    assert len(client.stats(first["guid"]).json()["channels"]) == 3
+    client.release("id-1", provider="crm")
+    channels = client.stats(first["guid"]).json()["channels"]
+    assert {channel["endReason"] for channel in channels} == {"Released"}
+    assert len({channel["guid"] for channel in channels}) == 3
+    for external_id, provider in (("id-1", "crm"), ("id-2", None)):
+        with pytest.raises(ValueError, match=external_id):
+            sim.assign(external_id, provider=provider)
 
 
 def test_an_unknown_guid_is_404(client):
