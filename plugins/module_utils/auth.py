@@ -164,13 +164,17 @@ class Auth:
             self._token = Token(access_token, None)
 
     def token(self) -> str:
+        """Return the text of C(current)."""
+        return self.current().value
+
+    def current(self) -> Token:
         """Return a token that can be used now.
 
         Raises AccessError (refused credentials), UnansweredError (no token endpoint reached), InputError (token cache).
         """
         if self._token is None or not self._token.usable(self._clock()):
             self._token = self._cached(rejected=None)
-        return self._token.value
+        return self._token
 
     def renew(self, rejected: str) -> str:
         """Return a token other than C(rejected), which VCC answered with 401. Raises as C(token) does."""

@@ -326,10 +326,14 @@ class Client:
 
 
 class Session:
-    """What tasks with the same connection can share: the HTTP session, the token, and the secrets to keep out of output."""
+    """What tasks with the same connection can share: the HTTP session, the token, and the secrets to keep out of output.
 
-    def __init__(self, to: Connection, scope: str = WRITE_SCOPE) -> None:
-        self.secrets = to.secrets
+    :arg secrets: a set to keep the secrets in.
+    """
+
+    def __init__(self, to: Connection, scope: str = WRITE_SCOPE, secrets: set[str] | None = None) -> None:
+        self.secrets = set() if secrets is None else secrets
+        self.secrets |= to.secrets
         self.http = Http(to.timeout, to.retries, to.verify, to.requests_per_minute)
         self.auth = Auth(
             self.http,

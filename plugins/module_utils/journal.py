@@ -14,7 +14,9 @@ task's input in memory.
 from __future__ import annotations
 
 import contextlib
+import hmac
 import itertools
+import json
 import os
 import time
 import typing as t
@@ -30,6 +32,9 @@ with contextlib.suppress(ImportError):  # which the doors report
 
 # Interactions that are looked up and claimed in one transaction.
 CHUNK = 1000
+
+# Seconds for which another process that has begun to register a provider, and has not said how it ended, may still be at it.
+CONTEST = 600
 
 _WORKLIST = """
 CREATE TEMP TABLE work (
@@ -256,3 +261,59 @@ def _with_new_ids(chunk: list[Interaction]) -> list[Interaction]:
     return [
         one if one.request_id else one._replace(request_id=digits[32 * n : 32 * n + 32]) for n, one in enumerate(chunk)
     ]
+
+
+class Registration(ScopedJournal):
+    """What the journal knows of how one provider is registered: a keyed hash of each setting, never its value.
+
+    C(settings) are texts by name. A row has them while C(accepted) is set; from before the call until VCC has accepted it they are not known.
+    """
+
+    def compare(self, settings: t.Mapping[str, str]) -> dict[str, str] | None:
+        """Return what became of each setting: "same", "changed", "added" or "removed"; None if the journal does not know how it is registered."""
+        with self._failing():
+            row = self._db.execute(
+                "SELECT key, settings FROM registration WHERE scope = ? AND accepted IS NOT NULL", (self._scope,)
+            ).fetchone()
+        if not row:
+            return None
+        key, known = row[0], json.loads(row[1])
+        found = {name: "removed" for name in known if name not in settings}
+        for name, value in settings.items():
+            same = hmac.compare_digest(known.get(name, ""), _hash(key, name, value))
+            found[name] = "same" if same else "changed" if name in known else "added"
+        return found
+
+    def begin(self) -> None:
+        """Durably note that the registration is about to change."""
+        self._key = os.urandom(32)
+        now = self._clock()
+        with self._writing():
+            row = self._db.execute(
+                "SELECT asked FROM registration WHERE scope = ? AND accepted IS NULL", (self._scope,)
+            ).fetchone()
+            self._alone = not row or abs(now - row[0]) > CONTEST
+            self._db.execute(
+                "INSERT OR REPLACE INTO registration (scope, key, settings, asked) VALUES (?, ?, '{}', ?)",
+                (self._scope, self._key, now),
+            )
+
+    def accept(self, settings: t.Mapping[str, str]) -> None:
+        """Note that VCC has accepted these; unless another process was at it too, since then it is not known who came last."""
+        if not self._alone:
+            return
+        hashed = {name: _hash(self._key, name, value) for name, value in settings.items()}
+        with self._writing():
+            self._db.execute(
+                "UPDATE registration SET settings = ?, accepted = ? WHERE scope = ? AND key = ?",
+                (json.dumps(hashed), self._clock(), self._scope, self._key),
+            )
+
+    def abandon(self) -> None:
+        """Note that this process is at it no more, and that it is not known how the provider is registered."""
+        with self._writing():
+            self._db.execute("DELETE FROM registration WHERE scope = ? AND key = ?", (self._scope, self._key))
+
+
+def _hash(key: bytes, name: str, value: str) -> str:
+    return hmac.new(key, json.dumps([name, value]).encode(), "sha256").hexdigest()

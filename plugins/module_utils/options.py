@@ -34,8 +34,9 @@ MAX_DATA_LENGTH = 80_000
 # The longest line of a source file, in bytes.
 MAX_LINE_LENGTH = 1024 * 1024
 
-# Printable ASCII without what ends the path of a URL or stands for a slash in some readers.
+# Printable ASCII without what ends the path of a URL or stands for a slash in some readers; and the same with a query.
 _URL_CHARACTERS = re.compile(r"[!\"$->@-\[\]-~]+")
+_URL_CHARACTERS_AND_QUERY = re.compile(r"[!\"$-\[\]-~]+")
 
 
 def _with_env(spec: dict[str, dict[str, t.Any]]) -> dict[str, dict[str, t.Any]]:
@@ -132,6 +133,62 @@ INTERACTION_SPEC: dict[str, t.Any] = {
 # The warning of every module where validate_certs is false.
 UNVERIFIED = "validate_certs is false: anyone on the way to VCC can read the token and change what is sent."
 
+PROVIDER_SPEC: dict[str, t.Any] = {
+    "state": {"type": "str", "default": "present", "choices": ["present"]},
+    "name": {"type": "str", "required": True},
+    "endpoint": {"type": "str"},
+    "headers": {"type": "dict", "no_log": True},
+    "agent_actions_permitted": {
+        "type": "dict",
+        "apply_defaults": True,
+        "options": {
+            name: {"type": "bool", "default": False}
+            for name in ("release", "hold", "transfer_to_agent", "transfer_to_route")
+        },
+    },
+    "force": {"type": "bool", "default": False},
+    **JOURNAL_SPEC,
+    **CONNECTION_SPEC,
+}
+
+TOKEN_SPEC: dict[str, t.Any] = {
+    "scopes": {"type": "list", "elements": "str", "default": ["interactions:write"]},
+    **CONNECTION_SPEC,
+}
+
+ONGOING_SPEC: dict[str, t.Any] = {
+    "page_size": {"type": "int", "default": 100},
+    "medium": {"type": "str"},
+    "direction": {"type": "str"},
+    "queue": {"type": "str"},
+    "agent": {"type": "str"},
+    **CONNECTION_SPEC,
+}
+
+JOURNAL_INFO_SPEC: dict[str, t.Any] = {
+    "external_ids": {"type": "list", "elements": "str"},
+    "provider": {"type": "str"},
+    "state": {"type": "str", "choices": ["released", "dispatched", "pending"]},
+    "older_than": {"type": "int"},
+    "newer_than": {"type": "int"},
+    "page": {"type": "int", "default": 1},
+    "page_size": {"type": "int", "default": 100},
+    **JOURNAL_SPEC,
+    **CONNECTION_SPEC,
+}
+
+KEPT_JOURNAL_SPEC: dict[str, t.Any] = {
+    "argument_spec": {
+        "older_than": {"type": "int"},
+        "notifications": {"type": "list", "elements": "dict"},
+        "provider": {"type": "str"},
+        **JOURNAL_SPEC,
+        **CONNECTION_SPEC,
+    },
+    "mutually_exclusive": [("older_than", "notifications")],
+    "required_one_of": [("older_than", "notifications")],
+}
+
 # The options that name a file on the host that runs the engine.
 PATHS = ("src", "report", "journal", "token_cache", "ca_path")
 
@@ -170,15 +227,9 @@ class Entry(t.NamedTuple):
 
 def connection(params: t.Mapping[str, t.Any]) -> Connection:
     """Return the connection that validated options describe. Raises InputError."""
-    region, domain = params["region"], params["domain"]
-    if not re.fullmatch(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", domain):
-        raise InputError(f"domain has to be a host name such as newvoicemedia.com, not '{domain}'.")
-    api_url = params["api_url"] or (API_URL.format(region=region, domain=domain) if region else None)
-    auth_url = params["auth_url"] or (TOKEN_URL.format(region=region, domain=domain) if region else None)
-    if not api_url:
-        raise InputError(
-            "The region of the VCC account is missing: set region (emea, nam or apac) or VCC_REGION, or else api_url and auth_url."
-        )
+    api_url = _api_url(params)
+    region = params["region"]
+    auth_url = params["auth_url"] or (TOKEN_URL.format(region=region, domain=params["domain"]) if region else None)
     client_id, client_secret, access_token = (
         params[name] or None for name in ("client_id", "client_secret", "access_token")
     )
@@ -197,14 +248,14 @@ def connection(params: t.Mapping[str, t.Any]) -> Connection:
         except ValueError:
             raise InputError("access_token has a character that no token has: check how it was copied.") from None
     for name, lowest in (("timeout", 1), ("retries", 0), ("requests_per_minute", 1)):
-        _at_least(params, name, lowest)
+        at_least(params, name, lowest)
     ca_path = params["ca_path"]
     if ca_path and not os.path.exists(ca_path):
         raise InputError(f"ca_path {ca_path} does not exist on the host that makes the calls.")
     return Connection(
-        api_url=_checked_url("api_url", api_url),
+        api_url=api_url,
         auth_url=_checked_url("auth_url", auth_url) if auth_url else None,
-        account=params["account"] or client_id or "",
+        account=_account(params),
         client_id=client_id,
         client_secret=client_secret,
         access_token=access_token,
@@ -214,6 +265,27 @@ def connection(params: t.Mapping[str, t.Any]) -> Connection:
         retries=params["retries"],
         requests_per_minute=params["requests_per_minute"],
     )
+
+
+def journal_scope(params: t.Mapping[str, t.Any]) -> tuple[str, str]:
+    """Return the API URL and the account whose journal entries validated options mean. Raises InputError."""
+    return _api_url(params), _account(params)
+
+
+def _account(params: t.Mapping[str, t.Any]) -> str:
+    return params["account"] or params["client_id"] or ""
+
+
+def _api_url(params: t.Mapping[str, t.Any]) -> str:
+    region, domain = params["region"], params["domain"]
+    if not re.fullmatch(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", domain):
+        raise InputError(f"domain has to be a host name such as newvoicemedia.com, not '{domain}'.")
+    api_url = params["api_url"] or (API_URL.format(region=region, domain=domain) if region else None)
+    if not api_url:
+        raise InputError(
+            "The region of the VCC account is missing: set region (emea, nam or apac) or VCC_REGION, or else api_url and auth_url."
+        )
+    return _checked_url("api_url", api_url)
 
 
 def check_given(args: t.Mapping[str, t.Any]) -> None:
@@ -227,7 +299,7 @@ def check_given(args: t.Mapping[str, t.Any]) -> None:
                 f"{name} has to be a list, not a string: an id may hold commas, so no string is split at them."
             )
     for index, external_id in enumerate(_listed(args.get("external_ids"))):
-        _text(f"external_ids[{index}]", external_id)
+        text_of(f"external_ids[{index}]", external_id)
     for index, interaction in enumerate(_listed(args.get("interactions"))):
         if not isinstance(interaction, t.Mapping):
             raise InputError(f"interactions[{index}] has to be a dictionary such as {{'external_id': 'case-1'}}.")
@@ -244,7 +316,7 @@ def _listed(value: t.Any) -> t.Sequence[t.Any]:
 def _check_texts(prefix: str, fields: t.Any, names: t.Iterable[str]) -> None:
     for name in names:
         if isinstance(fields, t.Mapping) and fields.get(name) is not None:
-            _text(prefix + name, fields[name])
+            text_of(prefix + name, fields[name])
 
 
 def _check_data_texts(prefix: str, fields: t.Mapping[str, t.Any]) -> None:
@@ -263,7 +335,7 @@ def check_limits(params: t.Mapping[str, t.Any]) -> None:
         raise InputError(
             "Say which interactions are meant, with one of external_id, external_ids, src and interactions."
         )
-    _at_least(params, "journal_ttl", 0)
+    at_least(params, "journal_ttl", 0)
     if params["provider"]:
         check_name("provider", params["provider"])
     if params["state"] == "dispatched":
@@ -429,10 +501,10 @@ def _check_data(prefix: str, fields: t.Mapping[str, t.Any]) -> None:
     if queue:
         check_name(f"{prefix}routing_data.personal_queue.agent", queue["agent"])
         for name in ("logged_in_timeout", "logged_out_timeout"):
-            _at_least(queue, name, 0, f"{prefix}routing_data.personal_queue.")
+            at_least(queue, name, 0, f"{prefix}routing_data.personal_queue.")
     for index, skill in enumerate(routing.get("skills") or ()):
         check_name(f"{prefix}routing_data.skills[{index}].name", skill["name"])
-        _at_least(skill, "expiry_after", 0, f"{prefix}routing_data.skills[{index}].")
+        at_least(skill, "expiry_after", 0, f"{prefix}routing_data.skills[{index}].")
 
 
 def check_name(position: str, value: t.Any) -> str:
@@ -442,7 +514,7 @@ def check_name(position: str, value: t.Any) -> str:
 
 def _check_id(position: str, value: t.Any, remedy: str = "give the id that the interaction was dispatched with") -> str:
     """Return an id as text; raise InputError for one that no interaction can have."""
-    text = _text(position, value)
+    text = text_of(position, value)
     # An ASCII id that is printable is right but for its length, which is the common case and quick to see.
     if not (text.isascii() and text.isprintable()):
         if any(unicodedata.category(char) == "Cc" for char in text):
@@ -456,7 +528,8 @@ def _check_id(position: str, value: t.Any, remedy: str = "give the id that the i
     return text
 
 
-def _text(position: str, value: t.Any) -> str:
+def text_of(position: str, value: t.Any) -> str:
+    """Return text or a whole number as text; raise InputError for anything else."""
     if isinstance(value, str):
         return value
     if isinstance(value, int) and not isinstance(value, bool):
@@ -473,24 +546,36 @@ def _is_same_file(path: str, other: str | None) -> bool:
         return os.path.abspath(path) == os.path.abspath(other)
 
 
-def _at_least(params: t.Mapping[str, t.Any], name: str, lowest: int, prefix: str = "") -> None:
+def at_least(params: t.Mapping[str, t.Any], name: str, lowest: int, prefix: str = "") -> None:
+    """Raise InputError for an option that is set to less than C(lowest)."""
     if params[name] is not None and params[name] < lowest:
         raise InputError(f"{prefix}{name} has to be {lowest} or more, not {params[name]}.")
 
 
 def _checked_url(name: str, url: str) -> str:
     """Return C(url) without a slash at its end; raise InputError if credentials must not be sent there."""
+    if _scheme(name, url, _URL_CHARACTERS) == "http" and not is_loopback(url):
+        raise InputError(
+            f"{name} has to begin with https://: over plain http, credentials are sent to this host itself only."
+        )
+    return url.rstrip("/")
+
+
+def https_url(name: str, url: str) -> str:
+    """Return C(url), which VCC is to call; raise InputError if it is none that begins with https://."""
+    if _scheme(name, url, _URL_CHARACTERS_AND_QUERY) != "https":
+        raise InputError(f"{name} has to begin with https://, since VCC calls no other.")
+    return url
+
+
+def _scheme(name: str, url: str, characters: re.Pattern[str]) -> str:
     try:
         parts = urlsplit(url)
         host = parts.hostname if parts.port != 0 else None
     except ValueError:
         host = None
-    if not host or parts.scheme not in ("https", "http") or not _URL_CHARACTERS.fullmatch(url):
+    if not host or parts.scheme not in ("https", "http") or not characters.fullmatch(url):
         raise InputError(f"{name} has to be a URL such as https://emea.api.newvoicemedia.com.")
     if parts.username is not None or parts.password is not None:
         raise InputError(f"{name} has to be a URL without a user and password in it.")
-    if parts.scheme == "http" and not is_loopback(url):
-        raise InputError(
-            f"{name} has to begin with https://: over plain http, credentials are sent to this host itself only."
-        )
-    return url.rstrip("/")
+    return parts.scheme

@@ -336,26 +336,20 @@ interactions:
       message: ""
 """
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vonage.vcc.plugins.module_utils.client import REQUESTS_IMPORT_ERROR, Session
-from ansible_collections.vonage.vcc.plugins.module_utils.database import SQLITE_IMPORT_ERROR
+from ansible_collections.vonage.vcc.plugins.module_utils.client import Session
+from ansible_collections.vonage.vcc.plugins.module_utils.doors import check_libraries, leave
 from ansible_collections.vonage.vcc.plugins.module_utils.interactions import run
 from ansible_collections.vonage.vcc.plugins.module_utils.options import INTERACTION_SPEC, Connection
 
 
 def main() -> None:
     module = AnsibleModule(supports_check_mode=True, **INTERACTION_SPEC)
-    for library, error in (("requests", REQUESTS_IMPORT_ERROR), ("sqlite3", SQLITE_IMPORT_ERROR)):
-        if error:
-            module.fail_json(msg=missing_required_lib(library), exception=error)
+    check_libraries(module)
     sessions: dict[Connection, Session] = {}
     result = run(module.params, module.check_mode, module._diff, sessions)
-    for session in sessions.values():
-        module.no_log_values.update(session.secrets)
-    if result.get("failed"):
-        module.fail_json(**result)
-    module.exit_json(**result)
+    leave(module, result, {secret for session in sessions.values() for secret in session.secrets})
 
 
 if __name__ == "__main__":

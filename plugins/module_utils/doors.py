@@ -1,0 +1,43 @@
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How a module begins and ends; of the rooms, the only one that knows Ansible's module machinery."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+
+from .client import REQUESTS_IMPORT_ERROR
+from .database import SQLITE_IMPORT_ERROR
+from .errors import VccError
+
+
+def check_libraries(module: AnsibleModule) -> None:
+    """Fail if a library is missing that Python itself does not bring, or brings in most builds only."""
+    for library, error in (("requests", REQUESTS_IMPORT_ERROR), ("sqlite3", SQLITE_IMPORT_ERROR)):
+        if error:
+            module.fail_json(msg=missing_required_lib(library), exception=error)
+
+
+def leave(module: AnsibleModule, result: dict[str, t.Any], secrets: t.Iterable[str] = ()) -> None:
+    """End with a result, in which C(secrets) are masked."""
+    module.no_log_values.update(secrets)
+    if result.get("failed"):
+        module.fail_json(**result)
+    module.exit_json(**result)
+
+
+def serve(module: AnsibleModule, act: t.Callable[[set[str]], dict[str, t.Any]]) -> None:
+    """Do what a module is for and end with its result.
+
+    :arg act: returns the result; to the set that it is given it adds what must not be in any output. May raise VccError.
+    """
+    check_libraries(module)
+    secrets: set[str] = set()
+    try:
+        result = act(secrets)
+    except VccError as exc:
+        result = {"failed": True, "changed": False, "msg": str(exc)}
+    leave(module, result, secrets)

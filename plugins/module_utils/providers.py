@@ -1,0 +1,143 @@
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Registering a provider.
+
+The contract: C(POST /interactions/Register) takes C({"provider", "endpoint"?, "headers"?, "agentactionspermitted"}). The last call wins, and
+nothing reads a registration back.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import typing as t
+
+from .client import Session
+from .errors import CallError, InputError, JournalError
+from .journal import Registration
+from .options import UNVERIFIED, check_name, connection, https_url, text_of
+
+# Bytes of a request body that are never reached.
+BODY_LIMIT = 100_000
+
+# VCC's spelling of what an agent may be permitted to do.
+ACTIONS = {
+    "release": "release",
+    "hold": "hold",
+    "transfer_to_agent": "transferToAgent",
+    "transfer_to_route": "transferToRoute",
+}
+
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_HEADER_VALUE = re.compile(r"[\x20-\x7e]*")
+
+
+def run(params: t.Mapping[str, t.Any], check_mode: bool, diff_mode: bool, secrets: set[str]) -> dict[str, t.Any]:
+    """Do what a task of vcc_provider asks for, and return its result.
+
+    :arg params: its options, validated with C(options.PROVIDER_SPEC).
+    :arg secrets: what must not be in any output is added to it.
+    Raises InputError, JournalError and, if VCC has not accepted it, CallError.
+    """
+    to = connection(params)
+    name = check_name("name", params["name"])
+    fields = _fields(params)
+    body = json.dumps(fields).encode()
+    if len(body) >= BODY_LIMIT:
+        raise InputError(f"The settings of '{name}' come to {len(body)} bytes; a call takes {BODY_LIMIT}: send less.")
+    settings = _settings(fields)
+    journal = Registration(params["journal"] or "", to.api_url, to.account, name, predict=check_mode)
+    try:
+        found = journal.compare(settings)
+        changed = params["force"] or not found or set(found.values()) != {"same"}
+        result: dict[str, t.Any] = {
+            "changed": changed,
+            "provider": name,
+            "changed_settings": sorted(one for one, how in (found or {}).items() if how != "same"),
+            "evidence": "journal" if not changed else "predicted" if check_mode else "api",
+        }
+        if diff_mode:
+            result["diff"] = _diff(name, settings, found)
+        if changed and not check_mode:
+            session = Session(to, secrets=secrets)
+            session.client.authenticate()
+            _register(session, journal, name, body)
+            try:
+                journal.accept(settings)
+            except JournalError as exc:
+                result.update(
+                    failed=True, msg=f"The provider '{name}' is registered, but the next run will not know: {exc}"
+                )
+    finally:
+        journal.close()
+    if not to.verify:
+        result["warnings"] = [UNVERIFIED]
+    return result
+
+
+def _register(session: Session, journal: Registration, name: str, body: bytes) -> None:
+    journal.begin()
+    try:
+        session.client.register(body)
+    except CallError as exc:
+        journal.abandon()
+        how = "may or may not be" if exc.uncertain else "is not"
+        raise CallError(f"The provider '{name}' {how} registered: {exc}", exc.uncertain) from None
+
+
+def _fields(params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """The body of the call."""
+    fields: dict[str, t.Any] = {"provider": params["name"]}
+    if params["endpoint"]:
+        fields["endpoint"] = https_url("endpoint", params["endpoint"])
+    headers = {name: _header(name, value) for name, value in (params["headers"] or {}).items()}
+    if len({name.lower() for name in headers}) < len(headers):
+        raise InputError("headers has a name twice, which differs in capitals only: leave one of them.")
+    if headers and not params["endpoint"]:
+        raise InputError("headers are sent to endpoint, which is missing: set it, or leave headers out.")
+    if headers:
+        fields["headers"] = headers
+    permitted = params["agent_actions_permitted"]
+    fields["agentactionspermitted"] = {spelled: int(permitted[name]) for name, spelled in ACTIONS.items()}
+    return fields
+
+
+def _header(name: str, value: t.Any) -> str:
+    """The value of a header. What is wrong with one is said without it."""
+    if not _HEADER_NAME.fullmatch(name):
+        raise InputError("headers has a name that no HTTP header can have: write it as a word such as Authorization.")
+    text = text_of(f"headers.{name}", value)
+    if not _HEADER_VALUE.fullmatch(text):
+        raise InputError(f"headers.{name} has a character that no HTTP header can have: write it in printable ASCII.")
+    if name.lower() == "authorization" and not re.fullmatch(r"\S+ \S.*", text):
+        raise InputError(
+            f"headers.{name} has to have the form 'type credentials', for example a word such as Bearer and a token."
+        )
+    return text
+
+
+def _settings(fields: dict[str, t.Any]) -> dict[str, str]:
+    """Each setting by the name under which a diff shows it."""
+    settings = {f"headers.{name}": value for name, value in fields.get("headers", {}).items()}
+    settings.update(
+        (f"agent_actions_permitted.{name}", str(fields["agentactionspermitted"][spelled]))
+        for name, spelled in ACTIONS.items()
+    )
+    if "endpoint" in fields:
+        settings["endpoint"] = fields["endpoint"]
+    return settings
+
+
+def _diff(name: str, settings: dict[str, str], found: dict[str, str] | None) -> dict[str, str]:
+    """Which settings change, by name: a value may be a secret, and of the former ones there is but a hash."""
+    before = f"{name}: not known to be registered\n"
+    if found:
+        texts = {"same": "registered", "removed": "registered", "changed": "registered with another value"}
+        before = "".join(f"{one}: {texts[how]}\n" for one, how in sorted(found.items()) if how in texts)
+    return {
+        "before_header": f"VCC provider {name}",
+        "after_header": f"VCC provider {name}",
+        "before": before,
+        "after": "".join(f"{one}: registered\n" for one in sorted(settings)),
+    }

@@ -1,0 +1,234 @@
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The journal as a thing of its own: what it knows, what is too old in it, and what VCC has notified it of."""
+
+from __future__ import annotations
+
+import os
+import time
+import typing as t
+
+from .database import JournalFile, ScopedJournal
+from .errors import InputError
+
+# VCC's words for what became of an interaction.
+RELEASE = "Release"
+ASSIGN = "AssignToAgent"
+
+_KNOWN = """
+CREATE TEMP VIEW known AS
+SELECT external_id, provider, api_url, account, action, request_id, asked, accepted, coalesce(accepted, asked) AS time,
+    CASE WHEN accepted IS NULL THEN 'pending' WHEN action = 'release' THEN 'released' ELSE 'dispatched' END AS state
+FROM interaction JOIN scope ON scope.id = interaction.scope;
+CREATE TEMP TABLE wanted (external_id TEXT PRIMARY KEY);
+"""
+
+_MATCHING = """
+FROM known
+WHERE (:provider IS NULL OR provider = :provider)
+    AND (:state IS NULL OR state = :state)
+    AND (:before IS NULL OR time <= :before)
+    AND (:after IS NULL OR time > :after)
+    AND (:everyone OR external_id IN (SELECT external_id FROM temp.wanted))
+"""
+
+# What is of a certain time or older.
+_OLD = {
+    "interactions": "FROM interaction WHERE coalesce(accepted, asked) <= ?",
+    "notifications": "FROM notification WHERE noted <= ?",
+}
+
+
+class Upkeep(JournalFile):
+    """The journal of all scopes, to look at and to prune. A file that is not there counts as empty, and is never made.
+
+    :arg predict: change nothing.
+    """
+
+    def __init__(self, path: str, predict: bool = False, clock: t.Callable[[], float] = time.time) -> None:
+        if not path:
+            raise InputError("journal is empty, which stands for no journal: set it to the path of one.")
+        self.exists = os.path.lexists(path)
+        super().__init__(path if self.exists else "", predict, clock)
+        self.path = os.path.abspath(path)
+        with self._failing():
+            self._db.executescript(_KNOWN)
+
+    def schema_version(self) -> int | None:
+        """Return the version of the file's schema, None if there is none."""
+        with self._failing():
+            version: int = self._db.execute("PRAGMA user_version").fetchone()[0]
+        return version if self.exists else None
+
+    def counts(self) -> dict[str, int]:
+        """Return how many interactions are in which state, and how many registrations of providers are known."""
+        with self._failing():
+            counts = dict.fromkeys(("released", "dispatched", "pending"), 0)
+            counts.update(self._db.execute("SELECT state, count(*) FROM known GROUP BY state"))
+            providers = self._count("FROM registration WHERE accepted IS NOT NULL")
+        return {**counts, "interactions": sum(counts.values()), "providers": providers}
+
+    def entries(self, params: t.Mapping[str, t.Any]) -> tuple[list[dict[str, t.Any]], int]:
+        """Return a page of the interactions that validated options of vcc_journal_info ask for, the latest first, and how many those are in all."""
+        now = self._clock()
+        wanted = {
+            "provider": params["provider"],
+            "state": params["state"],
+            "before": None if params["older_than"] is None else now - params["older_than"],
+            "after": None if params["newer_than"] is None else now - params["newer_than"],
+            "everyone": params["external_ids"] is None,
+        }
+        with self._failing():
+            self._db.executemany(
+                "INSERT OR IGNORE INTO temp.wanted VALUES (?)", ((one,) for one in params["external_ids"] or ())
+            )
+            matching = self._count(_MATCHING, wanted)
+            rows = self._db.execute(
+                f"SELECT external_id, provider, api_url, account, state, action, request_id, asked, accepted {_MATCHING}"
+                " ORDER BY time DESC, external_id, api_url, account, provider LIMIT :size OFFSET :skipped",
+                {**wanted, "size": params["page_size"], "skipped": (params["page"] - 1) * params["page_size"]},
+            ).fetchall()
+        return [_entry(*row) for row in rows], matching
+
+    def prune(self, older_than: int, predict: bool) -> dict[str, int]:
+        """Forget what is C(older_than) seconds old, or with C(predict) only say how many interactions and notifications that is."""
+        before = self._clock() - older_than
+        with self._failing():
+            pruned = {name: self._count(old, (before,)) for name, old in _OLD.items()}
+        if predict or not any(pruned.values()):
+            return pruned
+        with self._writing():
+            return {name: self._db.execute(f"DELETE {old}", (before,)).rowcount for name, old in _OLD.items()}
+
+    def _count(self, what: str, values: t.Any = ()) -> int:
+        count: int = self._db.execute(f"SELECT count(*) {what}", values).fetchone()[0]
+        return count
+
+
+def _entry(
+    external_id: str,
+    provider: str,
+    api_url: str,
+    account: str,
+    state: str,
+    action: str,
+    request_id: str,
+    asked: float,
+    accepted: float | None,
+) -> dict[str, t.Any]:
+    return {
+        "external_id": external_id,
+        "provider": provider or None,
+        "api_url": api_url,
+        "account": account,
+        "state": state,
+        "action": action,
+        "request_id": request_id,
+        "asked": written(asked),
+        "accepted": None if accepted is None else written(accepted),
+    }
+
+
+def written(seconds: float) -> str:
+    """Return a time of the epoch as ISO 8601 in UTC, to the second."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+
+
+class Notice(t.NamedTuple):
+    """A notification of VCC: C(kind) is RELEASE or ASSIGN."""
+
+    kind: str
+    external_id: str
+    notification_id: str
+
+
+def notices(notifications: t.Iterable[t.Any]) -> tuple[list[Notice], int]:
+    """Return what VCC's notifications say of interactions with an external id, and how many others there are.
+
+    The contract: C([{"notification", "objectid", "notificationid", ...}]). Raises InputError for what is no notification.
+    """
+    found: list[Notice] = []
+    ignored = 0
+    for index, one in enumerate(notifications):
+        kind, notification_id = one.get("notification"), one.get("notificationid")
+        external_id = one.get("objectid")
+        if not all(isinstance(text, str) and text for text in (kind, notification_id)):
+            raise InputError(
+                f"notifications[{index}] has no notification or no notificationid: give VCC's notifications as they came."
+            )
+        if kind in (RELEASE, ASSIGN) and isinstance(external_id, str) and external_id:
+            found.append(Notice(kind, external_id, notification_id))
+        else:
+            ignored += 1
+    return found, ignored
+
+
+class Notes(ScopedJournal):
+    """What VCC notifies a provider of: a release is proof, an assignment to an agent ends such proof."""
+
+    def note(self, given: t.Iterable[Notice], predict: bool) -> list[tuple[str, str, str]]:
+        """Take note of what has not been noted before, or with C(predict) only say what that is.
+
+        Return (external id, state before, state after) for each. A notification counts once, however often it comes.
+        """
+        with self._failing() if predict else self._writing():
+            changes = []
+            known: dict[str, tuple[str, str, bool] | None] = {}
+            new: dict[str, Notice] = {}
+            for notice in given:
+                if notice.notification_id in new or self._is_noted(notice):
+                    continue
+                new[notice.notification_id] = notice
+                external_id = notice.external_id
+                before = known[external_id] if external_id in known else self._row(external_id)
+                after = _after(notice, before)
+                known[external_id] = after
+                changes.append((external_id, _state(before), _state(after)))
+            if not predict:
+                self._write(new, known)
+            return changes
+
+    def _is_noted(self, notice: Notice) -> bool:
+        row = self._db.execute("SELECT 1 FROM notification WHERE id = ?", (notice.notification_id,)).fetchone()
+        return row is not None
+
+    def _row(self, external_id: str) -> tuple[str, str, bool] | None:
+        row = self._db.execute(
+            "SELECT action, request_id, accepted IS NOT NULL FROM interaction WHERE scope = ? AND external_id = ?",
+            (self._scope, external_id),
+        ).fetchone()
+        return (row[0], row[1], bool(row[2])) if row else None
+
+    def _write(self, new: dict[str, Notice], known: dict[str, tuple[str, str, bool] | None]) -> None:
+        now = self._clock()
+        self._db.executemany("INSERT INTO notification (id, noted) VALUES (?, ?)", ((one, now) for one in new))
+        released = {notice.external_id for notice in new.values() if notice.kind == RELEASE}
+        for external_id, row in known.items():
+            if row is None:
+                self._db.execute(
+                    "DELETE FROM interaction WHERE scope = ? AND external_id = ?", (self._scope, external_id)
+                )
+            elif external_id in released and row[0] == "release":
+                self._db.execute(
+                    "INSERT INTO interaction (scope, external_id, action, request_id, asked, accepted) VALUES (?, ?, ?, ?, ?, ?)"
+                    " ON CONFLICT (scope, external_id) DO UPDATE SET action = excluded.action, request_id = excluded.request_id,"
+                    " accepted = excluded.accepted",
+                    (self._scope, external_id, *row[:2], now, now),
+                )
+
+
+def _after(notice: Notice, before: tuple[str, str, bool] | None) -> tuple[str, str, bool] | None:
+    """What is known of an interaction after a notice: its last action, the request id of that, and whether it was accepted."""
+    if notice.kind == RELEASE:
+        same = before is not None and before[0] == "release"
+        return ("release", before[1] if before and same else notice.notification_id, True)
+    # An agent has it again. A release that is under way stays so.
+    return None if before and before[0] == "release" and before[2] else before
+
+
+def _state(row: tuple[str, str, bool] | None) -> str:
+    if row is None:
+        return "not known"
+    action, dummy, accepted = row
+    return "pending" if not accepted else "released" if action == "release" else "dispatched"

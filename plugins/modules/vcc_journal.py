@@ -1,0 +1,158 @@
+#!/usr/bin/python
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Keeps the journal."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: vcc_journal
+short_description: Keep the journal of interactions
+version_added: 0.1.0
+description:
+  - Keeps the journal in which M(vonage.vcc.vcc_interaction) notes what Vonage Contact Center (VCC) has accepted. It prunes old entries, and it notes
+    what VCC notifies a provider of.
+  - Makes no call, needs no credentials, and does not make a journal only to prune it.
+author:
+  - The vonage.vcc authors (@vonage)
+options:
+  older_than:
+    description:
+      - Exactly one of O(older_than) and O(notifications) is required.
+      - Forget the entries of interactions, and the notifications, that are at least so many seconds old.
+      - Keep them for longer than the longest O(vonage.vcc.vcc_interaction#module:journal_ttl) in use. An interaction whose entry is gone is released,
+        or dispatched, once more when a task asks for it.
+      - How providers are registered is not forgotten.
+    type: int
+  notifications:
+    description:
+      - Notifications as VCC has sent them to the endpoint of a provider, each with C(notification), C(objectid) and C(notificationid). What else they
+        have is not used.
+      - V(Release) proves that the interaction is released. V(AssignToAgent) ends such proof, since an agent has the interaction again.
+      - A notification counts once, however often it comes. Others, and those without an C(objectid), are ignored.
+    type: list
+    elements: dict
+  provider:
+    description: Name of the provider that O(notifications) were sent to.
+    type: str
+extends_documentation_fragment:
+  - vonage.vcc.attributes
+  - vonage.vcc.attributes.actiongroup_vcc
+  - vonage.vcc.connection
+  - vonage.vcc.journal
+attributes:
+  check_mode:
+    support: full
+    details: Nothing is written. What is predicted is what the run that follows reports.
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+notes:
+  - Notifications are noted for the API (O(api_url) or O(region)), the account (O(account) or O(client_id)) and the provider. These have to be the
+    same as for the tasks that release.
+  - The order in which VCC sends notifications, and whether it sends each, is not documented.
+seealso:
+  - module: vonage.vcc.vcc_journal_info
+  - module: vonage.vcc.vcc_provider
+"""
+
+EXAMPLES = r"""
+- name: Forget what is older than thirty days
+  vonage.vcc.vcc_journal:
+    older_than: "{{ 30 * 24 * 60 * 60 }}"
+
+- name: Note that an interaction has been released
+  vonage.vcc.vcc_journal:
+    region: emea
+    account: "{{ vcc_client_id }}"
+    provider: ticket-system
+    notifications:
+      - notification: Release
+        objectid: ticket-1
+        notificationid: 7d5ad1de-2b64-4b59-8f0a-6a5b4e1b3c22
+"""
+
+RETURN = r"""
+noted:
+  description: How many notifications were noted.
+  returned: if O(notifications) is set
+  type: int
+  sample: 1
+ignored:
+  description: How many notifications are of another kind, or of an interaction without an external id.
+  returned: if O(notifications) is set
+  type: int
+  sample: 0
+pruned:
+  description: How many entries were forgotten.
+  returned: if O(older_than) is set
+  type: dict
+  contains:
+    interactions:
+      description: Entries of interactions.
+      type: int
+    notifications:
+      description: Notifications.
+      type: int
+  sample: {interactions: 12, notifications: 0}
+"""
+
+import contextlib
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.vonage.vcc.plugins.module_utils.doors import serve
+from ansible_collections.vonage.vcc.plugins.module_utils.errors import InputError
+from ansible_collections.vonage.vcc.plugins.module_utils.options import (
+    KEPT_JOURNAL_SPEC,
+    at_least,
+    check_name,
+    journal_scope,
+)
+from ansible_collections.vonage.vcc.plugins.module_utils.upkeep import Notes, Upkeep, notices
+
+
+def keep(params: dict[str, t.Any], check_mode: bool, diff_mode: bool) -> dict[str, t.Any]:
+    if not params["journal"]:
+        raise InputError("journal is empty, which stands for no journal: set it to the path of one.")
+    result, before, after = (note if params["older_than"] is None else prune)(params, check_mode)
+    if diff_mode:
+        result["diff"] = {
+            "before_header": "VCC journal",
+            "after_header": "VCC journal",
+            "before": before,
+            "after": after,
+        }
+    return result
+
+
+def note(params: dict[str, t.Any], check_mode: bool) -> tuple[dict[str, t.Any], str, str]:
+    provider = check_name("provider", params["provider"]) if params["provider"] else None
+    given, ignored = notices(params["notifications"])
+    api_url, account = journal_scope(params)
+    with contextlib.closing(Notes(params["journal"], api_url, account, provider, predict=check_mode)) as journal:
+        changes = journal.note(given, check_mode)
+    before = "".join(f"{external_id}: {state}\n" for external_id, state, dummy in changes)
+    after = "".join(f"{external_id}: {state}\n" for external_id, dummy, state in changes)
+    return {"changed": bool(changes), "noted": len(changes), "ignored": ignored}, before, after
+
+
+def prune(params: dict[str, t.Any], check_mode: bool) -> tuple[dict[str, t.Any], str, str]:
+    at_least(params, "older_than", 0)
+    with contextlib.closing(Upkeep(params["journal"], predict=check_mode)) as journal:
+        pruned = journal.prune(params["older_than"], check_mode)
+    before = "".join(f"old {name}: {count}\n" for name, count in pruned.items())
+    after = "".join(f"old {name}: 0\n" for name in pruned)
+    return {"changed": any(pruned.values()), "pruned": pruned}, before, after
+
+
+def main() -> None:
+    module = AnsibleModule(supports_check_mode=True, **KEPT_JOURNAL_SPEC)
+    serve(module, lambda secrets: keep(module.params, module.check_mode, module._diff))
+
+
+if __name__ == "__main__":
+    main()

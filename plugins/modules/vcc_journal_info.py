@@ -1,0 +1,210 @@
+#!/usr/bin/python
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Shows what the journal knows."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: vcc_journal_info
+short_description: Show what the journal knows of interactions
+version_added: 0.1.0
+description:
+  - Shows the journal in which M(vonage.vcc.vcc_interaction) notes what Vonage Contact Center (VCC) has accepted.
+  - Makes no call, needs no credentials, and never makes a journal.
+author:
+  - The vonage.vcc authors (@vonage)
+options:
+  external_ids:
+    description: Return only the entries of these external ids.
+    type: list
+    elements: str
+  provider:
+    description: Return only the entries of this provider; the empty string stands for none.
+    type: str
+  state:
+    description:
+      - Return only the entries in this state. V(pending) is what was asked for while VCC's answer is not known.
+    type: str
+    choices: [released, dispatched, pending]
+  older_than:
+    description: Return only the entries that are at least so many seconds old.
+    type: int
+  newer_than:
+    description: Return only the entries that are less than so many seconds old.
+    type: int
+  page:
+    description: Which page of the entries to return, from 1.
+    type: int
+    default: 1
+  page_size:
+    description: How many entries a page has, up to 10000.
+    type: int
+    default: 100
+extends_documentation_fragment:
+  - vonage.vcc.attributes
+  - vonage.vcc.attributes.actiongroup_vcc
+  - vonage.vcc.connection
+  - vonage.vcc.journal
+attributes:
+  check_mode:
+    support: full
+    details: Nothing changes.
+  diff_mode:
+    support: N/A
+    details: Nothing changes.
+  idempotent:
+    support: N/A
+    details: Nothing changes.
+notes:
+  - The options of the connection are there for the action group's sake. They do not limit what is returned; an entry says which API and account it
+    is of.
+  - What an entry says counts for the C(journal_ttl) of the task that asks, whatever the entry's state is here.
+seealso:
+  - module: vonage.vcc.vcc_journal
+  - module: vonage.vcc.vcc_interaction
+"""
+
+EXAMPLES = r"""
+- name: Count what is in the journal
+  vonage.vcc.vcc_journal_info:
+  register: known
+
+- name: Look up two interactions
+  vonage.vcc.vcc_journal_info:
+    external_ids:
+      - case-4711
+      - case-4712
+
+- name: List what has been waiting for VCC's answer for more than an hour
+  vonage.vcc.vcc_journal_info:
+    state: pending
+    older_than: 3600
+"""
+
+RETURN = r"""
+journal:
+  description: The journal as a file.
+  returned: success
+  type: dict
+  contains:
+    path:
+      description: Its path.
+      type: str
+    exists:
+      description: Whether it is there.
+      type: bool
+    schema_version:
+      description: Version of its tables; null if there is no journal.
+      type: int
+  sample: {path: /home/ops/.ansible/vonage_vcc/journal.db, exists: true, schema_version: 2}
+counts:
+  description: What is in the whole journal.
+  returned: success
+  type: dict
+  contains:
+    interactions:
+      description: Entries, of all states.
+      type: int
+    released:
+      description: Entries that say that an interaction is released.
+      type: int
+    dispatched:
+      description: Entries that say that an interaction is dispatched.
+      type: int
+    pending:
+      description: Entries whose answer is not known.
+      type: int
+    providers:
+      description: Providers of which it is known how they are registered.
+      type: int
+  sample: {interactions: 3, released: 2, dispatched: 1, pending: 0, providers: 1}
+matched:
+  description: How many entries match, on all pages.
+  returned: success
+  type: int
+  sample: 1
+entries:
+  description: The entries of the page that match, the latest first.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    external_id:
+      description: The external id.
+      type: str
+    provider:
+      description: The provider, or null.
+      type: str
+    api_url:
+      description: The API that was called.
+      type: str
+    account:
+      description: The account.
+      type: str
+    state:
+      description: V(released), V(dispatched) or V(pending).
+      type: str
+    action:
+      description: The last action that was asked for, V(release) or V(dispatch).
+      type: str
+    request_id:
+      description: The request id of that action, or the id of the notification that proved it.
+      type: str
+    asked:
+      description: When it was asked for, in ISO 8601 and UTC.
+      type: str
+    accepted:
+      description: When VCC accepted it; null if its answer is not known.
+      type: str
+  sample:
+    - external_id: case-4711
+      provider: null
+      api_url: https://emea.api.newvoicemedia.com
+      account: my-client
+      state: released
+      action: release
+      request_id: 5f0c5a1de2a9464e8e3a9c8f6f1b2d34
+      asked: "2026-01-31T12:00:00Z"
+      accepted: "2026-01-31T12:00:00Z"
+"""
+
+import contextlib
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.vonage.vcc.plugins.module_utils.doors import serve
+from ansible_collections.vonage.vcc.plugins.module_utils.errors import InputError
+from ansible_collections.vonage.vcc.plugins.module_utils.options import JOURNAL_INFO_SPEC, at_least
+from ansible_collections.vonage.vcc.plugins.module_utils.upkeep import Upkeep
+
+
+def show(params: dict[str, t.Any]) -> dict[str, t.Any]:
+    for name, lowest in (("older_than", 0), ("newer_than", 0), ("page", 1), ("page_size", 1)):
+        at_least(params, name, lowest)
+    if params["page_size"] > 10_000:
+        raise InputError(f"page_size has to be 10000 or less, not {params['page_size']}.")
+    with contextlib.closing(Upkeep(params["journal"], predict=True)) as journal:
+        entries, matched = journal.entries(params)
+        return {
+            "changed": False,
+            "journal": {
+                "path": journal.path,
+                "exists": journal.exists,
+                "schema_version": journal.schema_version(),
+            },
+            "counts": journal.counts(),
+            "matched": matched,
+            "entries": entries,
+        }
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=JOURNAL_INFO_SPEC, supports_check_mode=True)
+    serve(module, lambda secrets: show(module.params))
+
+
+if __name__ == "__main__":
+    main()

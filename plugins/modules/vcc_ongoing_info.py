@@ -1,0 +1,145 @@
+#!/usr/bin/python
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Lists what is ongoing."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: vcc_ongoing_info
+short_description: List the ongoing interactions in Vonage Contact Center
+version_added: 0.1.0
+description:
+  - Reads all pages of the ongoing interactions from the Insights Stats API of Vonage Contact Center (VCC).
+  - An item is known by VCC's own guid. It does B(not) carry the external id that an interaction was dispatched with, so this list does not tell whether
+    a certain external id is released, and M(vonage.vcc.vcc_interaction) cannot use it.
+  - The API client needs the scope V(stats).
+author:
+  - The vonage.vcc authors (@vonage)
+options:
+  page_size:
+    description: How many interactions to ask for in a call. The most that VCC gives is not documented.
+    type: int
+    default: 100
+  medium:
+    description:
+      - Return only the interactions of this medium, compared with C(medium) of the item as it stands.
+      - This and the other filters are applied by this module, after it has read all pages.
+    type: str
+  direction:
+    description: Return only the interactions of this direction, compared with C(direction) of the item as it stands.
+    type: str
+  queue:
+    description:
+      - Return only the interactions of this queue, compared with C(service_name) of the item as it stands.
+    type: str
+  agent:
+    description:
+      - Return only the interactions that this agent takes part in, compared with C(party.id) of each channel of the item as it stands.
+    type: str
+extends_documentation_fragment:
+  - vonage.vcc.attributes
+  - vonage.vcc.attributes.actiongroup_vcc
+  - vonage.vcc.connection
+attributes:
+  check_mode:
+    support: full
+    details: Reads in check mode too.
+  diff_mode:
+    support: N/A
+    details: Nothing changes.
+  idempotent:
+    support: N/A
+    details: Nothing changes.
+notes:
+  - Interactions begin and end while the pages are read. One that moves to another page meanwhile is returned once, or may be missing.
+seealso:
+  - module: vonage.vcc.vcc_interaction
+"""
+
+EXAMPLES = r"""
+- name: List all that is ongoing
+  vonage.vcc.vcc_ongoing_info:
+    region: emea
+    client_id: "{{ vcc_client_id }}"
+    client_secret: "{{ vcc_client_secret }}"
+  register: ongoing
+
+- name: Say how much that is
+  ansible.builtin.debug:
+    msg: "{{ ongoing.totals.matched }} interactions are ongoing."
+
+- name: List what one agent has from one queue
+  vonage.vcc.vcc_ongoing_info:
+    queue: Back office
+    agent: agent-7
+"""
+
+RETURN = r"""
+interactions:
+  description:
+    - The ongoing interactions that match, as VCC describes them, with the names of its properties in snake_case.
+    - Which properties there are is up to VCC; the sample has those that are documented.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - status: Ongoing
+      medium: Object
+      medium_manager: ticket-system
+      guid: 0a3b7f0e-6a0f-4d0b-9a49-0b5f2f0f3c11
+      conversation_guid: 0a3b7f0e-6a0f-4d0b-9a49-0b5f2f0f3c11
+      start: "2026-01-31T12:00:00Z"
+      duration: 42
+      direction: Inbound
+      service_name: Back office
+      connect_to: Back office
+      connect_from: ""
+      interaction_plan_mapping:
+        address_name: Back office
+        mapping_name: Back office
+        interaction_plan_name: Back office
+        reporting_group: ""
+      channels:
+        - guid: 6f7d3f0a-55a1-4c7e-8f4c-2f0c6f1f9d55
+          offset: 0
+          duration: 42
+          end_reason: null
+          integration_type: Interactions API
+          party: {id: agent-7, role: Agent, touchpoint: ""}
+          events: []
+totals:
+  description: How many there are.
+  returned: success
+  type: dict
+  contains:
+    reported:
+      description: Ongoing interactions according to VCC when it gave the last page; null if it did not say.
+      type: int
+    listed:
+      description: Distinct interactions that were read.
+      type: int
+    matched:
+      description: Those of them that match the filters.
+      type: int
+    api_calls:
+      description: HTTP requests to the API, retries included, those for tokens not.
+      type: int
+  sample: {reported: 120, listed: 120, matched: 1, api_calls: 2}
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.vonage.vcc.plugins.module_utils.doors import serve
+from ansible_collections.vonage.vcc.plugins.module_utils.ongoing import run
+from ansible_collections.vonage.vcc.plugins.module_utils.options import ONGOING_SPEC
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ONGOING_SPEC, supports_check_mode=True)
+    serve(module, lambda secrets: run(module.params, secrets))
+
+
+if __name__ == "__main__":
+    main()

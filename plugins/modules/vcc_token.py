@@ -1,0 +1,129 @@
+#!/usr/bin/python
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Gets an access token."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: vcc_token
+short_description: Get an access token for the APIs of Vonage Contact Center
+version_added: 0.1.0
+description:
+  - Gets an access token with client credentials, for a play that hands one token to many tasks, or to M(ansible.builtin.uri).
+  - The other modules of this collection get their tokens themselves; they do not need this one.
+  - The result holds the token as it is. Set C(no_log=true) on the task, or Ansible prints the token at the verbosity of C(-v) and wherever else it
+    shows results. A registered result keeps it all the same.
+author:
+  - The vonage.vcc authors (@vonage)
+options:
+  scopes:
+    description:
+      - What the token is to be good for, for example V(interactions:write) or V(stats). The API client has to have been granted all of them.
+    type: list
+    elements: str
+    default: ["interactions:write"]
+extends_documentation_fragment:
+  - vonage.vcc.attributes
+  - vonage.vcc.attributes.actiongroup_vcc
+  - vonage.vcc.connection
+attributes:
+  check_mode:
+    support: full
+    details: Gets a token in check mode too. That changes nothing in VCC, and later tasks may need it.
+  diff_mode:
+    support: N/A
+    details: Nothing changes.
+  idempotent:
+    support: N/A
+    details: Nothing changes. With O(token_cache) a token is used again while it lasts.
+notes:
+  - O(access_token) is not used, and neither is O(api_url), with which O(auth_url) has to be set where O(region) is not.
+seealso:
+  - module: vonage.vcc.vcc_interaction
+"""
+
+EXAMPLES = r"""
+- name: Get a token for both APIs
+  vonage.vcc.vcc_token:
+    region: emea
+    client_id: "{{ vcc_client_id }}"
+    client_secret: "{{ vcc_client_secret }}"
+    scopes:
+      - interactions:write
+      - stats
+  register: vcc_token
+  no_log: true
+
+- name: Read what is ongoing with a call of one's own
+  ansible.builtin.uri:
+    url: https://emea.api.newvoicemedia.com/stats/interactions/ongoing?page=1&limit=10
+    headers:
+      Accept: application/vnd.newvoicemedia.v3+json
+      Authorization: "Bearer {{ vcc_token.access_token }}"
+  no_log: true
+"""
+
+RETURN = r"""
+access_token:
+  description: The token. It is a secret.
+  returned: success
+  type: str
+  sample: eyJhbGciOiJub25lIn0
+expires_in:
+  description: Seconds for which the token is good from now on; null if VCC did not say.
+  returned: success
+  type: int
+  sample: 7200
+expires_at:
+  description: When it ends, in ISO 8601 and UTC; null if VCC did not say.
+  returned: success
+  type: str
+  sample: "2026-01-31T12:00:00Z"
+"""
+
+import time
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.vonage.vcc.plugins.module_utils.client import Session
+from ansible_collections.vonage.vcc.plugins.module_utils.doors import serve
+from ansible_collections.vonage.vcc.plugins.module_utils.errors import InputError
+from ansible_collections.vonage.vcc.plugins.module_utils.options import TOKEN_SPEC, UNVERIFIED, check_name, connection
+from ansible_collections.vonage.vcc.plugins.module_utils.upkeep import written
+
+
+def get(params: dict[str, t.Any]) -> dict[str, t.Any]:
+    if not params["client_id"] or not params["client_secret"]:
+        raise InputError(
+            "The client credentials are missing: set client_id and client_secret, or VCC_CLIENT_ID and VCC_CLIENT_SECRET."
+        )
+    if not params["scopes"]:
+        raise InputError("scopes is empty: name at least one, such as interactions:write.")
+    for index, scope in enumerate(params["scopes"]):
+        if " " in check_name(f"scopes[{index}]", scope):
+            raise InputError(f"scopes[{index}] has a blank in it: make it two scopes.")
+    to = connection({**params, "access_token": None, "api_url": params["api_url"] or params["auth_url"]})
+    token = Session(to, " ".join(params["scopes"])).auth.current()
+    ends = token.expires_at
+    result = {
+        "changed": False,
+        "access_token": token.value,
+        "expires_in": None if ends is None else int(ends - time.time()),
+        "expires_at": None if ends is None else written(ends),
+    }
+    if not to.verify:
+        result["warnings"] = [UNVERIFIED]
+    return result
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=TOKEN_SPEC, supports_check_mode=True)
+    # The token is the result, so it is not to be masked there.
+    serve(module, lambda secrets: get(module.params))
+
+
+if __name__ == "__main__":
+    main()
