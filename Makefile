@@ -17,7 +17,7 @@ export ANSIBLE_COLLECTIONS_PATH := $(ANSIBLE_HOME)/collections
 help: ## Say what there is
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' $(MAKEFILE_LIST) | expand -t 20
 
-demo: $(READY) ## Release ten interactions in a simulated contact centre
+demo: $(READY) ## Dispatch and release ten interactions in a simulated contact centre
 	@ANSIBLE_LOCALHOST_WARNING=false ANSIBLE_INVENTORY_UNPARSED_WARNING=false ANSIBLE_DISPLAY_OK_HOSTS=false \
 		$(BIN)/ansible-playbook vonage.vcc.demo
 

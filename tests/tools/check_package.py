@@ -19,8 +19,11 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-# Playbooks, each with extra variables that let it release something.
+# Playbooks, each with extra variables that let it change something.
 PLAYBOOKS = {
+    "register_provider": {"vcc_provider": "crm"},
+    "dispatch_interaction": {"vcc_route": "sales", "vcc_external_id": "case-4", "vcc_provider": "crm"},
+    "drain_route": {"vcc_external_ids": ["case-4"], "vcc_provider": "crm"},
     "release_interaction": {"vcc_external_id": "case-1"},
     "release_interactions": {"vcc_external_ids": ["case-2", "case-3"]},
 }
@@ -104,7 +107,7 @@ def check(place: Path) -> None:
                 cwd=place,
             )
             if "changed=1" not in log:
-                sys.exit(f"vonage.vcc.{name} released nothing")
+                sys.exit(f"vonage.vcc.{name} changed nothing")
 
     requirements = run("ansible-builder", "introspect", collections)
     if "requests" not in requirements:
