@@ -3,7 +3,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Release interactions of the simulator, with real Ansible processes that write to a temporary folder only.
+# Use the collection against the simulator, with real Ansible processes that write to a temporary folder only.
 
 set -eu -o pipefail
 
@@ -64,13 +64,14 @@ run() {
     echo "ok: $name ($((SECONDS - started)) s)"
 }
 
-for name in release proof bulk inputs doors faults; do
+for name in release proof bulk inputs doors faults dispatch provider reading journal; do
     run "$name" ansible-playbook -vvvv -e "@$work/vars.json" "test_$name.yml"
 done
 # Not as talkative, since Ansible prints the environment of a task, and these give secrets there.
 for name in environment playbooks; do
     run "$name" ansible-playbook -e "@$work/vars.json" "test_$name.yml"
 done
+run confirmed python helpers/confirmed.py "$work/vars.json"
 run killed python helpers/killed.py "$work/vars.json"
 
 # No secret and no token is in what was printed at the highest verbosity, or in a file that is left; but for token caches.
