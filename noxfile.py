@@ -54,6 +54,16 @@ def package(session: nox.Session) -> None:
     session.run("python", "tests/tools/check_package.py")
 
 
+@nox.session(python=matrix.rulebook_python())
+def rulebook(session: nox.Session) -> None:
+    """Run the rulebook in ansible-rulebook, and let the simulator notify it."""
+    if missing := matrix.rulebook_missing():
+        session.skip(missing)
+    session.install("-r", "tests/simulator/requirements.txt")
+    session.install("ansible-core", "ansible-rulebook", "pytest", "requests")
+    session.run("pytest", "tests/rulebook", *session.posargs)
+
+
 def ansible_test(session: nox.Session, pair: matrix.Pair) -> None:
     """Run ansible-test in a copy of the collection, which it wants in an ansible_collections tree."""
     release, pip = matrix.CORES[pair.core]

@@ -16,14 +16,20 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
+
+# What VCC would post, as a rulebook hands it on.
+NOTIFICATIONS = [{"notification": "Release", "objectid": "case-5", "notificationid": str(uuid.uuid4()), "params": {}}]
 
 # Playbooks, each with extra variables that let it change something.
 PLAYBOOKS = {
     "register_provider": {"vcc_provider": "crm"},
     "dispatch_interaction": {"vcc_route": "sales", "vcc_external_id": "case-4", "vcc_provider": "crm"},
     "drain_route": {"vcc_external_ids": ["case-4"], "vcc_provider": "crm"},
+    "note_notifications": {"vcc_notifications": quote(json.dumps(NOTIFICATIONS)), "vcc_provider": "crm"},
     "release_interaction": {"vcc_external_id": "case-1"},
     "release_interactions": {"vcc_external_ids": ["case-2", "case-3"]},
 }
@@ -38,6 +44,7 @@ SHIPPED = {
     "README.md",
     "changelogs",
     "docs",
+    "extensions",
     "meta",
     "playbooks",
     "plugins",

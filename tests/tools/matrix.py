@@ -2,13 +2,14 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which ansible-test runs `make test` wants, and with which of this machine's Pythons it can do them."""
+"""What `make test` wants to run, and with which of this machine's Pythons it can."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -26,6 +27,10 @@ CONTROLLERS = {
     "2.19": ("3.11", "3.12", "3.13"),
     "2.21": ("3.13", "3.14", "3.12"),
 }
+
+# Pythons that can run ansible-rulebook, the wanted one first, and the oldest Java that its rule engine runs on.
+RULEBOOK_PYTHONS = ("3.11", "3.12")
+RULEBOOK_JAVA = 17
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,4 +116,22 @@ def find_python(version: str) -> str | None:
         python = shutil.which(f"python{version}", path=folder)
         if python and can_make_environments(python):
             return python
+    return None
+
+
+def rulebook_python() -> str | None:
+    """The first interpreter that can run ansible-rulebook, or None."""
+    return next(filter(None, map(find_python, RULEBOOK_PYTHONS)), None)
+
+
+def rulebook_missing() -> str | None:
+    """Why this machine cannot run ansible-rulebook, or None if it can."""
+    if not rulebook_python():
+        return f"no Python {', '.join(RULEBOOK_PYTHONS)} with venv and ensurepip"
+    home = os.environ.get("JAVA_HOME")
+    java = shutil.which("java", path=os.path.join(home, "bin") if home else None)
+    told = java and subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
+    version = re.search(r'version "(\d+)', told or "")
+    if not version or int(version[1]) < RULEBOOK_JAVA:
+        return f"no Java {RULEBOOK_JAVA} or newer (package openjdk-{RULEBOOK_JAVA}-jre-headless)"
     return None
