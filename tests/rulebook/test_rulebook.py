@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.vonage.vcc.tests import simulator
-from ansible_collections.vonage.vcc.tests.simulator import Simulator
+from ansible_collections.vonage.vcc.tests.simulator import CLIENT_ID, CLIENT_SECRET, Simulator
 
 COLLECTIONS = Path(simulator.__file__).parents[5]
 ACCOUNT = "4711"
@@ -142,6 +142,22 @@ class Rulebook:
         assert self.notify(external_id, "Release") == 200
         self.wait(lambda: external_id in self.proven())
 
+    def release(self, external_id):
+        """Release an interaction with the same settings and journal. Whether something has changed."""
+        settings = {
+            "vcc_external_id": external_id,
+            "vcc_auth_url": self.sim.token_url,
+            "vcc_client_id": CLIENT_ID,
+            "vcc_client_secret": CLIENT_SECRET,
+            **self.variables,
+        }
+        command = ["ansible-playbook", "vonage.vcc.release_interaction", "--extra-vars", json.dumps(settings)]
+        done = subprocess.run(
+            command, cwd=self._folder, env=self.environment, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return "changed=1" in done.stdout
+
 
 @pytest.fixture(scope="module")
 def rulebook(tmp_path_factory):
@@ -161,8 +177,12 @@ def registered(rulebook):
 def test_a_release_is_proof_and_an_assignment_ends_it(rulebook):
     assert rulebook.notify("case-1", "Release") == 200
     rulebook.wait(lambda: "case-1" in rulebook.proven())
+    assert not rulebook.release("case-1")
+    assert rulebook.sim.calls == []
     assert rulebook.notify("case-1", "AssignToAgent") == 200
     rulebook.wait(lambda: "case-1" not in rulebook.proven())
+    assert rulebook.release("case-1")
+    assert [effect["external_id"] for effect in rulebook.sim.effects] == ["case-1"]
 
 
 def test_a_notification_that_comes_again_counts_once(rulebook):
