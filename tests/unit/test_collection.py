@@ -14,6 +14,7 @@ import yaml
 ROOT = Path(__file__).parents[2]
 MODULES = {path.stem for path in (ROOT / "plugins" / "modules").glob("*.py")} - {"__init__"}
 PLAYBOOKS = {path.stem for path in (ROOT / "playbooks").glob("*.yml")}
+RULEBOOKS = {path.stem for path in (ROOT / "extensions" / "eda" / "rulebooks").glob("*.yml")}
 
 
 def pins(path: Path) -> set[str]:
@@ -22,9 +23,10 @@ def pins(path: Path) -> set[str]:
     return {line.replace(" ", "") for line in lines if re.match(r"\w.*==", line)}
 
 
-def test_there_are_modules_and_playbooks():
+def test_there_are_modules_playbooks_and_rulebooks():
     assert MODULES
     assert PLAYBOOKS
+    assert RULEBOOKS
 
 
 def test_action_group_holds_every_module():
@@ -32,9 +34,9 @@ def test_action_group_holds_every_module():
     assert set(runtime["action_groups"]["vcc"]) == MODULES
 
 
-def test_readme_names_every_module_and_playbook_and_no_other():
+def test_readme_names_every_module_playbook_and_rulebook_and_no_other():
     named = set(re.findall(r"vonage\.vcc\.(\w+)", (ROOT / "README.md").read_text(encoding="utf-8")))
-    assert named - {"vcc"} == MODULES | PLAYBOOKS
+    assert named - {"vcc"} == MODULES | PLAYBOOKS | RULEBOOKS
 
 
 def test_sanity_tests_ignore_nothing():
