@@ -235,3 +235,15 @@ def test_the_rulebook_needs_a_provider_and_a_token(tmp_path, rulebook, name):
     with other.process() as process:
         assert process.wait(60) != 0
     assert name in other._log.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("token", [None, ""])
+def test_a_rulebook_with_a_blank_token_takes_nothing(tmp_path, rulebook, token):
+    other = Rulebook(tmp_path, rulebook.sim)
+    other.variables["vcc_webhook_token"] = token
+    other.register(token="")
+    with other.process():
+        other.wait(other.listens)
+        for guess in ("", "None", "null", "''"):
+            other.register(token=guess)
+            assert other.notify("case-5", "Release") == 401
