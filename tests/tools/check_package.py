@@ -54,7 +54,15 @@ SHIPPED = {
 def run(*command: str | Path, **options) -> str:
     """Run a command, show what it says and return it; end this program if it fails."""
     print("$", *command, flush=True)
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, **options)
+    done = subprocess.run(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        **options,
+    )
     print(done.stdout, flush=True)
     if done.returncode:
         sys.exit(f"{command[0]} failed with exit code {done.returncode}")
