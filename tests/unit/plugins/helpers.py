@@ -94,8 +94,13 @@ class Invalid(Exception):
 
 
 def validated(**given):
-    """The options as the doors hand them on. Raises Invalid."""
-    validation = ArgumentSpecValidator(**options.INTERACTION_SPEC).validate(given)
+    """The options of vcc_interaction as the doors hand them on. Raises Invalid."""
+    return validated_by(options.INTERACTION_SPEC, **given)
+
+
+def validated_by(spec, /, **given):
+    """The options of a module as its door hands them on. Raises Invalid."""
+    validation = ArgumentSpecValidator(**(spec if "argument_spec" in spec else {"argument_spec": spec})).validate(given)
     if validation.errors.errors:
         raise Invalid(validation.errors.msg)
     return validation.validated_parameters
@@ -136,11 +141,11 @@ def at_once(count, script, *arguments):
         return [output for output, dummy in outputs]
 
 
-def run_module(folder, check=False, diff=False, env=None, **given):
-    """Run the module's file as Ansible does on a target, in C(folder). Returns its result, exit status and all that it printed."""
+def run_module(folder, check=False, diff=False, env=None, module="vcc_interaction", **given):
+    """Run a module's file as Ansible does on a target, in C(folder). Returns its result, exit status and all that it printed."""
     arguments = {"ANSIBLE_MODULE_ARGS": {**given, "_ansible_check_mode": check, "_ansible_diff": diff}}
     process = subprocess.run(
-        [sys.executable, str(COLLECTION / "plugins" / "modules" / "vcc_interaction.py")],
+        [sys.executable, str(COLLECTION / "plugins" / "modules" / f"{module}.py")],
         input=json.dumps(arguments),
         env={**os.environ, "PYTHONPATH": PYTHONPATH, **(env or {})},
         cwd=folder,
@@ -184,6 +189,18 @@ def journal_rows(path):
         db.row_factory = sqlite3.Row
         rows = db.execute("SELECT * FROM interaction JOIN scope ON scope.id = interaction.scope ORDER BY external_id")
         return {row["external_id"]: dict(row) for row in rows}
+
+
+def snapshot(folder):
+    """Names, contents and times of all below a folder."""
+    return {
+        str(each.relative_to(folder)): (
+            each.stat().st_mtime_ns,
+            each.stat().st_mode,
+            each.is_file() and each.read_bytes(),
+        )
+        for each in [folder, *folder.rglob("*")]
+    }
 
 
 def summary(result):

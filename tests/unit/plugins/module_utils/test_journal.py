@@ -24,6 +24,7 @@ from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import (
     journal_rows,
     mode,
     python,
+    snapshot,
 )
 
 TTL = 86400
@@ -101,18 +102,6 @@ def refusal(act, *arguments, kind=JournalError, **others):
     with pytest.raises(kind) as caught:
         act(*arguments, **others)
     return str(caught.value)
-
-
-def snapshot(folder):
-    """Names, contents and times of all below a folder."""
-    return {
-        str(each.relative_to(folder)): (
-            each.stat().st_mtime_ns,
-            each.stat().st_mode,
-            each.is_file() and each.read_bytes(),
-        )
-        for each in [folder, *folder.rglob("*")]
-    }
 
 
 class TestFile:
