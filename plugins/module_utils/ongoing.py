@@ -55,6 +55,7 @@ def _all_pages(client: Client, limit: int) -> tuple[list[dict[str, t.Any]], int 
     reported: int | None = None
     while page <= pages:
         items, meta = client.ongoing(page, limit)
+        reported = _number(meta.get("totalCount"))
         before = len(found)
         for item in items:
             # What has moved to a later page meanwhile comes twice.
@@ -62,7 +63,6 @@ def _all_pages(client: Client, limit: int) -> tuple[list[dict[str, t.Any]], int 
         if len(found) == before:
             break
         pages = _number(meta.get("pageCount")) or 1
-        reported = _number(meta.get("totalCount"))
         page += 1
     return list(found.values()), reported
 
