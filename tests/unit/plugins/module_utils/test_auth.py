@@ -135,6 +135,38 @@ class TestAsking:
         assert announced == ["ready", auth.token()]
 
 
+class TestCurrent:
+    """The token with its times."""
+
+    def test_when_it_ends_and_when_it_is_renewed(self, make_auth, clock):
+        auth = make_auth()
+        token = auth.current()
+        assert (token.value, token.renew_at, token.expires_at) == (auth.token(), clock.now + 7140, clock.now + 7200)
+
+    def test_it_stays_the_same_until_it_is_renewed(self, make_auth, clock):
+        auth = make_auth()
+        first = auth.current()
+        clock.now += 7139
+        assert auth.current() is first
+        clock.now += 1
+        assert auth.current().expires_at == first.expires_at + 7140
+
+    @pytest.mark.parametrize("body", [{"access_token": "x"}, {"access_token": "x", "expires_in": "soon"}])
+    def test_an_end_that_is_not_told_is_not_made_up(self, sim, make_auth, body):
+        sim.fault("status", status=200, body=body, path=TOKEN)
+        assert make_auth().current() == ("x", None, None)
+
+    def test_of_a_ready_token_it_is_not_known(self, sim, make_auth):
+        assert make_auth(access_token="ready").current() == ("ready", None, None)
+        assert sim.calls == []
+
+    def test_a_cached_one_keeps_its_end(self, make_auth, clock, tmp_path):
+        path = str(tmp_path / "tokens.json")
+        first = make_auth(cache_path=path).current()
+        clock.now += 100
+        assert make_auth(cache_path=path).current() == first
+
+
 class TestRenewal:
     @pytest.fixture
     def client(self, sim, make_http, make_auth):

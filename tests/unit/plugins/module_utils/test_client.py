@@ -19,14 +19,19 @@ import time
 
 import pytest
 
-from ansible_collections.vonage.vcc.plugins.module_utils.client import Client
+from ansible_collections.vonage.vcc.plugins.module_utils.client import STATS_SCOPE, Client, Session
 from ansible_collections.vonage.vcc.plugins.module_utils.errors import (
     AccessError,
     CallError,
     RefusedError,
     UnansweredError,
 )
-from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import Clock, body_of
+from ansible_collections.vonage.vcc.plugins.module_utils.options import connection
+from ansible_collections.vonage.vcc.tests.simulator import CLIENT_SECRET
+from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import Clock, body_of, validated
+
+REGISTER = "/interactions/Register"
+ONGOING = "/stats/interactions/ongoing"
 
 # The orders to the simulator after which a call is worth repeating.
 PASSING = [
@@ -593,3 +598,73 @@ class TestCertificates:
 def test_a_body_needs_no_request_ids_to_be_sent(sim, client):
     client().invoke(body_of("a"))
     assert sim.released == ["a"]
+
+
+class TestRegister:
+    def body(self, **others):
+        permitted = dict.fromkeys(("release", "hold", "transferToAgent", "transferToRoute"), 0)
+        return json.dumps({"provider": "tickets", "agentactionspermitted": permitted, **others}).encode()
+
+    def test_as_the_contract_says(self, sim, client):
+        one = client()
+        one.register(self.body())
+        (request,) = sim.requests
+        assert (request["path"], request["body"]) == (REGISTER, self.body())
+        assert request["headers"]["Accept"] == "application/vnd.newvoicemedia.v1+json"
+        assert request["headers"]["Content-Type"] == "application/json"
+        assert (sim.calls[0]["method"], one.calls) == ("POST", 1)
+
+    @pytest.mark.parametrize("order", LASTING, ids=described)
+    def test_only_200_with_nothing_or_json_is_a_success(self, sim, client, order):
+        sim.fault(path=REGISTER, **order)
+        one = client(retries=5)
+        failure(one.register, self.body())
+        assert one.calls == 1
+
+    def test_what_the_contract_does_not_allow_is_refused(self, sim, client):
+        exc = failure(client().register, b'{"provider": "tickets"}', kind=RefusedError)
+        assert (exc.status, exc.by_vcc, exc.uncertain) == (400, True, False)
+
+
+class TestOngoing:
+    @pytest.fixture
+    def one(self, sim, make_http, make_auth):
+        http = make_http()
+        auth = make_auth(http, access_token=sim.issue_token(["stats"]), scope=STATS_SCOPE)
+        return Client(http, auth, sim.url, STATS_SCOPE)
+
+    def test_a_page_and_its_meta(self, sim, one):
+        sim.dispatch("a", "b", "c")
+        items, meta = one.ongoing(2, 2)
+        assert items == sim.ongoing(2, 2)["items"]
+        assert meta == {"page": 2, "count": 1, "pageCount": 2, "totalCount": 3}
+        (request,) = sim.requests
+        assert (request["path"], request["body"]) == (ONGOING, b"")
+        assert request["headers"]["Accept"] == "application/vnd.newvoicemedia.v3+json"
+        assert (sim.calls[0]["method"], one.calls) == ("GET", 1)
+
+    @pytest.mark.parametrize("meta", [None, [], "x", 1])
+    def test_a_meta_that_is_none_is_empty(self, sim, one, meta):
+        sim.fault("status", status=200, body={"items": [], "meta": meta}, path=ONGOING)
+        assert one.ongoing(1, 1) == ([], {})
+
+    def test_a_missing_right_names_the_scope(self, sim, one):
+        sim.fault("status", status=403, path=ONGOING)
+        assert "give the API client the scope stats." in str(failure(one.ongoing, 1, 1, kind=AccessError))
+
+    def test_a_refusal_says_whose_it_is(self, sim, one):
+        sim.fault("status", status=404, path=ONGOING, body="<html>")
+        exc = failure(one.ongoing, 1, 1, kind=RefusedError)
+        assert (exc.status, exc.by_vcc) == (404, False)
+
+
+class TestSession:
+    def test_the_scope_of_its_token_and_its_secrets(self, sim):
+        secrets = set()
+        given = validated(**sim.options(external_id="a", access_token=None))
+        session = Session(connection(given), STATS_SCOPE, secrets)
+        with contextlib.closing(session.http):
+            assert secrets == {CLIENT_SECRET}
+            assert session.client.ongoing(1, 1)[0] == []
+            assert secrets == {CLIENT_SECRET, session.auth.token()}
+            failure(session.client.invoke, a_call(), kind=AccessError)

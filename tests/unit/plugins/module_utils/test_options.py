@@ -20,6 +20,8 @@ from ansible_collections.vonage.vcc.plugins.module_utils.options import (
     check_limits,
     connection,
     entries,
+    https_url,
+    journal_scope,
 )
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import PATIENCE, Invalid, validated
 
@@ -603,6 +605,91 @@ class TestUrls:
             connection_refusal(**{option: url})
             == f"{option} has to be a URL such as https://emea.api.newvoicemedia.com."
         )
+
+
+class TestCalledByVcc:
+    """An URL that VCC is to call, which may have a query and has to have https."""
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "https://hooks.example",
+            "https://hooks.example/",
+            "https://hooks.example:8443/a/b?c=d&e=f",
+            "https://hooks.example?key=1",
+            "https://[2001:db8::1]/x",
+            "https://127.0.0.1/",
+        ],
+    )
+    def test_a_good_one_is_kept_as_it_is(self, url):
+        assert https_url("endpoint", url) == url
+
+    @pytest.mark.parametrize("url", ["http://hooks.example", "http://127.0.0.1", "http://localhost:8080/x"])
+    def test_plain_http_is_refused_to_this_host_too(self, url):
+        with pytest.raises(InputError) as caught:
+            https_url("endpoint", url)
+        assert str(caught.value) == "endpoint has to begin with https://, since VCC calls no other."
+
+    @pytest.mark.parametrize("url", ["https://user:pass@hooks.example", "https://user@hooks.example"])
+    def test_a_user_in_it_is_refused(self, url):
+        with pytest.raises(InputError) as caught:
+            https_url("endpoint", url)
+        assert str(caught.value) == "endpoint has to be a URL without a user and password in it."
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "",
+            "hooks.example",
+            "ftp://hooks.example",
+            "https://",
+            "https:///path",
+            "https://hooks.example/#part",
+            "https://hooks.example/a b",
+            "https://hooks.example/\n",
+            "https://hooks.example/\r\nX: y",
+            "https://prüfung.example",
+            "https://hooks.example:0",
+            "https://hooks.example\\x",
+        ],
+    )
+    def test_what_is_none_is_refused(self, url):
+        with pytest.raises(InputError, match=r"^endpoint has to be a URL such as "):
+            https_url("endpoint", url)
+
+
+class TestJournalScope:
+    """Whose entries are meant, where no call is made and no credentials are needed."""
+
+    @pytest.mark.parametrize(
+        ("given", "scope"),
+        [
+            ({"region": "nam"}, ("https://nam.api.newvoicemedia.com", "")),
+            ({"region": "nam", "domain": "cc.vonage.com"}, ("https://nam.api.cc.vonage.com", "")),
+            ({"api_url": "https://proxy.example/vcc/"}, ("https://proxy.example/vcc", "")),
+            ({"region": "emea", "client_id": "me"}, ("https://emea.api.newvoicemedia.com", "me")),
+            ({"region": "emea", "client_id": "me", "account": "us"}, ("https://emea.api.newvoicemedia.com", "us")),
+            ({"region": "emea", "client_id": "me", "account": ""}, ("https://emea.api.newvoicemedia.com", "me")),
+        ],
+    )
+    def test_by_the_options(self, given, scope):
+        assert journal_scope(validated(external_id="a", **given)) == scope
+
+    @pytest.mark.parametrize(
+        "given",
+        [{"region": "apac", "client_id": "me"}, {"region": "apac", "api_url": "https://x.example/", "account": "us"}],
+    )
+    def test_it_is_that_of_the_connection(self, given):
+        params = validated(external_id="a", access_token="t0ken", **given)
+        assert journal_scope(params) == connection(params)[:1] + connection(params)[2:3]
+
+    def test_a_missing_region_is_named(self):
+        with pytest.raises(InputError, match=r"^The region of the VCC account is missing"):
+            journal_scope(validated(external_id="a"))
+
+    def test_a_wrong_url_is_named(self):
+        with pytest.raises(InputError, match=r"^api_url has to begin with https://"):
+            journal_scope(validated(external_id="a", api_url="http://proxy.example"))
 
 
 class TestCredentials:
