@@ -56,11 +56,11 @@ def _all_pages(client: Client, limit: int) -> tuple[list[dict[str, t.Any]], int 
     while page <= pages:
         items, meta = client.ongoing(page, limit)
         reported = _number(meta.get("totalCount"))
-        before = len(found)
         for item in items:
             # What has moved to a later page meanwhile comes twice.
             found[item.get("guid", len(found))] = item
-        if len(found) == before:
+        # A server that gives the same page again and again would hold this up for ever.
+        if not items or _number(meta.get("page")) not in (page, None):
             break
         pages = _number(meta.get("pageCount")) or 1
         page += 1
