@@ -47,3 +47,26 @@ def test_simulator_has_the_versions_of_the_other_requirements():
     simulator = pins(ROOT / "tests" / "simulator" / "requirements.txt")
     assert simulator
     assert simulator <= pins(ROOT / "tests" / "constraints.txt")
+
+
+def test_fidelity_guide_names_every_property_of_the_contract_and_tests_that_exist():
+    guide = (ROOT / "docs" / "docsite" / "rst" / "guide_fidelity.rst").read_text(encoding="utf-8")
+    contract = (ROOT / "tests" / "simulator" / "openapi.yaml").read_text(encoding="utf-8")
+    schemas = yaml.safe_load(contract)["components"]["schemas"].values()
+    properties = {name for schema in schemas for name in _properties(schema)}
+    assert properties
+    assert properties <= set(re.findall(r"``(\w+)``", guide))
+    shown = re.findall(r"``(test_\w+\.py)((?:::\w+)+)``", guide)
+    assert len(shown) == guide.count("  * - ") - guide.count("  * - **") - 1
+    for file, names in shown:
+        (path,) = (ROOT / "tests").rglob(file)
+        code = path.read_text(encoding="utf-8")
+        for name in names.split("::")[1:]:
+            assert re.search(rf"^ *(def|class) {name}\b", code, re.MULTILINE), f"{file} has no {name}"
+
+
+def _properties(schema: dict) -> set[str]:
+    """The names of a schema's properties, and of those inside it."""
+    inside = schema.get("properties", {})
+    inner = [*inside.values(), schema.get("items")]
+    return {*inside, *(name for one in filter(None, inner) for name in _properties(one))}
