@@ -119,7 +119,7 @@ class TestWire:
                 "agentactionspermitted": {"release": 0, "hold": 0, "transferToAgent": 0, "transferToRoute": 0},
             }
         ]
-        assert all(type(value) is int for value in bodies(sim)[0]["agentactionspermitted"].values())
+        assert not any(isinstance(value, bool) for value in bodies(sim)[0]["agentactionspermitted"].values())
 
     def test_every_setting_in_the_spelling_of_vcc(self, sim, register):
         register(
