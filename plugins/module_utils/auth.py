@@ -30,6 +30,9 @@ except ImportError:  # not a POSIX system
 # A token is renewed this many seconds before it ends, or at half its life if that is shorter.
 MARGIN = 60
 
+# The longest life in seconds that makes sense of a token.
+LONGEST = 10**9
+
 _HEADER_SAFE = re.compile(r"[\x21-\x7e]+")
 _ERROR_CODE = re.compile(r"[a-z_]{1,40}")
 
@@ -50,6 +53,9 @@ class Token(t.NamedTuple):
 
     def usable(self, now: float) -> bool:
         return self.renew_at is None or now < self.renew_at
+
+    def ends_within(self, now: float, seconds: float) -> bool:
+        return self.expires_at is not None and 0 <= self.expires_at - now <= seconds
 
 
 class TokenCache:
@@ -194,7 +200,8 @@ class Auth:
             with contextlib.suppress(KeyError, TypeError, ValueError, OverflowError):
                 entry = entries[self._cache_key]
                 token = Token(check_token(entry["access_token"]), float(entry["renew_at"]), float(entry["expires_at"]))
-            if token is not None and token.value != rejected and token.usable(self._clock()):
+            now = self._clock()
+            if token is not None and token.value != rejected and token.usable(now) and token.ends_within(now, LONGEST):
                 self._on_token(token.value)
                 return token
             entries.pop(self._cache_key, None)
@@ -240,6 +247,10 @@ class Auth:
             lifetime = float(fields["expires_in"])
         except (KeyError, TypeError, ValueError, OverflowError):
             return Token(value, None)
+        if lifetime > LONGEST:
+            return Token(value, None)
+        if not lifetime >= 0:
+            return Token(value, asked)
         return Token(value, asked + lifetime - min(MARGIN, lifetime / 2), asked + lifetime)
 
     def _refusal(self, status: int, error: str | None) -> AccessError | UnansweredError:

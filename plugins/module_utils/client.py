@@ -77,12 +77,17 @@ class Answer(t.NamedTuple):
         """Whether this can be VCC's: nothing or JSON (the contract knows no other body)."""
         return not self.body.strip() or self.is_json()
 
-    def detail(self) -> str:
-        """The message in a JSON error body, cut to one short line, in brackets behind a blank; empty if there is none."""
+    def detail(self, secrets: t.Iterable[str] = ()) -> str:
+        """The message in a JSON error body, cut to one short line, in brackets behind a blank; empty if there is none.
+
+        :arg secrets: what is masked in it, before it is cut: of a part of one, nobody would know that it is one.
+        """
         body = self.json() if self.is_json() else None
         message = body.get("message") if isinstance(body, dict) else None
         if not isinstance(message, str):
             return ""
+        for secret in sorted(secrets, key=len, reverse=True):
+            message = message.replace(secret, "********")
         line = "".join(c if c.isprintable() else " " for c in message)[:DETAIL_LENGTH].strip()
         return f" ({line})" if line else ""
 
@@ -235,14 +240,18 @@ class Client:
 
     :arg api_url: the API gateway, without a slash at its end.
     :arg scope: what the token of C(auth) is for.
+    :arg secrets: what no error repeats.
     """
 
-    def __init__(self, http: Http, auth: Auth, api_url: str, scope: str = WRITE_SCOPE) -> None:
+    def __init__(
+        self, http: Http, auth: Auth, api_url: str, scope: str = WRITE_SCOPE, secrets: t.Collection[str] = ()
+    ) -> None:
         self.calls = 0
         self._http = http
         self._auth = auth
         self._api_url = api_url
         self._scope = scope
+        self._secrets = secrets
 
     def authenticate(self) -> None:
         """Have a token at hand; raises as C(Auth.token) does."""
@@ -279,7 +288,7 @@ class Client:
             return
         if 400 <= answer.status < 500:
             raise RefusedError(
-                f"VCC refused it with status {answer.status}{answer.detail()}",
+                f"VCC refused it with status {answer.status}{answer.detail(self._secrets)}",
                 answer.status,
                 answer.is_plain(),
                 answer.uncertain,
@@ -309,7 +318,7 @@ class Client:
             )
         if answer.status == 403:
             raise AccessError(
-                f"VCC refuses access (403){answer.detail()}: give the API client the scope {self._scope}.",
+                f"VCC refuses access (403){answer.detail(self._secrets)}: give the API client the scope {self._scope}.",
                 answer.uncertain,
             )
         return answer
@@ -346,4 +355,4 @@ class Session:
             cache_path=to.token_cache,
             on_token=self.secrets.add,
         )
-        self.client = Client(self.http, self.auth, to.api_url, scope)
+        self.client = Client(self.http, self.auth, to.api_url, scope, self.secrets)

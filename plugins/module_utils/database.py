@@ -57,8 +57,10 @@ CREATE TABLE IF NOT EXISTS registration (
     accepted REAL
 );
 CREATE TABLE IF NOT EXISTS notification (
-    id TEXT PRIMARY KEY,
-    noted REAL NOT NULL
+    scope INTEGER NOT NULL REFERENCES scope (id),
+    id TEXT NOT NULL,
+    noted REAL NOT NULL,
+    PRIMARY KEY (scope, id)
 ) WITHOUT ROWID;
 """,
 )

@@ -292,7 +292,8 @@ class Registration(ScopedJournal):
             row = self._db.execute(
                 "SELECT asked FROM registration WHERE scope = ? AND accepted IS NULL", (self._scope,)
             ).fetchone()
-            self._alone = not row or abs(now - row[0]) > CONTEST
+            # Another process may still be at it, and VCC may take its call last.
+            self._contested = row[0] if row and abs(now - row[0]) <= CONTEST else None
             self._db.execute(
                 "INSERT OR REPLACE INTO registration (scope, key, settings, asked) VALUES (?, ?, '{}', ?)",
                 (self._scope, self._key, now),
@@ -300,19 +301,31 @@ class Registration(ScopedJournal):
 
     def accept(self, settings: t.Mapping[str, str]) -> None:
         """Note that VCC has accepted these; unless another process was at it too, since then it is not known who came last."""
-        if not self._alone:
-            return
+        if self._contested is not None:
+            return self._leave()
         hashed = {name: _hash(self._key, name, value) for name, value in settings.items()}
         with self._writing():
             self._db.execute(
                 "UPDATE registration SET settings = ?, accepted = ? WHERE scope = ? AND key = ?",
                 (json.dumps(hashed), self._clock(), self._scope, self._key),
             )
+        return None
 
     def abandon(self) -> None:
         """Note that this process is at it no more, and that it is not known how the provider is registered."""
+        if self._contested is not None:
+            return self._leave()
         with self._writing():
             self._db.execute("DELETE FROM registration WHERE scope = ? AND key = ?", (self._scope, self._key))
+        return None
+
+    def _leave(self) -> None:
+        """Let the row say again what it said of the other process."""
+        with self._writing():
+            self._db.execute(
+                "UPDATE registration SET asked = ? WHERE scope = ? AND key = ?",
+                (self._contested, self._scope, self._key),
+            )
 
 
 def _hash(key: bytes, name: str, value: str) -> str:

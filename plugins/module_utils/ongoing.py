@@ -50,19 +50,22 @@ def run(params: t.Mapping[str, t.Any], secrets: set[str]) -> dict[str, t.Any]:
 
 def _all_pages(client: Client, limit: int) -> tuple[list[dict[str, t.Any]], int | None]:
     """The items of all pages, each once, and the total that the last page names."""
-    found: dict[t.Any, dict[str, t.Any]] = {}
+    found: dict[str | int, dict[str, t.Any]] = {}
     page = pages = 1
     reported: int | None = None
     while page <= pages:
         items, meta = client.ongoing(page, limit)
         reported = _number(meta.get("totalCount"))
+        before = len(found)
         for item in items:
             # What has moved to a later page meanwhile comes twice.
-            found[item.get("guid", len(found))] = item
+            guid = item.get("guid")
+            found[guid if isinstance(guid, str) else len(found)] = item
         # A server that gives the same page again and again would hold this up for ever.
-        if not items or _number(meta.get("page")) not in (page, None):
+        given = _number(meta.get("page"))
+        if not items or given not in (page, None) or (given is None and len(found) == before):
             break
-        pages = _number(meta.get("pageCount")) or 1
+        pages = _number(meta.get("pageCount")) or (page + 1 if len(items) >= limit else page)
         page += 1
     return list(found.values()), reported
 

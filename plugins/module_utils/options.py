@@ -186,6 +186,7 @@ KEPT_JOURNAL_SPEC: dict[str, t.Any] = {
         **CONNECTION_SPEC,
     },
     "mutually_exclusive": [("older_than", "notifications")],
+    "required_by": {"provider": "notifications"},
     "required_one_of": [("older_than", "notifications")],
 }
 
@@ -254,7 +255,7 @@ def connection(params: t.Mapping[str, t.Any]) -> Connection:
         raise InputError(f"ca_path {ca_path} does not exist on the host that makes the calls.")
     return Connection(
         api_url=api_url,
-        auth_url=_checked_url("auth_url", auth_url) if auth_url else None,
+        auth_url=checked_url("auth_url", auth_url) if auth_url else None,
         account=_account(params),
         client_id=client_id,
         client_secret=client_secret,
@@ -285,7 +286,7 @@ def _api_url(params: t.Mapping[str, t.Any]) -> str:
         raise InputError(
             "The region of the VCC account is missing: set region (emea, nam or apac) or VCC_REGION, or else api_url and auth_url."
         )
-    return _checked_url("api_url", api_url)
+    return checked_url("api_url", api_url)
 
 
 def check_given(args: t.Mapping[str, t.Any]) -> None:
@@ -364,12 +365,12 @@ def entries(params: t.Mapping[str, t.Any]) -> t.Iterator[Entry]:
     if params["external_id"] is not None:
         request_id = params["request_id"]
         if request_id is not None:
-            _check_id("request_id", request_id)
-        yield Entry("external_id", _check_id("external_id", params["external_id"]), request_id)
+            check_id("request_id", request_id)
+        yield Entry("external_id", check_id("external_id", params["external_id"]), request_id)
     elif params["external_ids"] is not None:
         for index, external_id in enumerate(params["external_ids"]):
             position = f"external_ids[{index}]"
-            yield Entry(position, _check_id(position, external_id))
+            yield Entry(position, check_id(position, external_id))
     elif params["interactions"] is not None:
         for index, interaction in enumerate(params["interactions"]):
             position = f"interactions[{index}]"
@@ -384,7 +385,7 @@ def _dispatch(position: str, interaction: t.Mapping[str, t.Any]) -> Entry:
     if interaction["external_id"] is not None:
         return _entry(position, interaction["external_id"], interaction["request_id"], data)
     if interaction["request_id"] is not None:
-        _check_id(f"{position}: request_id", interaction["request_id"])
+        check_id(f"{position}: request_id", interaction["request_id"])
     return Entry(position, None, interaction["request_id"], data or None)
 
 
@@ -392,7 +393,7 @@ def _release(position: str, interaction: t.Mapping[str, t.Any]) -> Entry:
     # Its request id is the one of the dispatch, with which VCC would ignore a release.
     if interaction["external_id"] is None:
         raise InputError(f"{position} has no external_id, without which nothing can be released: leave it out.")
-    return Entry(position, _check_id(position, interaction["external_id"]))
+    return Entry(position, check_id(position, interaction["external_id"]))
 
 
 def _from_file(path: str, dispatched: bool) -> t.Iterator[Entry]:
@@ -425,7 +426,7 @@ def _from_lines(path: str, lines: t.Iterator[tuple[int, str]]) -> t.Iterator[Ent
     for number, text in lines:
         if text.strip():
             position = f"src {path}, line {number}"
-            yield Entry(position, _check_id(position, text))
+            yield Entry(position, check_id(position, text))
 
 
 def _from_jsonl(path: str, lines: t.Iterator[tuple[int, str]], dispatched: bool) -> t.Iterator[Entry]:
@@ -472,8 +473,8 @@ def _from_csv(path: str, lines: t.Iterator[tuple[int, str]]) -> t.Iterator[Entry
 
 def _entry(position: str, external_id: t.Any, request_id: t.Any, data: dict[str, t.Any] | None = None) -> Entry:
     if request_id is not None:
-        request_id = _check_id(f"{position}: request_id", request_id)
-    return Entry(position, _check_id(position, external_id), request_id, data or None)
+        request_id = check_id(f"{position}: request_id", request_id)
+    return Entry(position, check_id(position, external_id), request_id, data or None)
 
 
 @functools.lru_cache(None)
@@ -509,10 +510,10 @@ def _check_data(prefix: str, fields: t.Mapping[str, t.Any]) -> None:
 
 def check_name(position: str, value: t.Any) -> str:
     """Return a name as text; raise InputError for one that nothing at VCC can have."""
-    return _check_id(position, value, "give a name")
+    return check_id(position, value, "give a name")
 
 
-def _check_id(position: str, value: t.Any, remedy: str = "give the id that the interaction was dispatched with") -> str:
+def check_id(position: str, value: t.Any, remedy: str = "give the id that the interaction was dispatched with") -> str:
     """Return an id as text; raise InputError for one that no interaction can have."""
     text = text_of(position, value)
     # An ASCII id that is printable is right but for its length, which is the common case and quick to see.
@@ -552,9 +553,9 @@ def at_least(params: t.Mapping[str, t.Any], name: str, lowest: int, prefix: str 
         raise InputError(f"{prefix}{name} has to be {lowest} or more, not {params[name]}.")
 
 
-def _checked_url(name: str, url: str) -> str:
+def checked_url(name: str, url: str) -> str:
     """Return C(url) without a slash at its end; raise InputError if credentials must not be sent there."""
-    if _scheme(name, url, _URL_CHARACTERS) == "http" and not is_loopback(url):
+    if _scheme(name, url, _URL_CHARACTERS, "https://emea.api.newvoicemedia.com") == "http" and not is_loopback(url):
         raise InputError(
             f"{name} has to begin with https://: over plain http, credentials are sent to this host itself only."
         )
@@ -563,19 +564,19 @@ def _checked_url(name: str, url: str) -> str:
 
 def https_url(name: str, url: str) -> str:
     """Return C(url), which VCC is to call; raise InputError if it is none that begins with https://."""
-    if _scheme(name, url, _URL_CHARACTERS_AND_QUERY) != "https":
+    if _scheme(name, url, _URL_CHARACTERS_AND_QUERY, "https://hooks.example.com/vcc") != "https":
         raise InputError(f"{name} has to begin with https://, since VCC calls no other.")
     return url
 
 
-def _scheme(name: str, url: str, characters: re.Pattern[str]) -> str:
+def _scheme(name: str, url: str, characters: re.Pattern[str], example: str) -> str:
     try:
         parts = urlsplit(url)
         host = parts.hostname if parts.port != 0 else None
     except ValueError:
         host = None
     if not host or parts.scheme not in ("https", "http") or not characters.fullmatch(url):
-        raise InputError(f"{name} has to be a URL such as https://emea.api.newvoicemedia.com.")
+        raise InputError(f"{name} has to be a URL such as {example}.")
     if parts.username is not None or parts.password is not None:
         raise InputError(f"{name} has to be a URL without a user and password in it.")
     return parts.scheme

@@ -60,6 +60,7 @@ def run(params: t.Mapping[str, t.Any], check_mode: bool, diff_mode: bool, secret
         if diff_mode:
             result["diff"] = _diff(name, settings, found)
         if changed and not check_mode:
+            secrets |= _header_secrets(fields)
             session = Session(to, secrets=secrets)
             session.client.authenticate()
             _register(session, journal, name, body)
@@ -115,6 +116,12 @@ def _header(name: str, value: t.Any) -> str:
             f"headers.{name} has to have the form 'type credentials', for example a word such as Bearer and a token."
         )
     return text
+
+
+def _header_secrets(fields: dict[str, t.Any]) -> set[str]:
+    """The values of the headers, and of those with a type before the credentials, the credentials."""
+    values = set(fields.get("headers", {}).values())
+    return {text for value in values for text in (value, value.partition(" ")[2]) if text}
 
 
 def _settings(fields: dict[str, t.Any]) -> dict[str, str]:

@@ -11,10 +11,14 @@ import typing as t
 
 from .database import JournalFile, ScopedJournal
 from .errors import InputError
+from .options import check_id
 
 # VCC's words for what became of an interaction.
 RELEASE = "Release"
 ASSIGN = "AssignToAgent"
+
+# Seconds, or pages, beyond all that there are, and within what SQLite can count.
+FOREVER = 10**12
 
 _KNOWN = """
 CREATE TEMP VIEW known AS
@@ -59,7 +63,7 @@ class Upkeep(JournalFile):
         """Return the version of the file's schema, None if there is none."""
         with self._failing():
             version: int = self._db.execute("PRAGMA user_version").fetchone()[0]
-        return version if self.exists else None
+        return version if self.exists and os.path.getsize(self.path) else None
 
     def counts(self) -> dict[str, int]:
         """Return how many interactions are in which state, and how many registrations of providers are known."""
@@ -75,8 +79,8 @@ class Upkeep(JournalFile):
         wanted = {
             "provider": params["provider"],
             "state": params["state"],
-            "before": None if params["older_than"] is None else now - params["older_than"],
-            "after": None if params["newer_than"] is None else now - params["newer_than"],
+            "before": None if params["older_than"] is None else now - min(params["older_than"], FOREVER),
+            "after": None if params["newer_than"] is None else now - min(params["newer_than"], FOREVER),
             "everyone": params["external_ids"] is None,
         }
         with self._failing():
@@ -87,13 +91,17 @@ class Upkeep(JournalFile):
             rows = self._db.execute(
                 f"SELECT external_id, provider, api_url, account, state, action, request_id, asked, accepted {_MATCHING}"
                 " ORDER BY time DESC, external_id, api_url, account, provider LIMIT :size OFFSET :skipped",
-                {**wanted, "size": params["page_size"], "skipped": (params["page"] - 1) * params["page_size"]},
+                {
+                    **wanted,
+                    "size": params["page_size"],
+                    "skipped": (min(params["page"], FOREVER) - 1) * params["page_size"],
+                },
             ).fetchall()
         return [_entry(*row) for row in rows], matching
 
     def prune(self, older_than: int, predict: bool) -> dict[str, int]:
         """Forget what is C(older_than) seconds old, or with C(predict) only say how many interactions and notifications that is."""
-        before = self._clock() - older_than
+        before = self._clock() - min(older_than, FOREVER)
         with self._failing():
             pruned = {name: self._count(old, (before,)) for name, old in _OLD.items()}
         if predict or not any(pruned.values()):
@@ -151,14 +159,15 @@ def notices(notifications: t.Iterable[t.Any]) -> tuple[list[Notice], int]:
     found: list[Notice] = []
     ignored = 0
     for index, one in enumerate(notifications):
-        kind, notification_id = one.get("notification"), one.get("notificationid")
-        external_id = one.get("objectid")
-        if not all(isinstance(text, str) and text for text in (kind, notification_id)):
+        position = f"notifications[{index}]"
+        kind, external_id = one.get("notification"), one.get("objectid")
+        if not isinstance(kind, str) or not kind or not one.get("notificationid"):
             raise InputError(
-                f"notifications[{index}] has no notification or no notificationid: give VCC's notifications as they came."
+                f"{position} has no notification or no notificationid: give VCC's notifications as they came."
             )
-        if kind in (RELEASE, ASSIGN) and isinstance(external_id, str) and external_id:
-            found.append(Notice(kind, external_id, notification_id))
+        notification_id = check_id(f"{position}.notificationid", one["notificationid"])
+        if kind in (RELEASE, ASSIGN) and isinstance(external_id, (str, int)) and external_id != "":
+            found.append(Notice(kind, check_id(f"{position}.objectid", external_id), notification_id))
         else:
             ignored += 1
     return found, ignored
@@ -190,7 +199,9 @@ class Notes(ScopedJournal):
             return changes
 
     def _is_noted(self, notice: Notice) -> bool:
-        row = self._db.execute("SELECT 1 FROM notification WHERE id = ?", (notice.notification_id,)).fetchone()
+        row = self._db.execute(
+            "SELECT 1 FROM notification WHERE scope = ? AND id = ?", (self._scope, notice.notification_id)
+        ).fetchone()
         return row is not None
 
     def _row(self, external_id: str) -> tuple[str, str, bool] | None:
@@ -202,7 +213,9 @@ class Notes(ScopedJournal):
 
     def _write(self, new: dict[str, Notice], known: dict[str, tuple[str, str, bool] | None]) -> None:
         now = self._clock()
-        self._db.executemany("INSERT INTO notification (id, noted) VALUES (?, ?)", ((one, now) for one in new))
+        self._db.executemany(
+            "INSERT INTO notification (scope, id, noted) VALUES (?, ?, ?)", ((self._scope, one, now) for one in new)
+        )
         released = {notice.external_id for notice in new.values() if notice.kind == RELEASE}
         for external_id, row in known.items():
             if row is None:

@@ -133,6 +133,8 @@ def note(params: dict[str, t.Any], check_mode: bool) -> tuple[dict[str, t.Any], 
     provider = check_name("provider", params["provider"]) if params["provider"] else None
     given, ignored = notices(params["notifications"])
     api_url, account = journal_scope(params)
+    if not given:
+        return {"changed": False, "noted": 0, "ignored": ignored}, "", ""
     with contextlib.closing(Notes(params["journal"], api_url, account, provider, predict=check_mode)) as journal:
         changes = journal.note(given, check_mode)
     before = "".join(f"{external_id}: {state}\n" for external_id, state, dummy in changes)

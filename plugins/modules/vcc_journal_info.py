@@ -177,7 +177,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.vonage.vcc.plugins.module_utils.doors import serve
 from ansible_collections.vonage.vcc.plugins.module_utils.errors import InputError
-from ansible_collections.vonage.vcc.plugins.module_utils.options import JOURNAL_INFO_SPEC, at_least
+from ansible_collections.vonage.vcc.plugins.module_utils.options import JOURNAL_INFO_SPEC, at_least, check_id
 from ansible_collections.vonage.vcc.plugins.module_utils.upkeep import Upkeep
 
 
@@ -186,6 +186,8 @@ def show(params: dict[str, t.Any]) -> dict[str, t.Any]:
         at_least(params, name, lowest)
     if params["page_size"] > 10_000:
         raise InputError(f"page_size has to be 10000 or less, not {params['page_size']}.")
+    for index, external_id in enumerate(params["external_ids"] or ()):
+        check_id(f"external_ids[{index}]", external_id)
     with contextlib.closing(Upkeep(params["journal"], predict=True)) as journal:
         entries, matched = journal.entries(params)
         return {

@@ -91,7 +91,13 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.vonage.vcc.plugins.module_utils.client import Session
 from ansible_collections.vonage.vcc.plugins.module_utils.doors import serve
 from ansible_collections.vonage.vcc.plugins.module_utils.errors import InputError
-from ansible_collections.vonage.vcc.plugins.module_utils.options import TOKEN_SPEC, UNVERIFIED, check_name, connection
+from ansible_collections.vonage.vcc.plugins.module_utils.options import (
+    TOKEN_SPEC,
+    UNVERIFIED,
+    check_name,
+    checked_url,
+    connection,
+)
 from ansible_collections.vonage.vcc.plugins.module_utils.upkeep import written
 
 
@@ -105,7 +111,10 @@ def get(params: dict[str, t.Any]) -> dict[str, t.Any]:
     for index, scope in enumerate(params["scopes"]):
         if " " in check_name(f"scopes[{index}]", scope):
             raise InputError(f"scopes[{index}] has a blank in it: make it two scopes.")
-    to = connection({**params, "access_token": None, "api_url": params["api_url"] or params["auth_url"]})
+    if params["auth_url"] and not params["api_url"]:
+        # A token takes no call to the API.
+        params["api_url"] = checked_url("auth_url", params["auth_url"])
+    to = connection({**params, "access_token": None})
     token = Session(to, " ".join(params["scopes"])).auth.current()
     ends = token.expires_at
     result = {
@@ -121,8 +130,14 @@ def get(params: dict[str, t.Any]) -> dict[str, t.Any]:
 
 def main() -> None:
     module = AnsibleModule(argument_spec=TOKEN_SPEC, supports_check_mode=True)
-    # The token is the result, so it is not to be masked there.
-    serve(module, lambda secrets: get(module.params))
+
+    def act(secrets: set[str]) -> dict[str, t.Any]:
+        result = get(module.params)
+        # The token is the result, so it is not to be masked there, even if access_token has the same.
+        module.no_log_values.discard(result["access_token"])
+        return result
+
+    serve(module, act)
 
 
 if __name__ == "__main__":

@@ -203,6 +203,20 @@ class TestMoving:
         assert len(result["interactions"]) == 2
         assert result["totals"] == {"reported": 0, "listed": 2, "matched": 2, "api_calls": 2}
 
+    def test_a_page_of_known_ones_does_not_hide_the_pages_behind_it(self, sim, read):
+        """New ones have come before those of the first page, so that the second has nothing new."""
+        sim.dispatch(*names(6))
+        expected = guids(sim)
+
+        def happening(page):
+            if page == 1:
+                sim.dispatch("new-1", "new-2")
+                order = list(sim._live)
+                sim._live = {guid: sim._live[guid] for guid in order[6:] + order[:6]}
+
+        sim.happening = happening
+        assert set(expected) <= set(listed(read(page_size=2)))
+
     def test_a_server_that_ignores_the_page_does_not_hold_it_up(self, sim, read):
         sim.dispatch(*names(3))
         page = {
@@ -324,6 +338,12 @@ class TestItems:
         assert read()["interactions"] == [
             {"guid": "g", "new_thing": {"inner_thing": [{"deep_thing": 1}]}, "status": None}
         ]
+
+    @pytest.mark.parametrize("guid", [None, ["x"], {}], ids=str)
+    def test_items_with_a_strange_guid_are_all_listed(self, sim, read, guid):
+        body = {"meta": {"pageCount": 1}, "items": [{"guid": guid, "medium": "a"}, {"guid": guid, "medium": "b"}]}
+        sim.fault("status", status=200, body=body, path=ONGOING)
+        assert [item["medium"] for item in read()["interactions"]] == ["a", "b"]
 
     def test_items_without_a_guid_are_all_listed(self, sim, read):
         body = {"meta": {"pageCount": 1}, "items": [{"medium": "a"}, {"medium": "b"}]}

@@ -573,6 +573,26 @@ class TestRegistration:
         second.accept({"a": "1"})
         assert (one().compare({"a": "1"}) is not None) is known
 
+    def test_runs_in_short_order_behind_a_killed_one_come_to_rest(self, one, clock):
+        one().begin()
+        for dummy in range(4):
+            clock.now += CONTEST / 2
+            run = one()
+            run.begin()
+            run.accept({"a": "1"})
+        assert one().compare({"a": "1"}) == {"a": "same"}
+
+    def test_one_that_fails_takes_no_notice_of_another_away(self, one):
+        """The first is still under way when the third comes, and may be the last that VCC takes."""
+        first, second, third = one(), one(), one()
+        first.begin()
+        second.begin()
+        second.abandon()
+        third.begin()
+        third.accept({"a": "3"})
+        first.accept({"a": "1"})
+        assert one().compare({"a": "3"}) is None
+
     def test_one_that_failed_counts_no_more(self, one):
         first, second = one(), one()
         first.begin()

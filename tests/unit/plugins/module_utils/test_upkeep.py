@@ -131,6 +131,11 @@ class TestLooking:
         with contextlib.closing(Upkeep("journal.db", True)) as journal:
             assert journal.path == str(tmp_path / "journal.db")
 
+    def test_an_empty_file_has_no_schema(self, upkeep, path):
+        path.parent.mkdir()
+        path.touch()
+        assert upkeep().schema_version() != 2
+
     def test_it_leaves_no_trace(self, keep, upkeep, tmp_path):
         keep("a", "b")
         before = snapshot(tmp_path)
@@ -378,7 +383,6 @@ class TestNotices:
             {"notification": 1},
             {"notificationid": None},
             {"notificationid": ""},
-            {"notificationid": 1},
         ],
         ids=str,
     )
@@ -505,6 +509,10 @@ class TestNotes:
         assert changes(("AssignToAgent", "a", "n-1"), **other) == [("a", "not known", "not known")]
         assert journal_rows(path) == before
         assert changes(("AssignToAgent", "a", "n-2")) == [("a", "released", "not known")]
+
+    def test_a_notification_of_one_provider_does_not_count_for_another(self, note):
+        note(("Release", "a", "n-1"), provider="wrong")
+        assert note(("Release", "a", "n-1"), provider="tickets") == [("a", "not known", "released")]
 
     def test_check_mode_makes_no_journal(self, note, tmp_path):
         assert note(("Release", "a", "n-1"), predict=True) == [("a", "not known", "released")]

@@ -253,6 +253,13 @@ class TestProvider:
         assert "hush-hush" not in text
         assert sim.calls == []
 
+    @pytest.mark.parametrize("message", ["no {}, please", "x" * 190 + "Bearer {}"], ids=["alone", "cut"])
+    def test_the_credentials_of_a_header_are_masked_wherever_a_server_repeats_them(self, sim, act, message):
+        sim.fault("status", status=400, path=REGISTER, body={"message": message.format("hush-hush")})
+        dummy, code, printed = act("vcc_provider", **self.FULL)
+        assert code == 1
+        assert "hus" not in printed and "Bearer h" not in printed
+
     def test_no_permission_at_all_is_the_default(self, sim, act):
         assert not act("vcc_provider", agent_actions_permitted=None)[1]
         assert not act("vcc_provider", agent_actions_permitted={})[0]["changed"]
@@ -342,6 +349,20 @@ class TestToken:
     def test_what_is_refused_before_any_call(self, sim, refused, given, said):
         assert refused("vcc_token", **given).startswith(said)
         assert sim.calls == []
+
+    @pytest.mark.parametrize("lifetime", ["Infinity", "NaN", "1e18", "-1e18"])
+    def test_an_end_that_no_clock_knows_is_null(self, sim, act, lifetime):
+        sim.fault("status", status=200, path=TOKEN, body=f'{{"access_token": "t-1", "expires_in": {lifetime}}}')
+        result, code, dummy = act("vcc_token")
+        assert (code, result["access_token"], result["expires_at"]) == (0, "t-1", None)
+
+    def test_it_can_be_used_where_the_same_is_given(self, act, tmp_path):
+        cache = {"token_cache": str(tmp_path / "tokens.json")}
+        token = act("vcc_token", **cache)[0]["access_token"]
+        assert act("vcc_token", access_token=token, **cache)[0]["access_token"] == token
+
+    def test_a_wrong_auth_url_is_named_as_such(self, refused):
+        assert refused("vcc_token", api_url=None, auth_url="http://elsewhere.example/x").startswith("auth_url has")
 
     def test_an_answer_without_a_token(self, sim, refused):
         sim.fault("html", path=TOKEN)
@@ -443,6 +464,21 @@ class TestJournal:
         assert said in refused("vcc_journal", **given)
         assert list(tmp_path.glob("journal*")) == []
 
+    @pytest.mark.parametrize("name", ["objectid", "notificationid"])
+    def test_what_is_no_unicode_is_refused(self, refused, name):
+        refused("vcc_journal", notifications=[{**RELEASED[0], name: "a\ud800"}])
+
+    def test_an_age_beyond_all_time_prunes_nothing(self, act):
+        result, dummy, dummy = act("vcc_journal", notifications=None, older_than=10**400)
+        assert result["changed"] is False
+
+    def test_an_external_id_that_is_a_number_counts(self, act):
+        assert act("vcc_journal", notifications=[{**RELEASED[0], "objectid": 4711}])[0]["noted"] == 1
+
+    def test_no_notifications_make_no_journal(self, act, tmp_path):
+        act("vcc_journal", notifications=[])
+        assert list(tmp_path.glob("journal*")) == []
+
     def test_no_call_is_made(self, sim, act):
         act("vcc_journal")
         act("vcc_journal_info")
@@ -494,6 +530,16 @@ class TestJournalInfo:
     )
     def test_what_is_refused(self, refused, given, said):
         assert refused("vcc_journal_info", **given).startswith(said)
+
+    @pytest.mark.parametrize(
+        "given",
+        [{"page": 10**18}, {"older_than": 10**400}, {"newer_than": 10**400}, {"external_ids": ["a\ud800"]}],
+        ids=["page", "older_than", "newer_than", "external_ids"],
+    )
+    def test_what_sqlite_cannot_hold_ends_in_no_traceback(self, act, given):
+        run_module_result, dummy, printed = act("vcc_journal_info", **given)
+        assert run_module_result["changed"] is False
+        assert "Traceback" not in printed
 
     def test_what_is_no_journal_is_named(self, refused, tmp_path):
         (tmp_path / "journal.db").write_bytes(b"x" * 5000)
