@@ -16,6 +16,7 @@ import os
 import re
 import stat
 import tempfile
+import threading
 import time
 import typing as t
 
@@ -134,7 +135,7 @@ class TokenCache:
 
 
 class Auth:
-    """The source of bearer tokens for one VCC account and scope.
+    """The source of bearer tokens for one VCC account and scope. Several threads may ask at once.
 
     :arg http: sends requests (C(client.Http)).
     :arg access_token: a ready token, used first; once VCC answers it with 401, the client credentials take over if there are any.
@@ -164,6 +165,7 @@ class Auth:
         self._cache_key = hashlib.sha256(json.dumps([auth_url, client_id, account, scope]).encode()).hexdigest()
         self._on_token = on_token
         self._clock = clock
+        self._lock = threading.Lock()
         self._token: Token | None = None
         if access_token:
             on_token(access_token)
@@ -178,19 +180,21 @@ class Auth:
 
         Raises AccessError (refused credentials), UnansweredError (no token endpoint reached), InputError (token cache).
         """
-        if self._token is None or not self._token.usable(self._clock()):
-            self._token = self._cached(rejected=None)
-        return self._token
+        with self._lock:
+            if self._token is None or not self._token.usable(self._clock()):
+                self._token = self._cached(rejected=None)
+            return self._token
 
     def renew(self, rejected: str) -> str:
         """Return a token other than C(rejected), which VCC answered with 401. Raises as C(token) does."""
-        if self._token is None or self._token.value == rejected:
-            if not (self._client_id and self._client_secret and self._auth_url):
-                raise AccessError(
-                    "VCC refused the access token (401), which has expired or is wrong: give a new access_token, or client_id and client_secret."
-                )
-            self._token = self._cached(rejected)
-        return self._token.value
+        with self._lock:
+            if self._token is None or self._token.value == rejected:
+                if not (self._client_id and self._client_secret and self._auth_url):
+                    raise AccessError(
+                        "VCC refused the access token (401), which has expired or is wrong: give a new access_token, or client_id and client_secret."
+                    )
+                self._token = self._cached(rejected)
+            return self._token.value
 
     def _cached(self, rejected: str | None) -> Token:
         if self._cache is None:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 import random
+import threading
 import time
 import typing as t
 
 from .auth import Auth
 from .errors import AccessError, CallError, RefusedError, UnansweredError
-from .options import is_loopback
+from .options import MOST_IN_FLIGHT, is_loopback
 
 try:
     import requests
@@ -93,7 +94,7 @@ class Answer(t.NamedTuple):
 
 
 class Http:
-    """Sends requests and sends them again, in one session.
+    """Sends requests and sends them again, in one session, which several threads may share.
 
     :arg timeout: seconds until a connection is there, and until the next byte of an answer.
     :arg retries: how often a call is sent again, with the same body.
@@ -110,14 +111,16 @@ class Http:
         sleep: t.Callable[[float], t.Any] = time.sleep,
         clock: t.Callable[[], float] = time.monotonic,
     ) -> None:
-        self.requests_sent = 0
+        self._lock = threading.Lock()
         self._session = requests.Session()
+        for scheme in ("https://", "http://"):
+            self._session.mount(scheme, requests.adapters.HTTPAdapter(pool_maxsize=MOST_IN_FLIGHT))
         self._timeout = timeout
         self._policy = Retry(total=retries, backoff_factor=2, status_forcelist=RETRIED)
         self._budget = (retries + 1) * timeout + WAITING
         self._verify = verify
         self._interval = 60 / requests_per_minute if requests_per_minute else 0.0
-        self._next_at = 0.0
+        self._next_at = self._not_before = 0.0
         self._sleep = sleep
         self._clock = clock
 
@@ -132,6 +135,7 @@ class Http:
         headers: dict[str, str] | None = None,
         body: bytes | None = None,
         form: dict[str, str] | None = None,
+        on_request: t.Callable[[], t.Any] = lambda: None,
     ) -> Answer:
         """Send one request until it is answered with a status that is not worth a retry.
 
@@ -139,6 +143,7 @@ class Http:
         exponential backoff with jitter, up to C(retries) times and (retries + 1) x timeout + WAITING seconds in all.
 
         :arg what: who is called, to begin a sentence with.
+        :arg on_request: called before each attempt.
         Raises UnansweredError.
         """
         retry = self._policy
@@ -148,7 +153,8 @@ class Http:
             self._pace()
             started = self._clock()
             wanted: float | None = None
-            self.requests_sent += 1
+            limited = False
+            on_request()
             try:
                 response = self._session.request(
                     method,
@@ -176,7 +182,8 @@ class Http:
             else:
                 if response.status_code not in self._policy.status_forcelist:
                     return Answer(response.status_code, content, uncertain)
-                uncertain = uncertain or response.status_code != 429
+                limited = response.status_code == 429
+                uncertain = uncertain or not limited
                 failure = f"{what} {url} keeps answering with status {response.status_code}"
                 wanted = self._retry_after(response)
             try:
@@ -188,6 +195,8 @@ class Http:
             if spent > self._budget:
                 asked = f" and asks to wait {wanted:.0f} s" if wanted else ""
                 raise UnansweredError(f"{failure}{asked}: run the task again later.", uncertain)
+            if limited:
+                self._hold_back(delay)
             self._sleep(delay)
 
     def _read(self, response: requests.Response, deadline: float) -> bytes:
@@ -199,11 +208,17 @@ class Http:
         return bytes(content)
 
     def _pace(self) -> None:
-        if self._interval:
+        with self._lock:
             now = self._clock()
-            if self._next_at > now:
-                self._sleep(self._next_at - now)
-            self._next_at = max(self._next_at, now) + self._interval
+            at = max(now, self._next_at, self._not_before)
+            self._next_at = at + self._interval
+        if at > now:
+            self._sleep(at - now)
+
+    def _hold_back(self, delay: float) -> None:
+        """The fair-use limit is that of the account: whoever meets it makes all others wait too."""
+        with self._lock:
+            self._not_before = max(self._not_before, self._clock() + delay)
 
     def _retry_after(self, response: t.Any) -> float | None:
         value = response.headers.get("Retry-After")
@@ -236,7 +251,7 @@ def _describe(exc: Exception) -> tuple[str, bool, bool]:
 
 
 class Client:
-    """VCC's APIs, with the token that each call needs.
+    """VCC's APIs, with the token that each call needs. Several threads may call at once.
 
     :arg api_url: the API gateway, without a slash at its end.
     :arg scope: what the token of C(auth) is for.
@@ -247,6 +262,7 @@ class Client:
         self, http: Http, auth: Auth, api_url: str, scope: str = WRITE_SCOPE, secrets: t.Collection[str] = ()
     ) -> None:
         self.calls = 0
+        self._lock = threading.Lock()
         self._http = http
         self._auth = auth
         self._api_url = api_url
@@ -327,11 +343,13 @@ class Client:
         headers = {"Accept": accept, "Authorization": f"Bearer {token}"}
         if body is not None:
             headers["Content-Type"] = "application/json"
-        before = self._http.requests_sent
-        try:
-            return self._http.send(method, self._api_url + path, "VCC at", headers=headers, body=body)
-        finally:
-            self.calls += self._http.requests_sent - before
+        return self._http.send(
+            method, self._api_url + path, "VCC at", headers=headers, body=body, on_request=self._count
+        )
+
+    def _count(self) -> None:
+        with self._lock:
+            self.calls += 1
 
 
 class Session:

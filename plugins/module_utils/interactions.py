@@ -17,6 +17,7 @@ import typing as t
 
 from .client import Client, Session
 from .errors import AccessError, CallError, InputError, JournalError, RefusedError, UnansweredError, VccError
+from .flight import Flight
 from .journal import Interaction, Journal
 from .options import DATA_SPEC, MAX_DATA_LENGTH, UNVERIFIED, Connection, Entry, check_limits, connection, entries
 
@@ -47,6 +48,10 @@ LISTED_AT_MOST = 10_000
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
+class NotSentError(VccError):
+    """What came before keeps a call from being made."""
+
+
 class Outcome(t.NamedTuple):
     """What became of one interaction, and how we know."""
 
@@ -62,11 +67,12 @@ class Batch(t.NamedTuple):
 
     interactions: list[Interaction]
     encoded: list[bytes]
+    depth: int = 0
 
     def halves(self) -> list[Batch]:
         middle = len(self.interactions) // 2
         parts = (slice(None, middle), slice(middle, None))
-        return [Batch(self.interactions[part], self.encoded[part]) for part in parts]
+        return [Batch(self.interactions[part], self.encoded[part], self.depth + 1) for part in parts]
 
 
 class Wire:
@@ -125,12 +131,18 @@ def _spelled(value: t.Any) -> t.Any:
 
 
 class Sender:
-    """Sends what the journal has left to do, and says what became of each interaction."""
+    """Sends what the journal has left to do, and says what became of each interaction.
 
-    def __init__(self, journal: Journal, client: Client, wire: Wire) -> None:
+    The journal, which is not for several threads, is used by the caller's alone.
+
+    :arg in_flight: how many calls to make at once.
+    """
+
+    def __init__(self, journal: Journal, client: Client, wire: Wire, in_flight: int = 1) -> None:
         self._journal = journal
         self._client = client
         self._wire = wire
+        self._calls: Flight[Batch, VccError | None] = Flight(self._invoke, in_flight)
         self._unanswered = 0
         self.stopped: VccError | None = None
 
@@ -139,6 +151,19 @@ class Sender:
 
         What cannot be sent any more is an outcome too. Raises JournalError if the worklist itself cannot be read.
         """
+        with self._calls as calls:
+            for item in self._plan():
+                if isinstance(item, Outcome):
+                    yield item
+                    continue
+                calls.start(item)
+                while calls.full:
+                    yield from self._land()
+            while calls.under_way:
+                yield from self._land()
+
+    def _plan(self) -> t.Iterator[Outcome | Batch]:
+        """The outcomes of what is proven, and the batches of the rest."""
         batch = Batch([], [])
         size = empty = len(self._wire.head) + len(self._wire.tail)
         for chunk in self._chunks():
@@ -148,14 +173,14 @@ class Sender:
                     continue
                 encoded = self._wire.object(one)
                 if size + len(encoded) >= BODY_LIMIT:
-                    yield from self._send(batch)
+                    yield batch
                     batch = Batch([], [])
                     size = empty
                 batch.interactions.append(one)
                 batch.encoded.append(encoded)
                 size += len(encoded) + len(b",")
         if batch.interactions:
-            yield from self._send(batch)
+            yield batch
 
     def _chunks(self) -> t.Iterator[list[Interaction]]:
         """Claim the worklist chunk by chunk, with a token at hand before the first claim; once stopped, only look at the rest."""
@@ -177,27 +202,35 @@ class Sender:
             yield chunk
             after = chunk[-1].seq
 
-    def _send(self, batch: Batch) -> t.Iterator[Outcome]:
-        """Send one call, or the calls that a refusal narrows it down to."""
+    def _invoke(self, batch: Batch) -> VccError | None:
+        """Make a call, in a thread of its own; return what it raised."""
         if self.stopped:
-            yield from (self._undone(one, f"not sent: {self.stopped}") for one in batch.interactions)
-            return
+            return NotSentError(f"not sent: {self.stopped}")
         try:
             self._client.invoke(self._wire.head + b",".join(batch.encoded) + self._wire.tail)
-        except RefusedError as exc:
+        except VccError as exc:
+            return exc
+        return None
+
+    def _land(self) -> t.Iterator[Outcome]:
+        """Wait for a call, and yield the outcomes that it has."""
+        batch, exc = self._calls.land()
+        if exc is None:
+            self._unanswered = 0
+            self._note(self._journal.accept, batch.interactions)
+            yield from (Outcome(one, self._wire.state, True, "api") for one in batch.interactions)
+        elif isinstance(exc, NotSentError):
+            yield from (self._undone(one, str(exc)) for one in batch.interactions)
+        elif isinstance(exc, RefusedError):
             yield from self._refused(batch, exc)
-        except UnansweredError as exc:
+        elif isinstance(exc, UnansweredError):
             self._count_unanswered(exc)
             yield from (self._undone(one, str(exc), exc.uncertain) for one in batch.interactions)
-        except VccError as exc:
+        else:
             self.stopped = exc
             uncertain = isinstance(exc, CallError) and exc.uncertain
             evidence = "status" if isinstance(exc, AccessError) else "none"
             yield from (self._undone(one, str(exc), uncertain, evidence) for one in batch.interactions)
-        else:
-            self._unanswered = 0
-            self._note(self._journal.accept, batch.interactions)
-            yield from (Outcome(one, self._wire.state, True, "api") for one in batch.interactions)
 
     def _refused(self, batch: Batch, exc: RefusedError) -> t.Iterator[Outcome]:
         # A page of HTML with 404 says that the address is wrong, not the interaction.
@@ -208,10 +241,10 @@ class Sender:
             return
         self._unanswered = 0
         if exc.uncertain:
-            batch = Batch([one._replace(pending=True) for one in batch.interactions], batch.encoded)
+            batch = batch._replace(interactions=[one._replace(pending=True) for one in batch.interactions])
         if len(batch.interactions) > 1:
             for half in batch.halves():
-                yield from self._send(half)
+                self._calls.start(half, urgency=half.depth)
             return
         (one,) = batch.interactions
         if exc.status == 404 and self._wire.action == "release":
@@ -421,7 +454,9 @@ def _run(
             session = sessions.get(to) or Session(to)
             sessions[to] = session
             calls_before = session.client.calls
-            sender = Sender(journal, session.client, wire)
+            # Dispatches are to queue in the order in which they are asked for.
+            in_flight = params["calls_in_flight"] if wire.action == "release" else 1
+            sender = Sender(journal, session.client, wire, in_flight)
             broken = _collect(sender.outcomes(), result)
             if isinstance(sender.stopped, JournalError):
                 broken = sender.stopped

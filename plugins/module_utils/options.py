@@ -34,6 +34,9 @@ MAX_DATA_LENGTH = 80_000
 # The longest line of a source file, in bytes.
 MAX_LINE_LENGTH = 1024 * 1024
 
+# The most calls at once.
+MOST_IN_FLIGHT = 16
+
 # Printable ASCII without what ends the path of a URL or stands for a slash in some readers; and the same with a query.
 _URL_CHARACTERS = re.compile(r"[!\"$->@-\[\]-~]+")
 _URL_CHARACTERS_AND_QUERY = re.compile(r"[!\"$-\[\]-~]+")
@@ -121,6 +124,7 @@ INTERACTION_SPEC: dict[str, t.Any] = {
         "force": {"type": "bool", "default": False},
         "journal_ttl": {"type": "int", "default": 86400},
         "report": {"type": "path"},
+        "calls_in_flight": {"type": "int", "default": 4},
         **JOURNAL_SPEC,
         **CONNECTION_SPEC,
     },
@@ -337,6 +341,9 @@ def check_limits(params: t.Mapping[str, t.Any]) -> None:
             "Say which interactions are meant, with one of external_id, external_ids, src and interactions."
         )
     at_least(params, "journal_ttl", 0)
+    at_least(params, "calls_in_flight", 1)
+    if params["calls_in_flight"] > MOST_IN_FLIGHT:
+        raise InputError(f"calls_in_flight has to be {MOST_IN_FLIGHT} or less, not {params['calls_in_flight']}.")
     if params["provider"]:
         check_name("provider", params["provider"])
     if params["state"] == "dispatched":

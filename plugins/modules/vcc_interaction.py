@@ -172,6 +172,13 @@ options:
       - Path of a file, on the host that runs the engine, for the outcome of every interaction. It is written as the work goes on, one JSON
         object a line, with the keys of RV(interactions). A file that is there is replaced; check mode writes none.
     type: path
+  calls_in_flight:
+    description:
+      - How many calls to make at once, 1 to 16. A call carries up to some thousand interactions, so this counts for more than that only.
+      - While VCC answers one of them with 429, the fair-use limit of the account, all others wait too.
+      - Dispatches are sent one call after the other in any case, so that they queue in the order in which they are asked for.
+    type: int
+    default: 4
 extends_documentation_fragment:
   - vonage.vcc.attributes
   - vonage.vcc.attributes.actiongroup_vcc

@@ -101,11 +101,11 @@ def folder(tmp_path):
 
 @pytest.fixture
 def task(sim, folder, clock):
-    """Does a task against the simulator, with a journal, and returns its result."""
+    """Does a task against the simulator, with a journal and one call at a time, and returns its result."""
     used = []
 
     def do(check=False, diff=False, sessions=None, **given):
-        params = validated(**sim.options(**{"journal": str(folder / "journal.db"), **given}))
+        params = validated(**sim.options(**{"journal": do.journal, "calls_in_flight": 1, **given}))
         sessions = {} if sessions is None else sessions
         if params["retries"] and not sessions:
             sessions.update(without_waiting(connection(params)))
@@ -119,6 +119,7 @@ def task(sim, folder, clock):
         auth = Auth(http, to.auth_url, to.client_id, to.client_secret, WRITE_SCOPE, access_token=to.access_token)
         return {to: SimpleNamespace(http=http, client=Client(http, auth, to.api_url))}
 
+    do.journal = str(folder / "journal.db")
     yield do
     for session in used:
         session.http.close()
