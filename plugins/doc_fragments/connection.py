@@ -77,7 +77,7 @@ options:
     type: path
   timeout:
     description:
-      - Seconds to wait for a connection, and for each part of an answer.
+      - Seconds to wait for a connection, and for each part of an answer; 1 to 3600.
       - If not set, the environment variable E(VCC_TIMEOUT) is used.
     type: int
     default: 30

@@ -43,6 +43,9 @@ STATS_SCOPE = "stats"
 INTERACTIONS_ACCEPT = "application/vnd.newvoicemedia.v1+json"
 STATS_ACCEPT = "application/vnd.newvoicemedia.v3+json"
 
+# Bytes of a request body that are never reached.
+BODY_LIMIT = 100_000
+
 # What is worth sending again: the fair-use limit, and the server's own trouble.
 RETRIED = (429, 500, 502, 503, 504)
 

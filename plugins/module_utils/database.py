@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
+import tempfile
 import time
 import typing as t
 from urllib.parse import quote
@@ -62,6 +64,14 @@ CREATE TABLE IF NOT EXISTS notification (
     noted REAL NOT NULL,
     PRIMARY KEY (scope, id)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS own_request (
+    scope INTEGER NOT NULL REFERENCES scope (id),
+    request_id TEXT NOT NULL,
+    external_id TEXT,
+    action TEXT NOT NULL,
+    accepted REAL NOT NULL,
+    PRIMARY KEY (scope, request_id)
+) WITHOUT ROWID;
 """,
 )
 SCHEMA_VERSION = len(_SCHEMAS)
@@ -100,10 +110,7 @@ class JournalFile:
             if predict and not os.path.getsize(path):
                 path = ""
         if predict and path:
-            # Reading the log of a run that goes on, or has been killed, needs its lock file; without a log, SQLite is to make none.
-            log = path + "-wal"
-            mode = "mode=ro" if os.path.exists(log) and os.path.getsize(log) else "mode=ro&immutable=1"
-            db = sqlite3.connect(f"file:{quote(path)}?{mode}", uri=True, timeout=BUSY_TIMEOUT, isolation_level=None)
+            db = _read_only(path)
         else:
             db = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None)
         try:
@@ -142,7 +149,7 @@ class JournalFile:
         """Turn what SQLite and the file system raise into the sentence for the user."""
         try:
             yield
-        except (sqlite3.Error, OSError) as exc:
+        except (sqlite3.Error, OSError, ValueError) as exc:
             why = (exc.strerror if isinstance(exc, OSError) else None) or str(exc)
             where = f"The journal {self.path}" if self.path else "The temporary journal"
             raise JournalError(
@@ -192,6 +199,33 @@ class ScopedJournal(JournalFile):
             self.close()
             raise
         self._scope: int | None = row[0] if row else None
+
+
+def _read_only(path: str) -> sqlite3.Connection:
+    """Open an existing journal without a trace beside it.
+
+    Without a log beside it, SQLite would make one; told not to, it would not see who writes meanwhile. So it is a copy then that is read.
+    """
+    while not _has_log(path):
+        handle, copy = tempfile.mkstemp(prefix="vcc-journal-")  # mode 0600
+        os.close(handle)
+        try:
+            before = os.stat(path)
+            shutil.copyfile(path, copy)
+            after = os.stat(path)
+            if (before.st_mtime_ns, before.st_size) == (after.st_mtime_ns, after.st_size) and not _has_log(path):
+                db = sqlite3.connect(f"file:{quote(copy)}?mode=ro&immutable=1", uri=True, isolation_level=None)
+                db.execute("PRAGMA schema_version")  # now it has the file open
+                return db
+        finally:
+            os.unlink(copy)
+    return sqlite3.connect(f"file:{quote(path)}?mode=ro", uri=True, timeout=BUSY_TIMEOUT, isolation_level=None)
+
+
+def _has_log(path: str) -> bool:
+    """Whether a run that goes on, or has been killed, may have written what is not in the file yet."""
+    log = path + "-wal"
+    return os.path.exists(log) and os.path.getsize(log) > 0
 
 
 def _patiently(act: t.Callable[[], t.Any]) -> None:

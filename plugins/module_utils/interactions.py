@@ -15,14 +15,11 @@ import json
 import os
 import typing as t
 
-from .client import Client, Session
+from .client import BODY_LIMIT, Client, Session
 from .errors import AccessError, CallError, InputError, JournalError, RefusedError, UnansweredError, VccError
 from .flight import Flight
 from .journal import Interaction, Journal
 from .options import DATA_SPEC, MAX_DATA_LENGTH, UNVERIFIED, Connection, Entry, check_limits, connection, entries
-
-# Bytes of a request body that are never reached.
-BODY_LIMIT = 100_000
 
 # Statuses that one Interaction object can bring on a whole call.
 NARROWED = (400, 404, 413, 417)
@@ -109,7 +106,7 @@ class Wire:
 
     def _spell(self, prefix: str, own: dict[str, t.Any]) -> str:
         """The route and the data of an interaction, or else those of the task. Raises InputError."""
-        data = {name: own.get(name) or self._params[name] for name in DATA_SPEC}
+        data = {name: own.get(name, self._params[name]) for name in DATA_SPEC}
         fields = _spelled({"route": self._params["route"], **data})
         encoded = _encode(fields)
         try:
@@ -219,25 +216,22 @@ class Sender:
             self._unanswered = 0
             self._note(self._journal.accept, batch.interactions)
             yield from (Outcome(one, self._wire.state, True, "api") for one in batch.interactions)
-        elif isinstance(exc, NotSentError):
-            yield from (self._undone(one, str(exc)) for one in batch.interactions)
         elif isinstance(exc, RefusedError):
             yield from self._refused(batch, exc)
-        elif isinstance(exc, UnansweredError):
-            self._count_unanswered(exc)
-            yield from (self._undone(one, str(exc), exc.uncertain) for one in batch.interactions)
         else:
-            self.stopped = exc
+            if isinstance(exc, UnansweredError):
+                self._count_unanswered(exc)
+            elif not isinstance(exc, NotSentError):
+                self.stopped = exc
             uncertain = isinstance(exc, CallError) and exc.uncertain
-            evidence = "status" if isinstance(exc, AccessError) else "none"
-            yield from (self._undone(one, str(exc), uncertain, evidence) for one in batch.interactions)
+            yield from self._undone(batch, str(exc), uncertain, "status" if isinstance(exc, AccessError) else "none")
 
     def _refused(self, batch: Batch, exc: RefusedError) -> t.Iterator[Outcome]:
         # A page of HTML with 404 says that the address is wrong, not the interaction.
         if exc.status not in NARROWED or (exc.status == 404 and not exc.by_vcc):
             message = f"{exc}: check api_url and any proxy in between."
             self._count_unanswered(UnansweredError(message))
-            yield from (self._undone(one, message, exc.uncertain, "status") for one in batch.interactions)
+            yield from self._undone(batch, message, exc.uncertain, "status")
             return
         self._unanswered = 0
         if exc.uncertain:
@@ -248,22 +242,29 @@ class Sender:
             return
         (one,) = batch.interactions
         if exc.status == 404 and self._wire.action == "release":
-            self._note(self._journal.withdraw, one)
+            # Nothing is proven by that, and neither is an earlier dispatch any more.
+            self._note(self._journal.withdraw, [one._replace(before=None)])
             yield Outcome(one, "released", False, "status", "VCC answered 404: it has no such interaction.")
             return
-        outcome = self._undone(one, f"{exc}: check {CHECKED[self._wire.action]}.", evidence="status")
-        if outcome.state == "failed":
-            self._note(self._journal.withdraw, one)
-        yield outcome
+        yield from self._undone(batch, f"{exc}: check {CHECKED[self._wire.action]}.", evidence="status")
 
-    def _undone(self, one: Interaction, message: str, uncertain: bool = False, evidence: str = "none") -> Outcome:
-        """The outcome of an interaction that was not accepted now; an earlier attempt or run may have had its effect all the same."""
-        if one.pending and not uncertain:
-            message += f" An earlier attempt, whose answer was lost, may have {self._wire.state} it."
-        unknown = uncertain or one.pending
-        if unknown and one.external_id is None:
-            message += " It has no external id: running the task again may dispatch it a second time."
-        return Outcome(one, "unknown" if unknown else "failed", False, evidence, message)
+    def _undone(
+        self, batch: Batch, message: str, uncertain: bool = False, evidence: str = "none"
+    ) -> t.Iterator[Outcome]:
+        """The outcomes of interactions that were not accepted now; an earlier attempt or run may have had its effect all the same."""
+        unknown = [one for one in batch.interactions if uncertain or one.pending]
+        failed = [one for one in batch.interactions if not (uncertain or one.pending)]
+        if unknown:
+            self._note(self._journal.uphold, unknown)
+        if failed:
+            self._note(self._journal.withdraw, failed)
+        for one in unknown:
+            more = "" if uncertain else f" An earlier attempt, whose answer was lost, may have {self._wire.state} it."
+            if one.external_id is None:
+                more += " It has no external id: running the task again may dispatch it a second time."
+            yield Outcome(one, "unknown", False, evidence, message + more)
+        for one in failed:
+            yield Outcome(one, "failed", False, evidence, message)
 
     def _note(self, act: t.Callable[[t.Any], None], what: t.Any) -> None:
         """Write to the journal what VCC has already done; failing that, send no more, since a pending row is safe to repeat."""

@@ -55,6 +55,7 @@ class Interaction(t.NamedTuple):
     :arg request_id: to ask with, or asked with; None if it is yet to be made.
     :arg proven: the journal proves that VCC accepted it; nothing is left to do.
     :arg pending: it was asked for before, and VCC's answer is not known.
+    :arg before: the row that a claim of it replaces, if any: action, request id, asked, accepted.
     """
 
     seq: int
@@ -63,6 +64,7 @@ class Interaction(t.NamedTuple):
     proven: bool
     pending: bool
     data: str | None = None
+    before: tuple[str, str, float, float | None] | None = None
 
 
 class Journal(ScopedJournal):
@@ -89,6 +91,7 @@ class Journal(ScopedJournal):
         self._action = action
         self._ttl = ttl
         self._force = force
+        self._own_ids = False
         with self._failing():
             self._db.executescript(_WORKLIST)
 
@@ -153,26 +156,61 @@ class Journal(ScopedJournal):
             return chunk
 
     def accept(self, interactions: t.Iterable[Interaction]) -> None:
-        """Note that VCC has accepted these: from now on they are proven."""
+        """Note that VCC has accepted these: from now on they are proven.
+
+        Where another process has asked for something else meanwhile, it is not known which of the two VCC took last: neither is proven then.
+        """
+        now = self._clock()
+        named = [one for one in interactions if one.external_id is not None]
+        with self._writing():
+            noted = self._db.executemany(
+                "INSERT INTO interaction (scope, external_id, action, request_id, asked, accepted) VALUES (?, ?, ?, ?, ?, ?)"
+                " ON CONFLICT (scope, external_id) DO UPDATE SET accepted = excluded.accepted"
+                " WHERE action = excluded.action AND request_id = excluded.request_id",
+                [(self._scope, one.external_id, self._action, one.request_id, now, now) for one in named],
+            )
+            if noted.rowcount < len(named):
+                # With a request id that nobody has asked with, the other process cannot prove its own either.
+                self._db.executemany(
+                    "UPDATE interaction SET request_id = lower(hex(randomblob(16))), accepted = NULL"
+                    " WHERE scope = ? AND external_id = ? AND action <> ?",
+                    [(self._scope, one.external_id, self._action) for one in named],
+                )
+            if self._own_ids:
+                self._db.executemany(
+                    "INSERT OR IGNORE INTO own_request (scope, request_id, external_id, action, accepted)"
+                    " SELECT ?, request_id, external_id, ?, ? FROM temp.work WHERE seq = ? AND request_id = ?",
+                    [(self._scope, self._action, now, one.seq, one.request_id) for one in interactions],
+                )
+
+    def withdraw(self, interactions: t.Iterable[Interaction]) -> None:
+        """Take back claims of which VCC has processed nothing: what the journal said before, it says again."""
+        with self._writing():
+            for one in interactions:
+                key = (self._scope, one.external_id, one.request_id)
+                if one.before:
+                    self._db.execute(
+                        "UPDATE interaction SET action = ?, request_id = ?, asked = ?, accepted = ?"
+                        " WHERE scope = ? AND external_id = ? AND request_id = ? AND accepted IS NULL",
+                        (*one.before, *key),
+                    )
+                else:
+                    self._db.execute(
+                        "DELETE FROM interaction WHERE scope = ? AND external_id = ? AND request_id = ? AND accepted IS NULL",
+                        key,
+                    )
+
+    def uphold(self, interactions: t.Iterable[Interaction]) -> None:
+        """See that claims whose answer is not known are still there, should another process have withdrawn them."""
         now = self._clock()
         with self._writing():
             self._db.executemany(
-                "INSERT INTO interaction (scope, external_id, action, request_id, asked, accepted) VALUES (?, ?, ?, ?, ?, ?)"
-                " ON CONFLICT (scope, external_id) DO UPDATE SET action = excluded.action, request_id = excluded.request_id,"
-                " accepted = excluded.accepted",
+                "INSERT OR IGNORE INTO interaction (scope, external_id, action, request_id, asked) VALUES (?, ?, ?, ?, ?)",
                 [
-                    (self._scope, one.external_id, self._action, one.request_id, now, now)
+                    (self._scope, one.external_id, self._action, one.request_id, now)
                     for one in interactions
                     if one.external_id is not None
                 ],
-            )
-
-    def withdraw(self, interaction: Interaction) -> None:
-        """Forget a claim that VCC has refused for good."""
-        with self._writing():
-            self._db.execute(
-                "DELETE FROM interaction WHERE scope = ? AND external_id = ? AND request_id = ? AND accepted IS NULL",
-                (self._scope, interaction.external_id, interaction.request_id),
             )
 
     def _want_more(self, entry: Entry) -> None:
@@ -205,30 +243,55 @@ class Journal(ScopedJournal):
             ) from None
 
     def _check_request_ids(self) -> None:
-        """A request id that the journal knows for another interaction or action would be dropped by VCC without a word."""
+        """A request id that VCC has had for another interaction or action, or has processed, would be dropped by VCC without a word."""
         if not self._db.execute("SELECT 1 FROM temp.work WHERE request_id IS NOT NULL LIMIT 1").fetchone():
             return
+        self._own_ids = True
         row = self._db.execute(
-            "SELECT work.external_id, work.request_id, interaction.external_id, interaction.action"
-            " FROM interaction JOIN temp.work ON work.request_id = interaction.request_id JOIN scope ON scope.id = interaction.scope"
-            " WHERE (scope.api_url, scope.account) = (?, ?) AND "
-            " (interaction.scope <> ? OR interaction.external_id IS NOT work.external_id OR interaction.action <> ?) LIMIT 1",
-            (*self._scope_key[:2], self._scope or 0, self._action),
+            """
+            WITH used AS (
+                SELECT scope, request_id, external_id, action, 0 AS processed FROM interaction
+                UNION ALL SELECT scope, request_id, external_id, action, 1 FROM own_request
+            )
+            SELECT work.external_id, work.request_id, used.external_id, used.action
+            FROM temp.work
+            JOIN used ON used.request_id = work.request_id
+            JOIN scope ON scope.id = used.scope
+            LEFT JOIN interaction AS now ON now.scope = used.scope AND now.external_id = used.external_id AND now.action = used.action
+            WHERE (scope.api_url, scope.account) = (:api_url, :account)
+                AND (
+                    used.scope <> :scope OR used.external_id IS NOT work.external_id OR used.action <> :action
+                    OR used.processed AND (
+                        :force OR now.asked IS NULL OR :ttl AND abs(:now - coalesce(now.accepted, now.asked)) >= :ttl
+                    )
+                )
+            LIMIT 1
+            """,
+            {
+                "api_url": self._scope_key[0],
+                "account": self._scope_key[1],
+                "scope": self._scope or 0,
+                "action": self._action,
+                "force": self._force,
+                "ttl": self._ttl,
+                "now": self._clock(),
+            },
         ).fetchone()
         if row:
-            used = f"for '{row[2]}'" if row[2] != row[0] or row[3] == self._action else f"to {row[3]} it"
+            name = "an interaction without an external id" if row[0] is None else f"'{row[0]}'"
+            used = f"to {row[3]} it" if row[2] == row[0] else f"for '{row[2]}'"
             raise InputError(
-                f"The request_id '{row[1]}' of '{row[0]}' has been used {used} before, and VCC would ignore it: give each its own."
+                f"The request_id '{row[1]}' of {name} has been used {used} before, and VCC would ignore it: give each its own."
             )
 
     def _look_up(self, after: int) -> list[Interaction]:
         now = self._clock()
         rows = self._db.execute(
-            "SELECT work.seq, work.external_id, work.request_id, work.data, interaction.request_id, interaction.asked, interaction.accepted"
-            " FROM temp.work LEFT JOIN interaction"
-            " ON interaction.scope = ? AND interaction.external_id = work.external_id AND interaction.action = ?"
+            "SELECT work.seq, work.external_id, work.request_id, work.data,"
+            " interaction.action, interaction.request_id, interaction.asked, interaction.accepted"
+            " FROM temp.work LEFT JOIN interaction ON interaction.scope = ? AND interaction.external_id = work.external_id"
             " WHERE work.seq > ? ORDER BY work.seq LIMIT ?",
-            (self._scope, self._action, after, CHUNK),
+            (self._scope, after, CHUNK),
         )
         return [self._judge(now, *row) for row in rows]
 
@@ -239,20 +302,23 @@ class Journal(ScopedJournal):
         external_id: str | None,
         own_id: str | None,
         data: str | None,
+        action: str | None,
         known_id: str | None,
         asked: float | None,
         accepted: float | None,
     ) -> Interaction:
-        if known_id is None or asked is None:
+        if action is None or known_id is None or asked is None:
             return Interaction(seq, external_id, own_id, False, False, data)
+        row = (action, known_id, asked, accepted)
+        if action != self._action:
+            return Interaction(seq, external_id, own_id, False, False, data, row)
         # A time far in the future was written by a clock that has been wrong, and says no more than one far in the past.
         fresh = not self._ttl or abs(now - (asked if accepted is None else accepted)) < self._ttl
         pending = fresh and accepted is None
         if not fresh or self._force:
-            return Interaction(seq, external_id, own_id, False, pending, data)
-        if pending:
-            return Interaction(seq, external_id, own_id or known_id, False, True, data)
-        return Interaction(seq, external_id, known_id, True, False, data)
+            return Interaction(seq, external_id, own_id, False, pending, data, row)
+        # What may be under way is repeated as it was begun, even if it has been given a request id since.
+        return Interaction(seq, external_id, known_id, not pending, pending, data)
 
 
 def _with_new_ids(chunk: list[Interaction]) -> list[Interaction]:
@@ -277,7 +343,10 @@ class Registration(ScopedJournal):
             ).fetchone()
         if not row:
             return None
-        key, known = row[0], json.loads(row[1])
+        try:
+            key, known = row[0], dict(json.loads(row[1]))
+        except (TypeError, ValueError):
+            return None
         found = {name: "removed" for name in known if name not in settings}
         for name, value in settings.items():
             same = hmac.compare_digest(known.get(name, ""), _hash(key, name, value))

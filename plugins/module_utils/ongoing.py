@@ -15,7 +15,7 @@ from ansible.module_utils.common.dict_transformations import camel_dict_to_snake
 
 from .client import STATS_SCOPE, Client, Session
 from .errors import RefusedError
-from .options import UNVERIFIED, at_least, connection
+from .options import UNVERIFIED, check_number, connection
 
 
 def run(params: t.Mapping[str, t.Any], secrets: set[str]) -> dict[str, t.Any]:
@@ -26,7 +26,7 @@ def run(params: t.Mapping[str, t.Any], secrets: set[str]) -> dict[str, t.Any]:
     Raises InputError and, if a page cannot be had, CallError.
     """
     to = connection(params)
-    at_least(params, "page_size", 1)
+    check_number(params, "page_size", 1)
     client = Session(to, STATS_SCOPE, secrets).client
     try:
         items, reported = _all_pages(client, params["page_size"])

@@ -9,6 +9,7 @@ import csv
 import functools
 import ipaddress
 import json
+import math
 import os
 import re
 import typing as t
@@ -36,6 +37,12 @@ MAX_LINE_LENGTH = 1024 * 1024
 
 # The most calls at once.
 MOST_IN_FLIGHT = 16
+
+# The longest timeout, in seconds.
+LONGEST_TIMEOUT = 3600
+
+# More than any number is of use for, and within what SQLite and the clocks can count.
+HIGHEST = 10**12
 
 # Printable ASCII without what ends the path of a URL or stands for a slash in some readers; and the same with a query.
 _URL_CHARACTERS = re.compile(r"[!\"$->@-\[\]-~]+")
@@ -252,8 +259,10 @@ def connection(params: t.Mapping[str, t.Any]) -> Connection:
             check_token(access_token)
         except ValueError:
             raise InputError("access_token has a character that no token has: check how it was copied.") from None
-    for name, lowest in (("timeout", 1), ("retries", 0), ("requests_per_minute", 1)):
-        at_least(params, name, lowest)
+    check_number(params, "timeout", 1, LONGEST_TIMEOUT)
+    check_number(params, "retries", 0)
+    check_number(params, "requests_per_minute", 1)
+    _check_paths(params)
     ca_path = params["ca_path"]
     if ca_path and not os.path.exists(ca_path):
         raise InputError(f"ca_path {ca_path} does not exist on the host that makes the calls.")
@@ -303,6 +312,9 @@ def check_given(args: t.Mapping[str, t.Any]) -> None:
             raise InputError(
                 f"{name} has to be a list, not a string: an id may hold commas, so no string is split at them."
             )
+        if args.get(name) is not None and not isinstance(args[name], (list, tuple)):
+            raise InputError(f"{name} has to be a list.")
+    _check_finite("", args)
     for index, external_id in enumerate(_listed(args.get("external_ids"))):
         text_of(f"external_ids[{index}]", external_id)
     for index, interaction in enumerate(_listed(args.get("interactions"))):
@@ -314,24 +326,40 @@ def check_given(args: t.Mapping[str, t.Any]) -> None:
     _check_data_texts("", args)
 
 
+def _check_finite(position: str, value: t.Any) -> None:
+    """Raise InputError for a number that Ansible cannot make a whole one of."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InputError(f"{position} has to be a number that ends, not {value}.")
+    if isinstance(value, t.Mapping):
+        for name, one in value.items():
+            _check_finite(f"{position}.{name}" if position else str(name), one)
+    for index, one in enumerate(_listed(value)):
+        _check_finite(f"{position}[{index}]", one)
+
+
 def _listed(value: t.Any) -> t.Sequence[t.Any]:
     return value if isinstance(value, (list, tuple)) else ()
 
 
-def _check_texts(prefix: str, fields: t.Any, names: t.Iterable[str]) -> None:
-    for name in names:
-        if isinstance(fields, t.Mapping) and fields.get(name) is not None:
+def _check_texts(prefix: str, fields: t.Any, optional: t.Iterable[str], required: t.Iterable[str] = ()) -> None:
+    if not isinstance(fields, t.Mapping):
+        return
+    for name in optional:
+        if fields.get(name) is not None:
+            text_of(prefix + name, fields[name])
+    for name in required:
+        if name in fields:
             text_of(prefix + name, fields[name])
 
 
 def _check_data_texts(prefix: str, fields: t.Mapping[str, t.Any]) -> None:
     for index, link in enumerate(_listed(fields.get("linked_data"))):
-        _check_texts(f"{prefix}linked_data[{index}].", link, ("type", "value", "label", "owner", "key"))
+        _check_texts(f"{prefix}linked_data[{index}].", link, ("label", "owner", "key"), ("type", "value"))
     routing = fields.get("routing_data")
     if isinstance(routing, t.Mapping):
-        _check_texts(f"{prefix}routing_data.personal_queue.", routing.get("personal_queue"), ("agent",))
+        _check_texts(f"{prefix}routing_data.personal_queue.", routing.get("personal_queue"), (), ("agent",))
         for index, skill in enumerate(_listed(routing.get("skills"))):
-            _check_texts(f"{prefix}routing_data.skills[{index}].", skill, ("name",))
+            _check_texts(f"{prefix}routing_data.skills[{index}].", skill, (), ("name",))
 
 
 def check_limits(params: t.Mapping[str, t.Any]) -> None:
@@ -340,10 +368,9 @@ def check_limits(params: t.Mapping[str, t.Any]) -> None:
         raise InputError(
             "Say which interactions are meant, with one of external_id, external_ids, src and interactions."
         )
-    at_least(params, "journal_ttl", 0)
-    at_least(params, "calls_in_flight", 1)
-    if params["calls_in_flight"] > MOST_IN_FLIGHT:
-        raise InputError(f"calls_in_flight has to be {MOST_IN_FLIGHT} or less, not {params['calls_in_flight']}.")
+    check_number(params, "journal_ttl", 0)
+    check_number(params, "calls_in_flight", 1, MOST_IN_FLIGHT)
+    _check_paths(params)
     if params["provider"]:
         check_name("provider", params["provider"])
     if params["state"] == "dispatched":
@@ -352,6 +379,17 @@ def check_limits(params: t.Mapping[str, t.Any]) -> None:
     for name in PATHS:
         if name != "report" and params["report"] and _is_same_file(params["report"], params[name]):
             raise InputError(f"report is the same file as {name}, which it would replace: give it a name of its own.")
+
+
+def _check_paths(params: t.Mapping[str, t.Any]) -> None:
+    for name in PATHS:
+        path = params.get(name) or ""
+        try:
+            os.fsencode(path)
+        except ValueError:
+            raise InputError(f"{name} is not valid Unicode: write the path in UTF-8.") from None
+        if "\0" in path:
+            raise InputError(f"{name} has a character that no path can have: remove it.")
 
 
 def is_loopback(url: str) -> bool:
@@ -494,6 +532,7 @@ def _validated_data(position: str, fields: dict[str, t.Any]) -> dict[str, t.Any]
     given = {name: fields[name] for name in DATA_SPEC if fields.get(name) is not None}
     if not given:
         return None
+    _check_finite(position, given)
     _check_data_texts(f"{position}: ", given)
     validation = _data_validator().validate(given)
     if validation.error_messages:
@@ -509,10 +548,10 @@ def _check_data(prefix: str, fields: t.Mapping[str, t.Any]) -> None:
     if queue:
         check_name(f"{prefix}routing_data.personal_queue.agent", queue["agent"])
         for name in ("logged_in_timeout", "logged_out_timeout"):
-            at_least(queue, name, 0, f"{prefix}routing_data.personal_queue.")
+            check_number(queue, name, 0, prefix=f"{prefix}routing_data.personal_queue.")
     for index, skill in enumerate(routing.get("skills") or ()):
         check_name(f"{prefix}routing_data.skills[{index}].name", skill["name"])
-        at_least(skill, "expiry_after", 0, f"{prefix}routing_data.skills[{index}].")
+        check_number(skill, "expiry_after", 0, prefix=f"{prefix}routing_data.skills[{index}].")
 
 
 def check_name(position: str, value: t.Any) -> str:
@@ -554,10 +593,18 @@ def _is_same_file(path: str, other: str | None) -> bool:
         return os.path.abspath(path) == os.path.abspath(other)
 
 
-def at_least(params: t.Mapping[str, t.Any], name: str, lowest: int, prefix: str = "") -> None:
-    """Raise InputError for an option that is set to less than C(lowest)."""
-    if params[name] is not None and params[name] < lowest:
-        raise InputError(f"{prefix}{name} has to be {lowest} or more, not {params[name]}.")
+def check_number(
+    params: t.Mapping[str, t.Any], name: str, lowest: int, highest: int = HIGHEST, prefix: str = ""
+) -> None:
+    """Raise InputError for an option that is set to what is no whole number from C(lowest) to C(highest)."""
+    value = params[name]
+    if isinstance(value, bool):  # which Ansible takes for 0 or 1
+        raise InputError(f"{prefix}{name} has to be a whole number, not {value}.")
+    if value is None or lowest <= value <= highest:
+        return
+    limit = f"{lowest} or more" if value < lowest else f"{highest} or less"
+    shown = f", not {value}" if abs(value) <= HIGHEST else ""  # Python does not write thousands of digits
+    raise InputError(f"{prefix}{name} has to be {limit}{shown}.")
 
 
 def checked_url(name: str, url: str) -> str:

@@ -13,13 +13,10 @@ import json
 import re
 import typing as t
 
-from .client import Session
+from .client import BODY_LIMIT, Session
 from .errors import CallError, InputError, JournalError
 from .journal import Registration
 from .options import UNVERIFIED, check_name, connection, https_url, text_of
-
-# Bytes of a request body that are never reached.
-BODY_LIMIT = 100_000
 
 # VCC's spelling of what an agent may be permitted to do.
 ACTIONS = {

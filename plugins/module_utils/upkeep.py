@@ -17,9 +17,6 @@ from .options import check_id
 RELEASE = "Release"
 ASSIGN = "AssignToAgent"
 
-# Seconds, or pages, beyond all that there are, and within what SQLite can count.
-FOREVER = 10**12
-
 _KNOWN = """
 CREATE TEMP VIEW known AS
 SELECT external_id, provider, api_url, account, action, request_id, asked, accepted, coalesce(accepted, asked) AS time,
@@ -79,8 +76,8 @@ class Upkeep(JournalFile):
         wanted = {
             "provider": params["provider"],
             "state": params["state"],
-            "before": None if params["older_than"] is None else now - min(params["older_than"], FOREVER),
-            "after": None if params["newer_than"] is None else now - min(params["newer_than"], FOREVER),
+            "before": None if params["older_than"] is None else now - params["older_than"],
+            "after": None if params["newer_than"] is None else now - params["newer_than"],
             "everyone": params["external_ids"] is None,
         }
         with self._failing():
@@ -94,19 +91,20 @@ class Upkeep(JournalFile):
                 {
                     **wanted,
                     "size": params["page_size"],
-                    "skipped": (min(params["page"], FOREVER) - 1) * params["page_size"],
+                    "skipped": (params["page"] - 1) * params["page_size"],
                 },
             ).fetchall()
         return [_entry(*row) for row in rows], matching
 
     def prune(self, older_than: int, predict: bool) -> dict[str, int]:
         """Forget what is C(older_than) seconds old, or with C(predict) only say how many interactions and notifications that is."""
-        before = self._clock() - min(older_than, FOREVER)
+        before = self._clock() - older_than
         with self._failing():
             pruned = {name: self._count(old, (before,)) for name, old in _OLD.items()}
         if predict or not any(pruned.values()):
             return pruned
         with self._writing():
+            self._db.execute("DELETE FROM own_request WHERE accepted <= ?", (before,))
             return {name: self._db.execute(f"DELETE {old}", (before,)).rowcount for name, old in _OLD.items()}
 
     def _count(self, what: str, values: t.Any = ()) -> int:

@@ -108,8 +108,8 @@ from ansible_collections.vonage.vcc.plugins.module_utils.doors import serve
 from ansible_collections.vonage.vcc.plugins.module_utils.errors import InputError
 from ansible_collections.vonage.vcc.plugins.module_utils.options import (
     KEPT_JOURNAL_SPEC,
-    at_least,
     check_name,
+    check_number,
     journal_scope,
 )
 from ansible_collections.vonage.vcc.plugins.module_utils.upkeep import Notes, Upkeep, notices
@@ -143,7 +143,7 @@ def note(params: dict[str, t.Any], check_mode: bool) -> tuple[dict[str, t.Any], 
 
 
 def prune(params: dict[str, t.Any], check_mode: bool) -> tuple[dict[str, t.Any], str, str]:
-    at_least(params, "older_than", 0)
+    check_number(params, "older_than", 0)
     with contextlib.closing(Upkeep(params["journal"], predict=check_mode)) as journal:
         pruned = journal.prune(params["older_than"], check_mode)
     before = "".join(f"old {name}: {count}\n" for name, count in pruned.items())

@@ -17,7 +17,7 @@ author:
   - The vonage.vcc authors (@vonage)
 options:
   external_ids:
-    description: Return only the entries of these external ids.
+    description: Return only the entries of these external ids. Give a list; a string is split at its commas, as Ansible does.
     type: list
     elements: str
   provider:
@@ -176,16 +176,17 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.vonage.vcc.plugins.module_utils.doors import serve
-from ansible_collections.vonage.vcc.plugins.module_utils.errors import InputError
-from ansible_collections.vonage.vcc.plugins.module_utils.options import JOURNAL_INFO_SPEC, at_least, check_id
+from ansible_collections.vonage.vcc.plugins.module_utils.options import JOURNAL_INFO_SPEC, check_id, check_number
 from ansible_collections.vonage.vcc.plugins.module_utils.upkeep import Upkeep
+
+LARGEST_PAGE = 10_000
 
 
 def show(params: dict[str, t.Any]) -> dict[str, t.Any]:
-    for name, lowest in (("older_than", 0), ("newer_than", 0), ("page", 1), ("page_size", 1)):
-        at_least(params, name, lowest)
-    if params["page_size"] > 10_000:
-        raise InputError(f"page_size has to be 10000 or less, not {params['page_size']}.")
+    check_number(params, "older_than", 0)
+    check_number(params, "newer_than", 0)
+    check_number(params, "page", 1)
+    check_number(params, "page_size", 1, LARGEST_PAGE)
     for index, external_id in enumerate(params["external_ids"] or ()):
         check_id(f"external_ids[{index}]", external_id)
     with contextlib.closing(Upkeep(params["journal"], predict=True)) as journal:

@@ -103,6 +103,11 @@ class TestWire:
         assert [one["linkeddata"] for one in (a, b, c)] == [LINKS, own, LINKS]
         assert [one["routingdata"]["interactiontype"] for one in (a, b, c)] == ["live", "live", "chat"]
 
+    def test_an_interaction_may_have_none_of_what_the_task_has(self, sim, dispatch):
+        dispatch(interactions=[{"external_id": "a", "linked_data": []}], linked_data=LINKS)
+        (((one,)),) = objects(sim)
+        assert one["linkeddata"] == []
+
     def test_a_release_sends_nothing_of_it(self, sim, task):
         task(interactions=[{"external_id": "a", "linked_data": LINKS}], route="sales", routing_data=ROUTING)
         (((one,)),) = objects(sim)
@@ -207,6 +212,21 @@ class TestProof:
         assert dispatch(external_id="a", force=True)["changed"]
         assert sim.live() == ["a", "a"]
 
+    @pytest.mark.parametrize("status", [400, 403, 404, 429], ids=["refused", "no right", "no route", "fair use"])
+    def test_a_dispatch_without_effect_leaves_the_proof_of_a_release(self, sim, task, dispatch, rows, status):
+        task(external_id="a")
+        before = rows()
+        sim.fault("status", status=status)
+        assert summary(dispatch(external_id="a", retries=0)) == {"requested": 1, "failed": 1}
+        assert rows() == before
+        assert task(external_id="a")["changed"] is False
+
+    def test_a_release_answered_with_404_ends_the_proof_of_a_dispatch(self, sim, task, dispatch, rows):
+        dispatch(external_id="a")
+        sim.fault("status", status=404)
+        assert task(external_id="a")["interactions"][0]["evidence"] == "status"
+        assert rows() == {}
+
     def test_a_request_id_serves_one_action(self, sim, task, dispatch):
         dispatch(external_id="a", request_id="key-1")
         result = task(external_id="a", request_id="key-1")
@@ -294,6 +314,10 @@ class TestRefused:
                 "interactions[0]: routing_data.skills[0].expiry_after has to be 0 or more, not -1.",
             ),
             (
+                {"external_id": "a", "routing_data": {"personal_queue": {"agent": "x", "logged_in_timeout": True}}},
+                "routing_data.personal_queue.logged_in_timeout has to be a whole number, not True.",
+            ),
+            (
                 {"interactions": [{"external_id": "a", "linked_data": LINKS}, {"external_id": "a"}]},
                 "interactions[1] asks for 'a' a second time with other linked_data or routing_data: leave one of them.",
             ),
@@ -333,6 +357,14 @@ class TestRefused:
             ),
             ('{"external_id": "a", "routing_data": {"speed": 1}}', "speed"),
             ('{"external_id": "a", "routing_data": {"skills": [{"name": ""}]}}', "skills[0].name is empty"),
+            (
+                '{"external_id": "a", "routing_data": {"skills": [{"name": "x", "expiry_after": Infinity}]}}',
+                "a number that ends",
+            ),
+            (
+                '{"external_id": "a", "linked_data": [{"type": "url", "value": null}]}',
+                "linked_data[0].value is neither",
+            ),
             ('{"linked_data": []}', "has no external_id"),
         ],
     )
@@ -369,7 +401,10 @@ class TestRefused:
             ({"interactions": ["a"]}, "interactions[0] has to be a dictionary"),
             ({"interactions": [{"external_id": ["a"]}]}, "interactions[0].external_id is neither text"),
             ({"interactions": [{"linked_data": [{"value": {}}]}]}, "interactions[0].linked_data[0].value is neither"),
-            ({"linked_data": [{"value": None, "label": 1.5}]}, "linked_data[0].label is neither text"),
+            ({"linked_data": [{"value": "1", "label": 1.5}]}, "linked_data[0].label is neither text"),
+            ({"linked_data": [{"type": "url", "value": None}]}, "linked_data[0].value is neither text"),
+            ({"interactions": [{"linked_data": [{"type": None}]}]}, "interactions[0].linked_data[0].type is neither"),
+            ({"routing_data": {"personal_queue": {"agent": None}}}, "routing_data.personal_queue.agent is neither"),
             ({"route": {}}, "route is neither text"),
             ({"routing_data": {"personal_queue": {"agent": []}}}, "routing_data.personal_queue.agent is neither"),
             ({"routing_data": {"skills": [{"name": True}]}}, "routing_data.skills[0].name is neither"),

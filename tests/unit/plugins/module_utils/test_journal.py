@@ -125,7 +125,7 @@ class TestFile:
             assert db.execute("PRAGMA application_id").fetchone() == (0x56434331,)
             assert db.execute("PRAGMA user_version").fetchone() == (2,)
             tables = db.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").fetchall()
-            assert tables == [("interaction",), ("notification",), ("registration",), ("scope",)]
+            assert tables == [("interaction",), ("notification",), ("own_request",), ("registration",), ("scope",)]
 
     def test_readers_and_a_writer_get_along(self, release, path):
         release("a")
@@ -214,7 +214,7 @@ class TestMemory:
         journal = open_journal()
         journal.want(wish("a", "b"))
         one, dummy = journal.claim(0)
-        journal.withdraw(one)
+        journal.withdraw([one])
         forgotten, kept = ask("a", "b")
         assert forgotten.request_id is None
         assert kept.pending
@@ -225,8 +225,7 @@ class TestMemory:
         one, two = late.claim(0)
         release("a", force=True)
         claim("b", force=True)
-        late.withdraw(one)
-        late.withdraw(two)
+        late.withdraw([one, two])
         found = ask("a", "b")
         assert [each.proven for each in found] == [True, False]
         assert [each.pending for each in found] == [False, True]
@@ -237,9 +236,47 @@ class TestMemory:
             journal.want(wish("a"))
         (one,) = early.claim(0)
         late.claim(0)
-        late.withdraw(one)
+        late.withdraw([one])
         early.accept([one])
         assert ask("a")[0].proven
+
+    @pytest.mark.parametrize(
+        "former", [{"action": "dispatch"}, {"clock_back": TTL}, {}], ids=["dispatch", "old", "force"]
+    )
+    def test_after_a_refusal_it_says_what_it_said_before(self, release, open_journal, path, clock, former):
+        action = former.get("action", "release")
+        release("a", action=action)
+        clock.now += former.get("clock_back", 0)
+        before = journal_rows(path)
+        journal = open_journal(force=not former)
+        journal.want(wish("a"))
+        claimed = journal.claim(0)
+        assert journal_rows(path) != before
+        journal.withdraw(claimed)
+        assert journal_rows(path) == before
+
+    def test_what_another_has_withdrawn_can_be_upheld(self, open_journal, ask):
+        early, late = open_journal(), open_journal()
+        for journal in (early, late):
+            journal.want(wish("a"))
+        (one,) = early.claim(0)
+        late.claim(0)
+        late.withdraw([one])
+        early.uphold([one])
+        assert (ask("a")[0].pending, ask("a")[0].request_id) == (True, one.request_id)
+
+    @pytest.mark.parametrize("accepted_first", ["release", "dispatch"])
+    def test_of_two_actions_at_once_neither_is_proven(self, open_journal, ask, accepted_first):
+        journals = {action: open_journal(action=action) for action in ("release", "dispatch")}
+        claimed = {}
+        for action, journal in journals.items():
+            journal.want(wish("a"))
+            claimed[action] = journal.claim(0)
+        last = {"release": "dispatch", "dispatch": "release"}[accepted_first]
+        for action in (accepted_first, last):
+            journals[action].accept(claimed[action])
+        for action in journals:
+            assert not ask("a", action=action)[0].proven
 
     def test_looking_changes_nothing(self, claim, ask, path):
         claim("a")
@@ -404,14 +441,43 @@ class TestOwnRequestIds:
         release(("a", "1"))
         assert ask(("a", "1"))[0].proven
 
-    def test_one_replaces_that_of_an_interrupted_run(self, claim):
-        claim("a")
+    def test_that_of_an_interrupted_run_goes_before_it(self, claim):
+        (first,) = claim("a")
         (second,) = claim(("a", "mine"))
-        assert (second.pending, second.request_id) == (True, "mine")
+        assert (second.pending, second.request_id) == (True, first.request_id)
 
     def test_it_is_used_with_force_too(self, release):
         release("a")
         assert release(("a", "mine"), force=True)[0].request_id == "mine"
+
+    @pytest.mark.parametrize("how", ["force", "another action since", "old", "another id since"])
+    def test_one_that_vcc_has_processed_is_refused(self, release, open_journal, clock, how):
+        release(("a", "mine"))
+        if how == "another action since":
+            release("a", action="dispatch")
+        elif how == "another id since":
+            release("a", force=True)
+            clock.now += TTL
+        elif how == "old":
+            clock.now += TTL
+        said = refusal(open_journal(force=how == "force").want, wish(("a", "mine")), kind=InputError)
+        assert (
+            said
+            == "The request_id 'mine' of 'a' has been used to release it before, and VCC would ignore it: give each its own."
+        )
+
+    def test_one_that_vcc_has_processed_for_a_dispatch_without_a_name_is_refused(self, release, open_journal):
+        release((None, "mine"), action="dispatch")
+        said = refusal(open_journal(action="dispatch").want, wish((None, "mine")), kind=InputError)
+        assert said.startswith(
+            "The request_id 'mine' of an interaction without an external id has been used to dispatch it before"
+        )
+
+    def test_one_that_vcc_has_refused_may_be_used_again(self, open_journal, claim):
+        journal = open_journal()
+        journal.want(wish(("a", "mine")))
+        journal.withdraw(journal.claim(0))
+        assert claim(("b", "mine"))[0].request_id == "mine"
 
 
 class TestScope:

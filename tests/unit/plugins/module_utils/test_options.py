@@ -17,6 +17,7 @@ import pytest
 from ansible_collections.vonage.vcc.plugins.module_utils.errors import InputError
 from ansible_collections.vonage.vcc.plugins.module_utils.options import (
     MAX_LINE_LENGTH,
+    check_given,
     check_limits,
     connection,
     entries,
@@ -732,6 +733,59 @@ class TestNumbersAndFiles:
     def test_the_lowest_are_taken(self):
         lowest = to(timeout=1, retries=0, requests_per_minute=1)
         assert (lowest.timeout, lowest.retries, lowest.requests_per_minute) == (1, 0, 1)
+
+    @pytest.mark.parametrize(
+        ("option", "value", "said"),
+        [
+            ("timeout", 3601, "timeout has to be 3600 or less, not 3601."),
+            ("retries", 10**12 + 1, "retries has to be 1000000000000 or less."),
+            ("requests_per_minute", 10**5000, "requests_per_minute has to be 1000000000000 or less."),
+            ("retries", -(10**5000), "retries has to be 0 or more."),
+            ("timeout", True, "timeout has to be a whole number, not True."),
+        ],
+        ids=["timeout", "retries", "digits", "negative digits", "bool"],
+    )
+    def test_what_no_clock_can_count_is_refused(self, option, value, said):
+        assert connection_refusal(**{option: value}) == said
+
+    @pytest.mark.parametrize("option", ["ca_path", "token_cache", "journal", "src", "report"])
+    @pytest.mark.parametrize(
+        ("path", "said"),
+        [
+            ("/tmp/a\0b", "has a character that no path can have: remove it."),
+            ("/tmp/\ud800", "is not valid Unicode: write the path in UTF-8."),
+        ],
+        ids=["null", "surrogate"],
+    )
+    def test_what_no_path_can_be_is_refused(self, option, path, said):
+        source = {} if option == "src" else {"external_id": "a"}
+        assert refusal(**source, **{option: path}) == f"{option} {said}"
+
+    @pytest.mark.parametrize("value", [True, 4.5, {"a": 1}], ids=["bool", "float", "dict"])
+    @pytest.mark.parametrize("option", ["external_ids", "interactions"])
+    def test_what_ansible_would_make_a_list_of_is_refused(self, option, value):
+        with pytest.raises(InputError, match=f"{option} has to be a list"):
+            check_given({option: value})
+
+    @pytest.mark.parametrize(
+        ("given", "position"),
+        [
+            ({"timeout": float("inf")}, "timeout"),
+            (
+                {"routing_data": {"personal_queue": {"logged_in_timeout": float("nan")}}},
+                "routing_data.personal_queue.logged_in_timeout",
+            ),
+            (
+                {"interactions": [{"routing_data": {"skills": [{"expiry_after": float("-inf")}]}}]},
+                "interactions[0].routing_data.skills[0].expiry_after",
+            ),
+        ],
+        ids=["option", "queue", "skill"],
+    )
+    def test_a_number_without_end_is_refused(self, given, position):
+        with pytest.raises(InputError) as caught:
+            check_given(given)
+        assert str(caught.value).startswith(f"{position} has to be a number that ends, not ")
 
     def test_the_time_limit_of_the_journal(self):
         assert refusal(external_id="a", journal_ttl=-1) == "journal_ttl has to be 0 or more, not -1."

@@ -275,7 +275,7 @@ class TestPages:
         ]
 
     @pytest.mark.parametrize(
-        ("page", "expected"), [(1, ["0", "1", "2"]), (2, ["3", "4", "5"]), (3, ["6"]), (4, []), (10**15, [])]
+        ("page", "expected"), [(1, ["0", "1", "2"]), (2, ["3", "4", "5"]), (3, ["6"]), (4, []), (10**12, [])]
     )
     def test_each_has_its_part_and_the_count_of_all(self, keep, entries, page, expected):
         keep(*"0123456")
