@@ -26,12 +26,12 @@ options:
     description:
       - URL of the API gateway, in place of the one that O(region) and O(domain) lead to; for a proxy of one's own, for example.
       - It has to begin with V(https://), unless its host is the loopback of the host that runs the task.
-      - If not set, the environment variable E(VCC_API_URL) is used.
+      - If not set, the environment variable E(VCC_API_URL) is used; it goes before O(region), even one that the task sets.
     type: str
   auth_url:
     description:
       - URL of the whole token endpoint, in place of the one that O(region) and O(domain) lead to. As with O(api_url), V(https://) is a must.
-      - If not set, the environment variable E(VCC_AUTH_URL) is used.
+      - If not set, the environment variable E(VCC_AUTH_URL) is used; it goes before O(region), even one that the task sets.
     type: str
   account:
     description:

@@ -13,6 +13,8 @@ options:
     description:
       - Path of the journal, a SQLite file, on the host that runs the engine; not on a network file system. A module that writes to it makes it
         with mode 0600 where it is missing.
+      - Entries are kept apart by the URL of the API, the account and the provider. Another O(region), O(domain) or O(api_url) that leads to the same
+        API counts as another API.
       - The empty string stands for no journal. Then nothing is remembered across tasks.
       - If not set, the environment variable E(VCC_JOURNAL) is used.
     type: path

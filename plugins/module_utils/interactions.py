@@ -469,7 +469,8 @@ def _run(
     warnings = []
     if wire.nameless:
         warnings.append(
-            f"{wire.nameless} of the interactions have no external id: they can never be released by this API, and each run dispatches them again."
+            f"{wire.nameless} of the interactions have no external id: they can never be released by this API,"
+            " and running the task again does not leave them alone."
         )
     if not to.verify:
         warnings.append(UNVERIFIED)

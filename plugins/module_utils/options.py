@@ -286,6 +286,14 @@ def journal_scope(params: t.Mapping[str, t.Any]) -> tuple[str, str]:
     return _api_url(params), _account(params)
 
 
+def path_of_journal(params: t.Mapping[str, t.Any]) -> str:
+    """Return the path of the journal where there has to be one. Raises InputError."""
+    path: str = params["journal"]
+    if not path:
+        raise InputError("journal is empty, which stands for no journal: set it to the path of one.")
+    return path
+
+
 def _account(params: t.Mapping[str, t.Any]) -> str:
     return params["account"] or params["client_id"] or ""
 
@@ -410,7 +418,7 @@ def entries(params: t.Mapping[str, t.Any]) -> t.Iterator[Entry]:
     if params["external_id"] is not None:
         request_id = params["request_id"]
         if request_id is not None:
-            check_id("request_id", request_id)
+            _check_request_id("request_id", request_id)
         yield Entry("external_id", check_id("external_id", params["external_id"]), request_id)
     elif params["external_ids"] is not None:
         for index, external_id in enumerate(params["external_ids"]):
@@ -430,7 +438,7 @@ def _dispatch(position: str, interaction: t.Mapping[str, t.Any]) -> Entry:
     if interaction["external_id"] is not None:
         return _entry(position, interaction["external_id"], interaction["request_id"], data)
     if interaction["request_id"] is not None:
-        check_id(f"{position}: request_id", interaction["request_id"])
+        _check_request_id(f"{position}: request_id", interaction["request_id"])
     return Entry(position, None, interaction["request_id"], data or None)
 
 
@@ -518,7 +526,7 @@ def _from_csv(path: str, lines: t.Iterator[tuple[int, str]]) -> t.Iterator[Entry
 
 def _entry(position: str, external_id: t.Any, request_id: t.Any, data: dict[str, t.Any] | None = None) -> Entry:
     if request_id is not None:
-        request_id = check_id(f"{position}: request_id", request_id)
+        request_id = _check_request_id(f"{position}: request_id", request_id)
     return Entry(position, check_id(position, external_id), request_id, data or None)
 
 
@@ -556,22 +564,31 @@ def _check_data(prefix: str, fields: t.Mapping[str, t.Any]) -> None:
 
 def check_name(position: str, value: t.Any) -> str:
     """Return a name as text; raise InputError for one that nothing at VCC can have."""
-    return check_id(position, value, "give a name")
+    return check_id(position, value, "give a name", "a name")
 
 
-def check_id(position: str, value: t.Any, remedy: str = "give the id that the interaction was dispatched with") -> str:
+def _check_request_id(position: str, value: t.Any) -> str:
+    return check_id(position, value, "give a key that is new, or leave it out", "a request_id")
+
+
+def check_id(
+    position: str,
+    value: t.Any,
+    remedy: str = "give the id that the interaction was dispatched with",
+    what: str = "an id",
+) -> str:
     """Return an id as text; raise InputError for one that no interaction can have."""
     text = text_of(position, value)
     # An ASCII id that is printable is right but for its length, which is the common case and quick to see.
     if not (text.isascii() and text.isprintable()):
         if any(unicodedata.category(char) == "Cc" for char in text):
-            raise InputError(f"{position} has a control character, which no id can have: remove it.")
+            raise InputError(f"{position} has a control character, which {what} cannot have: remove it.")
         if any(0xD800 <= ord(char) <= 0xDFFF for char in text):
-            raise InputError(f"{position} is not valid Unicode: write the id in UTF-8.")
+            raise InputError(f"{position} is not valid Unicode: write it in UTF-8.")
     if not text.strip():
         raise InputError(f"{position} is empty: {remedy}.")
     if len(text) > MAX_ID_LENGTH:
-        raise InputError(f"{position} has {len(text)} characters; an id has at most {MAX_ID_LENGTH}.")
+        raise InputError(f"{position} has {len(text)} characters; {what} has at most {MAX_ID_LENGTH}.")
     return text
 
 

@@ -48,8 +48,6 @@ class Upkeep(JournalFile):
     """
 
     def __init__(self, path: str, predict: bool = False, clock: t.Callable[[], float] = time.time) -> None:
-        if not path:
-            raise InputError("journal is empty, which stands for no journal: set it to the path of one.")
         self.exists = os.path.lexists(path)
         super().__init__(path if self.exists else "", predict, clock)
         self.path = os.path.abspath(path)

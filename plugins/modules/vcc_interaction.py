@@ -26,7 +26,9 @@ options:
       - V(released), the interactions are to be released.
       - V(dispatched), they are to be dispatched through O(route). An interaction that the journal proves to be dispatched, and not released since,
         is left alone.
-      - Each of the two ends what the journal says of the other one.
+      - Each of the two ends what the journal says of the other one. Where both are asked for at once, by two processes, the journal proves neither.
+      - A dispatch whose answer was lost is repeated with the request id of the first attempt. If VCC has had that one, what the repetition says of route
+        and data has no effect.
     type: str
     choices: [released, dispatched]
     default: released
@@ -54,8 +56,8 @@ options:
       external_id:
         description:
           - External id of the interaction.
-          - An interaction can be dispatched without one. There is a warning then, since VCC's API can never release it, and every run dispatches it
-            again. O(state=released) refuses it.
+          - An interaction can be dispatched without one. There is a warning then, since VCC's API can never release it, and running the task again
+            does not leave it alone. O(state=released) refuses it.
         type: str
       request_id:
         description:
@@ -152,7 +154,8 @@ options:
   request_id:
     description:
       - Your own idempotency key for O(external_id), in place of a random one. VCC processes only the first of two requests with the same key.
-      - Each dispatch and each release of an external id needs a key that is new.
+      - Each dispatch and each release of an external id needs a key that is new. One that the journal knows VCC to have had is refused.
+      - While VCC's answer to an earlier attempt is not known, the key of that attempt is used.
     type: str
   force:
     description:
@@ -187,7 +190,9 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: full
-    details: No call of any kind is made and nothing is written. What is predicted is what the run that follows reports.
+    details:
+      - No call of any kind is made and nothing is written. What is predicted is what the run that follows reports.
+      - Each task is predicted by itself, from the journal as it is; what earlier tasks of the same check would do is not known to it.
   diff_mode:
     support: full
   idempotent:

@@ -29,7 +29,8 @@ options:
     description:
       - Notifications as VCC has sent them to the endpoint of a provider, each with C(notification), C(objectid) and C(notificationid). What else they
         have is not used.
-      - V(Release) proves that the interaction is released. V(AssignToAgent) ends such proof, since an agent has the interaction again.
+      - V(Release) proves that the interaction is released, and ends proof that it is dispatched. V(AssignToAgent) ends proof that it is released,
+        since an agent has the interaction again; a release that is under way stays so.
       - A notification counts once, however often it comes. Others, and those without an C(objectid), are ignored.
     type: list
     elements: dict
@@ -105,19 +106,17 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.vonage.vcc.plugins.module_utils.doors import serve
-from ansible_collections.vonage.vcc.plugins.module_utils.errors import InputError
 from ansible_collections.vonage.vcc.plugins.module_utils.options import (
     KEPT_JOURNAL_SPEC,
     check_name,
     check_number,
     journal_scope,
+    path_of_journal,
 )
 from ansible_collections.vonage.vcc.plugins.module_utils.upkeep import Notes, Upkeep, notices
 
 
 def keep(params: dict[str, t.Any], check_mode: bool, diff_mode: bool) -> dict[str, t.Any]:
-    if not params["journal"]:
-        raise InputError("journal is empty, which stands for no journal: set it to the path of one.")
     result, before, after = (note if params["older_than"] is None else prune)(params, check_mode)
     if diff_mode:
         result["diff"] = {
@@ -135,7 +134,7 @@ def note(params: dict[str, t.Any], check_mode: bool) -> tuple[dict[str, t.Any], 
     api_url, account = journal_scope(params)
     if not given:
         return {"changed": False, "noted": 0, "ignored": ignored}, "", ""
-    with contextlib.closing(Notes(params["journal"], api_url, account, provider, predict=check_mode)) as journal:
+    with contextlib.closing(Notes(path_of_journal(params), api_url, account, provider, predict=check_mode)) as journal:
         changes = journal.note(given, check_mode)
     before = "".join(f"{external_id}: {state}\n" for external_id, state, dummy in changes)
     after = "".join(f"{external_id}: {state}\n" for external_id, dummy, state in changes)
@@ -144,7 +143,7 @@ def note(params: dict[str, t.Any], check_mode: bool) -> tuple[dict[str, t.Any], 
 
 def prune(params: dict[str, t.Any], check_mode: bool) -> tuple[dict[str, t.Any], str, str]:
     check_number(params, "older_than", 0)
-    with contextlib.closing(Upkeep(params["journal"], predict=check_mode)) as journal:
+    with contextlib.closing(Upkeep(path_of_journal(params), predict=check_mode)) as journal:
         pruned = journal.prune(params["older_than"], check_mode)
     before = "".join(f"old {name}: {count}\n" for name, count in pruned.items())
     after = "".join(f"old {name}: 0\n" for name in pruned)

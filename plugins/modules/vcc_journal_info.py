@@ -58,6 +58,7 @@ attributes:
     support: N/A
     details: Nothing changes.
 notes:
+  - The journal has to be writable for the user, although nothing is written.
   - The options of the connection are there for the action group's sake. They do not limit what is returned; an entry says which API and account it
     is of.
   - What an entry says counts for the C(journal_ttl) of the task that asks, whatever the entry's state is here.
@@ -176,7 +177,12 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.vonage.vcc.plugins.module_utils.doors import serve
-from ansible_collections.vonage.vcc.plugins.module_utils.options import JOURNAL_INFO_SPEC, check_id, check_number
+from ansible_collections.vonage.vcc.plugins.module_utils.options import (
+    JOURNAL_INFO_SPEC,
+    check_id,
+    check_number,
+    path_of_journal,
+)
 from ansible_collections.vonage.vcc.plugins.module_utils.upkeep import Upkeep
 
 LARGEST_PAGE = 10_000
@@ -189,7 +195,7 @@ def show(params: dict[str, t.Any]) -> dict[str, t.Any]:
     check_number(params, "page_size", 1, LARGEST_PAGE)
     for index, external_id in enumerate(params["external_ids"] or ()):
         check_id(f"external_ids[{index}]", external_id)
-    with contextlib.closing(Upkeep(params["journal"], predict=True)) as journal:
+    with contextlib.closing(Upkeep(path_of_journal(params), predict=True)) as journal:
         entries, matched = journal.entries(params)
         return {
             "changed": False,

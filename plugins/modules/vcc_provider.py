@@ -14,7 +14,8 @@ description:
   - Registers a provider, the name under which a system dispatches interactions into Vonage Contact Center (VCC) and releases them.
   - VCC may notify O(endpoint) when one of the provider's interactions is assigned to an agent and when it is released.
   - A registration overwrites the one before as a whole, and nothing reads it back. So the journal keeps a keyed hash of each setting that VCC has
-    accepted last, never a value, and a task whose settings are the same makes no call.
+    accepted last, never a value, and a task whose settings are the same makes no call. The key is kept beside the hashes, so whoever can read the
+    journal can try out guesses; a long random value cannot be guessed.
 author:
   - The vonage.vcc authors (@vonage)
 options:

@@ -111,15 +111,6 @@ class TestLooking:
             assert journal.entries(EVERYTHING) == ([], 0)
         assert snapshot(tmp_path) == before
 
-    @pytest.mark.parametrize("predict", [True, False])
-    def test_an_empty_path_is_refused(self, predict, tmp_path, monkeypatch):
-        monkeypatch.chdir(tmp_path)
-        with pytest.raises(
-            InputError, match="journal is empty, which stands for no journal: set it to the path of one"
-        ):
-            Upkeep("", predict)
-        assert list(tmp_path.iterdir()) == []
-
     def test_what_is_no_journal_is_refused(self, upkeep, path):
         path.parent.mkdir()
         path.write_bytes(b"no database" * 1000)

@@ -22,6 +22,8 @@ PATIENCE = 60
 def drain(*answers):
     """Run the playbook on a terminal of its own, and give each answer once it asks. Return the exit code and what it said.
 
+    The file grows just before each answer.
+
     :arg answers: pairs of what it says when it asks, and the answer.
     """
     pid, terminal = pty.fork()
@@ -36,6 +38,7 @@ def drain(*answers):
                 said += os.read(terminal, 4096)
             # It reads single keys once its terminal is not in canonical mode.
             elif left and left[0][0] in said and not termios.tcgetattr(terminal)[3] & termios.ICANON:
+                SOURCE.write_text("case-1\ncase-2\ntoo late\n", encoding="utf-8")
                 os.write(terminal, left.pop(0)[1])
         os.killpg(pid, signal.SIGKILL)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), said.decode(errors="replace")
@@ -58,7 +61,8 @@ if __name__ == "__main__":
     assert code != 0, said
     assert "2 interactions are to be released" in said, said
     assert not (folder / "journal.db").exists(), said
+    SOURCE.write_text("case-1\ncase-2\n", encoding="utf-8")
     code, said = drain((b"to stop", b"\r"))
     assert code == 0, said
     assert "2 requested: 2 released" in said, said
-    print("stopped before the first release, and released both when told to go on")
+    print("stopped before the first release, and released what it had asked about when told to go on")
