@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
 import os
 import re
 import stat
@@ -253,7 +254,7 @@ class Auth:
             return Token(value, None)
         if lifetime > LONGEST:
             return Token(value, None)
-        if not lifetime >= 0:
+        if math.isnan(lifetime) or lifetime < 0:
             return Token(value, asked)
         return Token(value, asked + lifetime - min(MARGIN, lifetime / 2), asked + lifetime)
 

@@ -44,6 +44,9 @@ LISTED_AT_MOST = 10_000
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
+# JSON of one string, as the encoder above writes it.
+_quote = json.encoder.encode_basestring
+
 
 class NotSentError(VccError):
     """What came before keeps a call from being made."""
@@ -97,12 +100,10 @@ class Wire:
 
     def object(self, one: Interaction) -> bytes:
         """Return an Interaction object."""
-        fields = {"action": self.action, "requestid": one.request_id}
-        if one.external_id is not None:
-            fields["externalid"] = one.external_id
+        name = "" if one.external_id is None else f',"externalid":{_quote(one.external_id)}'
         data = one.data or self._common
-        encoded = _encode(fields)
-        return (f"{encoded[:-1]},{data[1:]}" if data else encoded).encode()
+        more = f",{data[1:]}" if data else "}"
+        return f'{{"action":"{self.action}","requestid":{_quote(one.request_id or "")}{name}{more}'.encode()
 
     def _spell(self, prefix: str, own: dict[str, t.Any]) -> str:
         """The route and the data of an interaction, or else those of the task. Raises InputError."""
@@ -141,6 +142,7 @@ class Sender:
         self._wire = wire
         self._calls: Flight[Batch, VccError | None] = Flight(self._invoke, in_flight)
         self._unanswered = 0
+        self._accepted: list[Interaction] = []
         self.stopped: VccError | None = None
 
     def outcomes(self) -> t.Iterator[Outcome]:
@@ -148,16 +150,19 @@ class Sender:
 
         What cannot be sent any more is an outcome too. Raises JournalError if the worklist itself cannot be read.
         """
-        with self._calls as calls:
-            for item in self._plan():
-                if isinstance(item, Outcome):
-                    yield item
-                    continue
-                calls.start(item)
-                while calls.full:
+        try:
+            with self._calls as calls:
+                for item in self._plan():
+                    if isinstance(item, Outcome):
+                        yield item
+                        continue
+                    self._start(item)
+                    while calls.full:
+                        yield from self._land()
+                while calls.under_way:
                     yield from self._land()
-            while calls.under_way:
-                yield from self._land()
+        finally:
+            self._note_accepted()
 
     def _plan(self) -> t.Iterator[Outcome | Batch]:
         """The outcomes of what is proven, and the batches of the rest."""
@@ -190,7 +195,8 @@ class Sender:
                     ready = True
                     self._client.authenticate()
                 if ready and not self.stopped:
-                    chunk = self._journal.claim(after)
+                    chunk = self._journal.claim(after, self._accepted)
+                    self._accepted = []
             except VccError as exc:
                 self.stopped = exc
                 chunk = self._journal.look_up(after)
@@ -198,6 +204,11 @@ class Sender:
                 return
             yield chunk
             after = chunk[-1].seq
+
+    def _start(self, batch: Batch) -> None:
+        # What has been accepted is noted before another call, if not by the claim for that.
+        self._note_accepted()
+        self._calls.start(batch, urgency=batch.depth)
 
     def _invoke(self, batch: Batch) -> VccError | None:
         """Make a call, in a thread of its own; return what it raised."""
@@ -214,7 +225,7 @@ class Sender:
         batch, exc = self._calls.land()
         if exc is None:
             self._unanswered = 0
-            self._note(self._journal.accept, batch.interactions)
+            self._accepted += batch.interactions
             yield from (Outcome(one, self._wire.state, True, "api") for one in batch.interactions)
         elif isinstance(exc, RefusedError):
             yield from self._refused(batch, exc)
@@ -238,7 +249,7 @@ class Sender:
             batch = batch._replace(interactions=[one._replace(pending=True) for one in batch.interactions])
         if len(batch.interactions) > 1:
             for half in batch.halves():
-                self._calls.start(half, urgency=half.depth)
+                self._start(half)
             return
         (one,) = batch.interactions
         if exc.status == 404 and self._wire.action == "release":
@@ -265,6 +276,11 @@ class Sender:
             yield Outcome(one, "unknown", False, evidence, message + more)
         for one in failed:
             yield Outcome(one, "failed", False, evidence, message)
+
+    def _note_accepted(self) -> None:
+        if self._accepted:
+            self._note(self._journal.accept, self._accepted)
+            self._accepted = []
 
     def _note(self, act: t.Callable[[t.Any], None], what: t.Any) -> None:
         """Write to the journal what VCC has already done; failing that, send no more, since a pending row is safe to repeat."""

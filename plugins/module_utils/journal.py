@@ -133,15 +133,20 @@ class Journal(ScopedJournal):
     def look_up(self, after: int) -> list[Interaction]:
         """Return the next chunk of the worklist behind place C(after), in order; empty at its end. Writes nothing."""
         with self._failing():
-            return self._look_up(after)
+            return self._look_up(after, itertools.repeat(None))
 
-    def claim(self, after: int) -> list[Interaction]:
+    def claim(self, after: int, accepted: t.Collection[Interaction] = ()) -> list[Interaction]:
         """Return the same chunk with a request id for all that is to be sent, durably noted as pending.
 
         Of two processes at once, the second finds the first one's request ids, or its proof.
+
+        :arg accepted: what to accept in the same transaction, which saves one.
         """
+        digits = os.urandom(16 * CHUNK).hex()
         with self._writing():
-            chunk = _with_new_ids(self._look_up(after))
+            if accepted:
+                self._accept(accepted)
+            chunk = self._look_up(after, (digits[at : at + 32] for at in range(0, len(digits), 32)))
             now = self._clock()
             self._db.executemany(
                 "INSERT INTO interaction (scope, external_id, action, request_id, asked, accepted) VALUES (?, ?, ?, ?, ?, NULL)"
@@ -155,33 +160,38 @@ class Journal(ScopedJournal):
             )
             return chunk
 
-    def accept(self, interactions: t.Iterable[Interaction]) -> None:
+    def accept(self, interactions: t.Collection[Interaction]) -> None:
         """Note that VCC has accepted these: from now on they are proven.
 
         Where another process has asked for something else meanwhile, it is not known which of the two VCC took last: neither is proven then.
         """
+        with self._writing():
+            self._accept(interactions)
+
+    def _accept(self, interactions: t.Collection[Interaction]) -> None:
         now = self._clock()
         named = [one for one in interactions if one.external_id is not None]
-        with self._writing():
-            noted = self._db.executemany(
-                "INSERT INTO interaction (scope, external_id, action, request_id, asked, accepted) VALUES (?, ?, ?, ?, ?, ?)"
-                " ON CONFLICT (scope, external_id) DO UPDATE SET accepted = excluded.accepted"
-                " WHERE action = excluded.action AND request_id = excluded.request_id",
+        noted = self._db.executemany(
+            "UPDATE interaction SET accepted = ? WHERE scope = ? AND external_id = ? AND action = ? AND request_id = ?",
+            [(now, self._scope, one.external_id, self._action, one.request_id) for one in named],
+        )
+        if noted.rowcount < len(named):
+            self._db.executemany(
+                "INSERT OR IGNORE INTO interaction (scope, external_id, action, request_id, asked, accepted) VALUES (?, ?, ?, ?, ?, ?)",
                 [(self._scope, one.external_id, self._action, one.request_id, now, now) for one in named],
             )
-            if noted.rowcount < len(named):
-                # With a request id that nobody has asked with, the other process cannot prove its own either.
-                self._db.executemany(
-                    "UPDATE interaction SET request_id = lower(hex(randomblob(16))), accepted = NULL"
-                    " WHERE scope = ? AND external_id = ? AND action <> ?",
-                    [(self._scope, one.external_id, self._action) for one in named],
-                )
-            if self._own_ids:
-                self._db.executemany(
-                    "INSERT OR IGNORE INTO own_request (scope, request_id, external_id, action, accepted)"
-                    " SELECT ?, request_id, external_id, ?, ? FROM temp.work WHERE seq = ? AND request_id = ?",
-                    [(self._scope, self._action, now, one.seq, one.request_id) for one in interactions],
-                )
+            # With a request id that nobody has asked with, the other process cannot prove its own either.
+            self._db.executemany(
+                "UPDATE interaction SET request_id = lower(hex(randomblob(16))), accepted = NULL"
+                " WHERE scope = ? AND external_id = ? AND action <> ?",
+                [(self._scope, one.external_id, self._action) for one in named],
+            )
+        if self._own_ids:
+            self._db.executemany(
+                "INSERT OR IGNORE INTO own_request (scope, request_id, external_id, action, accepted)"
+                " SELECT ?, request_id, external_id, ?, ? FROM temp.work WHERE seq = ? AND request_id = ?",
+                [(self._scope, self._action, now, one.seq, one.request_id) for one in interactions],
+            )
 
     def withdraw(self, interactions: t.Iterable[Interaction]) -> None:
         """Take back claims of which VCC has processed nothing: what the journal said before, it says again."""
@@ -284,7 +294,7 @@ class Journal(ScopedJournal):
                 f"The request_id '{row[1]}' of {name} has been used {used} before, and VCC would ignore it: give each its own."
             )
 
-    def _look_up(self, after: int) -> list[Interaction]:
+    def _look_up(self, after: int, new_ids: t.Iterator[str | None]) -> list[Interaction]:
         now = self._clock()
         rows = self._db.execute(
             "SELECT work.seq, work.external_id, work.request_id, work.data,"
@@ -293,11 +303,12 @@ class Journal(ScopedJournal):
             " WHERE work.seq > ? ORDER BY work.seq LIMIT ?",
             (self._scope, after, CHUNK),
         )
-        return [self._judge(now, *row) for row in rows]
+        return [self._judge(now, new_ids, *row) for row in rows]
 
     def _judge(
         self,
         now: float,
+        new_ids: t.Iterator[str | None],
         seq: int,
         external_id: str | None,
         own_id: str | None,
@@ -308,25 +319,17 @@ class Journal(ScopedJournal):
         accepted: float | None,
     ) -> Interaction:
         if action is None or known_id is None or asked is None:
-            return Interaction(seq, external_id, own_id, False, False, data)
+            return Interaction(seq, external_id, own_id or next(new_ids), False, False, data)
         row = (action, known_id, asked, accepted)
         if action != self._action:
-            return Interaction(seq, external_id, own_id, False, False, data, row)
+            return Interaction(seq, external_id, own_id or next(new_ids), False, False, data, row)
         # A time far in the future was written by a clock that has been wrong, and says no more than one far in the past.
         fresh = not self._ttl or abs(now - (asked if accepted is None else accepted)) < self._ttl
         pending = fresh and accepted is None
         if not fresh or self._force:
-            return Interaction(seq, external_id, own_id, False, pending, data, row)
+            return Interaction(seq, external_id, own_id or next(new_ids), False, pending, data, row)
         # What may be under way is repeated as it was begun, even if it has been given a request id since.
         return Interaction(seq, external_id, known_id, not pending, pending, data)
-
-
-def _with_new_ids(chunk: list[Interaction]) -> list[Interaction]:
-    """Give those that have none a random request id of 32 hex digits."""
-    digits = os.urandom(16 * len(chunk)).hex()
-    return [
-        one if one.request_id else one._replace(request_id=digits[32 * n : 32 * n + 32]) for n, one in enumerate(chunk)
-    ]
 
 
 class Registration(ScopedJournal):

@@ -472,7 +472,9 @@ def _lines(path: str, file: t.BinaryIO) -> t.Iterator[tuple[int, str]]:
             text = line.decode("utf-8-sig" if number == 1 else "utf-8")
         except UnicodeDecodeError:
             raise InputError(f"src {path}, line {number} is not UTF-8: save the file as UTF-8.") from None
-        yield number, text[:-2] if text.endswith("\r\n") else text[:-1] if text.endswith("\n") else text
+        if text.endswith("\n"):
+            text = text[:-2] if text.endswith("\r\n") else text[:-1]
+        yield number, text
 
 
 def _from_lines(path: str, lines: t.Iterator[tuple[int, str]]) -> t.Iterator[Entry]:
