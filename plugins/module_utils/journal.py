@@ -40,9 +40,10 @@ _WORKLIST = """
 CREATE TEMP TABLE work (
     seq INTEGER PRIMARY KEY,
     external_id TEXT UNIQUE,
-    request_id TEXT UNIQUE,
+    request_id TEXT,
     data TEXT
 );
+CREATE UNIQUE INDEX temp.own_id ON work (request_id) WHERE request_id IS NOT NULL;
 """
 
 

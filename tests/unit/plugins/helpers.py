@@ -163,8 +163,10 @@ def run_module(folder, check=False, diff=False, env=None, module="vcc_interactio
 
 ENGINE = """
 import json
+import signal
 import sys
 from ansible_collections.vonage.vcc.plugins.module_utils.interactions import run
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a job in the background inherits as ignored
 print(json.dumps(run(json.loads(sys.argv[1]), False, False, {})))
 """
 
