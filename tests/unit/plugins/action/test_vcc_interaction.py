@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 
 import pytest
@@ -15,9 +16,12 @@ from ansible.playbook.play_context import PlayContext
 from ansible.playbook.task import Task
 from ansible.plugins.loader import become_loader, connection_loader
 from ansible.template import Templar, trust_as_template
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 
 from ansible_collections.vonage.vcc.plugins.action import vcc_interaction
-from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import run_module
+from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import Recorder, run_module
+from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils.test_exactness import LOST, asked
 
 # A task that needs no network: it asks for nothing.
 NOTHING = {"external_ids": [], "region": "emea", "access_token": "t0ken", "journal": ""}
@@ -240,6 +244,53 @@ class TestTheSame:
         for result in (by_module, by_action):
             result.pop("invocation", None)
         assert by_action == {**by_module, "msg": by_module["msg"].replace("src none.txt", f"src {tmp_path}/none.txt")}
+
+    @given(
+        first=asked().filter(lambda one: one.journaled and len(one.entries) > 1 and one.worklist()),
+        second=asked().filter(lambda one: one.journaled and len(one.entries) > 1),
+        loss=st.sampled_from(sorted(LOST)),
+    )
+    @settings(
+        max_examples=2,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        phases=[Phase.generate],  # a smaller example is not worth the many processes that it takes
+        suppress_health_check=list(HealthCheck),
+    )
+    def test_comes_to_the_same_whatever_came_before(self, door, tmp_path, first, second, loss):
+        """A task without an answer, what check mode says then, another task, and the first one again."""
+        history = [(first, loss, False), (first, None, True), (second, None, False), (first, None, False)]
+
+        def by_action(check, **given):
+            return door(given, check_mode=check, diff=True).run(task_vars={})
+
+        def by_module(check, **given):
+            return run_module(tmp_path, check, True, **given)[0]
+
+        assert self.told(history, by_action, tmp_path / "action") == self.told(history, by_module, tmp_path / "module")
+
+    def told(self, history, run, folder):
+        """What a history comes to at one door: results, and what VCC did, with request ids numbered as they come."""
+        for path in folder.glob("kept/*"):
+            path.unlink()
+        (folder / "kept").mkdir(parents=True, exist_ok=True)
+        results = []
+        with Recorder() as sim:
+            sim.register("crm")
+            for asked_for, loss, check in history:
+                if loss:
+                    sim.fault(**LOST[loss][0])
+                result = run(check, **sim.options(**asked_for.options(folder)))
+                result.pop("invocation", None)
+                result["warnings"] = len(result.get("warnings", ()))  # ansible-core's way to write them differs
+                results.append(result)
+            text = json.dumps([results, sim.effects, sim.ignored], sort_keys=True)
+            text = text.replace(str(folder), "FOLDER").replace(sim.url, "URL")
+        numbers = {}
+        return json.loads(
+            re.sub("[0-9a-f]{32}", lambda found: f"random {numbers.setdefault(found.group(), len(numbers))}", text)
+        )
 
 
 class TestLoop:
