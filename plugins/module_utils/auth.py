@@ -168,6 +168,7 @@ class Auth:
         self._clock = clock
         self._lock = threading.Lock()
         self._token: Token | None = None
+        self._found: str | None = None
         if access_token:
             on_token(access_token)
             self._token = Token(access_token, None)
@@ -197,6 +198,11 @@ class Auth:
                 self._token = self._cached(rejected)
             return self._token.value
 
+    def is_cached(self, token: str) -> bool:
+        """Whether C(token) was found in the cache, rather than asked for."""
+        with self._lock:
+            return token == self._found
+
     def _cached(self, rejected: str | None) -> Token:
         if self._cache is None:
             return self._ask()
@@ -208,6 +214,7 @@ class Auth:
             now = self._clock()
             if token is not None and token.value != rejected and token.usable(now) and token.ends_within(now, LONGEST):
                 self._on_token(token.value)
+                self._found = token.value
                 return token
             entries.pop(self._cache_key, None)
             token = self._ask()

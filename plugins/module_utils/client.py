@@ -323,13 +323,19 @@ class Client:
     def _call(self, method: str, path: str, accept: str, body: bytes | None) -> Answer:
         token = self._auth.token()
         answer = self._send(method, path, accept, body, token)
-        if answer.status == 401:
+        # The first renewal may come to the token of a cache, which can be as useless.
+        for dummy in range(2):
+            if answer.status != 401:
+                break
             try:
-                again = self._send(method, path, accept, body, self._auth.renew(rejected=token))
+                token = self._auth.renew(rejected=token)
+                again = self._send(method, path, accept, body, token)
             except CallError as exc:
                 exc.uncertain = exc.uncertain or answer.uncertain
                 raise
             answer = again._replace(uncertain=again.uncertain or answer.uncertain)
+            if not self._auth.is_cached(token):
+                break
         if answer.status == 401:
             raise AccessError(
                 "VCC refuses a token that it has just given out (401): check account, region and api_url.",

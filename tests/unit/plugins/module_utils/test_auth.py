@@ -411,6 +411,22 @@ class TestCache:
         assert new != old
         assert len(sim.token_calls) == 2
 
+    def test_a_ready_token_and_one_of_the_cache_that_vcc_refuses_are_replaced(self, sim, make_auth, make_http, path):
+        make_auth(cache_path=str(path)).token()
+        sim.expire_tokens()
+        one = Client(make_http(), make_auth(cache_path=str(path), access_token="an-old-one"), sim.url)
+        one.invoke(body_of("a"))
+        assert sim.released == ["a"]
+        assert (len(sim.token_calls), one.calls) == (2, 3)
+
+    def test_no_third_token_is_tried(self, sim, make_auth, make_http, path):
+        make_auth(cache_path=str(path)).token()
+        sim.fault("expired", times=None)
+        one = Client(make_http(), make_auth(cache_path=str(path), access_token="an-old-one"), sim.url)
+        exc = failure(one.invoke, body_of("a"), kind=AccessError, hidden=["an-old-one"])
+        assert "a token that it has just given out (401)" in str(exc)
+        assert (len(sim.token_calls), one.calls) == (2, 3)
+
     def test_a_token_that_another_has_renewed_is_used(self, sim, make_auth, path):
         one, two = make_auth(cache_path=str(path)), make_auth(cache_path=str(path))
         old = one.token()
