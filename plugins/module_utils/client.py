@@ -10,6 +10,7 @@ import random
 import threading
 import time
 import typing as t
+from urllib.parse import quote, quote_plus
 
 from .auth import Auth
 from .errors import AccessError, CallError, RefusedError, UnansweredError
@@ -90,10 +91,22 @@ class Answer(t.NamedTuple):
         message = body.get("message") if isinstance(body, dict) else None
         if not isinstance(message, str):
             return ""
-        for secret in sorted(secrets, key=len, reverse=True):
-            message = message.replace(secret, "********")
+        for text in sorted({text for secret in secrets for text in _spellings(secret)}, key=len, reverse=True):
+            message = message.replace(text, "********")
         line = "".join(c if c.isprintable() else " " for c in message)[:DETAIL_LENGTH].strip()
         return f" ({line})" if line else ""
+
+
+def _spellings(secret: str) -> set[str]:
+    """A secret as it is, and as it stands in the body or the form in which the server got it."""
+    return {
+        secret,
+        json.dumps(secret)[1:-1],
+        json.dumps(secret, ensure_ascii=False)[1:-1],
+        quote(secret),
+        quote(secret, safe=""),
+        quote_plus(secret),
+    }
 
 
 class Http:

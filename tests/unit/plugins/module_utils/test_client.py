@@ -16,6 +16,7 @@ import ssl
 import subprocess
 import threading
 import time
+from urllib.parse import quote, quote_plus
 
 import pytest
 
@@ -79,6 +80,14 @@ def client(sim, make_http, make_auth):
         return Client(http, make_auth(http, access_token=sim.issue_token()), url or sim.url)
 
     return make
+
+
+def as_it_stands(text):
+    return json.dumps(text, ensure_ascii=False)
+
+
+def quote_whole(text):
+    return quote(text, safe="")
 
 
 def failure(act, *arguments, kind=CallError):
@@ -366,6 +375,16 @@ class TestNoAnswer:
         assert "(not this [31m way xxx" in said
         assert said.isprintable()
         assert len(said) < 400
+
+    @pytest.mark.parametrize("spelled", [str, json.dumps, as_it_stands, quote, quote_whole, quote_plus])
+    def test_a_secret_in_the_reason_is_masked_however_it_is_escaped(self, sim, spelled):
+        secret = 'a"b/c +€%'
+        given = validated(**sim.options(external_id="a", access_token=sim.issue_token()))
+        session = Session(connection(given), secrets={secret})
+        sim.fault("status", status=400, body={"message": f"<{spelled(secret)}>"})
+        with contextlib.closing(session.http):
+            said = str(failure(session.client.invoke, a_call(), kind=RefusedError))
+        assert said.replace('"', "") == "VCC refused it with status 400 (<********>)"
 
     @pytest.mark.parametrize("body", ['{"message": 17}', '{"message": null}', '["message"]', "17", "", "<html>"])
     def test_without_a_reason_there_is_none(self, sim, client, body):
