@@ -75,6 +75,7 @@ for name in environment playbooks; do
 done
 run confirmed python helpers/confirmed.py "$work/vars.json"
 run killed python helpers/killed.py "$work/vars.json"
+run canary python helpers/canary.py "$work/vars.json"
 
 # No secret and no token is in what was printed at the highest verbosity, or in a file that is left; but for token caches.
 run secrets python helpers/secrets.py "$work/vars.json"
