@@ -364,10 +364,18 @@ def _check_data_texts(prefix: str, fields: t.Mapping[str, t.Any]) -> None:
     for index, link in enumerate(_listed(fields.get("linked_data"))):
         _check_texts(f"{prefix}linked_data[{index}].", link, ("label", "owner", "key"), ("type", "value"))
     routing = fields.get("routing_data")
+    _check_dictionary(f"{prefix}routing_data", routing)
     if isinstance(routing, t.Mapping):
+        _check_dictionary(f"{prefix}routing_data.personal_queue", routing.get("personal_queue"))
         _check_texts(f"{prefix}routing_data.personal_queue.", routing.get("personal_queue"), (), ("agent",))
         for index, skill in enumerate(_listed(routing.get("skills"))):
             _check_texts(f"{prefix}routing_data.skills[{index}].", skill, (), ("name",))
+
+
+def _check_dictionary(position: str, value: t.Any) -> None:
+    """Raise InputError for what Ansible stumbles over where it wants a dictionary, which may be written as a string."""
+    if value is not None and not isinstance(value, (t.Mapping, str)):
+        raise InputError(f"{position} has to be a dictionary.")
 
 
 def check_limits(params: t.Mapping[str, t.Any]) -> None:
