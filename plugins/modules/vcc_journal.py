@@ -106,6 +106,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.vonage.vcc.plugins.module_utils.doors import serve
+from ansible_collections.vonage.vcc.plugins.module_utils.errors import InputError
 from ansible_collections.vonage.vcc.plugins.module_utils.options import (
     KEPT_JOURNAL_SPEC,
     check_name,
@@ -117,6 +118,8 @@ from ansible_collections.vonage.vcc.plugins.module_utils.upkeep import Notes, Up
 
 
 def keep(params: dict[str, t.Any], check_mode: bool, diff_mode: bool) -> dict[str, t.Any]:
+    if (params["older_than"] is None) == (params["notifications"] is None):
+        raise InputError("Say what to do with the journal, with one of older_than and notifications.")
     result, before, after = (note if params["older_than"] is None else prune)(params, check_mode)
     if diff_mode:
         result["diff"] = {

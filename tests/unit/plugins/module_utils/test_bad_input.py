@@ -285,6 +285,11 @@ def test_ends_with_a_result_or_a_sentence(act, module):
             {"external_id": None, "interactions": [{"external_id": "a", "routing_data": 1.5}]},
             "interactions[0].routing_data has to be a dictionary.",
         ),
+        (
+            "vcc_journal",
+            {"notifications": None},
+            "Say what to do with the journal, with one of older_than and notifications.",
+        ),
     ],
 )
 def test_what_ansible_lets_through_or_stumbles_over(act, module, given, said):
