@@ -1,7 +1,8 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run test_canary.yml in ways that show as much as Ansible can, and look for secrets in all its processes: canary.py VARS.JSON
+"""Run test_canary.yml in ways that show as much as Ansible can, look for secrets in all its processes, and see that others can read none
+of its files: canary.py VARS.JSON
 
 What it prints and leaves behind is for secrets.py to look through.
 """
@@ -64,11 +65,11 @@ def troubles(sim):
     alone = {**ready, "client_id": None, "client_secret": None}
     return [
         trouble("nothing", every, fails=False),
-        trouble("a token that is refused and replaced", ["interaction", "provider"], ready, fails=False),
+        trouble("a token that is refused and replaced", ["provider"], ready, fails=False),
         trouble("400", ["interaction", "provider", "ongoing"], ready, {"kind": "status", "status": 400}),
         trouble("400 and no object", fault={"kind": "status", "status": 400, "body": sim["client_secret"]}),
         trouble("403", [], ready, {"kind": "status", "status": 403}),
-        trouble("500", ["provider"], fault={"kind": "status", "status": 500}),
+        trouble("500", [], fault={"kind": "status", "status": 500}),
         trouble("a page", ["ongoing"], fault={"kind": "html"}),
         trouble(
             "a redirect", fault={"kind": "redirect", "location": "https://x.example/" + quote(sim["client_secret"])}
@@ -121,11 +122,23 @@ def show(work, name, command, variables):
             env={**os.environ, **variables},
             stdout=output,
             stderr=subprocess.STDOUT,
+            umask=0,
             check=False,
         )
         if done.returncode:
             output.seek(0)
             sys.exit(output.read().decode(errors="replace"))
+
+
+# What a round leaves behind.
+LEFT = {"journal.db", "report.jsonl", "tokens", "cache.json", "cache.json.lock"}
+
+
+def open_to_others(folder):
+    """What of it others may read or write, though the umask forbids nothing."""
+    left = {path.name: path.stat().st_mode & 0o077 for path in folder.rglob("*") if path.name != "file"}
+    assert set(left) == LEFT, left
+    return sorted(name for name, mode in left.items() if mode)
 
 
 if __name__ == "__main__":
@@ -134,10 +147,15 @@ if __name__ == "__main__":
     watch = Watch(os.environ["HOME"], spellings(sim["client_secret"], *CANARIES.values()))
     watch.start()
     every = troubles(sim)
+    gone_through = {
+        "debug": [{**one, "doors": []} for one in every if not one["doors"] or one["name"] in ("nothing", "400")],
+        "modules": [one for one in every if one["doors"]],
+    }
     for name, variables in ROUNDS.items():
         told = Path(work, "canary.json")
-        some = [{**one, "doors": []} for one in every] if name == "debug" else [one for one in every if one["doors"]]
-        told.write_text(json.dumps({"canary": CANARIES, "round": name, "troubles": some}), encoding="utf-8")
+        told.write_text(
+            json.dumps({"canary": CANARIES, "round": name, "troubles": gone_through[name]}), encoding="utf-8"
+        )
         variables = {key: value.format(work=work) for key, value in variables.items()}
         show(work, name, ["ansible-playbook", "-e", f"@{sys.argv[1]}", "-e", f"@{told}", "test_canary.yml"], variables)
     variables = {"VCC_API_URL": sim["url"], "VCC_AUTH_URL": sim["token_url"], "VCC_ACCESS_TOKEN": CANARIES["token"]}
@@ -149,4 +167,6 @@ if __name__ == "__main__":
     print(
         f"{len(watch.seen)} processes seen, {modules} of them modules, {len(watch.found)} with a secret: {sorted(watch.found)}"
     )
-    sys.exit(bool(watch.found) or not modules)
+    readable = [name for round in ROUNDS for name in open_to_others(Path(work, "canary", round))]
+    print(f"open to others: {readable}")
+    sys.exit(bool(watch.found) or bool(readable) or not modules)
