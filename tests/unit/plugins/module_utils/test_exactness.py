@@ -230,10 +230,10 @@ class Histories(RuleBasedStateMachine):
         if self.last:
             self._do(self.last._replace(force=force), None)
 
-    @rule(loss=st.sampled_from(LOSSES))
-    def lose_again(self, loss):
+    @rule(loss=st.sampled_from(LOSSES), force=st.booleans())
+    def lose_again(self, loss, force):
         if self.last:
-            self._lose(self.last, loss)
+            self._lose(self.last._replace(force=force), loss)
 
     @rule(seconds=st.sampled_from([-150.0, -20.0, 30.0, 99.0, 100.0, 86400.0]))
     def pass_time(self, seconds):
