@@ -77,7 +77,12 @@ class Asked(t.NamedTuple):
     def options(self, folder):
         """The options of the task; what is in a file is written to C(folder)."""
         given = {"state": self.state, "provider": self.provider, "account": self.account, "force": self.force}
-        given.update(journal_ttl=self.ttl, journal=str(folder / "kept" / "journal.db") if self.journaled else "")
+        # One call at a time, so that their order is known.
+        given.update(
+            calls_in_flight=1,
+            journal_ttl=self.ttl,
+            journal=str(folder / "kept" / "journal.db") if self.journaled else "",
+        )
         if self.state == "dispatched":
             given["route"] = "sales"
         if self.source == "external_id":
@@ -271,14 +276,14 @@ class Histories(RuleBasedStateMachine):
             self.notices += 1
             given.append(Notice(kind, external_id, f"notice-{self.notices}"))
         key = ((ACCOUNTS[0], provider), external_id)
-        row = self.rows.pop(key, None)
+        row = known = self.rows.pop(key, None)
         for kind, dummy, notice_id in given:
             if kind == RELEASE:
                 same = row is not None and row.action == "release"
                 row = Row(
                     "release",
                     row.request_id if same else notice_id,
-                    row.asked if row else self.clock.now,
+                    known.asked if known else self.clock.now,
                     self.clock.now,
                 )
             elif row and row.action == "release" and row.accepted is not None:
@@ -498,7 +503,7 @@ def test_whatever_came_before(sim, clock, tmp_path, monkeypatch):
     run_state_machine_as_test(
         lambda: Histories(sim, clock, tmp_path),
         settings=settings(
-            max_examples=40,
+            max_examples=100,
             stateful_step_count=12,
             deadline=None,
             derandomize=True,
