@@ -38,6 +38,7 @@ WHERE (:provider IS NULL OR provider = :provider)
 _OLD = {
     "interactions": "FROM interaction WHERE coalesce(accepted, asked) <= ?",
     "notifications": "FROM notification WHERE noted <= ?",
+    "request_ids": "FROM own_request WHERE accepted <= ?",
 }
 
 
@@ -95,14 +96,13 @@ class Upkeep(JournalFile):
         return [_entry(*row) for row in rows], matching
 
     def prune(self, older_than: int, predict: bool) -> dict[str, int]:
-        """Forget what is C(older_than) seconds old, or with C(predict) only say how many interactions and notifications that is."""
+        """Forget what is C(older_than) seconds old, or with C(predict) only say how many of each kind that is."""
         before = self._clock() - older_than
         with self._failing():
             pruned = {name: self._count(old, (before,)) for name, old in _OLD.items()}
         if predict or not any(pruned.values()):
             return pruned
         with self._writing():
-            self._db.execute("DELETE FROM own_request WHERE accepted <= ?", (before,))
             return {name: self._db.execute(f"DELETE {old}", (before,)).rowcount for name, old in _OLD.items()}
 
     def _count(self, what: str, values: t.Any = ()) -> int:

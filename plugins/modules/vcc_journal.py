@@ -20,7 +20,7 @@ options:
   older_than:
     description:
       - Exactly one of O(older_than) and O(notifications) is required.
-      - Forget the entries of interactions, and the notifications, that are at least so many seconds old.
+      - Forget the entries of interactions, the notifications and the request ids of your own that are at least so many seconds old.
       - Keep them for longer than the longest O(vonage.vcc.vcc_interaction#module:journal_ttl) in use. An interaction whose entry is gone is released,
         or dispatched, once more when a task asks for it.
       - How providers are registered is not forgotten.
@@ -97,7 +97,10 @@ pruned:
     notifications:
       description: Notifications.
       type: int
-  sample: {interactions: 12, notifications: 0}
+    request_ids:
+      description: Request ids of your own that VCC has had.
+      type: int
+  sample: {interactions: 12, notifications: 0, request_ids: 0}
 """
 
 import contextlib

@@ -291,19 +291,19 @@ class TestPrune:
         clock.now += 100
 
     @pytest.mark.parametrize(
-        ("older_than", "interactions", "notifications", "left"),
+        ("older_than", "interactions", "notifications", "request_ids", "left"),
         [
-            (201, 0, 0, "abcde"),
-            (200, 4, 1, "e"),
-            (101, 4, 1, "e"),
-            (100, 5, 2, ""),
-            (0, 5, 2, ""),
+            (201, 0, 0, 0, "abcde"),
+            (200, 4, 1, 2, "e"),
+            (101, 4, 1, 2, "e"),
+            (100, 5, 2, 3, ""),
+            (0, 5, 2, 3, ""),
         ],
     )
     def test_what_is_that_old_goes_and_check_mode_knows(
-        self, upkeep, path, tmp_path, older_than, interactions, notifications, left
+        self, upkeep, path, tmp_path, older_than, interactions, notifications, request_ids, left
     ):
-        expected = {"interactions": interactions, "notifications": notifications}
+        expected = {"interactions": interactions, "notifications": notifications, "request_ids": request_ids}
         before = snapshot(tmp_path)
         predicting = upkeep(True)
         assert predicting.prune(older_than, True) == expected
@@ -313,7 +313,11 @@ class TestPrune:
         assert "".join(journal_rows(path)) == left
         assert len(noted(path)) == 2 - notifications
         for predict in (True, False):
-            assert upkeep(predict).prune(older_than, predict) == {"interactions": 0, "notifications": 0}
+            assert upkeep(predict).prune(older_than, predict) == {
+                "interactions": 0,
+                "notifications": 0,
+                "request_ids": 0,
+            }
 
     def test_registrations_stay(self, upkeep, path, clock):
         journal = upkeep(False)
@@ -335,7 +339,7 @@ class TestPrune:
 
 def test_pruning_makes_no_journal(upkeep, tmp_path):
     for predict in (True, False):
-        assert upkeep(predict).prune(0, predict) == {"interactions": 0, "notifications": 0}
+        assert upkeep(predict).prune(0, predict) == {"interactions": 0, "notifications": 0, "request_ids": 0}
     assert list(tmp_path.iterdir()) == []
 
 

@@ -433,9 +433,9 @@ class TestJournal:
     def test_pruning_says_what_went(self, act):
         act("vcc_journal")
         result, dummy, dummy = act("vcc_journal", diff=True, notifications=None, older_than=0)
-        assert result["pruned"] == {"interactions": 1, "notifications": 1}
-        assert result["diff"]["before"] == "old interactions: 1\nold notifications: 1\n"
-        assert result["diff"]["after"] == "old interactions: 0\nold notifications: 0\n"
+        assert result["pruned"] == {"interactions": 1, "notifications": 1, "request_ids": 0}
+        assert result["diff"]["before"] == "old interactions: 1\nold notifications: 1\nold request_ids: 0\n"
+        assert result["diff"]["after"] == "old interactions: 0\nold notifications: 0\nold request_ids: 0\n"
 
     def test_pruning_needs_no_region_and_makes_no_journal(self, tmp_path):
         path = tmp_path / "journal.db"
