@@ -53,9 +53,9 @@ class NotSentError(VccError):
 
 
 class Outcome(t.NamedTuple):
-    """What became of one interaction, and how we know."""
+    """What became of some interactions, and how we know."""
 
-    interaction: Interaction
+    interactions: t.Sequence[Interaction]
     state: str
     changed: bool
     evidence: str
@@ -146,7 +146,7 @@ class Sender:
         self.stopped: VccError | None = None
 
     def outcomes(self) -> t.Iterator[Outcome]:
-        """Apply the plan: yield one outcome for each interaction of the worklist, as the batches are done.
+        """Apply the plan: yield the outcome of each interaction of the worklist once, as the batches are done.
 
         What cannot be sent any more is an outcome too. Raises JournalError if the worklist itself cannot be read.
         """
@@ -169,9 +169,9 @@ class Sender:
         batch = Batch([], [])
         size = empty = len(self._wire.head) + len(self._wire.tail)
         for chunk in self._chunks():
+            yield Outcome([one for one in chunk if one.proven], self._wire.state, False, "journal")
             for one in chunk:
                 if one.proven:
-                    yield Outcome(one, self._wire.state, False, "journal")
                     continue
                 encoded = self._wire.object(one)
                 if size + len(encoded) >= BODY_LIMIT:
@@ -226,7 +226,7 @@ class Sender:
         if exc is None:
             self._unanswered = 0
             self._accepted += batch.interactions
-            yield from (Outcome(one, self._wire.state, True, "api") for one in batch.interactions)
+            yield Outcome(batch.interactions, self._wire.state, True, "api")
         elif isinstance(exc, RefusedError):
             yield from self._refused(batch, exc)
         else:
@@ -255,7 +255,7 @@ class Sender:
         if exc.status == 404 and self._wire.action == "release":
             # Nothing is proven by that, and neither is an earlier dispatch any more.
             self._note(self._journal.withdraw, [one._replace(before=None)])
-            yield Outcome(one, "released", False, "status", "VCC answered 404: it has no such interaction.")
+            yield Outcome([one], "released", False, "status", "VCC answered 404: it has no such interaction.")
             return
         yield from self._undone(batch, f"{exc}: check {CHECKED[self._wire.action]}.", evidence="status")
 
@@ -269,13 +269,12 @@ class Sender:
             self._note(self._journal.uphold, unknown)
         if failed:
             self._note(self._journal.withdraw, failed)
-        for one in unknown:
-            more = "" if uncertain else f" An earlier attempt, whose answer was lost, may have {self._wire.state} it."
-            if one.external_id is None:
-                more += " It has no external id: running the task again may dispatch it a second time."
-            yield Outcome(one, "unknown", False, evidence, message + more)
-        for one in failed:
-            yield Outcome(one, "failed", False, evidence, message)
+        yield Outcome(failed, "failed", False, evidence, message)
+        if not uncertain:
+            message += f" An earlier attempt, whose answer was lost, may have {self._wire.state} it."
+        yield Outcome([one for one in unknown if one.external_id is not None], "unknown", False, evidence, message)
+        message += " It has no external id: running the task again may dispatch it a second time."
+        yield Outcome([one for one in unknown if one.external_id is None], "unknown", False, evidence, message)
 
     def _note_accepted(self) -> None:
         if self._accepted:
@@ -296,11 +295,11 @@ class Sender:
 
 
 def predicted(journal: Journal, state: str) -> t.Iterator[Outcome]:
-    """Yield the outcome that each interaction of the worklist will have, without a call. Raises JournalError."""
+    """Yield the outcome that each interaction of the worklist will have once, without a call. Raises JournalError."""
     chunk = journal.look_up(0)
     while chunk:
-        for one in chunk:
-            yield Outcome(one, state, not one.proven, "journal" if one.proven else "predicted")
+        yield Outcome([one for one in chunk if one.proven], state, False, "journal")
+        yield Outcome([one for one in chunk if not one.proven], state, True, "predicted")
         chunk = journal.look_up(chunk[-1].seq)
 
 
@@ -317,23 +316,23 @@ class Result:
 
     def add(self, outcome: Outcome) -> None:
         undone = outcome.state != self._state
-        self._counts[outcome.state if undone or outcome.changed else "unchanged"] += 1
-        listed = self._counts["requested"] <= LISTED or (undone and len(self._listed) < LISTED_AT_MOST)
-        if not (listed or self._report.path):
+        self._counts[outcome.state if undone or outcome.changed else "unchanged"] += len(outcome.interactions)
+        room = LISTED if self._counts["requested"] <= LISTED else LISTED_AT_MOST - len(self._listed) if undone else 0
+        if not (room or self._report.path):
             return
-        one = outcome.interaction
-        entry = {
-            "external_id": one.external_id,
-            "provider": self._provider,
-            "request_id": one.request_id,
-            "state": outcome.state,
-            "changed": outcome.changed,
-            "evidence": outcome.evidence,
-            "message": outcome.message,
-        }
-        if listed:
-            self._listed.append((one.seq, entry))
-        self._report.write(entry)
+        for number, one in enumerate(outcome.interactions):
+            entry = {
+                "external_id": one.external_id,
+                "provider": self._provider,
+                "request_id": one.request_id,
+                "state": outcome.state,
+                "changed": outcome.changed,
+                "evidence": outcome.evidence,
+                "message": outcome.message,
+            }
+            if number < room:
+                self._listed.append((one.seq, entry))
+            self._report.write(entry)
 
     def finish(self, api_calls: int, diff_mode: bool, broken: VccError | None = None) -> dict[str, t.Any]:
         """Return the task's result; C(broken) is what kept the work or its outcomes from being complete."""

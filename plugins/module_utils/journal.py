@@ -304,7 +304,12 @@ class Journal(ScopedJournal):
             " WHERE work.seq > ? ORDER BY work.seq LIMIT ?",
             (self._scope, after, CHUNK),
         )
-        return [self._judge(now, new_ids, *row) for row in rows]
+        return [
+            Interaction(row[0], row[1], row[2] or next(new_ids), False, False, row[3])
+            if row[4] is None
+            else self._judge(now, new_ids, *row)
+            for row in rows
+        ]
 
     def _judge(
         self,
@@ -314,13 +319,11 @@ class Journal(ScopedJournal):
         external_id: str | None,
         own_id: str | None,
         data: str | None,
-        action: str | None,
-        known_id: str | None,
-        asked: float | None,
+        action: str,
+        known_id: str,
+        asked: float,
         accepted: float | None,
     ) -> Interaction:
-        if action is None or known_id is None or asked is None:
-            return Interaction(seq, external_id, own_id or next(new_ids), False, False, data)
         row = (action, known_id, asked, accepted)
         if action != self._action:
             return Interaction(seq, external_id, own_id or next(new_ids), False, False, data, row)
