@@ -12,14 +12,16 @@ import threading
 INVOKE = "/interactions/Invoke"
 
 # What can go wrong, with the details that can be set and their defaults. Whether the call has its effect all the
-# same is "taken", which only "garbage" leaves to the caller; for "cut" it is `when`: "before" or "after" the effect.
+# same is "taken", where that is left to the caller; for "cut" it is `when`: "before" or "after" the effect. What is
+# "late" waits before its effect, what has "latency" behind it.
 KINDS = {
-    "status": {"status": 503, "retry_after": None, "body": None},
+    "status": {"status": 503, "retry_after": None, "body": None, "taken": False},
     "latency": {"seconds": 1.0},
+    "late": {"seconds": 1.0},
     "hold": {},
     "cut": {"when": "before"},
-    "redirect": {"location": "https://elsewhere.example/", "status": 302},
-    "html": {},
+    "redirect": {"location": "https://elsewhere.example/", "status": 302, "taken": False},
+    "html": {"taken": False},
     "expired": {},
     "garbage": {"taken": False},
     "trickle": {"seconds": 0.1},

@@ -41,6 +41,13 @@ class Server(ThreadedWSGIServer):
         for _number, thread in connections.values():
             thread.join(5)
 
+    def settle(self):
+        """Wait until the connections that have been accepted are closed."""
+        with self._guard:
+            threads = [thread for _number, thread in self._connections.values()]
+        for thread in threads:
+            thread.join()
+
     def number(self, connection):
         """The connections are numbered as they are accepted, from 1."""
         with self._guard:

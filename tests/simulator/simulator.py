@@ -86,6 +86,14 @@ class Simulator(ContactCentre):
         with self.lock:
             return [dict(call) for call in self._calls]
 
+    def settle(self):
+        """Wait until what clients that are gone have sent is done with: every connection so far is closed."""
+        parts = urlsplit(self.url)
+        with contextlib.closing(HTTPConnection(parts.netloc, timeout=PATIENCE)) as behind_all:
+            behind_all.request("GET", f"{CONTROL}state", headers={"Connection": "close"})
+            behind_all.getresponse().read()
+        self._server.settle()
+
     def notify(self, external_id, **details):
         """
         Post a notification to the provider's endpoint, as ContactCentre.notification describes it.
@@ -137,6 +145,9 @@ class Simulator(ContactCentre):
             fault.released.wait()
         elif kind == "latency":
             self.stopping.wait(details["seconds"])
+        elif kind == "late":
+            self.stopping.wait(details["seconds"])
+            response = self._answer(request)
         elif kind == "cut":
             response = None
         elif kind == "status":

@@ -163,6 +163,13 @@ def test_garbage(client, sim, taken):
     assert sim.live() == ([] if taken else ["id-1"])
 
 
+@pytest.mark.parametrize(("kind", "status"), [("status", 503), ("redirect", 302), ("html", 200)])
+def test_another_answer_for_what_was_taken(client, sim, kind, status):
+    sim.fault(kind, taken=True)
+    assert client.release("id-1", allow_redirects=False).status_code == status
+    assert sim.live() == []
+
+
 @pytest.mark.parametrize(("when", "live"), [("before", ["id-1"]), ("after", [])])
 def test_cut(client, sim, when, live):
     fault = sim.fault("cut", when=when)
@@ -196,6 +203,16 @@ def test_latency_beyond_the_patience_of_the_client(client, sim):
     sim.fault("latency", seconds=60)
     with pytest.raises(requests.ReadTimeout):
         client.release("id-1", timeout=0.2)
+    assert sim.live() == []
+
+
+def test_late(client, sim):
+    sim.fault("late", seconds=0.4)
+    with pytest.raises(requests.ReadTimeout):
+        client.release("id-1", timeout=0.1)
+    assert sim.live() == ["id-1"]
+    client.session.close()
+    sim.settle()
     assert sim.live() == []
 
 

@@ -1,0 +1,201 @@
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""
+One run of the engine in a process of its own, as an order says; or a warm Python that forks such processes.
+
+``engine.py ORDER`` does the order in that file. ``engine.py --serve FD`` reads commands from a Unix socket, a line of
+JSON each: ``{"spawn": ORDER}``, with the descriptor of the child's output, is answered with the child's id;
+``{"reap": PID}`` waits for its end, and is answered with its exit status. The children end with the socket.
+
+An order is a JSON object: ``options`` of vcc_interaction, ``check``, ``seed``, ``errors`` (a file for stderr), ``clock``
+(a list of [seconds from the start, by how much the clock is wrong from then on]), ``file_size`` (RLIMIT_FSIZE), ``user``
+(to become), ``limits`` (constants of modules, to need many calls and claims for few interactions) and ``lie`` (below).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import resource
+import signal
+import socket
+import sys
+import time
+
+_right_time = time.time
+_clock = {"start": _right_time(), "steps": []}
+
+
+def _time():
+    """The time by a clock that is wrong."""
+    now = _right_time()
+    past = [wrong for since, wrong in _clock["steps"] if now - _clock["start"] >= since]
+    return now + (past[-1] if past else 0)
+
+
+time.time = _time  # before the engine is imported, which keeps what it finds
+
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+from ansible_collections.vonage.vcc.plugins.module_utils import interactions, journal, options
+from ansible_collections.vonage.vcc.plugins.module_utils.client import Client
+
+
+# Engines that break their word, to show that the campaign notices.
+
+
+def _sends_nothing(_order):
+    Client.invoke = lambda self, body: None
+
+
+def _new_ids(_order):
+    """Asks with a new request id for what is pending."""
+    give = journal._with_new_ids
+    journal._with_new_ids = lambda chunk: give([one if one.proven else one._replace(request_id=None) for one in chunk])
+
+
+def _no_proof(_order):
+    """Does not note what was accepted."""
+    journal.Journal.accept = lambda self, done: None
+
+
+def _early_proof(_order):
+    """Notes as accepted what it has yet to send."""
+    claim = journal.Journal.claim
+
+    def claim_and_accept(self, after):
+        chunk = claim(self, after)
+        self.accept([one for one in chunk if not one.proven])
+        return chunk
+
+    journal.Journal.claim = claim_and_accept
+
+
+def _keeps_silent(_order):
+    """Does not report every third interaction."""
+    add = interactions.Result.add
+    interactions.Result.add = lambda self, outcome: outcome.interaction.seq % 3 and add(self, outcome)
+
+
+def _optimist(_order):
+    """Reports as released what is not known to be."""
+    interactions.Sender._undone = lambda self, one, *details, **others: interactions.Outcome(
+        one, self._wire.state, True, "api"
+    )
+
+
+def _hangs(_order):
+    time.sleep(3600)
+
+
+def _crashes(_order):
+    raise RuntimeError("a bug")
+
+
+def _tells_secrets(order):
+    print(order["options"]["client_secret"])
+
+
+def _predicts_with_a_call(order):
+    """Does in check mode what it should predict."""
+    order["check"] = False
+
+
+LIES = {
+    lie.__name__.strip("_"): lie
+    for lie in (
+        _sends_nothing,
+        _new_ids,
+        _no_proof,
+        _early_proof,
+        _keeps_silent,
+        _optimist,
+        _hangs,
+        _crashes,
+        _tells_secrets,
+        _predicts_with_a_call,
+    )
+}
+
+
+def validated(given):
+    validation = ArgumentSpecValidator(**options.INTERACTION_SPEC).validate(given)
+    if validation.errors.errors:
+        raise ValueError(validation.errors.msg)
+    return validation.validated_parameters
+
+
+def obey(order):
+    """Do the order, and print the result as a line of JSON."""
+    os.dup2(os.open(order["errors"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), 2)
+    random.seed(order["seed"])
+    _clock.update(start=_right_time(), steps=order["clock"])
+    for module in (interactions, journal):
+        for name, value in order["limits"].items():
+            if hasattr(module, name):
+                setattr(module, name, value)
+    if order["user"] is not None:
+        os.setgroups([])
+        os.setresgid(*[order["user"]] * 3)
+        os.setresuid(*[order["user"]] * 3)
+    if order["file_size"] is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (order["file_size"], resource.RLIM_INFINITY))
+    if order["lie"]:
+        LIES[order["lie"]](order)
+    result = interactions.run(validated(order["options"]), order["check"], False, {})
+    print(json.dumps(result), flush=True)
+
+
+def warm_up():
+    """Import what the engine imports only as it goes."""
+    given = {"api_url": "http://127.0.0.1:1", "auth_url": "http://127.0.0.1:1/", "client_id": "c", "client_secret": "s"}
+    interactions.run(validated({**given, "external_id": "x", "journal": "", "retries": 0}), False, False, {})
+
+
+def serve(channel):
+    """Fork a child for each order. Returns, in the child alone, the path of its order."""
+    children = set()
+    while True:
+        # One command at a time is on its way, so its descriptor cannot be another's.
+        message, descriptors, _flags, _address = socket.recv_fds(channel, 65536, 1)
+        if not message:
+            break
+        command = json.loads(message)
+        if "spawn" in command:
+            pid = os.fork()
+            if not pid:
+                channel.close()
+                os.dup2(descriptors[0], 1)
+                os.close(descriptors[0])
+                return command["spawn"]
+            os.close(descriptors[0])
+            children.add(pid)
+            answer = pid
+        else:
+            children.discard(command["reap"])
+            answer = os.waitstatus_to_exitcode(os.waitpid(command["reap"], 0)[1])
+        channel.sendall(json.dumps(answer).encode() + b"\n")
+    for pid in children:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    sys.exit()
+
+
+def main():
+    if sys.argv[1] == "--serve":
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal, which is for the campaign
+        warm_up()
+        path = serve(socket.socket(fileno=int(sys.argv[2])))
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    else:
+        path = sys.argv[1]
+    with open(path, encoding="utf-8") as file:
+        order = json.load(file)
+    obey(order)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,290 @@
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a round is made of, drawn from a seed: interactions, waves of processes, faults, signals."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+
+from ansible_collections.vonage.vcc.plugins.module_utils.options import INTERACTION_SPEC
+
+DAY = 86400
+PAST = "Sun, 06 Nov 1994 08:49:37 GMT"
+
+# What an id can look like: in any source, and where a line of text would not do.
+PLAIN = ("case-{}", "00{}", "Fall „{}“ ü", "a,b;{}", 'q"uo\\te {}', "{}", "🐟{}")
+SPECIAL = (" blank{} ", "two\nlines {}", "#{}", "{{}}{}")
+
+
+@dataclass
+class Task:
+    """One process, and what it is asked for."""
+
+    number: int
+    door: str  # "fork", "cold", "action", "module"
+    provider: str | None
+    ids: list
+    form: str  # the option that names the interactions
+    options: dict
+    check: bool = False
+    own_journal: bool = False  # not the one that all others share
+    delay: float = 0.0
+    clock: list = field(default_factory=list)
+    file_size: int | None = None
+    signal: tuple | None = None  # (name, seconds from its start, or "hold")
+    group: bool = True  # whether the signal is for its children too
+    request_ids: dict = field(default_factory=dict)
+    seed: int = 0
+
+    @property
+    def force(self):
+        return bool(self.options.get("force"))
+
+    @property
+    def ttl(self):
+        return self.options.get("journal_ttl", DAY)
+
+    @property
+    def clocks(self):
+        """Every amount by which its clock is wrong at some time."""
+        return {0, *(wrong for _since, wrong in self.clock)}
+
+    @property
+    def keys(self):
+        return [(self.provider, external_id) for external_id in self.ids]
+
+
+@dataclass
+class Wave:
+    """Processes that run at once, what they meet, and what is done to the centre meanwhile."""
+
+    action: str
+    tasks: list
+    faults: list = field(default_factory=list)  # (kind, details)
+    events: list = field(default_factory=list)  # (seconds, name of a method of the centre, its arguments)
+    journal: str = "usable"
+
+
+@dataclass
+class Plan:
+    """A round."""
+
+    seed: int
+    switches: dict
+    live: list  # keys
+    poisoned: list  # external ids
+    providers: list
+    waves: list
+    limits: dict
+    as_user: bool  # whether the processes give up the rights of root
+    tokens: bool
+    predicts: bool  # whether check mode says what the last run will do
+
+
+def _weighted(rng, **weights):
+    return rng.choices(list(weights), list(weights.values()))[0]
+
+
+def draw(seed, doors=True):
+    """The plan of a seed; without ``doors`` a round has processes of the engine alone."""
+    rng = random.Random(seed)
+    through = doors and rng.random() < 0.04
+    size = "few" if through else _weighted(rng, few=80, many=18, large=2)
+    count = {"few": rng.randint(1, 12), "many": rng.randint(20, 60), "large": rng.randint(150, 250)}[size]
+    styles = list(PLAIN if rng.random() < 0.7 else PLAIN + SPECIAL)
+    ids = [rng.choice(styles).replace("{}", str(number)) for number in range(count)]
+    if size == "large":
+        ids = [one + "x" * 1000 for one in ids]
+    plain = not any(one[0] in " #{" or "\n" in one for one in ids)
+    providers = rng.choice([[None], ["crm"], ["crm"], [None, "crm"]])
+    plan = Plan(
+        seed=seed,
+        switches={
+            "unknown_id": rng.choice([200, 200, 200, 400, 404]),
+            "success_body": rng.choice(["empty", "json"]),
+            "too_large": rng.choice([413, 417]),
+        },
+        live=[(provider, one) for provider in providers for one in ids if rng.random() < 0.85],
+        poisoned=rng.sample(ids, min(count, rng.randint(1, 2))) if rng.random() < 0.25 else [],
+        providers=providers,
+        waves=[],
+        limits={}
+        if size == "large"
+        else {"BODY_LIMIT": rng.choice([400, 700, 1500, 100_000]), "CHUNK": rng.choice([1, 3, 10, 1000])},
+        as_user=rng.random() < 0.15,
+        tokens=rng.random() < 0.4,
+        predicts=rng.random() < 0.4,
+    )
+    if rng.random() < 0.2:
+        plan.switches["token_lifetime"] = rng.choice([1, 2, 90])
+    if rng.random() < 0.15:
+        plan.switches.update(
+            rate_limit=rng.randint(1, 6), window=rng.choice([0.2, 0.5, 1]), retry_after=rng.choice([None, 0, 1, PAST])
+        )
+    actions = _actions(rng)
+    habits = {
+        "through": through,
+        "plain": plain,
+        "clock": _weighted(rng, right=72, step=18, wild=10),
+        "cache": rng.random() < 0.3,
+        "strays": len(set(actions)) == 1 and rng.random() < 0.1,
+        "own_ids": rng.random() < 0.15,
+        "signals": rng.choice([0, 0.2, 0.6]),
+        "forces": rng.choice([0, 0, 0.15]),
+        "spells": rng.choice([0, 0, 0.3]),
+    }
+    for action in actions:
+        plan.waves.append(_wave(rng, plan, action, ids, habits))
+    if habits["own_ids"]:
+        _give_request_ids(plan, rng.sample(ids, rng.randint(1, count)))
+    return plan
+
+
+def _actions(rng):
+    first = _weighted(rng, release=75, dispatch=25)
+    actions = [first]
+    for _more in range(rng.choice([0, 0, 1, 1, 2, 3])):
+        other = "dispatch" if actions[-1] == "release" else "release"
+        actions.append(actions[-1] if rng.random() < 0.6 else other)
+    return actions
+
+
+def _wave(rng, plan, action, ids, habits):
+    count = int(_weighted(rng, **{"1": 35, "2": 25, "3": 12, "4": 12, "5": 5, "6": 4, "7": 3, "8": 4}))
+    if habits["through"]:
+        count = min(count, 3)
+    elif len(ids) > 100:
+        count = min(count, 4)
+    number = sum(len(wave.tasks) for wave in plan.waves)
+    tasks = [_task(rng, plan, action, ids, habits, number + each) for each in range(count)]
+    wave = Wave(action, tasks, journal=_weighted(rng, usable=88, read_only=4, closed=4, folder=2, garbage=2))
+    wave.faults = [_fault(rng) for _each in range(rng.choice([0, 1, 1, 2, 3, 5]))]
+    aimed = [task for task in tasks if task.signal and task.signal[1] == "hold"]
+    if aimed:
+        wave.faults.insert(0, ("hold", {"after": rng.randint(0, 2)}))
+    for _each in range(rng.choice([0, 0, 0, 1, 2])):
+        wave.events.append((rng.uniform(0, 0.3), "expire_tokens", {}))
+    return wave
+
+
+def _task(rng, plan, action, ids, habits, number):
+    door = "cold" if rng.random() < 0.02 else "fork"
+    if habits["through"] and rng.random() < 0.6:
+        door = rng.choice(["action", "action", "module"])
+    chosen = list(ids) if rng.random() < 0.5 else rng.sample(ids, rng.randint(1, len(ids)))
+    rng.shuffle(chosen)
+    forms = ["external_ids", "interactions", "src.jsonl"] + (["src.txt"] if habits["plain"] else [])
+    options = {"timeout": 1, "retries": rng.choices([0, 1, 2], [60, 32, 8])[0]}
+    if action == "dispatch":
+        options.update(state="dispatched", route="Support")
+        if rng.random() < 0.3:
+            options["linked_data"] = [{"type": "name", "value": "Jo"}]
+    if rng.random() < habits["forces"]:
+        options["force"] = True
+    if rng.random() < habits["spells"]:
+        options["journal_ttl"] = rng.choice([0, 1, 3600])
+    if "calls_in_flight" in INTERACTION_SPEC["argument_spec"] and rng.random() < 0.8:
+        options["calls_in_flight"] = rng.choice([1, 2, 4, 8, 16])
+    if plan.tokens and rng.random() < 0.7:
+        options["access_token"] = "issued"
+    if habits["cache"]:
+        options["token_cache"] = "shared"
+    if rng.random() < 0.5:
+        options["report"] = "own"
+    task = Task(
+        number,
+        door,
+        rng.choice(plan.providers),
+        chosen,
+        rng.choice(forms),
+        options,
+        check=rng.random() < 0.04,
+        own_journal=habits["strays"] and rng.random() < 0.3,
+        delay=rng.choice([0, 0, rng.uniform(0, 0.1)]),
+        seed=rng.getrandbits(32),
+    )
+    engine = door in ("fork", "cold")
+    if engine and habits["clock"] != "right" and rng.random() < 0.7:
+        furthest = 40_000 if habits["clock"] == "step" else 40 * DAY
+        task.clock = [
+            [since, rng.randint(-furthest, furthest)] for since in sorted(rng.sample([0, 0.01, 0.05], rng.randint(1, 2)))
+        ]
+    if engine and rng.random() < 0.08:
+        task.file_size = rng.choice([0, 1000, 8000, 20_000, 34_000, 60_000])
+    if door != "module" and rng.random() < habits["signals"]:
+        how = _weighted(rng, SIGKILL=55, SIGTERM=30, SIGINT=10, FULL=5)
+        latest = 0.15 if engine else 2.5
+        when = "hold" if rng.random() < 0.35 else rng.uniform(0, rng.choice([0.05, 1]) * latest)
+        if how == "FULL" and not engine:
+            how = "SIGTERM"
+        task.signal = (how, when)
+        task.group = rng.random() < 0.5
+    return task
+
+
+def _fault(rng):
+    later = rng.choice([None, 0, 0, 0, PAST])
+    kind, details = rng.choice(
+        [
+            ("status", {"status": 429, "retry_after": rng.choice([None, 0, 0, 0, PAST, 1])}),
+            ("status", {"status": rng.choice([500, 502, 503, 504]), "retry_after": later, "taken": rng.random() < 0.5}),
+            ("status", {"status": rng.choice([400, 403, 401])}),
+            ("status", {"status": 404, "body": "<html>nothing here</html>"}),
+            ("status", {"status": rng.choice([201, 202, 204, 409, 418, 501]), "body": ""}),
+            ("latency", {"seconds": 1.1 if rng.random() < 0.15 else rng.uniform(0, 0.1)}),
+            ("late", {"seconds": 1.1 if rng.random() < 0.15 else rng.uniform(0, 0.1)}),
+            ("hold", {}),
+            ("cut", {"when": "before"}),
+            ("cut", {"when": "after"}),
+            ("redirect", {"status": rng.choice([301, 302, 303, 307, 308]), "taken": rng.random() < 0.3}),
+            ("html", {"taken": rng.random() < 0.3}),
+            ("expired", {}),
+            ("garbage", {"taken": rng.random() < 0.5}),
+            ("trickle", {"seconds": 0.002}),
+            ("too_large", {"status": rng.choice([413, 417])}),
+        ]
+    )
+    path = rng.choice([{}, {}, {}, {}, {}, {}, {"path": "/Auth/connect/token"}, {"path": None}])
+    return kind, {**details, **path, "times": rng.choice([1, 1, 1, 2, 4]), "after": rng.choice([0, 0, 1, 2, 5])}
+
+
+def lives(plan):
+    """For each key, the lives of its interaction: lists of consecutive waves (by number) that ask for the same action."""
+    found = {}
+    for number, wave in enumerate(plan.waves):
+        for key in {key for task in wave.tasks if not task.check for key in task.keys}:
+            history = found.setdefault(key, [])
+            if history and plan.waves[history[-1][-1]].action == wave.action:
+                history[-1].append(number)
+            else:
+                history.append([number])
+    return found
+
+
+def _give_request_ids(plan, ids):
+    """Have some interactions asked for with a request id of the caller's, the same by all in each of their lives."""
+    named = set(ids)
+    for key, history in lives(plan).items():
+        for life, numbers in enumerate(history):
+            for task in (task for number in numbers for task in plan.waves[number].tasks):
+                if key[1] in named and key in task.keys:
+                    task.form = "src.jsonl"
+                    task.request_ids[key[1]] = f"own-{key[0]}-{life}-{ids.index(key[1])}"
+
+
+def last_wave(plan, action):
+    """The clean run that ends a round: each provider's interactions, all that was asked for, one process after the other."""
+    asked = {key for wave in plan.waves for task in wave.tasks for key in task.keys}
+    number = sum(len(wave.tasks) for wave in plan.waves)
+    tasks = []
+    for provider in plan.providers:
+        ids = sorted(external_id for owner, external_id in asked if owner == provider)
+        if ids:
+            options = {"timeout": 30, "retries": 2, "report": "own"}
+            if action == "dispatch":
+                options.update(state="dispatched", route="Support")
+            tasks.append(Task(number + len(tasks), "fork", provider, ids, "src.jsonl", options))
+    return Wave(action, tasks)
