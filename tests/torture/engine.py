@@ -23,6 +23,7 @@ import resource
 import signal
 import socket
 import sys
+import tempfile
 import time
 
 _right_time = time.time
@@ -42,7 +43,6 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.vonage.vcc.plugins.module_utils import interactions, journal, options
 from ansible_collections.vonage.vcc.plugins.module_utils.client import Client
-
 
 # Engines that break their word, to show that the campaign notices.
 
@@ -138,6 +138,7 @@ def obey(order):
             if hasattr(module, name):
                 setattr(module, name, value)
     if order["user"] is not None:
+        warm_up()
         os.setgroups([])
         os.setresgid(*[order["user"]] * 3)
         os.setresuid(*[order["user"]] * 3)
@@ -150,9 +151,14 @@ def obey(order):
 
 
 def warm_up():
-    """Import what the engine imports only as it goes."""
+    """Import what the engine imports only as it goes: another user may not be allowed to."""
     given = {"api_url": "http://127.0.0.1:1", "auth_url": "http://127.0.0.1:1/", "client_id": "c", "client_secret": "s"}
-    interactions.run(validated({**given, "external_id": "x", "journal": "", "retries": 0}), False, False, {})
+    with tempfile.NamedTemporaryFile("w", suffix=".jsonl") as source:
+        source.write('{"external_id": "x"}\n')
+        source.flush()
+        params = validated({**given, "src": source.name, "journal": "", "retries": 0, "token_cache": "/dev/null/none"})
+        interactions.run(params, False, False, {})
+        interactions.run({**params, "token_cache": None}, False, False, {})
 
 
 def serve(channel):

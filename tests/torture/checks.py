@@ -1,0 +1,275 @@
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What has to hold after each wave of processes, after the clean runs at the end, and of a round as a whole."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import json
+import shutil
+import sqlite3
+import tempfile
+from pathlib import Path
+
+from ansible_collections.vonage.vcc.tests.simulator import CLIENT_SECRET
+
+DONE = {"release": "released", "dispatch": "dispatched"}
+SECRETS = (CLIENT_SECRET, json.dumps(CLIENT_SECRET)[1:-1], "simulated-token-")
+
+# Seconds that a round may take, by which an entry of the journal may have aged.
+ROUND = 600
+
+
+def after_wave(table):
+    """The last wave: every process ended as it should, and said nothing that is not so; the journal is whole."""
+    wave, processes = table.waves[-1]
+    effects = _by_claim(table.sim.effects)
+    for process in processes:
+        with _about(table, process):
+            _check_end(process)
+            result = process.result()
+            if result is not None:
+                _check_result(process, result)
+            lines, whole = process.reported() if process.task.options.get("report") else ([], True)
+            limited = process.task.file_size is not None or process.signalled == "FULL"
+            _check(whole or limited or process.interrupted, "the report ends within a line")
+            for entry in [*lines, *(result or {}).get("interactions", [])]:
+                _check_claim(table, wave, processes, process, entry, effects)
+    with _about(table):
+        _check_journal(table, effects)
+
+
+def after_last(table, forecast):
+    """The last process, a clean run: all is done but what VCC refuses, and as check mode has said."""
+    ((process,), wave) = table.waves[-1][1], table.waves[-1][0]
+    done = DONE[wave.action]
+    provider = process.task.provider
+    with _about(table, process):
+        result = process.result() or {}
+        entries = result.get("interactions", [])
+        live = set(table.sim.live(provider))
+        rows = {one: row for (owner, one), row in _rows(table).items() if owner == provider}
+        for entry in entries:
+            one = entry["external_id"]
+            missing = wave.action == "release" and one not in live
+            if entry["state"] != done:
+                refused = one in table.plan.poisoned or (missing and table.sim.unknown_id == 400)
+                _check(refused, f"a clean run leaves {one!r} {entry['state']}: {entry['message']}")
+            elif entry["evidence"] == "status":
+                _check(missing, f"{one!r} is reported released after a 404, and is live")
+            else:
+                row = rows.get(one, {})
+                known = (row.get("action"), row.get("request_id"), bool(row.get("accepted")))
+                _check(known == (wave.action, entry["request_id"], True), f"the journal has {known} of {one!r}")
+        undone = any(entry["state"] != done for entry in entries)
+        _check(bool(result.get("failed")) == undone, f"failed is {result.get('failed')}: {result.get('msg')}")
+        if forecast is not None:
+            _check(
+                _proven(forecast) == _proven(result),
+                f"check mode found {len(_proven(forecast))} proven, the run behind it {len(_proven(result))}",
+            )
+
+
+def _proven(result):
+    return sorted(one["external_id"] for one in result.get("interactions", []) if one["evidence"] == "journal")
+
+
+def at_end(table):
+    """The round: nothing had an effect that was not asked for, or a second one that nobody asked for."""
+    effects = table.sim.effects
+    claims = collections.Counter(_claim(effect) for effect in effects)
+    with _about(table):
+        for claim, count in claims.items():
+            _check(count == 1, f"{count} effects of {claim}")
+        for ignored in table.sim.ignored:
+            _check(_claim(ignored) in claims, f"VCC has ignored {_claim(ignored)} for the request id of another")
+    found = collections.defaultdict(lambda: collections.defaultdict(list))  # key -> wave -> request ids
+    begin = 0
+    for number, end in enumerate(table.marks):
+        for effect in effects[begin:end]:
+            action, provider, one, request_id = _claim(effect)
+            with _about(table):
+                _check(action == table.waves[number][0].action, f"a {action} of {one!r} among others")
+            found[provider, one][number].append(request_id)
+        begin = end
+    for key, waves in found.items():
+        history = _lives(table, key)
+        with _about(table):
+            asked = {number for life in history for number in life}
+            _check(waves.keys() <= asked, f"effects of {key} in waves {sorted(waves.keys() - asked)} unasked")
+        for life in history:
+            had = [request_id for number in life for request_id in waves.get(number, ())]
+            allowed = 1 + sum(_may_ask_again(table, key, number, task) for number, task in _tasks(table, key, life))
+            with _about(table):
+                _check(
+                    len(had) <= allowed,
+                    f"{len(had)} effects of {table.waves[life[0]][0].action} {key} in waves {life}, at most"
+                    f" {allowed} asked for: {had}",
+                )
+
+
+def _tasks(table, key, numbers):
+    for number in numbers:
+        for task in table.waves[number][0].tasks:
+            if not task.check and key in task.keys:
+                yield number, task
+
+
+def _lives(table, key):
+    """Lists of waves that ask for the same action of an interaction one after the other."""
+    history = []
+    for number, (wave, _processes) in enumerate(table.waves):
+        if not list(_tasks(table, key, [number])):
+            continue
+        if history and table.waves[history[-1][-1]][0].action == wave.action:
+            history[-1].append(number)
+        else:
+            history.append([number])
+    return history
+
+
+def _may_ask_again(table, key, number, task):
+    """Whether a process may ask with a request id of its own for what another one has asked for already."""
+    if task.own_journal:
+        return True
+    if task.force and key[1] not in task.request_ids:
+        return True
+    if not task.ttl:
+        return False
+    others = (other for _number, other in _tasks(table, key, range(number + 1)) if other is not task)
+    return any(
+        abs(own - others_own) + ROUND >= task.ttl
+        for other in others
+        for own in task.clocks
+        for others_own in other.clocks
+    )
+
+
+# One process
+
+
+def _check_end(process):
+    engine = process.task.door in ("fork", "cold")
+    printed = process.output.decode("utf-8", "replace") + process.errors
+    _check(not any(secret in printed for secret in SECRETS), "a secret is in its output")
+    if process.interrupted:
+        return
+    _check(process.result() is not None, f"no result, status {process.status}: {printed[-2000:]}")
+    if engine:
+        _check((process.status, process.errors) == (0, ""), f"status {process.status}: {process.errors[-2000:]}")
+    else:
+        _check("Traceback" not in printed, printed[-2000:])
+
+
+def _check_result(process, result):
+    task = process.task
+    if "summary" not in result:
+        _check(result.get("failed") and result.get("msg"), f"a result that says nothing: {result}")
+        return
+    counts = dict(result["summary"])
+    requested = counts.pop("requested")
+    counts.pop("api_calls")
+    _check(requested == len(task.ids), f"{requested} requested, not {len(task.ids)}")
+    _check(sum(counts.values()) == requested, f"the counts come to something else than {requested}: {counts}")
+    listed = [entry["external_id"] for entry in result["interactions"]]
+    _check(len(set(listed)) == len(listed) and set(listed) <= set(task.ids), "it lists others, or one twice")
+    complete = len(listed) == requested
+    _check(complete or "cannot be used" in result.get("msg", ""), f"it lists {len(listed)} of {requested}")
+    changed = any(entry["changed"] for entry in result["interactions"])
+    _check(result["changed"] == changed, f"changed is {result['changed']}")
+
+
+def _check_claim(table, wave, processes, process, entry, effects):
+    """What is said of one interaction, in a result or a report."""
+    task = process.task
+    key = (task.provider, entry["external_id"])
+    _check((entry["provider"], entry["external_id"]) in task.keys, f"it reports {entry['external_id']!r}")
+    taken = effects.get((wave.action, *key, entry["request_id"]))
+    # What comes later is not meant.
+    taken = None if taken is not None and taken >= process.effects_after else taken
+    if entry["state"] == DONE[wave.action]:
+        if entry["evidence"] == "status":
+            possible = wave.action == "release" and table.sim.unknown_id == 404
+            _check(possible, f"{key} is reported released after a 404 that VCC does not give")
+        elif not (task.check and entry["evidence"] == "predicted"):
+            _check(
+                taken is not None, f"{key} is reported {entry['state']} ({entry['evidence']}), and VCC has not taken it"
+            )
+            undone = [
+                index for (action, *of, _id), index in effects.items() if action != wave.action and tuple(of) == key
+            ]
+            _check(
+                taken is None or not undone or taken > max(undone),
+                f"{key} is reported {entry['state']} ({entry['evidence']}), which VCC has undone since",
+            )
+    elif entry["state"] == "failed" and taken is not None and entry["external_id"] not in task.request_ids:
+        alone = not any(key in other.task.keys for other in processes if other is not process)
+        _check(not alone, f"{key} is reported failed, and VCC has taken it: {entry['message']}")
+
+
+# The journal
+
+
+def _rows(table):
+    """What the journal holds, by key; read from a copy, so that the next process finds it as the last one left it."""
+    if not table.journal.exists():
+        return {}
+    with tempfile.TemporaryDirectory(dir=table.folder) as copies:
+        for path in (table.journal, Path(f"{table.journal}-wal")):
+            if path.exists():
+                shutil.copy(path, copies)
+        copy = Path(copies) / table.journal.name
+        with contextlib.closing(sqlite3.connect(copy)) as db:
+            verdict = db.execute("PRAGMA integrity_check").fetchone()[0]
+            _check(verdict == "ok", f"the journal is damaged: {verdict}")
+            if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'interaction'").fetchone():
+                return {}
+            db.row_factory = sqlite3.Row
+            rows = db.execute("SELECT * FROM interaction JOIN scope ON scope.id = interaction.scope")
+            return {(row["provider"] or None, row["external_id"]): dict(row) for row in rows}
+
+
+def _check_journal(table, effects):
+    try:
+        rows = _rows(table)
+    except sqlite3.Error as exc:
+        raise Violation(f"the journal cannot be read: {exc}") from exc
+    for key, row in rows.items():
+        if row["accepted"] is not None:
+            taken = (row["action"], *key, row["request_id"]) in effects
+            _check(taken, f"the journal says that VCC has taken {row['action']} {key} {row['request_id']}")
+
+
+# Tools
+
+
+class Violation(Exception):
+    """Something that has to hold does not."""
+
+
+def _check(so, sentence):
+    if not so:
+        raise Violation(sentence)
+
+
+@contextlib.contextmanager
+def _about(table, process=None):
+    try:
+        yield
+    except Violation as exc:
+        who = f"wave {len(table.waves) - 1}: "
+        if process is not None:
+            who += f"process {process.task.number} ({process.task.door}): "
+        table.violate(f"{who}{exc}")
+
+
+def _claim(effect):
+    return effect["action"], effect["provider"], effect["external_id"], effect["request_id"]
+
+
+def _by_claim(effects):
+    """The place of each effect."""
+    return {_claim(effect): place for place, effect in enumerate(effects)}
