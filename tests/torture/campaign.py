@@ -167,7 +167,7 @@ class Process:
 
     def strike(self, how):
         """Send a signal, or fill the disk."""
-        with contextlib.suppress(ProcessLookupError):
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # it may have ended, or be another user's
             if how == "FULL":
                 resource.prlimit(self.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
             elif self._popen and self.task.group:
@@ -271,7 +271,8 @@ class Table:
             step = {"vonage.vcc.vcc_interaction": given}
             if task.door == "module":
                 step["environment"] = {"A_MODULE": "is wanted"}
-            order = [{"hosts": "localhost", "gather_facts": False, "tasks": [step]}]
+            python = {"ansible_python_interpreter": sys.executable}
+            order = [{"hosts": "localhost", "gather_facts": False, "vars": python, "tasks": [step]}]
         path.write_text(json.dumps(order), encoding="utf-8")
         return path
 

@@ -131,6 +131,7 @@ def validated(given):
 def obey(order):
     """Do the order, and print the result as a line of JSON."""
     os.dup2(os.open(order["errors"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), 2)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     random.seed(order["seed"])
     _clock.update(start=_right_time(), steps=order["clock"])
     for module in (interactions, journal):
@@ -195,7 +196,6 @@ def main():
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal, which is for the campaign
         warm_up()
         path = serve(socket.socket(fileno=int(sys.argv[2])))
-        signal.signal(signal.SIGINT, signal.default_int_handler)
     else:
         path = sys.argv[1]
     with open(path, encoding="utf-8") as file:
