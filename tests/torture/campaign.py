@@ -444,17 +444,27 @@ class Table:
 _nursery = []  # of this process, from its first round on
 
 
-def play(seed, lie=None, patience=PATIENCE, doors=True):
-    """Play the round of a seed; ``lie`` names what is wrong with its engine."""
+def play(seed, doors=True):
+    """Play the round of a seed, and return its Report; without ``doors`` only with processes of the engine."""
+    return play_plan(plan.draw(seed, doors))
+
+
+def play_plan(drawn, lie=None, patience=PATIENCE):
+    """Play a round; ``lie`` names what is wrong with its engine."""
     if not _nursery:
         _nursery.append(Nursery())
-    drawn = plan.draw(seed, doors and not lie)
     with tempfile.TemporaryDirectory(prefix="torture-", ignore_cleanup_errors=True) as folder:
-        parents = list(Path(folder).resolve().parents)
-        drawn.as_user = drawn.as_user and all(parent.stat().st_mode & 0o001 for parent in parents)
+        # Another user has to come by, or else it is this one that plays.
+        reachable = all(parent.stat().st_mode & 0o001 for parent in Path(folder).resolve().parents)
         with Simulator() as sim:
-            table = Table(drawn, sim, Path(folder), _nursery[0], lie, patience)
-            return table.play()
+            return Table(
+                dataclasses.replace(drawn, as_user=drawn.as_user and reachable),
+                sim,
+                Path(folder),
+                _nursery[0],
+                lie,
+                patience,
+            ).play()
 
 
 def close():

@@ -53,21 +53,26 @@ def _sends_nothing(_order):
 
 def _new_ids(_order):
     """Asks with a new request id for what is pending."""
-    give = journal._with_new_ids
-    journal._with_new_ids = lambda chunk: give([one if one.proven else one._replace(request_id=None) for one in chunk])
+    judge = journal.Journal._judge
+
+    def judge_anew(self, *row):
+        one = judge(self, *row)
+        return one._replace(request_id=os.urandom(16).hex()) if one.pending else one
+
+    journal.Journal._judge = judge_anew
 
 
 def _no_proof(_order):
     """Does not note what was accepted."""
-    journal.Journal.accept = lambda self, done: None
+    journal.Journal._accept = lambda self, done: None
 
 
 def _early_proof(_order):
     """Notes as accepted what it has yet to send."""
     claim = journal.Journal.claim
 
-    def claim_and_accept(self, after):
-        chunk = claim(self, after)
+    def claim_and_accept(self, *asked):
+        chunk = claim(self, *asked)
         self.accept([one for one in chunk if not one.proven])
         return chunk
 
@@ -77,14 +82,16 @@ def _early_proof(_order):
 def _keeps_silent(_order):
     """Does not report every third interaction."""
     add = interactions.Result.add
-    interactions.Result.add = lambda self, outcome: outcome.interaction.seq % 3 and add(self, outcome)
+    interactions.Result.add = lambda self, outcome: add(
+        self, outcome._replace(interactions=[one for one in outcome.interactions if one.seq % 3])
+    )
 
 
 def _optimist(_order):
     """Reports as released what is not known to be."""
-    interactions.Sender._undone = lambda self, one, *details, **others: interactions.Outcome(
-        one, self._wire.state, True, "api"
-    )
+    interactions.Sender._undone = lambda self, batch, *details, **others: [
+        interactions.Outcome(batch.interactions, self._wire.state, True, "api")
+    ]
 
 
 def _hangs(_order):

@@ -1,0 +1,92 @@
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Some rounds of the campaign, those that once failed, and engines that break their word, which it has to notice."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from ansible_collections.vonage.vcc.tests.torture import campaign, plan
+
+SEEDS = range(1, 13)
+
+# The seeds of rounds that have failed, with what was wrong.
+REGRESSIONS = {}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _nursery():
+    yield
+    campaign.close()
+
+
+def test_a_seed_draws_one_plan():
+    assert dataclasses.asdict(plan.draw(7)) == dataclasses.asdict(plan.draw(7)) != dataclasses.asdict(plan.draw(8))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_round(seed):
+    report = campaign.play(seed, doors=False)
+    assert report.violations == []
+    assert report.processes.total() > 0
+
+
+def test_a_round_through_playbooks():
+    seed = next(seed for seed in range(1000) if any(task.door == "action" for task in plan.draw(seed).waves[0].tasks))
+    report = campaign.play(seed)
+    assert report.violations == []
+    assert report.processes["action"] > 0
+
+
+@pytest.mark.parametrize("seed", REGRESSIONS)
+def test_what_has_failed_before(seed):
+    assert campaign.play(seed).violations == []
+
+
+@pytest.mark.parametrize(
+    ("lie", "sentence"),
+    [
+        ("sends_nothing", "and VCC has not taken it"),
+        ("new_ids", "at most 1 asked for"),
+        ("no_proof", "the journal has "),
+        ("early_proof", "the journal says that VCC has taken"),
+        ("keeps_silent", "it lists "),
+        ("optimist", "and VCC has not taken it"),
+        ("hangs", "has not ended after"),
+        ("crashes", "RuntimeError: a bug"),
+        ("tells_secrets", "a secret is in its output"),
+        ("predicts_with_a_call", "check mode made a call"),
+    ],
+)
+def test_an_engine_that_breaks_its_word(lie, sentence):
+    """In a round that is made for it: all is asked for three times, twice with faults."""
+    drawn = plan.Plan(
+        seed=0,
+        switches={},
+        live=[(None, one) for one in "abcdef"],
+        poisoned=[],
+        providers=[None],
+        waves=[
+            plan.Wave("release", [_task(0)], [("cut", {"when": "after"}), ("status", {"after": 1})]),
+            plan.Wave("release", [_task(1)], [("html", {})]),
+        ],
+        limits={"BODY_LIMIT": 400, "CHUNK": 3},
+        as_user=False,
+        tokens=False,
+        predicts=True,
+    )
+    assert [one for one in violations(drawn) if sentence in one] == []
+    found = violations(drawn, lie, patience=2 if lie == "hangs" else campaign.PATIENCE)
+    assert any(sentence in one for one in found), found
+
+
+def _task(number):
+    return plan.Task(number, "fork", None, list("abcdef"), "external_ids", {"timeout": 5, "retries": 0})
+
+
+def violations(drawn, lie=None, patience=campaign.PATIENCE):
+    return [sentence for _seed, sentence in campaign.play_plan(drawn, lie, patience).violations]
