@@ -39,6 +39,7 @@ from ansible_collections.vonage.vcc.tests.torture import checks, plan
 COLLECTIONS = Path(simulator.__file__).parents[5]
 ENGINE = Path(__file__).with_name("engine.py")
 NOBODY = 65534
+ENDING = ("SIGINT", "SIGKILL", "SIGTERM")
 
 # Seconds for a process to end: its calls are few, so it is far beyond what their time limits and waits come to.
 PATIENCE = 120
@@ -117,7 +118,7 @@ class Process:
         self.task = task
         self.table = table
         self.output = bytearray()
-        self.errors = ""
+        self.printed = self.errors = ""
         self.status = None
         self.signalled = None
         self.started = time.monotonic()
@@ -180,23 +181,27 @@ class Process:
         """Take the exit status and what was printed; the output has ended."""
         os.close(self.life)
         self.status = self._popen.wait() if self._popen else self.table.nursery.reap(self.pid)
-        errors = self.table.folder / f"errors-{self.task.number}"
-        self.errors = errors.read_text("utf-8", "replace") if errors.exists() else ""
         self.effects_after = len(self.table.sim.effects)
+        text = self.output.decode("utf-8", "replace")
+        if self.task.door in plan.ENGINES:
+            # Its result is a line; what else it prints is an error.
+            before, mark, text = text.partition('{"')
+            line, _mark, after = text.partition("\n")
+            self.printed, self.errors = mark + line, before + after
+        else:
+            _before, mark, text = text.partition("[localhost]")
+            self.printed = text[text.find("=> ") + 3 :] if mark else ""
+            self.errors = (self.table.folder / f"errors-{self.task.number}").read_text("utf-8", "replace")
 
     @property
     def interrupted(self):
         """Whether it was ended from outside, so that it need not have a result."""
-        return self.signalled in ("SIGKILL", "SIGTERM", "SIGINT") and self.status != 0
+        return self.signalled in ENDING and (self.status != 0 or "KeyboardInterrupt" in self.errors)
 
     def result(self):
         """What the task returned; None if there is nothing."""
-        text = self.output.decode("utf-8", "replace")
-        if self.task.door not in ("fork", "cold"):
-            _before, mark, text = text.partition("[localhost]")
-            text = text[text.find("=> ") + 3 :] if mark else ""
         try:
-            return json.JSONDecoder().raw_decode(text)[0]
+            return json.JSONDecoder().raw_decode(self.printed)[0]
         except ValueError:
             return None
 
@@ -254,12 +259,11 @@ class Table:
             given["report"] = self._mine(self.folder / f"report-{task.number}.jsonl")
         given.update(self._source(task))
         path = self.folder / f"order-{task.number}.json"
-        if task.door in ("fork", "cold"):
+        if task.door in plan.ENGINES:
             order = {
                 "options": {**given, "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET},
                 "check": task.check,
                 "seed": task.seed,
-                "errors": self._mine(self.folder / f"errors-{task.number}"),
                 "clock": task.clock,
                 "file_size": task.file_size,
                 "user": self._user,
@@ -305,7 +309,7 @@ class Table:
         begin = time.monotonic()
         waiting = collections.deque(sorted(wave.tasks, key=lambda task: task.delay))
         due = sorted(wave.events, key=lambda event: event[0])
-        releases = []
+        releases, hanging = [], []
         processes, running = [], {}
         effects_before = len(self.sim.effects)
         with self._journal_as(wave.journal) as usable, selectors.DefaultSelector() as selector:
@@ -339,8 +343,11 @@ class Table:
                         process.strike(plan_of[0])
                     if now - process.started > self._patience:
                         self.violate(f"process {process.task.number} has not ended after {self._patience} s")
+                        process.strike("SIGUSR1")  # has an engine say where it is
+                        process.started, hanging = float("inf"), [*hanging, (now + 1, process)]
+                for end, process in hanging:
+                    if now > end:
                         process.strike("SIGKILL")
-                        process.started = float("inf")
                 for key, _events in selector.select(0.003 if running else 0.001):
                     text = os.read(key.fd, 65536)
                     if text:
@@ -486,7 +493,7 @@ def table_of(report, seconds):
     rows = [("rounds", report.rounds), ("seconds", round(seconds))]
     rows += [("processes", report.processes.total())]
     rows += [(f"  {name}", count) for name, count in sorted(report.processes.items())]
-    rows += [("ended by a signal", sum(report.ended[how] for how in ("SIGINT", "SIGKILL", "SIGTERM")))]
+    rows += [("ended by a signal", sum(report.ended[how] for how in ENDING))]
     rows += [(f"  {name}", count) for name, count in sorted(report.ended.items()) if name != "FULL"]
     rows += [(name, count) for name, count in sorted(report.others.items())]
     rows += [("faults", report.faults.total())]

@@ -15,6 +15,7 @@ import tempfile
 from pathlib import Path
 
 from ansible_collections.vonage.vcc.tests.simulator import CLIENT_SECRET
+from ansible_collections.vonage.vcc.tests.torture.plan import ENGINES
 
 DONE = {"release": "released", "dispatch": "dispatched"}
 SECRETS = (CLIENT_SECRET, json.dumps(CLIENT_SECRET)[1:-1], "simulated-token-")
@@ -152,9 +153,10 @@ def _may_ask_again(table, key, number, task):
 
 
 def _check_end(process):
-    engine = process.task.door in ("fork", "cold")
+    engine = process.task.door in ENGINES
     printed = process.output.decode("utf-8", "replace") + process.errors
     _check(not any(secret in printed for secret in SECRETS), "a secret is in its output")
+    _check("most recent call first" not in process.errors, f"it was at {process.errors[-2000:]}")
     if process.interrupted:
         return
     _check(process.result() is not None, f"no result, status {process.status}: {printed[-2000:]}")
@@ -167,7 +169,9 @@ def _check_end(process):
 def _check_result(process, result):
     task = process.task
     if "summary" not in result:
-        _check(result.get("failed") and result.get("msg"), f"a result that says nothing: {result}")
+        # Ansible says in other words that a task has failed.
+        failed = result.get("failed") or process.status != 0
+        _check(failed and result.get("msg"), f"a result that says nothing: {result}")
         return
     counts = dict(result["summary"])
     requested = counts.pop("requested")

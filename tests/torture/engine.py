@@ -9,13 +9,14 @@ One run of the engine in a process of its own, as an order says; or a warm Pytho
 JSON each: ``{"spawn": ORDER}``, with the descriptor of the child's output, is answered with the child's id;
 ``{"reap": PID}`` waits for its end, and is answered with its exit status. The children end with the socket.
 
-An order is a JSON object: ``options`` of vcc_interaction, ``check``, ``seed``, ``errors`` (a file for stderr), ``clock``
-(a list of [seconds from the start, by how much the clock is wrong from then on]), ``file_size`` (RLIMIT_FSIZE), ``user``
-(to become), ``limits`` (constants of modules, to need many calls and claims for few interactions) and ``lie`` (below).
+An order is a JSON object: ``options`` of vcc_interaction, ``check``, ``seed``, ``clock`` (a list of [seconds from the
+start, by how much the clock is wrong from then on]), ``file_size`` (RLIMIT_FSIZE), ``user`` (to become), ``limits``
+(constants of modules, to need many calls and claims for few interactions) and ``lie`` (below).
 """
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
 import random
@@ -137,7 +138,8 @@ def validated(given):
 
 def obey(order):
     """Do the order, and print the result as a line of JSON."""
-    os.dup2(os.open(order["errors"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), 2)
+    os.dup2(1, 2)  # a pipe, which can be written on a full disk too
+    faulthandler.register(signal.SIGUSR1)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     random.seed(order["seed"])
     _clock.update(start=_right_time(), steps=order["clock"])

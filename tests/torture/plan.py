@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from ansible_collections.vonage.vcc.plugins.module_utils.options import INTERACTION_SPEC
 
 DAY = 86400
+ENGINES = ("fork", "cold")  # the doors that are none of Ansible's
 PAST = "Sun, 06 Nov 1994 08:49:37 GMT"
 
 # What an id can look like: in any source, and where a line of text would not do.
@@ -115,7 +116,7 @@ def draw(seed, doors=True):
         limits={}
         if size == "large"
         else {"BODY_LIMIT": rng.choice([400, 700, 1500, 100_000]), "CHUNK": rng.choice([1, 3, 10, 1000])},
-        as_user=rng.random() < 0.15,
+        as_user=rng.random() < 0.15 and not through,
         tokens=rng.random() < 0.4,
         predicts=rng.random() < 0.4,
     )
@@ -208,7 +209,7 @@ def _task(rng, plan, action, ids, habits, number):
         delay=rng.choice([0, 0, rng.uniform(0, 0.1)]),
         seed=rng.getrandbits(32),
     )
-    engine = door in ("fork", "cold")
+    engine = door in ENGINES
     if engine and habits["clock"] != "right" and rng.random() < 0.7:
         furthest = 40_000 if habits["clock"] == "step" else 40 * DAY
         task.clock = [
