@@ -6,13 +6,17 @@ BIN := $(CURDIR)/.venv/bin
 READY := .venv/ready
 REPORT := .nox/report.json
 
+# What `make torture` plays.
+ROUNDS ?= 1000
+SEED ?= 1
+
 # What Ansible itself keeps goes into .ansible, not into the home folder.
 export ANSIBLE_HOME := $(CURDIR)/.ansible
 export ANSIBLE_REMOTE_TEMP := $(ANSIBLE_HOME)/tmp
 export ANSIBLE_COLLECTIONS_PATH := $(ANSIBLE_HOME)/collections
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test venv lint units integration docs format clean
+.PHONY: help demo test venv lint units integration torture docs format clean
 
 help: ## Say what there is
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -44,6 +48,9 @@ units: $(READY) ## Run the unit tests with .venv's Python and ansible-core
 
 integration: $(READY) ## Run the integration tests with every ansible-core
 	@$(BIN)/nox -t integration
+
+torture: $(READY) ## Play rounds of faults, from seed SEED on; ROUNDS says how many
+	@PYTHONPATH=$(ANSIBLE_COLLECTIONS_PATH) $(BIN)/python -m tests.torture.campaign --rounds $(ROUNDS) --seed $(SEED)
 
 docs: $(READY) ## Check the documentation
 	@$(BIN)/nox -s docs-check

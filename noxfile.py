@@ -64,6 +64,14 @@ def rulebook(session: nox.Session) -> None:
     session.run("pytest", "tests/rulebook", *session.posargs)
 
 
+@nox.session
+def torture(session: nox.Session) -> None:
+    """Play some rounds of faults; `make torture` plays many."""
+    session.install("-r", "tests/simulator/requirements.txt")
+    session.install("ansible-core", "pytest", "requests")
+    session.run("pytest", "tests/torture", *session.posargs)
+
+
 def ansible_test(session: nox.Session, pair: matrix.Pair) -> None:
     """Run ansible-test in a copy of the collection, which it wants in an ansible_collections tree."""
     release, pip = matrix.CORES[pair.core]
