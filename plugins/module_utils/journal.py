@@ -36,6 +36,9 @@ CHUNK = 1000
 # Seconds for which another process that has begun to register a provider, and has not said how it ended, may still be at it.
 CONTEST = 600
 
+# Seconds by which a claim that is taken up by another process is made older, so that the one that made it can tell.
+TAKEN_UP = 1e-6
+
 _WORKLIST = """
 CREATE TEMP TABLE work (
     seq INTEGER PRIMARY KEY,
@@ -57,6 +60,7 @@ class Interaction(t.NamedTuple):
     :arg proven: the journal proves that VCC accepted it; nothing is left to do.
     :arg pending: it was asked for before, and VCC's answer is not known.
     :arg before: the row that a claim of it replaces, if any: action, request id, asked, accepted.
+    :arg asked: the time in the row of a claim of it.
     """
 
     seq: int
@@ -66,6 +70,7 @@ class Interaction(t.NamedTuple):
     pending: bool
     data: str | None = None
     before: tuple[str, str, float, float | None] | None = None
+    asked: float = 0.0
 
 
 class Journal(ScopedJournal):
@@ -139,7 +144,7 @@ class Journal(ScopedJournal):
     def claim(self, after: int, accepted: t.Collection[Interaction] = ()) -> list[Interaction]:
         """Return the same chunk with a request id for all that is to be sent, durably noted as pending.
 
-        Of two processes at once, the second finds the first one's request ids, or its proof.
+        Of two processes at once, the second finds the first one's request ids, or its proof. What it takes up is its own claim then.
 
         :arg accepted: what to accept in the same transaction, which saves one.
         """
@@ -148,13 +153,12 @@ class Journal(ScopedJournal):
             if accepted:
                 self._accept(accepted)
             chunk = self._look_up(after, (digits[at : at + 32] for at in range(0, len(digits), 32)))
-            now = self._clock()
             self._db.executemany(
                 "INSERT INTO interaction (scope, external_id, action, request_id, asked, accepted) VALUES (?, ?, ?, ?, ?, NULL)"
                 " ON CONFLICT (scope, external_id) DO UPDATE SET action = excluded.action, request_id = excluded.request_id,"
-                " asked = excluded.asked, accepted = NULL WHERE request_id <> excluded.request_id OR accepted IS NOT NULL",
+                " asked = excluded.asked, accepted = NULL",
                 [
-                    (self._scope, one.external_id, self._action, one.request_id, now)
+                    (self._scope, one.external_id, self._action, one.request_id, one.asked)
                     for one in chunk
                     if not one.proven and one.external_id is not None
                 ],
@@ -195,19 +199,22 @@ class Journal(ScopedJournal):
             )
 
     def withdraw(self, interactions: t.Iterable[Interaction]) -> None:
-        """Take back claims of which VCC has processed nothing: what the journal said before, it says again."""
+        """Take back claims of which VCC has processed nothing: what the journal said before, it says again.
+
+        A claim that another process has taken up since stays, since that one may still have its effect.
+        """
         with self._writing():
             for one in interactions:
-                key = (self._scope, one.external_id, one.request_id)
+                key = (self._scope, one.external_id, one.request_id, one.asked)
                 if one.before:
                     self._db.execute(
                         "UPDATE interaction SET action = ?, request_id = ?, asked = ?, accepted = ?"
-                        " WHERE scope = ? AND external_id = ? AND request_id = ? AND accepted IS NULL",
+                        " WHERE scope = ? AND external_id = ? AND request_id = ? AND asked = ? AND accepted IS NULL",
                         (*one.before, *key),
                     )
                 else:
                     self._db.execute(
-                        "DELETE FROM interaction WHERE scope = ? AND external_id = ? AND request_id = ? AND accepted IS NULL",
+                        "DELETE FROM interaction WHERE scope = ? AND external_id = ? AND request_id = ? AND asked = ? AND accepted IS NULL",
                         key,
                     )
 
@@ -305,7 +312,7 @@ class Journal(ScopedJournal):
             (self._scope, after, CHUNK),
         )
         return [
-            Interaction(row[0], row[1], row[2] or next(new_ids), False, False, row[3])
+            Interaction(row[0], row[1], row[2] or next(new_ids), False, False, row[3], None, now)
             if row[4] is None
             else self._judge(now, new_ids, *row)
             for row in rows
@@ -326,14 +333,15 @@ class Journal(ScopedJournal):
     ) -> Interaction:
         row = (action, known_id, asked, accepted)
         if action != self._action:
-            return Interaction(seq, external_id, own_id or next(new_ids), False, False, data, row)
+            return Interaction(seq, external_id, own_id or next(new_ids), False, False, data, row, now)
         # A time far in the future was written by a clock that has been wrong, and says no more than one far in the past.
         fresh = not self._ttl or abs(now - (asked if accepted is None else accepted)) < self._ttl
         pending = fresh and accepted is None
         if not fresh or self._force:
-            return Interaction(seq, external_id, own_id or next(new_ids), False, pending, data, row)
+            at = asked - TAKEN_UP if accepted is None and own_id == known_id else now
+            return Interaction(seq, external_id, own_id or next(new_ids), False, pending, data, row, at)
         # What may be under way is repeated as it was begun, even if it has been given a request id since.
-        return Interaction(seq, external_id, known_id, not pending, pending, data)
+        return Interaction(seq, external_id, known_id, not pending, pending, data, None, asked - TAKEN_UP)
 
 
 class Registration(ScopedJournal):

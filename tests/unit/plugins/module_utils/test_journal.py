@@ -230,13 +230,25 @@ class TestMemory:
         assert [each.proven for each in found] == [True, False]
         assert [each.pending for each in found] == [False, True]
 
+    @pytest.mark.parametrize("former", [None, "dispatch"])
+    def test_what_another_has_taken_up_cannot_be_withdrawn(self, open_journal, release, ask, former):
+        if former:
+            release("a", action=former)
+        early, late = open_journal(), open_journal()
+        for journal in (early, late):
+            journal.want(wish("a"))
+        (one,), (taken_up,) = early.claim(0), late.claim(0)
+        early.withdraw([one])
+        assert (ask("a")[0].pending, ask("a")[0].request_id) == (True, one.request_id)
+        late.accept([taken_up])
+        assert ask("a")[0].proven
+
     def test_what_another_has_withdrawn_can_be_accepted_all_the_same(self, open_journal, ask):
         early, late = open_journal(), open_journal()
         for journal in (early, late):
             journal.want(wish("a"))
-        (one,) = early.claim(0)
-        late.claim(0)
-        late.withdraw([one])
+        (one,), (taken_up,) = early.claim(0), late.claim(0)
+        late.withdraw([taken_up])
         early.accept([one])
         assert ask("a")[0].proven
 
@@ -259,9 +271,8 @@ class TestMemory:
         early, late = open_journal(), open_journal()
         for journal in (early, late):
             journal.want(wish("a"))
-        (one,) = early.claim(0)
-        late.claim(0)
-        late.withdraw([one])
+        (one,), (taken_up,) = early.claim(0), late.claim(0)
+        late.withdraw([taken_up])
         early.uphold([one])
         assert (ask("a")[0].pending, ask("a")[0].request_id) == (True, one.request_id)
 
