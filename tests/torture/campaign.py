@@ -19,6 +19,7 @@ import itertools
 import json
 import multiprocessing
 import os
+import re
 import resource
 import selectors
 import shutil
@@ -148,6 +149,7 @@ class Process:
                 VCC_CLIENT_ID=CLIENT_ID,
                 VCC_CLIENT_SECRET=CLIENT_SECRET,
                 HOME=home,
+                TMPDIR=str(table.folder / "used"),
                 ANSIBLE_HOME=home + "/.ansible",
                 ANSIBLE_REMOTE_TEMP=home + "/.ansible/tmp",
                 ANSIBLE_COLLECTIONS_PATH=str(COLLECTIONS),
@@ -185,9 +187,9 @@ class Process:
         text = self.output.decode("utf-8", "replace")
         if self.task.door in plan.ENGINES:
             # Its result is a line; what else it prints is an error.
-            before, mark, text = text.partition('{"')
-            line, _mark, after = text.partition("\n")
-            self.printed, self.errors = mark + line, before + after
+            found = re.search(r'^\{".*', text, re.MULTILINE)
+            self.printed = found[0] if found else ""
+            self.errors = text.replace(self.printed, "", 1).removesuffix("\n")
         else:
             _before, mark, text = text.partition("[localhost]")
             self.printed = text[text.find("=> ") + 3 :] if mark else ""
@@ -224,6 +226,10 @@ class Table:
         self.report = Report(rounds=1)
         self.waves = []  # (Wave, its Processes)
         self.marks = []  # how many effects there were after each wave
+        self.noted = (
+            set()
+        )  # claims that VCC has taken, or may have, to the knowledge of a process that could write it down
+        self.open = set()  # claims that came last, and of which nobody knows that
         self._lie = lie
         self._patience = patience
         self._user = NOBODY if drawn.as_user and os.geteuid() == 0 else None
@@ -267,6 +273,7 @@ class Table:
                 "clock": task.clock,
                 "file_size": task.file_size,
                 "user": self._user,
+                "temporary": str(self.folder / "used"),
                 "limits": self.plan.limits,
                 "lie": self._lie,
             }
@@ -374,6 +381,8 @@ class Table:
             self.report.others["clock wrong"] += bool(process.task.clock)
             self.report.others["check mode"] += process.task.check
             self.report.others["forced"] += process.task.force
+        self.report.others["waves of several"] += len(processes) > 1
+        self.report.others["waves of both actions"] += len(wave.actions) > 1
         if wave.journal != "usable":
             self.report.others[f"journal {wave.journal.replace('_', '-')}"] += 1
 
@@ -421,12 +430,11 @@ class Table:
             self.run(wave)
             checks.after_wave(self)
         sim.behave(token_lifetime=7200, rate_limit=None)
-        finals = [wave.action for wave in self.plan.waves][-1:]
-        for action in finals + ["release"] * (finals == ["dispatch"]):
+        for action in ["dispatch", "release"] if self.plan.waves[-1].actions == {"dispatch"} else ["release"]:
             count = sum(len(wave.tasks) for wave, _processes in self.waves)
             for task in plan.last_tasks(self.plan, action, count):
-                forecast = self._forecast(action, task) if self.plan.predicts else None
-                self.run(plan.Wave(action, [task]))
+                forecast = self._forecast(task) if self.plan.predicts else None
+                self.run(plan.Wave([task]))
                 checks.after_wave(self)
                 checks.after_last(self, forecast)
         checks.at_end(self)
@@ -434,14 +442,15 @@ class Table:
         report.faults = collections.Counter(call["fault"] for call in sim.calls if call["fault"])
         report.calls = len(sim.calls)
         report.interactions = len({key for wave in self.plan.waves for task in wave.tasks for key in task.keys})
+        report.others["proofs left open"] = len(self.open)
         report.effects, report.ignored = len(sim.effects), len(sim.ignored)
         return report
 
-    def _forecast(self, action, task):
+    def _forecast(self, task):
         """What check mode says of a task; it makes no call."""
         calls = len(self.sim.calls)
         others = {name: value for name, value in task.options.items() if name != "report"}
-        self.run(plan.Wave(action, [dataclasses.replace(task, number=task.number + 1000, check=True, options=others)]))
+        self.run(plan.Wave([dataclasses.replace(task, number=task.number + 1000, check=True, options=others)]))
         checks.after_wave(self)
         if len(self.sim.calls) > calls:
             self.violate("check mode made a call")

@@ -10,8 +10,9 @@ JSON each: ``{"spawn": ORDER}``, with the descriptor of the child's output, is a
 ``{"reap": PID}`` waits for its end, and is answered with its exit status. The children end with the socket.
 
 An order is a JSON object: ``options`` of vcc_interaction, ``check``, ``seed``, ``clock`` (a list of [seconds from the
-start, by how much the clock is wrong from then on]), ``file_size`` (RLIMIT_FSIZE), ``user`` (to become), ``limits``
-(constants of modules, to need many calls and claims for few interactions) and ``lie`` (below).
+start, by how much the clock is wrong from then on]), ``file_size`` (RLIMIT_FSIZE), ``user`` (to become), ``temporary``
+(a folder for files that do not last), ``limits`` (constants of modules, to need many calls and claims for few
+interactions) and ``lie`` (below).
 """
 
 from __future__ import annotations
@@ -147,8 +148,8 @@ def obey(order):
         for name, value in order["limits"].items():
             if hasattr(module, name):
                 setattr(module, name, value)
+    tempfile.tempdir = order["temporary"]
     if order["user"] is not None:
-        warm_up()
         os.setgroups([])
         os.setresgid(*[order["user"]] * 3)
         os.setresuid(*[order["user"]] * 3)
@@ -206,6 +207,7 @@ def main():
         warm_up()
         path = serve(socket.socket(fileno=int(sys.argv[2])))
     else:
+        warm_up()
         path = sys.argv[1]
     with open(path, encoding="utf-8") as file:
         order = json.load(file)

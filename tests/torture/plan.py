@@ -41,6 +41,10 @@ class Task:
     seed: int = 0
 
     @property
+    def action(self):
+        return "dispatch" if self.options.get("state") == "dispatched" else "release"
+
+    @property
     def force(self):
         return bool(self.options.get("force"))
 
@@ -62,12 +66,15 @@ class Task:
 class Wave:
     """Processes that run at once, what they meet, and what is done to the centre meanwhile."""
 
-    action: str
     tasks: list
     faults: list = field(default_factory=list)  # (kind, details)
     events: list = field(default_factory=list)  # (seconds, name of a method of the centre, its arguments)
     journal: str = "usable"
     holding: float = 0.0  # seconds for which a call is held
+
+    @property
+    def actions(self):
+        return {task.action for task in self.tasks}
 
 
 @dataclass
@@ -132,7 +139,7 @@ def draw(seed, doors=True):
         "plain": plain,
         "clock": _weighted(rng, right=72, step=18, wild=10),
         "cache": rng.random() < 0.3,
-        "strays": len(set(actions)) == 1 and rng.random() < 0.1,
+        "strays": len(set(actions)) == 1 and actions[0] != "both" and rng.random() < 0.1,
         "own_ids": rng.random() < 0.15,
         "signals": rng.choice([0, 0.2, 0.6]),
         "forces": rng.choice([0, 0, 0.15]),
@@ -151,7 +158,7 @@ def _actions(rng):
     for _more in range(rng.choice([0, 0, 1, 1, 2, 3])):
         other = "dispatch" if actions[-1] == "release" else "release"
         actions.append(actions[-1] if rng.random() < 0.6 else other)
-    return actions
+    return ["both" if rng.random() < 0.12 else action for action in actions]
 
 
 def _wave(rng, plan, action, ids, habits):
@@ -161,8 +168,11 @@ def _wave(rng, plan, action, ids, habits):
     elif len(ids) > 100:
         count = min(count, 4)
     number = sum(len(wave.tasks) for wave in plan.waves)
-    tasks = [_task(rng, plan, action, ids, habits, number + each) for each in range(count)]
-    wave = Wave(action, tasks, journal=_weighted(rng, usable=88, read_only=4, closed=4, folder=2, garbage=2))
+    tasks = []
+    for each in range(count):
+        own = rng.choice(["release", "dispatch"]) if action == "both" else action
+        tasks.append(_task(rng, plan, own, ids, habits, number + each))
+    wave = Wave(tasks, journal=_weighted(rng, usable=88, read_only=4, closed=4, folder=2, garbage=2))
     wave.faults = [_fault(rng) for _each in range(rng.choice([0, 1, 1, 2, 3, 5]))]
     aimed = [task for task in tasks if task.signal and task.signal[1] == "hold"]
     if aimed:
@@ -222,7 +232,7 @@ def _task(rng, plan, action, ids, habits, number):
         how = _weighted(rng, SIGKILL=55, SIGTERM=30, SIGINT=10, FULL=5)
         latest = 0.15 if engine else 2.5
         when = "hold" if rng.random() < 0.35 else rng.uniform(0, rng.choice([0.05, 1]) * latest)
-        if how == "FULL" and not engine:
+        if how == "FULL" and door != "fork":  # any other would have to start on a full disk
             how = "SIGTERM"
         task.signal = (how, when)
         task.group = rng.random() < 0.5
@@ -255,28 +265,39 @@ def _fault(rng):
     return kind, {**details, **path, "times": rng.choice([1, 1, 1, 2, 4]), "after": rng.choice([0, 0, 1, 2, 5])}
 
 
-def lives(plan):
-    """For each key, the lives of its interaction: lists of consecutive waves (by number) that ask for the same action."""
+def lives(waves):
+    """
+    For each key, the lives of its interaction: pairs of what is asked for and of the waves (by number) in which it is.
+
+    Waves in a row that ask for the same action are one life. One with processes that ask for either is a life of its
+    own, which asks for "both".
+    """
     found = {}
-    for number, wave in enumerate(plan.waves):
-        for key in {key for task in wave.tasks if not task.check for key in task.keys}:
+    for number, wave in enumerate(waves):
+        actions = {}
+        for task in wave.tasks:
+            for key in [] if task.check else task.keys:
+                actions.setdefault(key, set()).add(task.action)
+        for key, asked in actions.items():
             history = found.setdefault(key, [])
-            if history and plan.waves[history[-1][-1]].action == wave.action:
-                history[-1].append(number)
+            action = "both" if len(asked) > 1 else asked.pop()
+            if history and history[-1][0] == action != "both":
+                history[-1][1].append(number)
             else:
-                history.append([number])
+                history.append((action, [number]))
     return found
 
 
 def _give_request_ids(plan, ids):
-    """Have some interactions asked for with a request id of the caller's, the same by all in each of their lives."""
+    """Have some interactions asked for with a request id of the caller's, the same by all in a life that asks for one action."""
     named = set(ids)
-    for key, history in lives(plan).items():
-        for life, numbers in enumerate(history):
+    for key, history in lives(plan.waves).items():
+        for life, (action, numbers) in enumerate(history):
             for task in (task for number in numbers for task in plan.waves[number].tasks):
                 if key[1] in named and key in task.keys:
                     task.form = "src.jsonl"
-                    task.request_ids[key[1]] = f"own-{key[0]}-{life}-{ids.index(key[1])}"
+                    whose = f"{life}-{task.number}" if action == "both" else life
+                    task.request_ids[key[1]] = f"own-{key[0]}-{whose}-{ids.index(key[1])}"
 
 
 def last_tasks(plan, action, number):

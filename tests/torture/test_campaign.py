@@ -71,8 +71,8 @@ def test_an_engine_that_breaks_its_word(lie, sentence):
         poisoned=[],
         providers=[None],
         waves=[
-            plan.Wave("release", [_task(0)], [("cut", {"when": "after"}), ("status", {"after": 1})]),
-            plan.Wave("release", [_task(1)], [("html", {})]),
+            plan.Wave([_task(0)], [("cut", {"when": "after"}), ("status", {"after": 1})]),
+            plan.Wave([_task(1)], [("html", {})]),
         ],
         limits={"BODY_LIMIT": 400, "CHUNK": 3},
         as_user=False,
