@@ -185,12 +185,7 @@ class Journal(ScopedJournal):
                 "INSERT OR IGNORE INTO interaction (scope, external_id, action, request_id, asked, accepted) VALUES (?, ?, ?, ?, ?, ?)",
                 [(self._scope, one.external_id, self._action, one.request_id, now, now) for one in named],
             )
-            # With a request id that nobody has asked with, the other process cannot prove its own either.
-            self._db.executemany(
-                "UPDATE interaction SET request_id = lower(hex(randomblob(16))), accepted = NULL"
-                " WHERE scope = ? AND external_id = ? AND action <> ?",
-                [(self._scope, one.external_id, self._action) for one in named],
-            )
+            self._contradict(named)
         if self._own_ids:
             self._db.executemany(
                 "INSERT OR IGNORE INTO own_request (scope, request_id, external_id, action, accepted)"
@@ -219,17 +214,26 @@ class Journal(ScopedJournal):
                     )
 
     def uphold(self, interactions: t.Iterable[Interaction]) -> None:
-        """See that claims whose answer is not known are still there, should another process have withdrawn them."""
+        """See that claims whose answer is not known are still there, should another process have withdrawn them.
+
+        Where another process has asked for something else meanwhile, that is not proven any more, as with C(accept).
+        """
         now = self._clock()
+        named = [one for one in interactions if one.external_id is not None]
         with self._writing():
             self._db.executemany(
                 "INSERT OR IGNORE INTO interaction (scope, external_id, action, request_id, asked) VALUES (?, ?, ?, ?, ?)",
-                [
-                    (self._scope, one.external_id, self._action, one.request_id, now)
-                    for one in interactions
-                    if one.external_id is not None
-                ],
+                [(self._scope, one.external_id, self._action, one.request_id, now) for one in named],
             )
+            self._contradict(named)
+
+    def _contradict(self, interactions: list[Interaction]) -> None:
+        """Where the journal says that another process has asked for the other action, let that be proven no more, nor by its own answer."""
+        self._db.executemany(
+            "UPDATE interaction SET request_id = lower(hex(randomblob(16))), accepted = NULL"
+            " WHERE scope = ? AND external_id = ? AND action <> ?",
+            [(self._scope, one.external_id, self._action) for one in interactions],
+        )
 
     def _want_more(self, entry: Entry) -> None:
         """Put an entry on the worklist that is more than an external id."""

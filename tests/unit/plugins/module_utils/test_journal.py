@@ -276,6 +276,21 @@ class TestMemory:
         early.uphold([one])
         assert (ask("a")[0].pending, ask("a")[0].request_id) == (True, one.request_id)
 
+    @pytest.mark.parametrize("accepted_first", [True, False])
+    def test_what_may_have_been_done_behind_another_action_leaves_that_unproven(
+        self, open_journal, ask, accepted_first
+    ):
+        release, dispatch = open_journal(), open_journal(action="dispatch")
+        for journal in (release, dispatch):
+            journal.want(wish("a"))
+        unknown, accepted = release.claim(0), dispatch.claim(0)
+        if accepted_first:
+            dispatch.accept(accepted)
+        release.uphold(unknown)
+        if not accepted_first:
+            dispatch.accept(accepted)
+        assert not ask("a", action="dispatch")[0].proven
+
     @pytest.mark.parametrize("accepted_first", ["release", "dispatch"])
     def test_of_two_actions_at_once_neither_is_proven(self, open_journal, ask, accepted_first):
         journals = {action: open_journal(action=action) for action in ("release", "dispatch")}
