@@ -50,6 +50,9 @@ def after_wave(table):
                     table.noted.add(claim)
     with _about(table):
         _check_journal(table, effects)
+        killed = any(process.interrupted for _wave, others in table.waves for process in others)
+        left = [one.name for one in (table.folder / "used").glob("vcc-journal-*")]
+        _check(killed or not left, f"check mode has left {left}")
 
 
 def after_last(table, forecast):

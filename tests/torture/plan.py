@@ -158,7 +158,7 @@ def _actions(rng):
     for _more in range(rng.choice([0, 0, 1, 1, 2, 3])):
         other = "dispatch" if actions[-1] == "release" else "release"
         actions.append(actions[-1] if rng.random() < 0.6 else other)
-    return ["both" if rng.random() < 0.12 else action for action in actions]
+    return ["both" if rng.random() < 0.3 else action for action in actions]
 
 
 def _wave(rng, plan, action, ids, habits):
