@@ -16,7 +16,7 @@ export ANSIBLE_REMOTE_TEMP := $(ANSIBLE_HOME)/tmp
 export ANSIBLE_COLLECTIONS_PATH := $(ANSIBLE_HOME)/collections
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test venv lint units integration torture docs format clean
+.PHONY: help demo test venv lint units integration torture bench docs format clean
 
 help: ## Say what there is
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -54,6 +54,9 @@ torture: $(READY) ## Play rounds of faults, from seed SEED on; ROUNDS says how m
 
 docs: $(READY) ## Check the documentation
 	@$(BIN)/nox -s docs-check
+
+bench: $(READY) ## Measure speed, memory and calls beside other ways; takes an hour, OPTIONS=--quick ten minutes
+	@$(BIN)/nox -s bench -- $(OPTIONS)
 
 clean: ## Remove all that the other targets made
 	rm -rf .venv .nox .ansible .mypy_cache .pytest_cache .ruff_cache .hypothesis tests/output

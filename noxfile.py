@@ -54,6 +54,14 @@ def package(session: nox.Session) -> None:
     session.run("python", "tests/tools/check_package.py")
 
 
+@nox.session(default=False)
+def bench(session: nox.Session) -> None:
+    """Measure what the collection costs beside what one would do without it."""
+    session.install("-r", "tests/simulator/requirements.txt")
+    session.install("ansible-core", "matplotlib", "requests")
+    session.run("python", "tests/benchmark/benchmark.py", *session.posargs)
+
+
 @nox.session(python=matrix.rulebook_python())
 def rulebook(session: nox.Session) -> None:
     """Run the rulebook in ansible-rulebook, and let the simulator notify it."""
