@@ -15,7 +15,10 @@ from ansible_collections.vonage.vcc.tests.torture import campaign, plan
 SEEDS = range(1, 13)
 
 # The seeds of rounds that have failed, with what was wrong.
-REGRESSIONS = {}
+REGRESSIONS = {
+    35: "a process withdrew a claim that another one had taken up, which was dispatched twice then",
+    162: "the same, where the process was refused with 403 and another killed",
+}
 
 
 @pytest.fixture(scope="module", autouse=True)
