@@ -91,9 +91,12 @@ class Wire:
         self.head = b'{"provider":' + _encode(provider).encode() + b',"requests":[' if provider else b'{"requests":['
         self.tail = b"]}"
 
-    def entries(self) -> t.Iterator[Entry]:
+    def entries(self) -> t.Iterator[Entry | list[str]]:
         """Yield what is asked for, as C(options.entries) does, with what is to be sent of one alone as JSON."""
         for entry in entries(self._params):
+            if isinstance(entry, list):
+                yield entry
+                continue
             if entry.external_id is None:
                 self.nameless += 1
             yield entry._replace(data=self._spell(f"{entry.position}: ", entry.data)) if entry.data else entry

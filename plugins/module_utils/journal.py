@@ -101,17 +101,19 @@ class Journal(ScopedJournal):
         with self._failing():
             self._db.executescript(_WORKLIST)
 
-    def want(self, entries: t.Iterable[Entry]) -> int:
+    def want(self, entries: t.Iterable[Entry | list[str]]) -> int:
         """Put entries on the worklist; plain duplicates count once. Return how many distinct interactions it holds.
 
-        :arg entries: with C(data) as JSON, if any.
+        :arg entries: with C(data) as JSON, if any; or lists of external ids.
         Raises InputError for an interaction that is asked for with two request ids or with differing data, and for a request id that stands for
         two interactions or actions.
         """
         varied = False
 
-        def is_plain(entry: Entry) -> bool:
+        def is_plain(entry: Entry | list[str]) -> bool:
             nonlocal varied
+            if isinstance(entry, list):
+                return True
             varied = varied or entry.data is not None
             return not varied and entry.request_id is None and entry.external_id is not None
 
@@ -120,11 +122,12 @@ class Journal(ScopedJournal):
             for plain, group in itertools.groupby(entries, is_plain):
                 if not plain:
                     for entry in group:
-                        self._want_more(entry)
+                        self._want_more(t.cast("Entry", entry))
                 else:
+                    lists = (one if isinstance(one, list) else [one.external_id] for one in group)
                     self._db.executemany(
                         "INSERT OR IGNORE INTO temp.work (external_id) VALUES (?)",
-                        ((entry.external_id,) for entry in group),
+                        zip(itertools.chain.from_iterable(lists)),
                     )
             self._check_request_ids()
             self._db.execute("COMMIT")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import functools
 import ipaddress
+import itertools
 import json
 import math
 import os
@@ -34,6 +35,9 @@ MAX_DATA_LENGTH = 80_000
 
 # The longest line of a source file, in bytes.
 MAX_LINE_LENGTH = 1024 * 1024
+
+# Lines of a source file of bare ids that are read and checked together.
+LINES_AT_ONCE = 100
 
 # The most calls at once.
 MOST_IN_FLIGHT = 16
@@ -417,8 +421,8 @@ def is_loopback(url: str) -> bool:
         return host == "localhost"
 
 
-def entries(params: t.Mapping[str, t.Any]) -> t.Iterator[Entry]:
-    """Yield each interaction that was asked for, in order, duplicates included.
+def entries(params: t.Mapping[str, t.Any]) -> t.Iterator[Entry | list[str]]:
+    """Yield each interaction that was asked for, in order, duplicates included; those that are but an external id many at once, as a list of them.
 
     Raises InputError for what no interaction can have and for a file that cannot be read, naming the index or line.
     """
@@ -429,9 +433,7 @@ def entries(params: t.Mapping[str, t.Any]) -> t.Iterator[Entry]:
             _check_request_id("request_id", request_id)
         yield Entry("external_id", check_id("external_id", params["external_id"]), request_id)
     elif params["external_ids"] is not None:
-        for index, external_id in enumerate(params["external_ids"]):
-            position = f"external_ids[{index}]"
-            yield Entry(position, check_id(position, external_id))
+        yield [check_id(f"external_ids[{index}]", one) for index, one in enumerate(params["external_ids"])]
     elif params["interactions"] is not None:
         for index, interaction in enumerate(params["interactions"]):
             position = f"interactions[{index}]"
@@ -457,14 +459,16 @@ def _release(position: str, interaction: t.Mapping[str, t.Any]) -> Entry:
     return Entry(position, check_id(position, interaction["external_id"]))
 
 
-def _from_file(path: str, dispatched: bool) -> t.Iterator[Entry]:
+def _from_file(path: str, dispatched: bool) -> t.Iterator[Entry | list[str]]:
     kind = os.path.splitext(path)[1].lower()
     try:
         with open(path, "rb") as file:
             if kind == ".jsonl":
                 yield from _from_jsonl(path, _lines(path, file), dispatched)
+            elif kind == ".csv":
+                yield from _from_csv(path, _lines(path, file))
             else:
-                yield from (_from_csv if kind == ".csv" else _from_lines)(path, _lines(path, file))
+                yield from _from_lines(path, _lines(path, file))
     except OSError as exc:
         raise InputError(f"src {path} cannot be read on the host that runs the task ({exc.strerror}).") from None
 
@@ -485,11 +489,16 @@ def _lines(path: str, file: t.BinaryIO) -> t.Iterator[tuple[int, str]]:
         yield number, text
 
 
-def _from_lines(path: str, lines: t.Iterator[tuple[int, str]]) -> t.Iterator[Entry]:
-    for number, text in lines:
-        if text.strip():
-            position = f"src {path}, line {number}"
-            yield Entry(position, check_id(position, text))
+def _from_lines(path: str, lines: t.Iterator[tuple[int, str]]) -> t.Iterator[list[str]]:
+    while some := list(itertools.islice(lines, LINES_AT_ONCE)):
+        ids = [text for dummy, text in some if text and not text.isspace()]
+        # What nothing is wrong with as a whole needs no look at each.
+        whole = "".join(ids)
+        if not (whole.isascii() and whole.isprintable()) or max(map(len, ids), default=0) > MAX_ID_LENGTH:
+            for number, text in some:
+                if text.strip():
+                    check_id(f"src {path}, line {number}", text)
+        yield ids
 
 
 def _from_jsonl(path: str, lines: t.Iterator[tuple[int, str]], dispatched: bool) -> t.Iterator[Entry]:
