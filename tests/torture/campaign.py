@@ -504,7 +504,7 @@ def table_of(report, seconds):
     rows += [(f"  {name}", count) for name, count in sorted(report.processes.items())]
     rows += [("ended by a signal", sum(report.ended[how] for how in ENDING))]
     rows += [(f"  {name}", count) for name, count in sorted(report.ended.items()) if name != "FULL"]
-    rows += [(name, count) for name, count in sorted(report.others.items())]
+    rows += sorted(report.others.items())
     rows += [("faults", report.faults.total())]
     rows += [(f"  {name}", count) for name, count in sorted(report.faults.items())]
     rows += [("interactions", report.interactions), ("calls", report.calls), ("effects", report.effects)]

@@ -16,7 +16,7 @@ ENGINES = ("fork", "cold")  # the doors that are none of Ansible's
 PAST = "Sun, 06 Nov 1994 08:49:37 GMT"
 
 # What an id can look like: in any source, and where a line of text would not do.
-PLAIN = ("case-{}", "00{}", "Fall „{}“ ü", "a,b;{}", 'q"uo\\te {}', "{}", "🐟{}")
+PLAIN = ("case-{}", "00{}", "Fall \u201e{}\u201c ü", "a,b;{}", 'q"uo\\te {}', "{}", "🐟{}")
 SPECIAL = (" blank{} ", "#{}", "{{{}")
 
 
