@@ -13,7 +13,7 @@ import typing as t
 from urllib.parse import quote, quote_plus
 
 from .auth import Auth
-from .errors import AccessError, CallError, RefusedError, UnansweredError
+from .errors import AccessError, CallError, RefusedError, UnansweredError, VccError
 from .options import MOST_IN_FLIGHT, is_loopback
 
 try:
@@ -52,6 +52,9 @@ RETRIED = (429, 500, 502, 503, 504)
 
 # Seconds that the waits between the attempts of one call may add to (retries + 1) x timeout.
 WAITING = 60
+
+# Seconds beyond any wait, and within what clocks can count.
+LONGEST_WAIT = 1e9
 
 # Bytes of an answer that are read at once, so that one that comes byte by byte meets its time limit, and the most of it.
 READ_SIZE = 16
@@ -228,8 +231,11 @@ class Http:
             now = self._clock()
             at = max(now, self._next_at, self._not_before)
             self._next_at = at + self._interval
-        if at > now:
+        while at > now:
             self._sleep(at - now)
+            now = at
+            with self._lock:
+                at = max(at, self._not_before)
 
     def _hold_back(self, delay: float) -> None:
         """The fair-use limit is that of the account: whoever meets it makes all others wait too."""
@@ -241,7 +247,7 @@ class Http:
         if value is None:
             return None
         try:
-            return max(0.0, self._policy.parse_retry_after(value))
+            return min(max(0.0, self._policy.parse_retry_after(value)), LONGEST_WAIT)
         except (InvalidHeader, ValueError, OverflowError):
             return None
 
@@ -345,6 +351,10 @@ class Client:
                 again = self._send(method, path, accept, body, token)
             except CallError as exc:
                 exc.uncertain = exc.uncertain or answer.uncertain
+                raise
+            except VccError as exc:
+                if answer.uncertain:
+                    raise UnansweredError(str(exc), uncertain=True) from None
                 raise
             answer = again._replace(uncertain=again.uncertain or answer.uncertain)
             if not self._auth.is_cached(token):

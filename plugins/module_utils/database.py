@@ -69,7 +69,7 @@ CREATE TABLE IF NOT EXISTS own_request (
     request_id TEXT NOT NULL,
     external_id TEXT,
     action TEXT NOT NULL,
-    accepted REAL NOT NULL,
+    asked REAL NOT NULL,
     PRIMARY KEY (scope, request_id)
 ) WITHOUT ROWID;
 """,
@@ -224,8 +224,10 @@ def _read_only(path: str) -> sqlite3.Connection:
 
 def _has_log(path: str) -> bool:
     """Whether a run that goes on, or has been killed, may have written what is not in the file yet."""
-    log = path + "-wal"
-    return os.path.exists(log) and os.path.getsize(log) > 0
+    try:
+        return os.path.getsize(path + "-wal") > 0
+    except FileNotFoundError:
+        return False
 
 
 def _patiently(act: t.Callable[[], t.Any]) -> None:

@@ -9,6 +9,7 @@ import itertools
 import queue
 import threading
 import typing as t
+from concurrent.futures import Future
 
 Item = t.TypeVar("Item")
 Result = t.TypeVar("Result")
@@ -17,7 +18,7 @@ Result = t.TypeVar("Result")
 class Flight(t.Generic[Item, Result]):
     """Does something with each item that is started, up to C(at_once) of them at a time. To be used as a context manager, by one thread.
 
-    :arg act: what to do; it must not raise.
+    :arg act: what to do. What it raises, C(land) raises.
     """
 
     def __init__(self, act: t.Callable[[Item], Result], at_once: int) -> None:
@@ -27,7 +28,7 @@ class Flight(t.Generic[Item, Result]):
         self._threads: list[threading.Thread] = []
         self._numbers = itertools.count()
         self._waiting: queue.PriorityQueue[tuple[float, int, Item | None]] = queue.PriorityQueue()
-        self._landed: queue.SimpleQueue[tuple[Item, Result]] = queue.SimpleQueue()
+        self._landed: queue.SimpleQueue[tuple[Item, Future[Result]]] = queue.SimpleQueue()
 
     def __enter__(self) -> Flight[Item, Result]:
         return self
@@ -35,7 +36,7 @@ class Flight(t.Generic[Item, Result]):
     def __exit__(self, *exception: object) -> None:
         """Let each thread end with what it is at; nobody waits for that, should the work be broken off."""
         for dummy in self._threads:
-            self._waiting.put((float("inf"), next(self._numbers), None))
+            self._waiting.put((float("-inf"), next(self._numbers), None))
         if not self.under_way:
             for thread in self._threads:
                 thread.join()
@@ -58,17 +59,22 @@ class Flight(t.Generic[Item, Result]):
     def land(self) -> tuple[Item, Result]:
         """Wait for the next item that is done, and return it with its result."""
         if self._threads:
-            item, result = self._landed.get()
-        else:
-            dummy, dummy, waiting = self._waiting.get()
-            item = t.cast(Item, waiting)
-            result = self._act(item)
+            item, future = self._landed.get()
+            self.under_way -= 1
+            return item, future.result()
+        dummy, dummy, waiting = self._waiting.get()
+        item = t.cast(Item, waiting)
         self.under_way -= 1
-        return item, result
+        return item, self._act(item)
 
     def _work(self) -> None:
         while True:
             dummy, dummy, item = self._waiting.get()
             if item is None:
                 return
-            self._landed.put((item, self._act(item)))
+            future: Future[Result] = Future()
+            try:
+                future.set_result(self._act(item))
+            except BaseException as exc:
+                future.set_exception(exc)
+            self._landed.put((item, future))

@@ -235,7 +235,7 @@ class Sender:
         else:
             if isinstance(exc, UnansweredError):
                 self._count_unanswered(exc)
-            elif not isinstance(exc, NotSentError):
+            elif not isinstance(exc, NotSentError) and not isinstance(self.stopped, JournalError):
                 self.stopped = exc
             uncertain = isinstance(exc, CallError) and exc.uncertain
             yield from self._undone(batch, str(exc), uncertain, "status" if isinstance(exc, AccessError) else "none")

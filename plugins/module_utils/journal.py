@@ -129,9 +129,12 @@ class Journal(ScopedJournal):
                         "INSERT OR IGNORE INTO temp.work (external_id) VALUES (?)",
                         zip(itertools.chain.from_iterable(lists)),
                     )
-            self._check_request_ids()
-            self._db.execute("COMMIT")
             wanted: int = self._db.execute("SELECT count(*) FROM temp.work").fetchone()[0]
+            own = self._db.execute("SELECT 1 FROM temp.work WHERE request_id IS NOT NULL LIMIT 1").fetchone()
+            self._own_ids = own is not None
+            if self._own_ids:
+                self._check_request_ids(0, wanted)
+            self._db.execute("COMMIT")
             if wanted > CHUNK:
                 # A damaged page has to show before the first call, not at the chunk that needs it.
                 (verdict,) = self._db.execute("PRAGMA main.quick_check(1)").fetchone()
@@ -155,6 +158,8 @@ class Journal(ScopedJournal):
         with self._writing():
             if accepted:
                 self._accept(accepted)
+            if self._own_ids:
+                self._check_request_ids(after, after + CHUNK)
             chunk = self._look_up(after, (digits[at : at + 32] for at in range(0, len(digits), 32)))
             self._db.executemany(
                 "INSERT INTO interaction (scope, external_id, action, request_id, asked, accepted) VALUES (?, ?, ?, ?, ?, NULL)"
@@ -166,6 +171,8 @@ class Journal(ScopedJournal):
                     if not one.proven and one.external_id is not None
                 ],
             )
+            if self._own_ids:
+                self._keep_own_ids([one for one in chunk if not one.proven and one.external_id is not None])
             return chunk
 
     def accept(self, interactions: t.Collection[Interaction]) -> None:
@@ -190,11 +197,16 @@ class Journal(ScopedJournal):
             )
             self._contradict(named)
         if self._own_ids:
-            self._db.executemany(
-                "INSERT OR IGNORE INTO own_request (scope, request_id, external_id, action, accepted)"
-                " SELECT ?, request_id, external_id, ?, ? FROM temp.work WHERE seq = ? AND request_id = ?",
-                [(self._scope, self._action, now, one.seq, one.request_id) for one in interactions],
-            )
+            self._keep_own_ids([one for one in interactions if one.external_id is None])
+
+    def _keep_own_ids(self, interactions: list[Interaction]) -> None:
+        """Keep the request ids of the user's own that VCC may have had; without an external id, only those that it has accepted, since they can be repeated."""
+        now = self._clock()
+        self._db.executemany(
+            "INSERT OR IGNORE INTO own_request (scope, request_id, external_id, action, asked)"
+            " SELECT ?, request_id, external_id, ?, ? FROM temp.work WHERE seq = ? AND request_id = ?",
+            [(self._scope, self._action, now, one.seq, one.request_id) for one in interactions],
+        )
 
     def withdraw(self, interactions: t.Iterable[Interaction]) -> None:
         """Take back claims of which VCC has processed nothing: what the journal said before, it says again.
@@ -205,15 +217,19 @@ class Journal(ScopedJournal):
             for one in interactions:
                 key = (self._scope, one.external_id, one.request_id, one.asked)
                 if one.before:
-                    self._db.execute(
+                    undone = self._db.execute(
                         "UPDATE interaction SET action = ?, request_id = ?, asked = ?, accepted = ?"
                         " WHERE scope = ? AND external_id = ? AND request_id = ? AND asked = ? AND accepted IS NULL",
                         (*one.before, *key),
                     )
                 else:
-                    self._db.execute(
+                    undone = self._db.execute(
                         "DELETE FROM interaction WHERE scope = ? AND external_id = ? AND request_id = ? AND asked = ? AND accepted IS NULL",
                         key,
+                    )
+                if self._own_ids and undone.rowcount:
+                    self._db.execute(
+                        "DELETE FROM own_request WHERE scope = ? AND request_id = ?", (self._scope, one.request_id)
                     )
 
     def uphold(self, interactions: t.Iterable[Interaction]) -> None:
@@ -231,11 +247,19 @@ class Journal(ScopedJournal):
             self._contradict(named)
 
     def _contradict(self, interactions: list[Interaction]) -> None:
-        """Where the journal says that another process has asked for the other action, let that be proven no more, nor by its own answer."""
+        """Where the journal says that another process has asked for the other action, let that be proven no more, nor by its own answer.
+
+        Where one has asked for the same action anew, let it not go back to what was proven before.
+        """
         self._db.executemany(
             "UPDATE interaction SET request_id = lower(hex(randomblob(16))), accepted = NULL"
             " WHERE scope = ? AND external_id = ? AND action <> ?",
             [(self._scope, one.external_id, self._action) for one in interactions],
+        )
+        self._db.executemany(
+            "UPDATE interaction SET asked = asked - ?"
+            " WHERE scope = ? AND external_id = ? AND action = ? AND request_id <> ? AND accepted IS NULL",
+            [(TAKEN_UP, self._scope, one.external_id, self._action, one.request_id) for one in interactions],
         )
 
     def _want_more(self, entry: Entry) -> None:
@@ -267,11 +291,11 @@ class Journal(ScopedJournal):
                 " give each its own."
             ) from None
 
-    def _check_request_ids(self) -> None:
-        """A request id that VCC has had for another interaction or action, or has processed, would be dropped by VCC without a word."""
-        if not self._db.execute("SELECT 1 FROM temp.work WHERE request_id IS NOT NULL LIMIT 1").fetchone():
-            return
-        self._own_ids = True
+    def _check_request_ids(self, after: int, last: int) -> None:
+        """A request id that VCC may have had for another interaction or action, or before, would be dropped by VCC without a word.
+
+        Raises InputError for one of those on the worklist behind place C(after), up to C(last).
+        """
         row = self._db.execute(
             """
             WITH used AS (
@@ -284,6 +308,7 @@ class Journal(ScopedJournal):
             JOIN scope ON scope.id = used.scope
             LEFT JOIN interaction AS now ON now.scope = used.scope AND now.external_id = used.external_id AND now.action = used.action
             WHERE (scope.api_url, scope.account) = (:api_url, :account)
+                AND work.seq > :after AND work.seq <= :last
                 AND (
                     used.scope <> :scope OR used.external_id IS NOT work.external_id OR used.action <> :action
                     OR used.processed AND (
@@ -300,6 +325,8 @@ class Journal(ScopedJournal):
                 "force": self._force,
                 "ttl": self._ttl,
                 "now": self._clock(),
+                "after": after,
+                "last": last,
             },
         ).fetchone()
         if row:

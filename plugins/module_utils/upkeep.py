@@ -38,7 +38,7 @@ WHERE (:provider IS NULL OR provider = :provider)
 _OLD = {
     "interactions": "FROM interaction WHERE coalesce(accepted, asked) <= ?",
     "notifications": "FROM notification WHERE noted <= ?",
-    "request_ids": "FROM own_request WHERE accepted <= ?",
+    "request_ids": "FROM own_request WHERE asked <= ?",
 }
 
 

@@ -154,7 +154,7 @@ options:
   request_id:
     description:
       - Your own idempotency key for O(external_id), in place of a random one. VCC processes only the first of two requests with the same key.
-      - Each dispatch and each release of an external id needs a key that is new. One that the journal knows VCC to have had is refused.
+      - Each dispatch and each release of an external id needs a key that is new. One that VCC may have had, as far as the journal knows, is refused.
       - While VCC's answer to an earlier attempt is not known, the key of that attempt is used.
     type: str
   force:

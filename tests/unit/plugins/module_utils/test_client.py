@@ -24,6 +24,7 @@ from ansible_collections.vonage.vcc.plugins.module_utils.client import STATS_SCO
 from ansible_collections.vonage.vcc.plugins.module_utils.errors import (
     AccessError,
     CallError,
+    InputError,
     RefusedError,
     UnansweredError,
 )
@@ -687,3 +688,35 @@ class TestSession:
             assert session.client.ongoing(1, 1)[0] == []
             assert secrets == {CLIENT_SECRET, session.auth.token()}
             failure(session.client.invoke, a_call(), kind=AccessError)
+
+
+def test_a_renewal_that_cannot_be_kept_leaves_the_doubt_about_an_earlier_attempt(sim, make_http):
+    class FullDisk:
+        def token(self):
+            return sim.issue_token()
+
+        def renew(self, rejected):
+            raise InputError("no space left")
+
+    sim.dispatch("a")
+    sim.fault("status", status=503, taken=True)
+    sim.fault("expired")
+    with pytest.raises(UnansweredError, match="no space left") as caught:
+        Client(make_http(retries=1), FullDisk(), sim.url).invoke(body_of("a"))
+    assert caught.value.uncertain
+    assert sim.released == ["a"]
+
+
+def test_a_call_that_waits_for_its_turn_heeds_a_limit_that_another_meets_meanwhile(sim, clock, make_http):
+    waits = []
+
+    def sleep(seconds):
+        if not waits:
+            http._hold_back(30)  # as the other call's thread does
+        waits.append(seconds)
+        clock.sleep(seconds)
+
+    http = make_http(requests_per_minute=60, sleep=sleep)
+    for dummy in range(2):
+        http.send("GET", sim.url + "/nothing", "VCC at")
+    assert waits == pytest.approx([1, 29])

@@ -197,7 +197,7 @@ class Histories(RuleBasedStateMachine):
         self.path = self.folder / "kept" / "journal.db"
         self.sessions = {}
         self.rows = {}  # (scope, external id) -> Row
-        self.used = {}  # (scope, request id of one's own that VCC has processed) -> (external id, action, when)
+        self.used = {}  # (scope, request id of one's own that VCC may have had) -> (external id, action, when)
         self.taken = set()  # the request ids that VCC has processed
         self.live = dict.fromkeys(((provider, one) for provider in PROVIDERS for one in [*IDS, None]), 0)
         self.last = None
@@ -465,7 +465,8 @@ class Histories(RuleBasedStateMachine):
                 continue
             if took:
                 new[one["request_id"] in self.taken].append(self._effect(task, one))
-            if answered and task.journaled and item.own_id == one["request_id"]:
+            kept = answered if item.external_id is None else one["state"] != "failed"
+            if kept and task.journaled and item.own_id == one["request_id"]:
                 used = (item.external_id, task.action, self.clock.now)
                 self.used.setdefault((task.scope, item.own_id), used)
             # What has failed for sure leaves the journal as it was.

@@ -43,6 +43,36 @@ class TestFlight:
                 assert flight.land() == (item, (item, threading.get_ident()))
             assert flight.under_way == 0
 
+    @pytest.mark.parametrize("items", [1, 3])
+    def test_what_an_act_raises_is_raised_to_the_caller(self, items):
+        def act(item):
+            raise OverflowError(item)
+
+        with Flight(act, 2) as flight:
+            for item in range(items):
+                flight.start(item)
+            for dummy in range(items):
+                with pytest.raises(OverflowError):
+                    flight.land()
+            assert flight.under_way == 0
+
+    def test_what_waits_is_not_begun_once_the_work_is_broken_off(self):
+        gate, begun = threading.Event(), []
+
+        def act(item):
+            begun.append(item)
+            assert gate.wait(PATIENCE)
+
+        before = threading.active_count()
+        with pytest.raises(KeyboardInterrupt), Flight(act, 2) as flight:
+            for item in range(6):
+                flight.start(item)
+            wait_until(lambda: len(begun) == 2)
+            raise KeyboardInterrupt
+        gate.set()
+        wait_until(lambda: threading.active_count() == before)
+        assert sorted(begun) == [0, 1]
+
     def test_as_many_at_once_as_wanted_and_no_more(self):
         gate, begun = threading.Event(), []
 

@@ -291,6 +291,20 @@ class TestMemory:
             dispatch.accept(accepted)
         assert not ask("a", action="dispatch")[0].proven
 
+    @pytest.mark.parametrize("ending", ["accept", "uphold"])
+    def test_what_another_answer_has_ended_comes_not_back(self, open_journal, ask, release, ending):
+        """Of three processes, the first one's answer comes when the third has asked anew, and that is refused."""
+        early = open_journal()
+        early.want(wish("a"))
+        claimed = early.claim(0)
+        release("a", action="dispatch")
+        late = open_journal()
+        late.want(wish("a"))
+        refused = late.claim(0)
+        getattr(early, ending)(claimed)
+        late.withdraw(refused)
+        assert not ask("a", action="dispatch")[0].proven
+
     @pytest.mark.parametrize("accepted_first", ["release", "dispatch"])
     def test_of_two_actions_at_once_neither_is_proven(self, open_journal, ask, accepted_first):
         journals = {action: open_journal(action=action) for action in ("release", "dispatch")}
@@ -498,6 +512,35 @@ class TestOwnRequestIds:
         assert said.startswith(
             "The request_id 'mine' of an interaction without an external id has been used to dispatch it before"
         )
+
+    @pytest.mark.parametrize("how", ["force", "another action since", "old"])
+    def test_one_that_vcc_may_have_processed_is_refused_too(self, claim, release, open_journal, clock, how):
+        claim(("a", "mine"))
+        if how == "another action since":
+            release("a", action="dispatch")
+        elif how == "old":
+            clock.now += TTL
+        for external_id in ("a", "b"):
+            journal = open_journal(force=how == "force")
+            said = refusal(journal.want, wish((external_id, "mine")), kind=InputError)
+            assert said.startswith(f"The request_id 'mine' of '{external_id}' has been used ")
+
+    def test_one_that_another_process_takes_first_is_refused_at_the_claim(self, open_journal, path):
+        first, second = open_journal(), open_journal()
+        first.want(wish(("a", "mine")))
+        second.want(wish(("b", "mine")))
+        first.claim(0)
+        assert refusal(second.claim, 0, kind=InputError).startswith(
+            "The request_id 'mine' of 'b' has been used for 'a'"
+        )
+        assert list(journal_rows(path)) == ["a"]
+
+    def test_many_of_ones_own_with_force(self, open_journal):
+        journal = open_journal(force=True)
+        journal.want(wish(*((f"id-{number}", f"key-{number}") for number in range(2500))))
+        claimed = journal.claim(0)
+        claimed += journal.claim(claimed[-1].seq, claimed)
+        assert [one.request_id for one in claimed] == [f"key-{number}" for number in range(2000)]
 
     def test_one_that_vcc_has_refused_may_be_used_again(self, open_journal, claim):
         journal = open_journal()

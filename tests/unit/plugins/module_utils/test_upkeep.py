@@ -294,10 +294,10 @@ class TestPrune:
         ("older_than", "interactions", "notifications", "request_ids", "left"),
         [
             (201, 0, 0, 0, "abcde"),
-            (200, 4, 1, 2, "e"),
-            (101, 4, 1, 2, "e"),
-            (100, 5, 2, 3, ""),
-            (0, 5, 2, 3, ""),
+            (200, 4, 1, 3, "e"),
+            (101, 4, 1, 3, "e"),
+            (100, 5, 2, 4, ""),
+            (0, 5, 2, 4, ""),
         ],
     )
     def test_what_is_that_old_goes_and_check_mode_knows(
