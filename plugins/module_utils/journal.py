@@ -191,11 +191,7 @@ class Journal(ScopedJournal):
             [(now, self._scope, one.external_id, self._action, one.request_id) for one in named],
         )
         if noted.rowcount < len(named):
-            self._db.executemany(
-                "INSERT OR IGNORE INTO interaction (scope, external_id, action, request_id, asked, accepted) VALUES (?, ?, ?, ?, ?, ?)",
-                [(self._scope, one.external_id, self._action, one.request_id, now, now) for one in named],
-            )
-            self._contradict(named)
+            self._reassert(named, now)
         if self._own_ids:
             self._keep_own_ids([one for one in interactions if one.external_id is None])
 
@@ -237,20 +233,20 @@ class Journal(ScopedJournal):
 
         Where another process has asked for something else meanwhile, that is not proven any more, as with C(accept).
         """
-        now = self._clock()
-        named = [one for one in interactions if one.external_id is not None]
         with self._writing():
-            self._db.executemany(
-                "INSERT OR IGNORE INTO interaction (scope, external_id, action, request_id, asked) VALUES (?, ?, ?, ?, ?)",
-                [(self._scope, one.external_id, self._action, one.request_id, now) for one in named],
-            )
-            self._contradict(named)
+            self._reassert([one for one in interactions if one.external_id is not None], None)
 
-    def _contradict(self, interactions: list[Interaction]) -> None:
-        """Where the journal says that another process has asked for the other action, let that be proven no more, nor by its own answer.
+    def _reassert(self, interactions: list[Interaction], accepted: float | None) -> None:
+        """Write the rows again that another process has withdrawn.
 
-        Where one has asked for the same action anew, let it not go back to what was proven before.
+        Where one has asked for the other action meanwhile, let that be proven no more, nor by its own answer. Where one has asked for the same
+        action anew, let it not go back to what was proven before.
         """
+        now = self._clock()
+        self._db.executemany(
+            "INSERT OR IGNORE INTO interaction (scope, external_id, action, request_id, asked, accepted) VALUES (?, ?, ?, ?, ?, ?)",
+            [(self._scope, one.external_id, self._action, one.request_id, now, accepted) for one in interactions],
+        )
         self._db.executemany(
             "UPDATE interaction SET request_id = lower(hex(randomblob(16))), accepted = NULL"
             " WHERE scope = ? AND external_id = ? AND action <> ?",
@@ -372,8 +368,7 @@ class Journal(ScopedJournal):
         fresh = not self._ttl or abs(now - (asked if accepted is None else accepted)) < self._ttl
         pending = fresh and accepted is None
         if not fresh or self._force:
-            at = asked - TAKEN_UP if accepted is None and own_id == known_id else now
-            return Interaction(seq, external_id, own_id or next(new_ids), False, pending, data, row, at)
+            return Interaction(seq, external_id, own_id or next(new_ids), False, pending, data, row, now)
         # What may be under way is repeated as it was begun, even if it has been given a request id since.
         return Interaction(seq, external_id, known_id, not pending, pending, data, None, asked - TAKEN_UP)
 

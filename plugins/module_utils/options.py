@@ -390,7 +390,6 @@ def check_limits(params: t.Mapping[str, t.Any]) -> None:
         )
     check_number(params, "journal_ttl", 0)
     check_number(params, "calls_in_flight", 1, MOST_IN_FLIGHT)
-    _check_paths(params)
     if params["provider"]:
         check_name("provider", params["provider"])
     if params["state"] == "dispatched":

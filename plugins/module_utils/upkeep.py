@@ -87,11 +87,7 @@ class Upkeep(JournalFile):
             rows = self._db.execute(
                 f"SELECT external_id, provider, api_url, account, state, action, request_id, asked, accepted {_MATCHING}"
                 " ORDER BY time DESC, external_id, api_url, account, provider LIMIT :size OFFSET :skipped",
-                {
-                    **wanted,
-                    "size": params["page_size"],
-                    "skipped": (params["page"] - 1) * params["page_size"],
-                },
+                {**wanted, "size": params["page_size"], "skipped": (params["page"] - 1) * params["page_size"]},
             ).fetchall()
         return [_entry(*row) for row in rows], matching
 

@@ -767,8 +767,8 @@ class TestNumbersAndFiles:
         ids=["null", "surrogate"],
     )
     def test_what_no_path_can_be_is_refused(self, option, path, said):
-        source = {} if option == "src" else {"external_id": "a"}
-        assert refusal(**source, **{option: path}) == f"{option} {said}"
+        source = {"external_id": None} if option == "src" else {}
+        assert connection_refusal(**source, **{option: path}) == f"{option} {said}"
 
     @pytest.mark.parametrize("value", [True, 4.5, {"a": 1}], ids=["bool", "float", "dict"])
     @pytest.mark.parametrize("option", ["external_ids", "interactions"])
