@@ -82,6 +82,17 @@ class Recorder(Simulator):
             **others,
         }
 
+    def environment(self, folder):
+        """The environment of a task that speaks to this simulator and keeps its files in C(folder)."""
+        return {
+            "VCC_API_URL": self.url,
+            "VCC_AUTH_URL": self.token_url,
+            "VCC_CLIENT_ID": CLIENT_ID,
+            "VCC_CLIENT_SECRET": CLIENT_SECRET,
+            "VCC_JOURNAL": str(folder / "elsewhere.db"),
+            "VCC_TOKEN_CACHE": str(folder / "tokens.json"),
+        }
+
 
 def body_of(*external_ids, provider=None):
     """The body of a call that releases these."""

@@ -170,15 +170,7 @@ class TestCalling:
         assert refused(module).startswith(f"The token endpoint {sim.token_url} gave no answer")
 
     def test_the_environment_serves(self, sim, tmp_path, module):
-        env = {
-            "VCC_API_URL": sim.url,
-            "VCC_AUTH_URL": sim.token_url,
-            "VCC_CLIENT_ID": CLIENT_ID,
-            "VCC_CLIENT_SECRET": CLIENT_SECRET,
-            "VCC_JOURNAL": str(tmp_path / "elsewhere.db"),
-            "VCC_TOKEN_CACHE": str(tmp_path / "tokens.json"),
-        }
-        dummy, code, printed = run_module(tmp_path, env=env, module=module, **TASKS[module])
+        dummy, code, printed = run_module(tmp_path, env=sim.environment(tmp_path), module=module, **TASKS[module])
         assert code == 0, printed
         assert (tmp_path / "elsewhere.db").exists() is (module == "vcc_provider")
         assert (tmp_path / "tokens.json").exists()

@@ -10,7 +10,7 @@ import os
 
 import pytest
 
-from ansible_collections.vonage.vcc.tests.simulator import CLIENT_ID, CLIENT_SECRET
+from ansible_collections.vonage.vcc.tests.simulator import CLIENT_SECRET
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import PYTHONPATH, run_module
 
 
@@ -98,15 +98,7 @@ def test_what_is_refused_before_any_call(sim, module, given, said):
 
 
 def test_the_environment_of_the_target_serves(sim, tmp_path):
-    env = {
-        "VCC_API_URL": sim.url,
-        "VCC_AUTH_URL": sim.token_url,
-        "VCC_CLIENT_ID": CLIENT_ID,
-        "VCC_CLIENT_SECRET": CLIENT_SECRET,
-        "VCC_JOURNAL": str(tmp_path / "elsewhere.db"),
-        "VCC_TOKEN_CACHE": str(tmp_path / "tokens.json"),
-    }
-    result, code, printed = run_module(tmp_path, env=env, external_id="a")
+    result, code, printed = run_module(tmp_path, env=sim.environment(tmp_path), external_id="a")
     assert (code, result["changed"]) == (0, True)
     assert sorted(each.name for each in tmp_path.iterdir()) == ["elsewhere.db", "tokens.json", "tokens.json.lock"]
     assert CLIENT_SECRET not in json.dumps(json.loads(printed), ensure_ascii=False)
