@@ -17,9 +17,6 @@ ROOT = HERE.parents[1]
 CLIENT_ID = "benchmark"
 CLIENT_SECRET = "benchmark-secret"
 
-# Whether this version of the collection can have several calls in flight.
-IN_FLIGHT_OPTION = "calls_in_flight" in (ROOT / "plugins" / "module_utils" / "options.py").read_text(encoding="utf-8")
-
 # Interactions that fit into a body that is built by hand: Ansible's JSON has blanks, and no one counts bytes in Jinja.
 HAND_BUILT = 900
 
@@ -255,18 +252,17 @@ def _rows() -> t.Iterator[Row]:
     yield Row("src", "``src``", ALL, (1, 1_000, 100_000), vcc(SRC), "src", **here)
     yield Row("src-off", "``src``", ALL, (100_000,), vcc(SRC), "src", **no_journal)
     yield Row("src-second", "``src``, second run", ALL, (100_000,), vcc(SRC), "src", after="src", **here)
-    if IN_FLIGHT_OPTION:
-        for number in (1, 4, 16):
-            yield Row(
-                f"src-{number}",
-                f"``src``, {number} in flight",
-                (100_000,),
-                (100_000,),
-                vcc(SRC, in_flight=number),
-                "src",
-                in_flight=number,
-                **here,
-            )
+    for number in (1, 4, 16):
+        yield Row(
+            f"src-{number}",
+            f"``src``, {number} in flight",
+            (100_000,),
+            (100_000,),
+            vcc(SRC, in_flight=number),
+            "src",
+            in_flight=number,
+            **here,
+        )
 
     module: dict[str, t.Any] = {"door": "module", "journal": True}
     yield Row("module-one", "one release", (1,), (1,), vcc(ONE, module=True), **module)

@@ -101,7 +101,6 @@ def goals(results: Results) -> list[Goal]:
     uri_100, guessed_100 = results.uri_loop(100, 0)
     uri_1000, _guessed = results.uri_loop(1_000, 0)
     bare = _least(results.get(row, 100_000) for row in ("bare", "bare-4"))
-    late = "src-4" if results.get("src-4", 100_000, 50) is not None else "src"
     per_million, per_100_000 = (
         None if wall is None else wall / n * 1e6
         for n in (1_000_000, 100_000)
@@ -138,7 +137,7 @@ def goals(results: Results) -> list[Goal]:
         ),
         _at_most(
             "src of 100,000, journaled, 4 in flight, 50 ms, minus empty play / bare script, 4 in flight",
-            results.above_empty(late, 100_000, 50),
+            results.above_empty("src-4", 100_000, 50),
             results.get("bare-4", 100_000, 50),
             1.6,
         ),

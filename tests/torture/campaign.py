@@ -123,7 +123,6 @@ class Process:
         self.status = None
         self.signalled = None
         self.started = time.monotonic()
-        self.effects_before = len(table.sim.effects)
         self.effects_after = None
         self.order = table.order(task)
         self._popen = None
@@ -226,9 +225,8 @@ class Table:
         self.report = Report(rounds=1)
         self.waves = []  # (Wave, its Processes)
         self.marks = []  # how many effects there were after each wave
-        self.noted = (
-            set()
-        )  # claims that VCC has taken, or may have, to the knowledge of a process that could write it down
+        # Claims that VCC has taken, or may have, to the knowledge of a process that could write it down.
+        self.noted = set()
         self.open = set()  # claims that came last, and of which nobody knows that
         self._lie = lie
         self._patience = patience
