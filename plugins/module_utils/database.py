@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import shutil
 import tempfile
@@ -30,9 +31,11 @@ APPLICATION_ID = 0x56434331
 # Seconds to wait for another process that writes to the journal.
 BUSY_TIMEOUT = 60
 
-# What each version of the schema adds to the one before.
-_SCHEMAS = (
-    """
+# Rows that one statement writes, which is much quicker than one at a time. Old versions of SQLite take 999 values.
+ROWS_AT_ONCE = 100
+
+# The id of an interaction's row is that of a claim: a new claim is a new row, and no id is ever used again.
+_SCHEMA = """
 CREATE TABLE IF NOT EXISTS scope (
     id INTEGER PRIMARY KEY,
     api_url TEXT NOT NULL,
@@ -41,16 +44,15 @@ CREATE TABLE IF NOT EXISTS scope (
     UNIQUE (api_url, account, provider)
 );
 CREATE TABLE IF NOT EXISTS interaction (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
     scope INTEGER NOT NULL REFERENCES scope (id),
     external_id TEXT NOT NULL,
     action TEXT NOT NULL,
     request_id TEXT NOT NULL,
     asked REAL NOT NULL,
     accepted REAL,
-    PRIMARY KEY (scope, external_id)
-) WITHOUT ROWID;
-""",
-    """
+    UNIQUE (scope, external_id)
+);
 CREATE TABLE IF NOT EXISTS registration (
     scope INTEGER PRIMARY KEY REFERENCES scope (id),
     key BLOB NOT NULL,
@@ -72,9 +74,8 @@ CREATE TABLE IF NOT EXISTS own_request (
     asked REAL NOT NULL,
     PRIMARY KEY (scope, request_id)
 ) WITHOUT ROWID;
-""",
-)
-SCHEMA_VERSION = len(_SCHEMAS)
+"""
+SCHEMA_VERSION = 3
 
 
 class JournalFile:
@@ -127,21 +128,21 @@ class JournalFile:
                 f"{self.path} is a database, but no journal of this collection: set the option journal to another file."
             )
         version = db.execute("PRAGMA user_version").fetchone()[0]
-        if version > SCHEMA_VERSION:
+        if version not in (0, SCHEMA_VERSION):
             raise JournalError(
-                f"The journal {self.path} was written by a newer version of this collection (schema {version}, this one knows {SCHEMA_VERSION}):"
+                f"The journal {self.path} was written by another version of this collection (schema {version}, this one knows {SCHEMA_VERSION}):"
                 " install that version, or set the option journal to another file."
             )
         if not writable:
-            # What an older schema lacks is empty.
-            db.executescript("".join(_SCHEMAS[version:]).replace("CREATE TABLE", "CREATE TEMP TABLE"))
+            if not version:
+                db.executescript(_SCHEMA.replace("CREATE TABLE", "CREATE TEMP TABLE"))
             return
         db.execute("PRAGMA synchronous = FULL")
         if db.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
             _patiently(lambda: db.execute("PRAGMA journal_mode = WAL"))
-        if version < SCHEMA_VERSION:
+        if not version:
             db.executescript(
-                f"BEGIN IMMEDIATE; {''.join(_SCHEMAS)} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
+                f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
             )
 
     @contextlib.contextmanager
@@ -168,6 +169,15 @@ class JournalFile:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
+
+    def _write(self, insert: str, row: str, rows: t.Iterable[t.Iterable[t.Any]]) -> None:
+        """Write rows with a statement that ends with VALUES.
+
+        :arg row: what stands there for one of them, with a parameter for each of its values.
+        """
+        rows = iter(rows)
+        while some := list(itertools.islice(rows, ROWS_AT_ONCE)):
+            self._db.execute(insert + ",".join([row] * len(some)), list(itertools.chain.from_iterable(some)))
 
 
 class ScopedJournal(JournalFile):

@@ -7,6 +7,9 @@ A row says what an interaction's last action was, dispatch or release, with whic
 while pending). Rows are durable before their call is made, so whoever finds one pending can repeat the call with the same C(request_id), of which
 VCC processes only the first. An action ends what the row said of the other one.
 
+A claim is a row with an id that no other claim ever has. Who takes up the claim of another process, or ends what that has claimed, writes the
+row anew: so whoever made a claim finds it by its id for as long as nothing has come in between.
+
 The worklist, the interactions that the current task asks for, is a temporary table beside it: it drops duplicates without holding the
 task's input in memory.
 """
@@ -17,6 +20,7 @@ import contextlib
 import hmac
 import itertools
 import json
+import operator
 import os
 import time
 import typing as t
@@ -35,9 +39,6 @@ CHUNK = 1000
 
 # Seconds for which another process that has begun to register a provider, and has not said how it ended, may still be at it.
 CONTEST = 600
-
-# Seconds by which a claim that is taken up by another process is made older, so that the one that made it can tell.
-TAKEN_UP = 1e-6
 
 _WORKLIST = """
 CREATE TEMP TABLE work (
@@ -59,8 +60,9 @@ class Interaction(t.NamedTuple):
     :arg request_id: to ask with, or asked with; None if it is yet to be made.
     :arg proven: the journal proves that VCC accepted it; nothing is left to do.
     :arg pending: it was asked for before, and VCC's answer is not known.
-    :arg before: the row that a claim of it replaces, if any: action, request id, asked, accepted.
+    :arg before: the row that a claim of it replaces, if any: id, action, request id, asked, accepted. Not for a claim that is taken up.
     :arg asked: the time in the row of a claim of it.
+    :arg claim: the id of that row; 0 if there is none.
     """
 
     seq: int
@@ -69,8 +71,9 @@ class Interaction(t.NamedTuple):
     proven: bool
     pending: bool
     data: str | None = None
-    before: tuple[str, str, float, float | None] | None = None
+    before: tuple[t.Any, ...] | None = None
     asked: float = 0.0
+    claim: int = 0
 
 
 class Journal(ScopedJournal):
@@ -98,6 +101,7 @@ class Journal(ScopedJournal):
         self._ttl = ttl
         self._force = force
         self._own_ids = False
+        self._checked = 0
         with self._failing():
             self._db.executescript(_WORKLIST)
 
@@ -125,15 +129,16 @@ class Journal(ScopedJournal):
                         self._want_more(t.cast("Entry", entry))
                 else:
                     lists = (one if isinstance(one, list) else [one.external_id] for one in group)
-                    self._db.executemany(
-                        "INSERT OR IGNORE INTO temp.work (external_id) VALUES (?)",
+                    self._write(
+                        "INSERT OR IGNORE INTO temp.work (external_id) VALUES ",
+                        "(?)",
                         zip(itertools.chain.from_iterable(lists)),
                     )
             wanted: int = self._db.execute("SELECT count(*) FROM temp.work").fetchone()[0]
             own = self._db.execute("SELECT 1 FROM temp.work WHERE request_id IS NOT NULL LIMIT 1").fetchone()
             self._own_ids = own is not None
             if self._own_ids:
-                self._check_request_ids(0, wanted)
+                self._check_request_ids(0)
             self._db.execute("COMMIT")
             if wanted > CHUNK:
                 # A damaged page has to show before the first call, not at the chunk that needs it.
@@ -145,7 +150,7 @@ class Journal(ScopedJournal):
     def look_up(self, after: int) -> list[Interaction]:
         """Return the next chunk of the worklist behind place C(after), in order; empty at its end. Writes nothing."""
         with self._failing():
-            return self._look_up(after, itertools.repeat(None))
+            return self._look_up(after, itertools.repeat(None), itertools.repeat(0))
 
     def claim(self, after: int, accepted: t.Collection[Interaction] = ()) -> list[Interaction]:
         """Return the same chunk with a request id for all that is to be sent, durably noted as pending.
@@ -155,25 +160,26 @@ class Journal(ScopedJournal):
         :arg accepted: what to accept in the same transaction, which saves one.
         """
         digits = os.urandom(16 * CHUNK).hex()
+        new_ids = (digits[at : at + 32] for at in range(0, len(digits), 32))
         with self._writing():
             if accepted:
                 self._accept(accepted)
-            if self._own_ids:
-                self._check_request_ids(after, after + CHUNK)
-            chunk = self._look_up(after, (digits[at : at + 32] for at in range(0, len(digits), 32)))
-            self._db.executemany(
-                "INSERT INTO interaction (scope, external_id, action, request_id, asked, accepted) VALUES (?, ?, ?, ?, ?, NULL)"
-                " ON CONFLICT (scope, external_id) DO UPDATE SET action = excluded.action, request_id = excluded.request_id,"
-                " asked = excluded.asked, accepted = NULL",
-                [
-                    (self._scope, one.external_id, self._action, one.request_id, one.asked)
-                    for one in chunk
-                    if not one.proven and one.external_id is not None
-                ],
+            if self._own_ids and self._changes() != self._checked:
+                self._check_request_ids(after)
+            chunk = self._look_up(after, new_ids, itertools.count(self._last_claim() + 1))
+            claimed = [one for one in chunk if one.claim]
+            self._write(
+                "INSERT OR REPLACE INTO interaction (scope, action, id, external_id, request_id, asked) VALUES ",
+                f"({self._scope}, '{self._action}', ?, ?, ?, ?)",  # to bind the same values for all would take its time
+                map(operator.attrgetter("claim", "external_id", "request_id", "asked"), claimed),
             )
             if self._own_ids:
-                self._keep_own_ids([one for one in chunk if not one.proven and one.external_id is not None])
+                self._keep_own_ids(claimed)
             return chunk
+
+    def _last_claim(self) -> int:
+        row = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'interaction'").fetchone()
+        return row[0] if row else 0
 
     def accept(self, interactions: t.Collection[Interaction]) -> None:
         """Note that VCC has accepted these: from now on they are proven.
@@ -186,12 +192,14 @@ class Journal(ScopedJournal):
     def _accept(self, interactions: t.Collection[Interaction]) -> None:
         now = self._clock()
         named = [one for one in interactions if one.external_id is not None]
-        noted = self._db.executemany(
-            "UPDATE interaction SET accepted = ? WHERE scope = ? AND external_id = ? AND action = ? AND request_id = ?",
-            [(now, self._scope, one.external_id, self._action, one.request_id) for one in named],
-        )
-        if noted.rowcount < len(named):
-            self._reassert(named, now)
+        noted = [
+            self._db.execute(
+                "UPDATE interaction SET accepted = ? WHERE id BETWEEN ? AND ?", (now, first, last)
+            ).rowcount
+            for first, last in _runs(one.claim for one in named)
+        ]
+        if sum(noted) < len(named):
+            self._settle(named, now)
         if self._own_ids:
             self._keep_own_ids([one for one in interactions if one.external_id is None])
 
@@ -211,18 +219,13 @@ class Journal(ScopedJournal):
         """
         with self._writing():
             for one in interactions:
-                key = (self._scope, one.external_id, one.request_id, one.asked)
                 if one.before:
                     undone = self._db.execute(
-                        "UPDATE interaction SET action = ?, request_id = ?, asked = ?, accepted = ?"
-                        " WHERE scope = ? AND external_id = ? AND request_id = ? AND asked = ? AND accepted IS NULL",
-                        (*one.before, *key),
+                        "UPDATE interaction SET id = ?, action = ?, request_id = ?, asked = ?, accepted = ? WHERE id = ? AND accepted IS NULL",
+                        (*one.before, one.claim),
                     )
                 else:
-                    undone = self._db.execute(
-                        "DELETE FROM interaction WHERE scope = ? AND external_id = ? AND request_id = ? AND asked = ? AND accepted IS NULL",
-                        key,
-                    )
+                    undone = self._db.execute("DELETE FROM interaction WHERE id = ? AND accepted IS NULL", (one.claim,))
                 if self._own_ids and undone.rowcount:
                     self._db.execute(
                         "DELETE FROM own_request WHERE scope = ? AND request_id = ?", (self._scope, one.request_id)
@@ -234,28 +237,36 @@ class Journal(ScopedJournal):
         Where another process has asked for something else meanwhile, that is not proven any more, as with C(accept).
         """
         with self._writing():
-            self._reassert([one for one in interactions if one.external_id is not None], None)
+            self._settle([one for one in interactions if one.external_id is not None], None)
 
-    def _reassert(self, interactions: list[Interaction], accepted: float | None) -> None:
-        """Write the rows again that another process has withdrawn.
+    def _settle(self, interactions: list[Interaction], accepted: float | None) -> None:
+        """Note of claims, one by one, that VCC has or may have taken them, whatever other processes have made of their rows."""
+        for one in interactions:
+            row = self._db.execute(
+                "SELECT id, action, request_id, asked, accepted FROM interaction WHERE scope = ? AND external_id = ?",
+                (self._scope, one.external_id),
+            ).fetchone()
+            if row is None:
+                self._replace(one, self._action, one.request_id, self._clock(), accepted)
+                continue
+            known, action, request_id, asked, proof = row
+            if action != self._action:
+                # That is proven no more, nor by its own answer.
+                self._replace(one, action, os.urandom(16).hex(), asked, None)
+            elif request_id == one.request_id:
+                if accepted is not None:
+                    self._db.execute("UPDATE interaction SET accepted = ? WHERE id = ?", (accepted, known))
+            elif proof is None:
+                # Asked for anew, which is not to go back to what was proven before.
+                self._replace(one, action, request_id, asked, None)
 
-        Where one has asked for the other action meanwhile, let that be proven no more, nor by its own answer. Where one has asked for the same
-        action anew, let it not go back to what was proven before.
-        """
-        now = self._clock()
-        self._db.executemany(
-            "INSERT OR IGNORE INTO interaction (scope, external_id, action, request_id, asked, accepted) VALUES (?, ?, ?, ?, ?, ?)",
-            [(self._scope, one.external_id, self._action, one.request_id, now, accepted) for one in interactions],
-        )
-        self._db.executemany(
-            "UPDATE interaction SET request_id = lower(hex(randomblob(16))), accepted = NULL"
-            " WHERE scope = ? AND external_id = ? AND action <> ?",
-            [(self._scope, one.external_id, self._action) for one in interactions],
-        )
-        self._db.executemany(
-            "UPDATE interaction SET asked = asked - ?"
-            " WHERE scope = ? AND external_id = ? AND action = ? AND request_id <> ? AND accepted IS NULL",
-            [(TAKEN_UP, self._scope, one.external_id, self._action, one.request_id) for one in interactions],
+    def _replace(
+        self, one: Interaction, action: str, request_id: str | None, asked: float, accepted: float | None
+    ) -> None:
+        """Write a row anew, with an id of its own."""
+        self._db.execute(
+            "INSERT OR REPLACE INTO interaction (scope, external_id, action, request_id, asked, accepted) VALUES (?, ?, ?, ?, ?, ?)",
+            (self._scope, one.external_id, action, request_id, asked, accepted),
         )
 
     def _want_more(self, entry: Entry) -> None:
@@ -287,11 +298,17 @@ class Journal(ScopedJournal):
                 " give each its own."
             ) from None
 
-    def _check_request_ids(self, after: int, last: int) -> None:
+    def _changes(self) -> int:
+        """A number that changes with what other processes write."""
+        version: int = self._db.execute("PRAGMA main.data_version").fetchone()[0]
+        return version
+
+    def _check_request_ids(self, after: int) -> None:
         """A request id that VCC may have had for another interaction or action, or before, would be dropped by VCC without a word.
 
-        Raises InputError for one of those on the worklist behind place C(after), up to C(last).
+        Raises InputError for one of those on the worklist behind place C(after).
         """
+        self._checked = self._changes()
         row = self._db.execute(
             """
             WITH used AS (
@@ -304,7 +321,7 @@ class Journal(ScopedJournal):
             JOIN scope ON scope.id = used.scope
             LEFT JOIN interaction AS now ON now.scope = used.scope AND now.external_id = used.external_id AND now.action = used.action
             WHERE (scope.api_url, scope.account) = (:api_url, :account)
-                AND work.seq > :after AND work.seq <= :last
+                AND work.seq > :after
                 AND (
                     used.scope <> :scope OR used.external_id IS NOT work.external_id OR used.action <> :action
                     OR used.processed AND (
@@ -322,7 +339,6 @@ class Journal(ScopedJournal):
                 "ttl": self._ttl,
                 "now": self._clock(),
                 "after": after,
-                "last": last,
             },
         ).fetchone()
         if row:
@@ -332,45 +348,54 @@ class Journal(ScopedJournal):
                 f"The request_id '{row[1]}' of {name} has been used {used} before, and VCC would ignore it: give each its own."
             )
 
-    def _look_up(self, after: int, new_ids: t.Iterator[str | None]) -> list[Interaction]:
+    def _look_up(self, after: int, new_ids: t.Iterator[str | None], claims: t.Iterator[int]) -> list[Interaction]:
         now = self._clock()
         rows = self._db.execute(
             "SELECT work.seq, work.external_id, work.request_id, work.data,"
-            " interaction.action, interaction.request_id, interaction.asked, interaction.accepted"
+            " interaction.id, interaction.action, interaction.request_id, interaction.asked, interaction.accepted"
             " FROM temp.work LEFT JOIN interaction ON interaction.scope = ? AND interaction.external_id = work.external_id"
             " WHERE work.seq > ? ORDER BY work.seq LIMIT ?",
             (self._scope, after, CHUNK),
         )
         return [
-            Interaction(row[0], row[1], row[2] or next(new_ids), False, False, row[3], None, now)
+            Interaction(
+                row[0],
+                row[1],
+                row[2] or next(new_ids),
+                False,
+                False,
+                row[3],
+                None,
+                now,
+                next(claims) if row[1] is not None else 0,
+            )
             if row[4] is None
-            else self._judge(now, new_ids, *row)
+            else self._judge(now, new_ids, claims, row)
             for row in rows
         ]
 
     def _judge(
-        self,
-        now: float,
-        new_ids: t.Iterator[str | None],
-        seq: int,
-        external_id: str | None,
-        own_id: str | None,
-        data: str | None,
-        action: str,
-        known_id: str,
-        asked: float,
-        accepted: float | None,
+        self, now: float, new_ids: t.Iterator[str | None], claims: t.Iterator[int], row: tuple[t.Any, ...]
     ) -> Interaction:
-        row = (action, known_id, asked, accepted)
-        if action != self._action:
-            return Interaction(seq, external_id, own_id or next(new_ids), False, False, data, row, now)
+        """What the journal says of an interaction that it has a row of."""
+        seq, external_id, own_id, data, dummy, action, known_id, asked, accepted = row
         # A time far in the future was written by a clock that has been wrong, and says no more than one far in the past.
         fresh = not self._ttl or abs(now - (asked if accepted is None else accepted)) < self._ttl
-        pending = fresh and accepted is None
-        if not fresh or self._force:
-            return Interaction(seq, external_id, own_id or next(new_ids), False, pending, data, row, now)
-        # What may be under way is repeated as it was begun, even if it has been given a request id since.
-        return Interaction(seq, external_id, known_id, not pending, pending, data, None, asked - TAKEN_UP)
+        pending = action == self._action and fresh and accepted is None
+        if action != self._action or not fresh or self._force:
+            request_id = own_id or next(new_ids)
+            return Interaction(seq, external_id, request_id, False, pending, data, row[4:], now, next(claims))
+        if pending:
+            # What may be under way is repeated as it was begun, even if it has been given a request id since.
+            return Interaction(seq, external_id, known_id, False, True, data, None, asked, next(claims))
+        return Interaction(seq, external_id, known_id, True, False, data)
+
+
+def _runs(numbers: t.Iterable[int]) -> t.Iterator[tuple[int, int]]:
+    """The first and last of each run of numbers that follow one another."""
+    for dummy, run in itertools.groupby(enumerate(numbers), lambda item: item[1] - item[0]):
+        numbers = [number for dummy, number in run]
+        yield numbers[0], numbers[-1]
 
 
 class Registration(ScopedJournal):

@@ -99,7 +99,7 @@ journal:
     schema_version:
       description: Version of its tables; null if there is no journal.
       type: int
-  sample: {path: /home/ops/.ansible/vonage_vcc/journal.db, exists: true, schema_version: 2}
+  sample: {path: /home/ops/.ansible/vonage_vcc/journal.db, exists: true, schema_version: 3}
 counts:
   description: What is in the whole journal.
   returned: success

@@ -23,7 +23,7 @@ from hypothesis.configuration import set_hypothesis_home_dir
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from ansible_collections.vonage.vcc.plugins.module_utils import interactions
-from ansible_collections.vonage.vcc.plugins.module_utils.journal import TAKEN_UP, Journal
+from ansible_collections.vonage.vcc.plugins.module_utils.journal import Journal
 from ansible_collections.vonage.vcc.plugins.module_utils.upkeep import ASSIGN, RELEASE, Notes, Notice, Upkeep
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import column, snapshot, validated
 
@@ -474,7 +474,7 @@ class Histories(RuleBasedStateMachine):
                 key = (task.scope, item.external_id)
                 row = self.rows.get(key)
                 kept = row and row.request_id == one["request_id"] and row.accepted is None
-                asked_at = row.asked - TAKEN_UP if kept else self.clock.now
+                asked_at = row.asked if kept else self.clock.now
                 self.rows[key] = Row(task.action, one["request_id"], asked_at, self.clock.now if answered else None)
         assert [self.sim.effects[effects:], self.sim.ignored[ignored:]] == new
         return real

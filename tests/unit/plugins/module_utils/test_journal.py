@@ -123,8 +123,10 @@ class TestFile:
         release("a")
         with contextlib.closing(sqlite3.connect(path)) as db:
             assert db.execute("PRAGMA application_id").fetchone() == (0x56434331,)
-            assert db.execute("PRAGMA user_version").fetchone() == (2,)
-            tables = db.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").fetchall()
+            assert db.execute("PRAGMA user_version").fetchone() == (3,)
+            tables = db.execute(
+                "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name"
+            ).fetchall()
             assert tables == [("interaction",), ("notification",), ("own_request",), ("registration",), ("scope",)]
 
     def test_readers_and_a_writer_get_along(self, release, path):
@@ -737,11 +739,12 @@ class TestDamage:
             db.executescript("PRAGMA application_id = 17; CREATE TABLE interaction (name TEXT)")
         assert "is a database, but no journal of this collection" in self.check(open_journal, path, predict)
 
-    def test_one_of_a_newer_version(self, release, open_journal, path, predict):
+    @pytest.mark.parametrize("version", [2, 4])
+    def test_one_of_another_version(self, release, open_journal, path, predict, version):
         release("a")
         with contextlib.closing(sqlite3.connect(path)) as db:
-            db.execute("PRAGMA user_version = 3")
-        assert "written by a newer version of this collection (schema 3, this one knows 2)" in self.check(
+            db.execute(f"PRAGMA user_version = {version}")
+        assert f"written by another version of this collection (schema {version}, this one knows 3)" in self.check(
             open_journal, path, predict
         )
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
-import time
 
 import pytest
 
@@ -22,16 +21,14 @@ from ansible_collections.vonage.vcc.plugins.module_utils.errors import (
 )
 from ansible_collections.vonage.vcc.plugins.module_utils.journal import CONTEST, Registration
 from ansible_collections.vonage.vcc.plugins.module_utils.providers import run
-from ansible_collections.vonage.vcc.tests.simulator import CLIENT_ID, CLIENT_SECRET
+from ansible_collections.vonage.vcc.tests.simulator import CLIENT_SECRET
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import (
     PATIENCE,
     Recorder,
     at_once,
     background,
-    journal_rows,
     python,
     snapshot,
-    summary,
     validated_by,
 )
 
@@ -685,71 +682,3 @@ class TestInput:
 
     def test_missing_credentials(self, said):
         assert said(client_id=None, client_secret=None).startswith("The credentials are missing")
-
-
-SCHEMA_1 = f"""
-CREATE TABLE scope (
-    id INTEGER PRIMARY KEY,
-    api_url TEXT NOT NULL,
-    account TEXT NOT NULL,
-    provider TEXT NOT NULL,
-    UNIQUE (api_url, account, provider)
-);
-CREATE TABLE interaction (
-    scope INTEGER NOT NULL REFERENCES scope (id),
-    external_id TEXT NOT NULL,
-    action TEXT NOT NULL,
-    request_id TEXT NOT NULL,
-    asked REAL NOT NULL,
-    accepted REAL,
-    PRIMARY KEY (scope, external_id)
-) WITHOUT ROWID;
-PRAGMA application_id = {0x56434331};
-PRAGMA user_version = 1;
-"""
-
-
-class TestOlderJournal:
-    """One of schema 1, which knows of no registrations."""
-
-    @pytest.fixture(autouse=True)
-    def _old(self, sim, folder):
-        folder.mkdir()
-        now = time.time()
-        with contextlib.closing(sqlite3.connect(folder / "journal.db")) as db:
-            db.execute("PRAGMA journal_mode = WAL")
-            db.executescript(SCHEMA_1)
-            for number, provider in ((1, ""), (2, "tickets")):
-                db.execute("INSERT INTO scope VALUES (?, ?, ?, ?)", (number, sim.url, CLIENT_ID, provider))
-                for external_id, accepted in (("a", now), ("b", None)):
-                    row = (number, external_id, "release", f"key-{external_id}{number}", now, accepted)
-                    db.execute("INSERT INTO interaction VALUES (?, ?, ?, ?, ?, ?)", row)
-            db.commit()
-
-    def version(self, folder):
-        with contextlib.closing(sqlite3.connect(folder / "journal.db")) as db:
-            return db.execute("PRAGMA user_version").fetchone()[0]
-
-    def test_it_is_upgraded_and_its_interactions_still_prove(self, sim, register, task, folder):
-        before = journal_rows(folder / "journal.db")
-        assert register(**FULL)["changed"]
-        assert self.version(folder) == 2
-        assert journal_rows(folder / "journal.db") == before
-        assert not register(**FULL)["changed"]
-        calls = sim.calls
-        assert summary(task(external_id="a")) == {"requested": 1, "unchanged": 1}
-        assert summary(task(external_id="a", provider="tickets")) == {"requested": 1, "unchanged": 1}
-        assert sim.calls == calls
-
-    def test_an_interaction_upgrades_it_too(self, task, folder):
-        result = task(external_id="b")
-        assert result["interactions"][0]["request_id"] == "key-b1"
-        assert self.version(folder) == 2
-
-    def test_check_mode_reads_it_and_leaves_it_as_it_is(self, sim, register, task, folder):
-        before = snapshot(folder)
-        assert register(check=True, **FULL)["changed"]
-        assert not task(check=True, external_id="a")["changed"]
-        assert task(check=True, external_id="b")["changed"]
-        assert snapshot(folder) == before
-        assert sim.calls == []

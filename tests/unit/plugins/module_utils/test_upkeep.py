@@ -125,7 +125,7 @@ class TestLooking:
     def test_an_empty_file_has_no_schema(self, upkeep, path):
         path.parent.mkdir()
         path.touch()
-        assert upkeep().schema_version() != 2
+        assert upkeep().schema_version() != 3
 
     def test_it_leaves_no_trace(self, keep, upkeep, tmp_path):
         keep("a", "b")
@@ -147,7 +147,7 @@ class TestLooking:
         enrol("failed", accepted=False)
         journal = upkeep()
         assert journal.counts() == {"interactions": 8, "released": 4, "dispatched": 2, "pending": 2, "providers": 2}
-        assert (journal.exists, journal.schema_version()) == (True, 2)
+        assert (journal.exists, journal.schema_version()) == (True, 3)
 
     def test_all_that_an_entry_says(self, keep, upkeep, clock):
         keep("a", pending=True, provider="tickets", account="second")

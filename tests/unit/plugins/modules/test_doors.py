@@ -483,7 +483,7 @@ class TestJournalInfo:
         before = snapshot(tmp_path)
         result, code, dummy = act("vcc_journal_info", external_ids=["b"])
         assert code == 0
-        assert result["journal"] == {"path": str(path), "exists": True, "schema_version": 2}
+        assert result["journal"] == {"path": str(path), "exists": True, "schema_version": 3}
         assert result["counts"] == {"interactions": 2, "released": 2, "dispatched": 0, "pending": 0, "providers": 1}
         assert result["matched"] == 1
         (entry,) = result["entries"]
