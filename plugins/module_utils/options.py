@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import functools
+import io
 import ipaddress
-import itertools
 import json
 import math
 import os
@@ -36,8 +37,8 @@ MAX_DATA_LENGTH = 80_000
 # The longest line of a source file, in bytes.
 MAX_LINE_LENGTH = 1024 * 1024
 
-# Lines of a source file of bare ids that are read and checked together.
-LINES_AT_ONCE = 100
+# Bytes of a source file that are read at once.
+BLOCK_LENGTH = 16 * 1024
 
 # The most calls at once.
 MOST_IN_FLIGHT = 16
@@ -461,42 +462,68 @@ def _release(position: str, interaction: t.Mapping[str, t.Any]) -> Entry:
 def _from_file(path: str, dispatched: bool) -> t.Iterator[Entry | list[str]]:
     kind = os.path.splitext(path)[1].lower()
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb", buffering=0) as file:
+            blocks = _blocks(path, file)
             if kind == ".jsonl":
-                yield from _from_jsonl(path, _lines(path, file), dispatched)
+                yield from _from_jsonl(path, _lines(blocks), dispatched)
             elif kind == ".csv":
-                yield from _from_csv(path, _lines(path, file))
+                yield from _from_csv(path, _lines(blocks))
             else:
-                yield from _from_lines(path, _lines(path, file))
+                yield from _from_texts(path, blocks)
     except OSError as exc:
         raise InputError(f"src {path} cannot be read on the host that runs the task ({exc.strerror}).") from None
 
 
-def _lines(path: str, file: t.BinaryIO) -> t.Iterator[tuple[int, str]]:
-    """Yield (number, text without its line end) for each line, split at line feeds only."""
-    for number, line in enumerate(iter(functools.partial(file.readline, MAX_LINE_LENGTH), b""), 1):
-        if len(line) == MAX_LINE_LENGTH and not line.endswith(b"\n"):
-            raise InputError(
-                f"src {path}, line {number} is longer than {MAX_LINE_LENGTH} bytes: is it a list of interactions?"
-            )
-        try:
-            text = line.decode("utf-8-sig" if number == 1 else "utf-8")
-        except UnicodeDecodeError:
-            raise InputError(f"src {path}, line {number} is not UTF-8: save the file as UTF-8.") from None
-        if text.endswith("\n"):
-            text = text[:-2] if text.endswith("\r\n") else text[:-1]
-        yield number, text
+def _blocks(path: str, file: io.FileIO) -> t.Iterator[tuple[int, list[str]]]:
+    """Yield (number of the first line, lines without their ends) for many lines at a time, split at line feeds only."""
+    number = 1
+    rest = b""
+    while block := file.read(BLOCK_LENGTH):
+        whole, end, rest = (rest + block).rpartition(b"\n")
+        if end:
+            # Only a line that begins in an earlier block can be as long as that.
+            _check_length(path, number, whole.partition(b"\n")[0])
+            lines = _decoded(path, number, whole)
+            if b"\r" in whole:
+                lines = [line.removesuffix("\r") for line in lines]
+            yield number, lines
+            number += len(lines)
+        _check_length(path, number, rest)
+    if rest:
+        yield number, _decoded(path, number, rest)
 
 
-def _from_lines(path: str, lines: t.Iterator[tuple[int, str]]) -> t.Iterator[list[str]]:
-    while some := list(itertools.islice(lines, LINES_AT_ONCE)):
-        ids = [text for dummy, text in some if text and not text.isspace()]
+def _check_length(path: str, number: int, line: bytes) -> None:
+    if len(line) >= MAX_LINE_LENGTH:
+        raise InputError(
+            f"src {path}, line {number} is longer than {MAX_LINE_LENGTH} bytes: is it a list of interactions?"
+        )
+
+
+def _decoded(path: str, number: int, lines: bytes) -> list[str]:
+    if number == 1:
+        lines = lines.removeprefix(codecs.BOM_UTF8)
+    try:
+        return lines.decode().split("\n")
+    except UnicodeDecodeError as exc:
+        number += lines.count(b"\n", 0, exc.start)
+        raise InputError(f"src {path}, line {number} is not UTF-8: save the file as UTF-8.") from None
+
+
+def _lines(blocks: t.Iterator[tuple[int, list[str]]]) -> t.Iterator[tuple[int, str]]:
+    for number, lines in blocks:
+        yield from enumerate(lines, number)
+
+
+def _from_texts(path: str, blocks: t.Iterator[tuple[int, list[str]]]) -> t.Iterator[list[str]]:
+    for number, lines in blocks:
+        ids = [text for text in lines if text and not text.isspace()]
         # What nothing is wrong with as a whole needs no look at each.
         whole = "".join(ids)
         if not (whole.isascii() and whole.isprintable()) or max(map(len, ids), default=0) > MAX_ID_LENGTH:
-            for number, text in some:
+            for place, text in enumerate(lines, number):
                 if text.strip():
-                    check_id(f"src {path}, line {number}", text)
+                    check_id(f"src {path}, line {place}", text)
         yield ids
 
 
