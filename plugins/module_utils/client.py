@@ -208,6 +208,8 @@ class Http:
             try:
                 retry = retry.increment()
             except MaxRetryError:
+                if limited:
+                    self._hold_back(min(retry.get_backoff_time() if wanted is None else wanted, WAITING))
                 raise UnansweredError(f"{failure}: run the task again later.", uncertain) from None
             delay = retry.get_backoff_time() + random.uniform(0, 1) if wanted is None else wanted
             spent += self._clock() - started + delay

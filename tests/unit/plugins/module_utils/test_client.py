@@ -265,6 +265,15 @@ class TestWaits:
         failure(client(retries=5, timeout=30).invoke, a_call(), kind=UnansweredError)
         assert clock.slept == []
 
+    @pytest.mark.parametrize(("asked", "slept"), [(7, 7), (3600, 60)])
+    def test_what_ends_a_call_holds_back_the_next(self, sim, client, clock, asked, slept):
+        sim.fault("status", status=429, retry_after=asked)
+        one = client(retries=0)
+        failure(one.invoke, a_call(), kind=UnansweredError)
+        assert clock.slept == []
+        one.invoke(a_call())
+        assert clock.slept == [slept]
+
     def test_all_of_them_together_keep_to_the_budget(self, sim, client, clock):
         """(5 + 1) x 30 + 60 seconds."""
         sim.fault("status", times=None, status=429, retry_after=100)
