@@ -34,7 +34,7 @@ class AccessError(CallError):
 
 
 class RefusedError(CallError):
-    """VCC refused the call with a status of 4xx, and processed nothing of it.
+    """VCC refused the call with a status of 4xx.
 
     C(by_vcc) is false when the answer has a body that is not JSON, so comes from something in between.
     """

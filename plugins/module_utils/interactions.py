@@ -66,7 +66,7 @@ class Batch(t.NamedTuple):
     """Interactions and their JSON, to be sent in one call."""
 
     interactions: list[Interaction]
-    encoded: list[bytes]
+    encoded: list[str]
     depth: int = 0
 
     def halves(self) -> list[Batch]:
@@ -88,8 +88,8 @@ class Wire:
         self._params = params
         self._common = self._spell("", {}) if self.action == "dispatch" else ""
         provider = params["provider"]
-        self.head = b'{"provider":' + _encode(provider).encode() + b',"requests":[' if provider else b'{"requests":['
-        self.tail = b"]}"
+        self._head = f'{{"provider":{_encode(provider)},"requests":[' if provider else '{"requests":['
+        self.frame = len(self.body([]))
 
     def entries(self) -> t.Iterator[Entry | list[str]]:
         """Yield what is asked for, as C(options.entries) does, with what is to be sent of one alone as JSON."""
@@ -101,12 +101,16 @@ class Wire:
                 self.nameless += 1
             yield entry._replace(data=self._spell(f"{entry.position}: ", entry.data)) if entry.data else entry
 
-    def object(self, one: Interaction) -> bytes:
-        """Return an Interaction object."""
+    def body(self, objects: t.Iterable[str]) -> bytes:
+        """Return the body of a call; all that is not of an object or a comma between two comes to C(frame) bytes."""
+        return f"{self._head}{','.join(objects)}]}}".encode()
+
+    def object(self, one: Interaction) -> str:
+        """Return an Interaction object as JSON."""
         name = "" if one.external_id is None else f',"externalid":{_quote(one.external_id)}'
         data = one.data or self._common
         more = f",{data[1:]}" if data else "}"
-        return f'{{"action":"{self.action}","requestid":{_quote(one.request_id or "")}{name}{more}'.encode()
+        return f'{{"action":"{self.action}","requestid":{_quote(one.request_id or "")}{name}{more}'
 
     def _spell(self, prefix: str, own: dict[str, t.Any]) -> str:
         """The route and the data of an interaction, or else those of the task. Raises InputError."""
@@ -151,7 +155,7 @@ class Sender:
     def outcomes(self) -> t.Iterator[Outcome]:
         """Apply the plan: yield the outcome of each interaction of the worklist once, as the batches are done.
 
-        What cannot be sent any more is an outcome too. Raises JournalError if the worklist itself cannot be read.
+        What cannot be sent any more is an outcome too; what cannot even be looked up any more is none, and C(stopped) says why.
         """
         try:
             with self._calls as calls:
@@ -170,20 +174,21 @@ class Sender:
     def _plan(self) -> t.Iterator[Outcome | Batch]:
         """The outcomes of what is proven, and the batches of the rest."""
         batch = Batch([], [])
-        size = empty = len(self._wire.head) + len(self._wire.tail)
+        size = self._wire.frame
         for chunk in self._chunks():
             yield Outcome([one for one in chunk if one.proven], self._wire.state, False, "journal")
             for one in chunk:
                 if one.proven:
                     continue
                 encoded = self._wire.object(one)
-                if size + len(encoded) >= BODY_LIMIT:
+                length = len(encoded) if encoded.isascii() else len(encoded.encode())
+                if size + length >= BODY_LIMIT:
                     yield batch
                     batch = Batch([], [])
-                    size = empty
+                    size = self._wire.frame
                 batch.interactions.append(one)
                 batch.encoded.append(encoded)
-                size += len(encoded) + len(b",")
+                size += length + len(",")
         if batch.interactions:
             yield batch
 
@@ -192,7 +197,7 @@ class Sender:
         ready = False
         after = 0
         while True:
-            chunk = [] if ready and not self.stopped else self._journal.look_up(after)
+            chunk = [] if ready and not self.stopped else self._look_up(after)
             try:
                 if not ready and not all(one.proven for one in chunk):
                     ready = True
@@ -202,11 +207,18 @@ class Sender:
                     self._accepted = []
             except VccError as exc:
                 self.stopped = exc
-                chunk = self._journal.look_up(after)
+                chunk = self._look_up(after)
             if not chunk:
                 return
             yield chunk
             after = chunk[-1].seq
+
+    def _look_up(self, after: int) -> list[Interaction]:
+        try:
+            return self._journal.look_up(after)
+        except JournalError as exc:
+            self.stopped = exc
+            return []
 
     def _start(self, batch: Batch) -> None:
         # What has been accepted is noted before another call, if not by the claim for that.
@@ -218,7 +230,7 @@ class Sender:
         if self.stopped:
             return NotSentError(f"not sent: {self.stopped}")
         try:
-            self._client.invoke(self._wire.head + b",".join(batch.encoded) + self._wire.tail)
+            self._client.invoke(self._wire.body(batch.encoded))
         except VccError as exc:
             return exc
         return None
@@ -238,14 +250,15 @@ class Sender:
             elif not isinstance(exc, NotSentError) and not isinstance(self.stopped, JournalError):
                 self.stopped = exc
             uncertain = isinstance(exc, CallError) and exc.uncertain
-            yield from self._undone(batch, str(exc), uncertain, "status" if isinstance(exc, AccessError) else "none")
+            evidence = "status" if isinstance(exc, AccessError) else "none"
+            yield from self._broken_off(batch, str(exc), uncertain, evidence)
 
     def _refused(self, batch: Batch, exc: RefusedError) -> t.Iterator[Outcome]:
         # A page of HTML with 404 says that the address is wrong, not the interaction.
         if exc.status not in NARROWED or (exc.status == 404 and not exc.by_vcc):
             message = f"{exc}: check api_url and any proxy in between."
             self._count_unanswered(UnansweredError(message))
-            yield from self._undone(batch, message, exc.uncertain, "status")
+            yield from self._broken_off(batch, message, exc.uncertain, "status")
             return
         self._unanswered = 0
         if exc.uncertain:
@@ -261,6 +274,13 @@ class Sender:
             yield Outcome([one], "released", False, "status", "VCC answered 404: it has no such interaction.")
             return
         yield from self._undone(batch, f"{exc}: check {CHECKED[self._wire.action]}.", evidence="status")
+
+    def _broken_off(self, batch: Batch, message: str, uncertain: bool, evidence: str) -> t.Iterator[Outcome]:
+        """The outcomes of a call that VCC has neither accepted nor refused for what is in it."""
+        if batch.depth and not uncertain:
+            uncertain = True
+            message += f" VCC may have {self._wire.state} it with the call that it refused as a whole."
+        yield from self._undone(batch, message, uncertain, evidence)
 
     def _undone(
         self, batch: Batch, message: str, uncertain: bool = False, evidence: str = "none"

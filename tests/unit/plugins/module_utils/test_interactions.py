@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.vonage.vcc.plugins.module_utils.errors import JournalError
 from ansible_collections.vonage.vcc.plugins.module_utils.interactions import run
 from ansible_collections.vonage.vcc.plugins.module_utils.journal import Journal
 from ansible_collections.vonage.vcc.plugins.module_utils.options import Entry
@@ -568,6 +569,16 @@ class TestUnknown:
         assert sim.released == ["a"]
         assert sim.live() == []
 
+    def test_what_was_refused_as_a_whole_may_have_been_done_in_part(self, sim, task):
+        sim.poison("a")
+        sim.fault("status", status=403, after=1)
+        first = task(external_ids=["a", "b", "c"])
+        assert summary(first) == {"requested": 3, "unknown": 3}
+        assert "VCC may have released it with the call that it refused as a whole" in first["msg"]
+        second = task(external_ids=["a", "b", "c"])
+        assert column(second, "request_id") == column(first, "request_id")
+        assert column(second, "state") == ["unknown", "released", "released"]
+
     def test_a_fair_use_limit_leaves_no_doubt(self, sim, task):
         sim.fault("status", status=429)
         result = task(external_id="a")
@@ -613,6 +624,23 @@ class TestUnknown:
         assert summary(result) == {"requested": 1, "unknown": 1}
         assert summary(task(external_id="a")) == {"requested": 1, "released": 1}
         assert sim.released == ["a"]
+
+    def test_what_is_under_way_counts_though_the_worklist_cannot_be_read_any_more(self, sim, task, monkeypatch):
+        ids = long_ids(1200)
+        for name in ("claim", "look_up"):
+            real = getattr(Journal, name)
+
+            def broken(self, after, *others, real=real):
+                if after:
+                    raise JournalError("The temporary journal cannot be used (disk I/O error).")
+                return real(self, after, *others)
+
+            monkeypatch.setattr(Journal, name, broken)
+        result = task(external_ids=ids, calls_in_flight=4)
+        released = len(sim.released)
+        assert 0 < released <= 1000
+        assert summary(result) == {"requested": 1200, "released": released, "failed": 1200 - released}
+        assert "disk I/O error" in result["msg"]
 
 
 class TestResult:
