@@ -37,6 +37,10 @@ ROOT = HERE.parents[1]
 # Seconds that one run may take.
 LIMIT = 1800
 
+# Rows that others are compared with, and after how many cases they are measured again, since the speed of a machine drifts.
+REFERENCES = ("empty", "ping", "bare", "bare-4")
+OFTEN = 12
+
 
 class Server:
     """A stand-in or a simulator in a process of its own, which ends with the standard input that it is given."""
@@ -190,10 +194,19 @@ def chosen(arguments):
     return [case for case in wanted if case.key in keys | firsts]
 
 
+def with_references(todo):
+    """The cases of a round, with those that others are compared with again and again among them."""
+    references = [case for case in todo if case.row.key in REFERENCES and case.n in (0, 100_000)]
+    for number, case in enumerate(todo, 1):
+        yield case
+        # Not between a run and the second one on its journal.
+        if number % OFTEN == 0 and not (number < len(todo) and todo[number].row.after):
+            yield from references
+
+
 def measure(arguments, results, save):
     """Run the cases round by round; return the failures."""
     todo = chosen(arguments)
-    fewer = min(arguments.repeat, arguments.repeat_slow)
     with tempfile.TemporaryDirectory(prefix="vcc-bench-", dir=arguments.work) as name, contextlib.ExitStack() as stack:
         stand_in = Server([sys.executable, "-I", str(HERE / "server.py")])
         stack.callback(stand_in.close)
@@ -211,8 +224,8 @@ def measure(arguments, results, save):
         bench.run(next(cases.cases()))  # not counted: it fills the caches of the file system
         broken = {}
         for number in range(arguments.repeat):
-            for case in todo:
-                if case.key in broken or (case.is_slow and number >= fewer):
+            for case in with_references(todo):
+                if case.key in broken:
                     continue
                 before = time.strftime("%H:%M:%S")
                 try:
@@ -277,7 +290,7 @@ def self_test(arguments):
         results = json.loads((arguments.output / "benchmark.json").read_text(encoding="utf-8"))
         assert not results["failures"], results["failures"]
         for case in chosen(arguments):
-            (figures,) = results["runs"][case.key]
+            figures = results["runs"][case.key][0]
             assert figures["wall"] > 0, case.key
             assert figures["memory"] > 1e6, case.key
             if case.row.key == "loop":
@@ -319,7 +332,6 @@ def main():
     parser.add_argument("--output", type=Path, default=ROOT / ".nox" / "benchmark", help="folder for the results")
     parser.add_argument("--work", type=Path, help="folder for the temporary folder, journals included")
     parser.add_argument("--repeat", type=int, help="how often to run each case (5)")
-    parser.add_argument("--repeat-slow", type=int, default=3, help="how often to run loops of 100 through modules (3)")
     parser.add_argument("--only", metavar="PATTERN", help="regular expression of cases, such as '^src@.*@0$'")
     parser.add_argument("--max-n", type=int, default=1_000_000)
     parser.add_argument(

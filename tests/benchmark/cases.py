@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import random
 import sys
 import typing as t
 from pathlib import Path
@@ -16,6 +17,9 @@ ROOT = HERE.parents[1]
 
 CLIENT_ID = "benchmark"
 CLIENT_SECRET = "benchmark-secret"
+
+# Calls that vcc_interaction has in flight unless it is told otherwise.
+IN_FLIGHT = 4
 
 # Interactions that fit into a body that is built by hand: Ansible's JSON has blanks, and no one counts bytes in Jinja.
 HAND_BUILT = 900
@@ -34,6 +38,31 @@ EMPTY = """\
 
 PING = """\
     - ansible.builtin.ping:
+"""
+
+# A module that makes the two calls of one release with requests, and knows nothing of VCC: what no module can be quicker than.
+REQUESTS_MODULE = """\
+from __future__ import annotations
+
+import os
+
+import requests
+from ansible.module_utils.basic import AnsibleModule
+
+module = AnsibleModule({})
+session = requests.Session()
+names = ("client_id", "client_secret")
+form = {"grant_type": "client_credentials", **{name: os.environ[f"VCC_{name.upper()}"] for name in names}}
+token = session.post(os.environ["VCC_AUTH_URL"], data=form, timeout=30).json()["access_token"]
+one = {"action": "release", "requestid": os.urandom(16).hex(), "externalid": "case-0000000"}
+url = os.environ["VCC_API_URL"] + "/interactions/Invoke"
+headers = {"Authorization": "Bearer " + token, "Accept": "application/vnd.newvoicemedia.v1+json"}
+session.post(url, json={"requests": [one]}, headers=headers, timeout=30).raise_for_status()
+module.exit_json(changed=True)
+"""
+
+REQUESTS = """\
+    - bare_module:
 """
 
 URI_TOKEN = """\
@@ -170,11 +199,11 @@ class Row(t.NamedTuple):
     """One line of work, measured for each N of ``ns`` at no latency, and of ``ns_late`` at 50 ms.
 
     :arg tasks: of the play; empty for a script.
-    :arg needs: what the play is given: "ids" (a list of texts), "cases" (a list of dicts), "src" (a file), "outcomes" (N itself), "literal"
-        (a list that stands in the play), or nothing.
+    :arg needs: what the play is given: "ids" (a list of texts), "cases" (a list of dicts), "src" (a file), "shuffled" (a file in no order),
+        "outcomes" (N itself), "literal" (a list that stands in the play), or nothing.
     :arg journal: whether there is one that stays; None where that has no meaning.
     :arg after: the row that is run just before, on the same journal; this one then has nothing to do.
-    :arg slow: from which N on it is repeated less often.
+    :arg slow: from which N on it takes too long for a quick round.
     """
 
     key: str
@@ -215,6 +244,7 @@ class Case(t.NamedTuple):
 def _rows() -> t.Iterator[Row]:
     yield Row("empty", "empty play", (0,), tasks=EMPTY, calls=False)
     yield Row("ping", "one ``ping`` task", (0,), tasks=PING, calls=False)
+    yield Row("requests", "a module of its own, with ``requests``", (1,), (1,), REQUESTS)
     yield Row("uri-loop", "``uri`` in a loop", (1, 10, 100), (10, 100), URI_LOOP, "ids", slow=100)
     yield Row(
         "uri-body",
@@ -252,6 +282,7 @@ def _rows() -> t.Iterator[Row]:
     yield Row("src", "``src``", ALL, (1, 1_000, 100_000), vcc(SRC), "src", **here)
     yield Row("src-off", "``src``", ALL, (100_000,), vcc(SRC), "src", **no_journal)
     yield Row("src-second", "``src``, second run", ALL, (100_000,), vcc(SRC), "src", after="src", **here)
+    yield Row("src-shuffled", "``src``, ids in no order", (100_000, 1_000_000), (), vcc(SRC), "shuffled", **here)
     for number in (1, 4, 16):
         yield Row(
             f"src-{number}",
@@ -331,6 +362,9 @@ class Inputs:
         plugins = folder / "action_plugins"
         plugins.mkdir()
         (plugins / "carry.py").write_text(CARRY_PLUGIN, encoding="utf-8")
+        modules = folder / "library"
+        modules.mkdir()
+        (modules / "bare_module.py").write_text(REQUESTS_MODULE, encoding="utf-8")
 
     def command(self, case: Case, urls: dict[str, str]) -> list[str]:
         row = case.row
@@ -349,17 +383,20 @@ class Inputs:
         command = [str(Path(sys.executable).parent / "ansible-playbook"), str(play)]
         if row.needs in ("ids", "cases"):
             command += ["-e", f"@{self._list(row.needs, case.n)}"]
-        elif row.needs == "src":
-            command += ["-e", f"src={self._src(case.n)}"]
+        elif row.needs in ("src", "shuffled"):
+            command += ["-e", f"src={self._src(case.n, row.needs)}"]
         elif row.needs == "outcomes":
             command += ["-e", f"outcomes={case.n}"]
         return command
 
-    def _src(self, n: int) -> Path:
-        path = self._folder / f"ids-{n}.txt"
+    def _src(self, n: int, kind: str = "src") -> Path:
+        path = self._folder / f"{kind}-{n}.txt"
         if not path.exists():
+            ids = list(_ids(n))
+            if kind == "shuffled":
+                random.Random(n).shuffle(ids)
             with path.open("w", encoding="utf-8") as file:
-                file.writelines(f"{one}\n" for one in _ids(n))
+                file.writelines(f"{one}\n" for one in ids)
         return path
 
     def _list(self, name: str, n: int) -> Path:
