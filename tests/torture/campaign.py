@@ -516,7 +516,11 @@ def main():
     parser.add_argument("--seed", type=int, default=1, help="of the first round; the others follow it")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="start no round after so long")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="rounds at a time")
+    parser.add_argument("--save", type=Path, metavar="FILE", help="write the plan of the first round, and play none")
     arguments = parser.parse_args()
+    if arguments.save:
+        arguments.save.write_text(plan.draw(arguments.seed).to_json(), encoding="utf-8")
+        return 0
     start = time.monotonic()
     total = Report()
     seeds = iter(range(arguments.seed, arguments.seed + arguments.rounds))

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import random
 from dataclasses import dataclass, field
 
@@ -89,6 +91,18 @@ class Plan:
     as_user: bool  # whether the processes give up the rights of root
     tokens: bool
     predicts: bool  # whether check mode says what the last run will do
+
+    def to_json(self):
+        return json.dumps(dataclasses.asdict(self), indent=1) + "\n"
+
+    @classmethod
+    def from_json(cls, text):
+        """The plan that ``to_json`` has written, maybe before there were fields that have a default."""
+        read = json.loads(text)
+        for wave in read["waves"]:
+            wave["tasks"] = [Task(**task) for task in wave["tasks"]]
+        read["waves"] = [Wave(**wave) for wave in read["waves"]]
+        return cls(**read)
 
 
 def _weighted(rng, **weights):
