@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 DAY = 86400
 ENGINES = ("fork", "cold")  # the doors that are none of Ansible's
+LATEST = 0.15  # seconds from the start of an engine within which a signal is sent
 PAST = "Sun, 06 Nov 1994 08:49:37 GMT"
 
 # What an id can look like: in any source, and where a line of text would not do.
@@ -110,10 +111,13 @@ def _weighted(rng, **weights):
 
 
 def draw(seed, doors=True):
-    """The plan of a seed; without ``doors`` a round has processes of the engine alone."""
+    """The plan of a seed; without ``doors`` the same with processes of the engine alone."""
     rng = random.Random(seed)
-    through = doors and rng.random() < 0.04
-    size = "few" if through else _weighted(rng, few=80, many=18, large=2)
+    at_doors = random.Random(f"doors {seed}")
+    through = at_doors.random() < 0.04
+    size = _weighted(rng, few=80, many=18, large=2)
+    if through:
+        size = "few"
     count = {"few": rng.randint(1, 12), "many": rng.randint(20, 60), "large": rng.randint(150, 250)}[size]
     styles = list(PLAIN if rng.random() < 0.7 else PLAIN + SPECIAL)
     ids = [rng.choice(styles).replace("{}", str(number)) for number in range(count)]
@@ -161,6 +165,11 @@ def draw(seed, doors=True):
         plan.waves.append(_wave(rng, plan, action, ids, habits))
     if habits["own_ids"]:
         _give_request_ids(plan, rng.sample(ids, rng.randint(1, count)))
+    if through and doors:
+        for wave in plan.waves:
+            for task in wave.tasks:
+                if at_doors.random() < 0.6:
+                    _put_behind_door(at_doors, task)
     return plan
 
 
@@ -197,8 +206,6 @@ def _wave(rng, plan, action, ids, habits):
 
 def _task(rng, plan, action, ids, habits, number):
     door = "cold" if rng.random() < 0.02 else "fork"
-    if habits["through"] and rng.random() < 0.6:
-        door = rng.choice(["action", "action", "module"])
     chosen = list(ids) if rng.random() < 0.5 else rng.sample(ids, rng.randint(1, len(ids)))
     rng.shuffle(chosen)
     forms = ["external_ids", "interactions", "src.jsonl"] + (["src.txt"] if habits["plain"] else [])
@@ -231,24 +238,35 @@ def _task(rng, plan, action, ids, habits, number):
         delay=rng.choice([0, 0, rng.uniform(0, 0.1)]),
         seed=rng.getrandbits(32),
     )
-    engine = door in ENGINES
-    if engine and habits["clock"] != "right" and rng.random() < 0.7:
+    if habits["clock"] != "right" and rng.random() < 0.7:
         furthest = 40_000 if habits["clock"] == "step" else 40 * DAY
         task.clock = [
             [since, rng.randint(-furthest, furthest)]
             for since in sorted(rng.sample([0, 0.01, 0.05], rng.randint(1, 2)))
         ]
-    if engine and rng.random() < 0.08:
+    if rng.random() < 0.08:
         task.file_size = rng.choice([0, 1000, 8000, 20_000, 34_000, 60_000])
-    if door != "module" and rng.random() < habits["signals"]:
+    if rng.random() < habits["signals"]:
         how = _weighted(rng, SIGKILL=55, SIGTERM=30, SIGINT=10, FULL=5)
-        latest = 0.15 if engine else 2.5
-        when = "hold" if rng.random() < 0.35 else rng.uniform(0, rng.choice([0.05, 1]) * latest)
+        when = "hold" if rng.random() < 0.35 else rng.uniform(0, rng.choice([0.05, 1]) * LATEST)
         if how == "FULL" and door != "fork":  # any other would have to start on a full disk
             how = "SIGTERM"
         task.signal = (how, when)
         task.group = rng.random() < 0.5
     return task
+
+
+def _put_behind_door(rng, task):
+    """Have ansible-playbook do what an engine was to do; it is some seconds at it, and starts on no full disk."""
+    task.door = rng.choice(["action", "action", "module"])
+    task.clock = []
+    task.file_size = None
+    if task.door == "module":
+        task.signal = None
+    elif task.signal:
+        how, when = task.signal
+        when = when if when == "hold" else when / LATEST * 2.5
+        task.signal = ("SIGTERM" if how == "FULL" else how, when)
 
 
 def _fault(rng):

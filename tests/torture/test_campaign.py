@@ -38,6 +38,21 @@ def test_a_plan_can_be_kept():
     assert plan.Plan.from_json(kept).to_json() == kept
 
 
+def test_without_doors_a_seed_draws_the_same_but_for_them():
+    playbooks = 0
+    for seed in range(300):
+        drawn, without = plan.draw(seed), plan.draw(seed, doors=False)
+        for wave, others in zip(drawn.waves, without.waves, strict=True):
+            for task, other in zip(wave.tasks, others.tasks, strict=True):
+                assert other.door in plan.ENGINES
+                if task.door not in plan.ENGINES:
+                    playbooks += 1
+                    for name in ("door", "clock", "file_size", "signal"):
+                        setattr(task, name, getattr(other, name))
+        assert drawn == without
+    assert playbooks > 0
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_round(seed):
     report = campaign.play(seed, doors=False)
