@@ -39,6 +39,7 @@ from ansible_collections.vonage.vcc.tests.torture import checks, plan
 
 COLLECTIONS = Path(simulator.__file__).parents[5]
 ENGINE = Path(__file__).with_name("engine.py")
+CLOCK = Path(__file__).with_name("clock")
 NOBODY = 65534
 ENDING = ("SIGINT", "SIGKILL", "SIGTERM")
 
@@ -103,13 +104,14 @@ class Nursery:
 
 
 def environment(**others):
-    """That of a process: no settings of the machine, and the collection and all else that this Python finds."""
+    """That of a process: no settings of the machine, a clock to be set, the collection and all else that this Python finds."""
     kept = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("VCC_", "ANSIBLE_")) and not name.upper().endswith(("_PROXY", "_CA_BUNDLE"))
     }
-    return {**kept, "PYTHONPATH": os.pathsep.join([str(COLLECTIONS), *filter(None, sys.path)]), **others}
+    path = [str(CLOCK), str(COLLECTIONS), *filter(None, sys.path)]
+    return {**kept, "PYTHONPATH": os.pathsep.join(path), **others}
 
 
 class Process:
@@ -153,6 +155,7 @@ class Process:
                 ANSIBLE_REMOTE_TEMP=home + "/.ansible/tmp",
                 ANSIBLE_COLLECTIONS_PATH=str(COLLECTIONS),
                 ANSIBLE_NOCOLOR="1",
+                TORTURE_CLOCK=json.dumps({"start": time.time(), "steps": task.clock}),
             )
         with open(table.folder / f"errors-{task.number}", "ab") as errors:
             self._popen = subprocess.Popen(

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 DAY = 86400
 ENGINES = ("fork", "cold")  # the doors that are none of Ansible's
 LATEST = 0.15  # seconds from the start of an engine within which a signal is sent
+LONGER = 20  # how much longer ansible-playbook takes
 PAST = "Sun, 06 Nov 1994 08:49:37 GMT"
 
 # What an id can look like: in any source, and where a line of text would not do.
@@ -259,13 +260,14 @@ def _task(rng, plan, action, ids, habits, number):
 def _put_behind_door(rng, task):
     """Have ansible-playbook do what an engine was to do; it is some seconds at it, and starts on no full disk."""
     task.door = rng.choice(["action", "action", "module"])
-    task.clock = []
+    for step in task.clock:
+        step[0] *= LONGER
     task.file_size = None
     if task.door == "module":
         task.signal = None
     elif task.signal:
         how, when = task.signal
-        when = when if when == "hold" else when / LATEST * 2.5
+        when = when if when == "hold" else when * LONGER
         task.signal = ("SIGTERM" if how == "FULL" else how, when)
 
 
