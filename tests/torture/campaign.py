@@ -228,6 +228,7 @@ class Table:
         self.report = Report(rounds=1)
         self.waves = []  # (Wave, its Processes)
         self.marks = []  # how many effects there were after each wave
+        self.calls_before = 0  # how many calls there were before the last wave
         # Claims that VCC has taken, or may have, to the knowledge of a process that could write it down.
         self.noted = set()
         self.open = set()  # claims that came last, and of which nobody knows that
@@ -320,6 +321,7 @@ class Table:
         releases, hanging = [], []
         processes, running = [], {}
         effects_before = len(self.sim.effects)
+        self.calls_before = len(self.sim.calls)
         with self._journal_as(wave.journal) as usable, selectors.DefaultSelector() as selector:
             while waiting or running:
                 now = time.monotonic()

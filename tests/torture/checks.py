@@ -15,6 +15,7 @@ import tempfile
 from pathlib import Path
 
 from ansible_collections.vonage.vcc.tests.simulator import CLIENT_SECRET
+from ansible_collections.vonage.vcc.tests.simulator.faults import INVOKE
 from ansible_collections.vonage.vcc.tests.torture import plan
 
 DONE = {"release": "released", "dispatch": "dispatched"}
@@ -35,7 +36,7 @@ def after_wave(table):
             _check_end(process)
             result = process.result()
             if result is not None:
-                _check_result(process, result)
+                _check_result(table, process, result)
             lines, whole = process.reported() if process.task.options.get("report") else ([], True)
             limited = process.task.file_size is not None or process.signalled == "FULL"
             _check(whole or limited or process.interrupted, "the report ends within a line")
@@ -49,6 +50,7 @@ def after_wave(table):
                 ):
                     table.noted.add(claim)
     with _about(table):
+        _check_calls(table, processes)
         _check_journal(table, effects)
         killed = any(process.interrupted for _wave, others in table.waves for process in others)
         left = [one.name for one in (table.folder / "used").glob("vcc-journal-*")]
@@ -140,6 +142,11 @@ def _may_ask_again(table, key, number, task):
         return True
     if task.force and key[1] not in task.request_ids:
         return True
+    return _may_find_old(table, key, number, task)
+
+
+def _may_find_old(table, key, number, task):
+    """Whether what another process has written may be older than a process goes by."""
     if not task.ttl:
         return False
     others = (other for _number, other in _tasks(table, key, range(number + 1)) if other is not task)
@@ -168,12 +175,16 @@ def _check_end(process):
         _check("Traceback" not in printed, printed[-2000:])
 
 
-def _check_result(process, result):
+def _check_result(table, process, result):
     task = process.task
+    message = result.get("msg", "")
     if "summary" not in result:
         # Ansible says in other words that a task has failed.
         failed = result.get("failed") or process.status != 0
-        _check(failed and result.get("msg"), f"a result that says nothing: {result}")
+        _check(failed and message, f"a result that says nothing: {result}")
+        refused = "and VCC would ignore it" in message
+        _check(refused or "cannot be used" in message, f"it has done nothing: {message}")
+        _check(not refused or _may_be_refused(table, task), f"it is refused a request id that it may have: {message}")
         return
     counts = dict(result["summary"])
     requested = counts.pop("requested")
@@ -183,9 +194,30 @@ def _check_result(process, result):
     listed = [entry["external_id"] for entry in result["interactions"]]
     _check(len(set(listed)) == len(listed) and set(listed) <= set(task.ids), "it lists others, or one twice")
     complete = len(listed) == requested
-    _check(complete or "cannot be used" in result.get("msg", ""), f"it lists {len(listed)} of {requested}")
+    _check(complete or "cannot be used" in message, f"it lists {len(listed)} of {requested}")
     changed = any(entry["changed"] for entry in result["interactions"])
     _check(result["changed"] == changed, f"changed is {result['changed']}")
+
+
+def _may_be_refused(table, task):
+    """Whether a process has a request id that VCC may have had by then, and not as that of the claim which it would repeat."""
+    number = len(table.waves) - 1
+    return any(
+        other.action != task.action or task.force or _may_find_old(table, key, number, task)
+        for key in task.keys
+        for _number, other in _tasks(table, key, range(number + 1))
+        if other is not task and key[1] in task.request_ids.keys() & other.request_ids.keys()
+        if task.request_ids[key[1]] == other.request_ids[key[1]]
+    )
+
+
+def _check_calls(table, processes):
+    """No process makes a call that its result does not count, and one that is refused what it asks for makes none."""
+    if not any(process.interrupted for process in processes):
+        made = sum(call["path"] == INVOKE for call in table.sim.calls[table.calls_before :])
+        results = [process.result() or {} for process in processes]
+        told = sum(result.get("summary", {}).get("api_calls", 0) for result in results)
+        _check(made <= told, f"{made} calls, of which the results count {told}")
 
 
 def _check_claim(table, processes, process, entry, effects):

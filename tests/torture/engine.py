@@ -52,6 +52,11 @@ def _new_ids(_order):
     journal.Journal._judge = judge_anew
 
 
+def _reuses_ids(_order):
+    """Asks with request ids that VCC has had for something else."""
+    journal.Journal._check_request_ids = lambda self, *_places: None
+
+
 def _no_proof(_order):
     """Does not note what was accepted."""
     journal.Journal._accept = lambda self, done: None
@@ -106,6 +111,7 @@ LIES = {
     for lie in (
         _sends_nothing,
         _new_ids,
+        _reuses_ids,
         _no_proof,
         _early_proof,
         _keeps_silent,

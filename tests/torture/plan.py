@@ -157,7 +157,7 @@ def draw(seed, doors=True):
         "clock": _weighted(rng, right=72, step=18, wild=10),
         "cache": rng.random() < 0.3,
         "strays": len(set(actions)) == 1 and actions[0] != "both" and rng.random() < 0.1,
-        "own_ids": rng.random() < 0.15,
+        "own_ids": rng.random() < 0.2,
         "signals": rng.choice([0, 0.2, 0.6]),
         "forces": rng.choice([0, 0, 0.15]),
         "spells": rng.choice([0, 0, 0.3]),
@@ -165,7 +165,7 @@ def draw(seed, doors=True):
     for action in actions:
         plan.waves.append(_wave(rng, plan, action, ids, habits))
     if habits["own_ids"]:
-        _give_request_ids(plan, rng.sample(ids, rng.randint(1, count)))
+        _give_request_ids(plan, rng.sample(ids, rng.randint(1, count)), shared=rng.random() < 0.5)
     if through and doors:
         for wave in plan.waves:
             for task in wave.tasks:
@@ -320,15 +320,19 @@ def lives(waves):
     return found
 
 
-def _give_request_ids(plan, ids):
-    """Have some interactions asked for with a request id of the caller's, the same by all in a life that asks for one action."""
+def _give_request_ids(plan, ids, shared):
+    """
+    Have some interactions asked for with a request id of the caller's, the same by all in a life.
+
+    In a life that asks for both actions each process has its own, unless ``shared``: then one action has to be refused.
+    """
     named = set(ids)
     for key, history in lives(plan.waves).items():
         for life, (action, numbers) in enumerate(history):
             for task in (task for number in numbers for task in plan.waves[number].tasks):
                 if key[1] in named and key in task.keys:
                     task.form = "src.jsonl"
-                    whose = f"{life}-{task.number}" if action == "both" else life
+                    whose = life if shared or action != "both" else f"{life}-{task.number}"
                     task.request_ids[key[1]] = f"own-{key[0]}-{whose}-{ids.index(key[1])}"
 
 

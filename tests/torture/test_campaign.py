@@ -78,6 +78,7 @@ def test_what_has_failed_before(name):
     [
         ("sends_nothing", "and VCC has not taken it"),
         ("new_ids", "at most 1 asked for"),
+        ("reuses_ids", "for the request id of another"),
         ("no_proof", "the journal has "),
         ("early_proof", "the journal says that VCC has taken"),
         ("keeps_silent", "it lists "),
@@ -89,7 +90,11 @@ def test_what_has_failed_before(name):
     ],
 )
 def test_an_engine_that_breaks_its_word(lie, sentence):
-    """In a round that is made for it: all is asked for three times, twice with faults."""
+    """In a round that is made for it: all is asked for three times, twice with faults; and with one request id for both actions."""
+    both = [_task(2), _task(3)]
+    both[1].options.update(state="dispatched", route="Support")
+    for task in both:
+        task.ids, task.form, task.request_ids = ["g"], "src.jsonl", {"g": "own"}
     drawn = plan.Plan(
         seed=0,
         switches={},
@@ -99,6 +104,7 @@ def test_an_engine_that_breaks_its_word(lie, sentence):
         waves=[
             plan.Wave([_task(0)], [("cut", {"when": "after"}), ("status", {"after": 1})]),
             plan.Wave([_task(1)], [("html", {})]),
+            plan.Wave(both),
         ],
         limits={"BODY_LIMIT": 400, "CHUNK": 3},
         as_user=False,
