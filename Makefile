@@ -49,8 +49,10 @@ units: $(READY) ## Run the unit tests with .venv's Python and ansible-core
 integration: $(READY) ## Run the integration tests with every ansible-core
 	@$(BIN)/nox -t integration
 
-torture: $(READY) ## Play rounds of faults, from seed SEED on; ROUNDS says how many
-	@PYTHONPATH=$(ANSIBLE_COLLECTIONS_PATH) $(BIN)/python -m tests.torture.campaign --rounds $(ROUNDS) --seed $(SEED)
+torture: $(READY) ## Play rounds of faults, from seed SEED on, and as many histories of tasks; ROUNDS says how many
+	@PYTHONPATH=$(ANSIBLE_COLLECTIONS_PATH) $(BIN)/python -m tests.torture.campaign --rounds $(ROUNDS) --seed $(SEED); \
+		code=$$?; HISTORIES=$(ROUNDS) $(BIN)/pytest -q --hypothesis-seed=$(SEED) tests/unit/plugins/module_utils/test_exactness.py \
+		|| code=1; exit $$code
 
 docs: $(READY) ## Check the documentation
 	@$(BIN)/nox -s docs-check
