@@ -202,6 +202,11 @@ class Process:
         """Whether it was ended from outside, so that it need not have a result."""
         return self.signalled in ENDING and (self.status != 0 or "KeyboardInterrupt" in self.errors)
 
+    @property
+    def limited(self):
+        """Whether its disk may have been full."""
+        return self.task.file_size is not None or self.signalled == "FULL"
+
     def result(self):
         """What the task returned; None if there is nothing."""
         try:
@@ -231,6 +236,8 @@ class Table:
         self.calls_before = 0  # how many calls there were before the last wave
         # Claims that VCC has taken, or may have, to the knowledge of a process that could write it down.
         self.noted = set()
+        self.mute = set()  # (wave, action, key) of processes that may not know, or could not write it down
+        self.idle = set()  # (task, key) of processes that have found it proven, or were refused
         self.open = set()  # claims that came last, and of which nobody knows that
         self._lie = lie
         self._patience = patience

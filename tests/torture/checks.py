@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import bisect
 import collections
 import contextlib
 import json
@@ -27,10 +28,8 @@ ROUND = 600
 
 def after_wave(table):
     """The last wave: every process ended as it should, and said nothing that is not so; the journal is whole."""
-    wave, processes = table.waves[-1]
-    late = any(kind == "late" for kind, _details in wave.faults)
+    _wave, processes = table.waves[-1]
     effects = _by_claim(table.sim.effects)
-    end = len(effects)
     for process in processes:
         with _about(table, process):
             _check_end(process)
@@ -38,23 +37,41 @@ def after_wave(table):
             if result is not None:
                 _check_result(table, process, result)
             lines, whole = process.reported() if process.task.options.get("report") else ([], True)
-            limited = process.task.file_size is not None or process.signalled == "FULL"
-            _check(whole or limited or process.interrupted, "the report ends within a line")
-            for entry in [*lines, *(result or {}).get("interactions", [])]:
+            _check(whole or process.limited or process.interrupted, "the report ends within a line")
+            entries = [*lines, *(result or {}).get("interactions", [])]
+            for entry in entries:
                 _check_claim(table, processes, process, entry, effects)
-                claim = (process.task.action, process.task.provider, entry["external_id"], entry["request_id"])
-                # Without an answer, it knows of what came before its end.
-                unknown = entry["state"] == "unknown" and not late and effects.get(claim, end) < process.effects_after
-                if (entry["evidence"] == "api" or unknown) and not (
-                    limited or process.interrupted or process.task.own_journal
-                ):
-                    table.noted.add(claim)
+            _learn(table, process, result, entries, effects)
     with _about(table):
         _check_calls(table, processes)
         _check_journal(table, effects)
         killed = any(process.interrupted for _wave, others in table.waves for process in others)
         left = [one.name for one in (table.folder / "used").glob("vcc-journal-*")]
         _check(killed or not left, f"check mode has left {left}")
+
+
+def _learn(table, process, result, entries, effects):
+    """Keep what a process knows of its claims, and so can have written to the journal; and what it can not."""
+    task = process.task
+    wave = table.waves[-1][0]
+    failed = process.interrupted or result is None or result.get("failed") or process.status != 0
+    mute = process.interrupted or task.own_journal or (process.limited and failed)
+    if mute:
+        table.mute.update((len(table.marks) - 1, task.action, key) for key in task.keys)
+    if not process.interrupted and "summary" not in (result or {}):
+        table.idle.update((task.number, key) for key in task.keys)
+    late = any(kind == "late" for kind, _details in wave.faults)
+    for entry in entries:
+        key = (task.provider, entry["external_id"])
+        claim = (task.action, *key, entry["request_id"])
+        # Without an answer, it knows of what came before its end.
+        lost = entry["state"] == "unknown" and (late or effects.get(claim, len(effects)) >= process.effects_after)
+        if entry["evidence"] == "journal":
+            table.idle.add((task.number, key))
+        elif lost:
+            table.mute.add((len(table.marks) - 1, task.action, key))
+        elif (entry["evidence"] == "api" or entry["state"] == "unknown") and not mute:
+            table.noted.add(claim)
 
 
 def after_last(table, forecast):
@@ -114,14 +131,17 @@ def at_end(table):
             asked = {number for _action, numbers in lives.get(key, ()) for number in numbers}
             _check(waves.keys() <= asked, f"effects of {key} in waves {sorted(waves.keys() - asked)} unasked")
         for life, numbers in lives.get(key, ()):
-            tasks = list(_tasks(table, key, numbers))
+            # Who finds it proven, or does nothing, neither asks nor ends what is known.
+            tasks = [one for one in _tasks(table, key, numbers) if (one[1].number, key) not in table.idle]
             for action in DONE:
                 had = [one for number in numbers for one in waves.get(number, ()) if one[0] == action]
                 own = [(number, task) for number, task in tasks if task.action == action]
                 allowed = bool(own) + sum(_may_ask_again(table, key, number, task) for number, task in own)
                 if life == "both":
                     # Each of the others can end what is known of this one with its claim, and again with its answer.
-                    allowed = min(len(own), allowed + 2 * (len(tasks) - len(own)))
+                    # When that was, relative to the claims of this one, cannot be told from without.
+                    allowed += 2 * (len(tasks) - len(own))
+                allowed = min(len(own), allowed)
                 with _about(table):
                     _check(
                         len(had) <= allowed,
@@ -286,16 +306,19 @@ def _undone(table, action, key, effects, before):
     The last claim that VCC has taken of a key before some effect, if that asks for the other action and can be known.
 
     What a process was killed over, or could not write down, or what came after it had given up, can come behind the proof
-    of another process that asks for the other action at the same time, and nobody is there to know it.
+    of another process that asks for the other action at the same time, and nobody is there to know it. So that is let pass
+    where such a process has asked for it in the same wave as others for the other action, and nowhere else.
     """
     claims = [claim for claim, place in effects.items() if claim[1:3] == key and place < before]
     last = max(claims, key=effects.get, default=None)
     if last is None or last[0] == action:
         return None
-    if last not in table.noted:
-        table.open.add(last)
-        return None
-    return last
+    number = bisect.bisect_right(table.marks, effects[last])
+    at_once = {task.action for _number, task in _tasks(table, key, [number])}
+    if last in table.noted or len(at_once) == 1 or (number, last[0], key) not in table.mute:
+        return last
+    table.open.add(last)
+    return None
 
 
 # Tools
