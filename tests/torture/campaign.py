@@ -329,7 +329,7 @@ class Table:
         processes, running = [], {}
         effects_before = len(self.sim.effects)
         self.calls_before = len(self.sim.calls)
-        with self._journal_as(wave.journal) as usable, selectors.DefaultSelector() as selector:
+        with self._journal_as(wave) as usable, selectors.DefaultSelector() as selector:
             while waiting or running:
                 now = time.monotonic()
                 while waiting and waiting[0].delay <= now - begin:
@@ -393,12 +393,17 @@ class Table:
             self.report.others["forced"] += process.task.force
         self.report.others["waves of several"] += len(processes) > 1
         self.report.others["waves of both actions"] += len(wave.actions) > 1
-        if wave.journal != "usable":
+        if wave.journal not in ("usable", "small"):
             self.report.others[f"journal {wave.journal.replace('_', '-')}"] += 1
 
     @contextlib.contextmanager
-    def _journal_as(self, how):
+    def _journal_as(self, wave):
         """Make the journal unusable, or not, and afterwards what it was. Yields whether it can be used."""
+        how = wave.journal
+        if how == "small":
+            with self._small_disk(wave.room):
+                yield True
+            return
         folder, aside = self.journal.parent, self.folder / "aside"
         unprivileged = self._user is not None or os.geteuid() != 0
         if how in ("read_only", "closed") and not (unprivileged and self.journal.exists()):
@@ -426,6 +431,30 @@ class Table:
             elif how in ("folder", "garbage"):
                 shutil.rmtree(folder)
                 aside.rename(folder)
+
+    @contextlib.contextmanager
+    def _small_disk(self, room):
+        """Have the journal's folder on a disk with so many KB of room, where this user may mount one."""
+        folder, copy = self.journal.parent, self.folder / "copy"
+        used = sum(-(-one.stat().st_size // 4096) * 4 for one in folder.iterdir())
+        mount = ["mount", "-t", "tmpfs", "-o", f"size={used + room}k", "none", folder]
+        subprocess.run(["cp", "-a", folder, copy], check=True)
+        mounted = os.geteuid() == 0 and not subprocess.run(mount, capture_output=True).returncode
+        self.report.others["small disk" if mounted else "small disk not mounted"] += 1
+        try:
+            if mounted:
+                subprocess.run(["cp", "-a", f"{copy}/.", folder], check=True)
+            yield
+            if mounted:
+                shutil.rmtree(copy)
+                subprocess.run(["cp", "-a", folder, copy], check=True)
+        finally:
+            if mounted:
+                subprocess.run(["umount", "--lazy", folder], check=True)
+                shutil.rmtree(folder)
+                copy.rename(folder)
+            else:
+                shutil.rmtree(copy)
 
     def play(self):
         """The waves, clean runs at the end, and the checks."""

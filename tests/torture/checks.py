@@ -55,7 +55,8 @@ def _learn(table, process, result, entries, effects):
     task = process.task
     wave = table.waves[-1][0]
     failed = process.interrupted or result is None or result.get("failed") or process.status != 0
-    mute = process.interrupted or task.own_journal or (process.limited and failed)
+    limited = process.limited or wave.journal == "small"
+    mute = process.interrupted or task.own_journal or (limited and failed)
     if mute:
         table.mute.update((len(table.marks) - 1, task.action, key) for key in task.keys)
     if not process.interrupted and "summary" not in (result or {}):

@@ -71,7 +71,8 @@ class Wave:
     tasks: list
     faults: list = field(default_factory=list)  # (kind, details)
     events: list = field(default_factory=list)  # (seconds, name of a method of the centre, its arguments)
-    journal: str = "usable"
+    journal: str = "usable"  # or "small" (on a disk with little room), or what keeps it from being used
+    room: int = 0  # KB on a small disk
     holding: float = 0.0  # seconds for which a call is held
 
     @property
@@ -194,7 +195,8 @@ def _wave(rng, plan, action, ids, habits):
     for each in range(count):
         own = rng.choice(["release", "dispatch"]) if action == "both" else action
         tasks.append(_task(rng, plan, own, ids, habits, number + each))
-    wave = Wave(tasks, journal=_weighted(rng, usable=88, read_only=4, closed=4, folder=2, garbage=2))
+    wave = Wave(tasks, journal=_weighted(rng, usable=84, small=4, read_only=4, closed=4, folder=2, garbage=2))
+    wave.room = rng.randint(60, 300)
     wave.faults = [_fault(rng) for _each in range(rng.choice([0, 1, 1, 2, 3, 5]))]
     aimed = [task for task in tasks if task.signal and task.signal[1] == "hold"]
     if aimed:

@@ -67,6 +67,15 @@ def test_a_round_through_playbooks():
     assert report.processes["action"] > 0
 
 
+def test_a_round_on_a_small_disk():
+    seed = next(seed for seed in range(1000) if any(wave.journal == "small" for wave in plan.draw(seed).waves))
+    report = campaign.play(seed, doors=False)
+    assert report.violations == []
+    if report.others["small disk not mounted"]:
+        pytest.skip("no file system can be mounted here")
+    assert report.others["small disk"] > 0
+
+
 @pytest.mark.parametrize("name", REGRESSIONS)
 def test_what_has_failed_before(name):
     saved = Path(__file__).with_name("regressions") / f"{name}.json"
