@@ -20,7 +20,13 @@ from ansible_collections.vonage.vcc.plugins.module_utils.client import REQUESTS_
 from ansible_collections.vonage.vcc.plugins.module_utils.database import SQLITE_IMPORT_ERROR
 from ansible_collections.vonage.vcc.plugins.module_utils.errors import InputError
 from ansible_collections.vonage.vcc.plugins.module_utils.interactions import run
-from ansible_collections.vonage.vcc.plugins.module_utils.options import INTERACTION_SPEC, PATHS, Connection, check_given
+from ansible_collections.vonage.vcc.plugins.module_utils.options import (
+    INTERACTION_SPEC,
+    PATHS,
+    Connection,
+    check_given,
+    validated,
+)
 
 # A worker works off all items of a loop, and ends with the task.
 _sessions: dict[Connection, Session] = {}
@@ -34,12 +40,13 @@ class ActionModule(ActionBase):
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         try:
             check_given(self._task.args)
+            here = self._is_plain_local(task_vars or {})
+            if here:
+                result.update(self._run_here())
         except InputError as exc:
-            result.update(failed=True, msg=str(exc))
+            result.update(failed=True, changed=False, msg=str(exc))
             return result
-        if self._is_plain_local(task_vars or {}):
-            result.update(self._run_here())
-        else:
+        if not here:
             wrap_async = self._task.async_val and not self._connection.has_native_async
             result.update(self._execute_module(task_vars=task_vars, wrap_async=wrap_async))
             if not wrap_async:
@@ -65,7 +72,7 @@ class ActionModule(ActionBase):
         return interpreter.startswith("auto") or interpreter == sys.executable
 
     def _run_here(self) -> dict[str, t.Any]:
-        validation = ArgumentSpecValidator(**INTERACTION_SPEC).validate(self._task.args)
+        validation = validated(ArgumentSpecValidator(**INTERACTION_SPEC), self._task.args)
         params = validation.validated_parameters
         if validation.errors.errors:
             message = validation.errors.msg

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How a module begins and ends; of the rooms, the only one that knows Ansible's module machinery."""
+"""How a module begins and ends; of the rooms, the only one that knows AnsibleModule."""
 
 from __future__ import annotations
 
@@ -11,7 +11,36 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from .client import REQUESTS_IMPORT_ERROR
 from .database import SQLITE_IMPORT_ERROR
-from .errors import VccError
+from .errors import InputError, VccError
+from .options import STUMBLED, STUMBLES, check_kinds, check_unicode
+
+
+def begin(**spec: t.Any) -> AnsibleModule:
+    """Make a module, of what AnsibleModule takes. Where it stumbles over an option, the module fails with a sentence."""
+    try:
+        return AnsibleModule(supports_check_mode=True, **spec)
+    except STUMBLES:
+        pass
+    refusals: list[str] = []
+
+    def look_at(name: str, option: dict[str, t.Any]) -> t.Callable[[t.Any], None]:
+        def look(value: t.Any) -> None:
+            try:
+                check_kinds({name: option}, {name: value})
+                check_unicode(name, value)
+            except InputError as exc:
+                refusals.append(str(exc))
+
+        return look
+
+    # One that only looks at the options, so that it stumbles over none.
+    looking = {
+        name: {"type": look_at(name, option), **{key: option[key] for key in ("fallback", "no_log") if key in option}}
+        for name, option in spec["argument_spec"].items()
+    }
+    module = AnsibleModule(argument_spec=looking, supports_check_mode=True)
+    leave(module, {"failed": True, "changed": False, "msg": (refusals or [STUMBLED])[0]})
+    return module
 
 
 def check_libraries(module: AnsibleModule) -> None:

@@ -18,8 +18,8 @@ import typing as t
 import unicodedata
 from urllib.parse import urlsplit
 
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible.module_utils.common.parameters import env_fallback
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator, ValidationResult
+from ansible.module_utils.common.parameters import env_fallback, set_fallbacks
 
 from .auth import check_token
 from .errors import InputError
@@ -206,6 +206,12 @@ KEPT_JOURNAL_SPEC: dict[str, t.Any] = {
     "required_one_of": [("older_than", "notifications")],
 }
 
+# What Ansible's own check of options raises where it does not refuse a value, and what to say if the value cannot be named.
+STUMBLES = (OverflowError, TypeError, UnicodeEncodeError)
+STUMBLED = (
+    "An option has a number that does not end, such as inf, or no dictionary where one is wanted: check the options."
+)
+
 # The options that name a file on the host that runs the engine.
 PATHS = ("src", "report", "journal", "token_cache", "ca_path")
 
@@ -327,7 +333,7 @@ def check_given(args: t.Mapping[str, t.Any]) -> None:
             )
         if args.get(name) is not None and not isinstance(args[name], (list, tuple)):
             raise InputError(f"{name} has to be a list.")
-    _check_finite("", args)
+    check_kinds(INTERACTION_SPEC["argument_spec"], args)
     for index, external_id in enumerate(_listed(args.get("external_ids"))):
         text_of(f"external_ids[{index}]", external_id)
     for index, interaction in enumerate(_listed(args.get("interactions"))):
@@ -339,15 +345,50 @@ def check_given(args: t.Mapping[str, t.Any]) -> None:
     _check_data_texts("", args)
 
 
+def validated(validator: ArgumentSpecValidator, args: t.Mapping[str, t.Any]) -> ValidationResult:
+    """Have Ansible check options. Raises InputError where that would end in an error of Python's."""
+    try:
+        return validator.validate(args)
+    except STUMBLES:
+        given = dict(args)
+        set_fallbacks(validator.argument_spec, given)
+        check_kinds(validator.argument_spec, given)
+        raise InputError(STUMBLED) from None
+
+
+def check_kinds(spec: t.Mapping[str, t.Any], args: t.Mapping[str, t.Any], prefix: str = "") -> None:
+    """Raise InputError for what Ansible's own check of options stumbles over: a number without an end, and what is no dictionary."""
+    for name, option in spec.items():
+        value = args.get(name)
+        if value is None:
+            continue
+        if option["type"] == "int":
+            _check_finite(prefix + name, value)
+        elif "options" not in option:
+            continue
+        elif option["type"] == "dict":
+            _check_dictionary(prefix + name, value)
+            if isinstance(value, t.Mapping):
+                check_kinds(option["options"], value, f"{prefix}{name}.")
+        else:
+            for index, one in enumerate(_listed(value)):
+                if isinstance(one, t.Mapping):
+                    check_kinds(option["options"], one, f"{prefix}{name}[{index}].")
+
+
 def _check_finite(position: str, value: t.Any) -> None:
     """Raise InputError for a number that Ansible cannot make a whole one of."""
-    if isinstance(value, float) and not math.isfinite(value):
-        raise InputError(f"{position} has to be a number that ends, not {value}.")
-    if isinstance(value, t.Mapping):
-        for name, one in value.items():
-            _check_finite(f"{position}.{name}" if position else str(name), one)
-    for index, one in enumerate(_listed(value)):
-        _check_finite(f"{position}[{index}]", one)
+    if not isinstance(value, (float, str)):
+        return
+    try:
+        if math.isfinite(float(value)):
+            return
+    except ValueError:
+        return
+    # Ansible would write out all digits of 1e999999999, for longer than anyone waits.
+    if isinstance(value, str) and any(map(str.isdigit, value)):
+        raise InputError(f"{position} has to be a number of fewer digits.")
+    raise InputError(f"{position} has to be a number that ends, not {value}.")
 
 
 def _listed(value: t.Any) -> t.Sequence[t.Any]:
@@ -369,9 +410,7 @@ def _check_data_texts(prefix: str, fields: t.Mapping[str, t.Any]) -> None:
     for index, link in enumerate(_listed(fields.get("linked_data"))):
         _check_texts(f"{prefix}linked_data[{index}].", link, ("label", "owner", "key"), ("type", "value"))
     routing = fields.get("routing_data")
-    _check_dictionary(f"{prefix}routing_data", routing)
     if isinstance(routing, t.Mapping):
-        _check_dictionary(f"{prefix}routing_data.personal_queue", routing.get("personal_queue"))
         _check_texts(f"{prefix}routing_data.personal_queue.", routing.get("personal_queue"), (), ("agent",))
         for index, skill in enumerate(_listed(routing.get("skills"))):
             _check_texts(f"{prefix}routing_data.skills[{index}].", skill, (), ("name",))
@@ -585,9 +624,12 @@ def _validated_data(position: str, fields: dict[str, t.Any]) -> dict[str, t.Any]
     given = {name: fields[name] for name in DATA_SPEC if fields.get(name) is not None}
     if not given:
         return None
-    _check_finite(position, given)
+    check_kinds(DATA_SPEC, given, f"{position}: ")
     _check_data_texts(f"{position}: ", given)
-    validation = _data_validator().validate(given)
+    try:
+        validation = validated(_data_validator(), given)
+    except InputError as exc:
+        raise InputError(f"{position}: {exc}") from None
     if validation.error_messages:
         raise InputError(f"{position}: {validation.error_messages[0]}.")
     data: dict[str, t.Any] = validation.validated_parameters
@@ -628,8 +670,7 @@ def check_id(
     if not (text.isascii() and text.isprintable()):
         if any(unicodedata.category(char) == "Cc" for char in text):
             raise InputError(f"{position} has a control character, which {what} cannot have: remove it.")
-        if any(0xD800 <= ord(char) <= 0xDFFF for char in text):
-            raise InputError(f"{position} is not valid Unicode: write it in UTF-8.")
+        check_unicode(position, text)
     if not text.strip():
         raise InputError(f"{position} is empty: {remedy}.")
     if len(text) > MAX_ID_LENGTH:
@@ -644,6 +685,12 @@ def text_of(position: str, value: t.Any) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     raise InputError(f"{position} is neither text nor a whole number: write it as a string.")
+
+
+def check_unicode(position: str, value: t.Any) -> None:
+    """Raise InputError for text that cannot be written in UTF-8."""
+    if isinstance(value, str) and any(0xD800 <= ord(char) <= 0xDFFF for char in value):
+        raise InputError(f"{position} is not valid Unicode: write it in UTF-8.")
 
 
 def _is_same_file(path: str, other: str | None) -> bool:

@@ -348,16 +348,14 @@ interactions:
       message: ""
 """
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.vonage.vcc.plugins.module_utils.client import Session
-from ansible_collections.vonage.vcc.plugins.module_utils.doors import check_libraries, leave
+from ansible_collections.vonage.vcc.plugins.module_utils.doors import begin, check_libraries, leave
 from ansible_collections.vonage.vcc.plugins.module_utils.interactions import run
 from ansible_collections.vonage.vcc.plugins.module_utils.options import INTERACTION_SPEC, Connection
 
 
 def main() -> None:
-    module = AnsibleModule(supports_check_mode=True, **INTERACTION_SPEC)
+    module = begin(**INTERACTION_SPEC)
     check_libraries(module)
     sessions: dict[Connection, Session] = {}
     result = run(module.params, module.check_mode, module._diff, sessions)

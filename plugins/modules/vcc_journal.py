@@ -106,9 +106,7 @@ pruned:
 import contextlib
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
-
-from ansible_collections.vonage.vcc.plugins.module_utils.doors import serve
+from ansible_collections.vonage.vcc.plugins.module_utils.doors import begin, serve
 from ansible_collections.vonage.vcc.plugins.module_utils.errors import InputError
 from ansible_collections.vonage.vcc.plugins.module_utils.options import (
     KEPT_JOURNAL_SPEC,
@@ -157,7 +155,7 @@ def prune(params: dict[str, t.Any], check_mode: bool) -> tuple[dict[str, t.Any],
 
 
 def main() -> None:
-    module = AnsibleModule(supports_check_mode=True, **KEPT_JOURNAL_SPEC)
+    module = begin(**KEPT_JOURNAL_SPEC)
     serve(module, lambda secrets: keep(module.params, module.check_mode, module._diff))
 
 

@@ -174,9 +174,7 @@ entries:
 import contextlib
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
-
-from ansible_collections.vonage.vcc.plugins.module_utils.doors import serve
+from ansible_collections.vonage.vcc.plugins.module_utils.doors import begin, serve
 from ansible_collections.vonage.vcc.plugins.module_utils.options import (
     JOURNAL_INFO_SPEC,
     check_id,
@@ -211,7 +209,7 @@ def show(params: dict[str, t.Any]) -> dict[str, t.Any]:
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=JOURNAL_INFO_SPEC, supports_check_mode=True)
+    module = begin(argument_spec=JOURNAL_INFO_SPEC)
     serve(module, lambda secrets: show(module.params))
 
 

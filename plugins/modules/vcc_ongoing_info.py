@@ -129,15 +129,13 @@ totals:
   sample: {reported: 120, listed: 120, matched: 1, api_calls: 2}
 """
 
-from ansible.module_utils.basic import AnsibleModule
-
-from ansible_collections.vonage.vcc.plugins.module_utils.doors import serve
+from ansible_collections.vonage.vcc.plugins.module_utils.doors import begin, serve
 from ansible_collections.vonage.vcc.plugins.module_utils.ongoing import run
 from ansible_collections.vonage.vcc.plugins.module_utils.options import ONGOING_SPEC
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=ONGOING_SPEC, supports_check_mode=True)
+    module = begin(argument_spec=ONGOING_SPEC)
     serve(module, lambda secrets: run(module.params, secrets))
 
 

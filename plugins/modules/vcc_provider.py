@@ -125,15 +125,13 @@ evidence:
   sample: api
 """
 
-from ansible.module_utils.basic import AnsibleModule
-
-from ansible_collections.vonage.vcc.plugins.module_utils.doors import serve
+from ansible_collections.vonage.vcc.plugins.module_utils.doors import begin, serve
 from ansible_collections.vonage.vcc.plugins.module_utils.options import PROVIDER_SPEC
 from ansible_collections.vonage.vcc.plugins.module_utils.providers import run
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=PROVIDER_SPEC, supports_check_mode=True)
+    module = begin(argument_spec=PROVIDER_SPEC)
     serve(module, lambda secrets: run(module.params, module.check_mode, module._diff, secrets))
 
 

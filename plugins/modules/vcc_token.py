@@ -86,10 +86,8 @@ expires_at:
 import time
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.vonage.vcc.plugins.module_utils.client import Session
-from ansible_collections.vonage.vcc.plugins.module_utils.doors import serve
+from ansible_collections.vonage.vcc.plugins.module_utils.doors import begin, serve
 from ansible_collections.vonage.vcc.plugins.module_utils.errors import InputError
 from ansible_collections.vonage.vcc.plugins.module_utils.options import (
     TOKEN_SPEC,
@@ -129,7 +127,7 @@ def get(params: dict[str, t.Any]) -> dict[str, t.Any]:
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=TOKEN_SPEC, supports_check_mode=True)
+    module = begin(argument_spec=TOKEN_SPEC)
 
     def act(secrets: set[str]) -> dict[str, t.Any]:
         result = get(module.params)

@@ -110,8 +110,9 @@ def validated(**given):
 
 
 def validated_by(spec, /, **given):
-    """The options of a module as its door hands them on. Raises Invalid."""
-    validation = ArgumentSpecValidator(**(spec if "argument_spec" in spec else {"argument_spec": spec})).validate(given)
+    """The options of a module as its door hands them on. Raises Invalid, or InputError for what Ansible itself stumbles over."""
+    validator = ArgumentSpecValidator(**(spec if "argument_spec" in spec else {"argument_spec": spec}))
+    validation = options.validated(validator, given)
     if validation.errors.errors:
         raise Invalid(validation.errors.msg)
     return validation.validated_parameters

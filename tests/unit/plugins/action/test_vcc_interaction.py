@@ -236,7 +236,15 @@ class TestTheSame:
         assert [result["summary"]["released"] for result in action_results] == [3, 2, 0]
 
     @pytest.mark.parametrize(
-        "given", [{"external_id": ""}, {"external_id": "a", "client_secret": "wr0ng"}, {"src": "none.txt"}, {}]
+        "given",
+        [
+            {"external_id": ""},
+            {"external_id": "a", "client_secret": "wr0ng"},
+            {"external_id": "a", "timeout": "inf"},
+            {"external_id": "a", "routing_data": "personal_queue={'agent': 'a', 'logged_in_timeout': 'inf'}"},
+            {"src": "none.txt"},
+            {},
+        ],
     )
     def test_fails_the_same(self, sim, door, tmp_path, given):
         by_module = run_module(tmp_path, **sim.options(**given))[0]

@@ -5,14 +5,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import importlib
+import io
 import json
 import os
 import socket
 import tempfile
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from ansible.module_utils.testing import patch_module_args
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.configuration import set_hypothesis_home_dir
 
@@ -101,6 +105,7 @@ TEXTS = st.one_of(
 NUMBERS = st.one_of(
     st.integers(),
     st.floats(),
+    st.sampled_from(["inf", "-Infinity", "nan", "1e999", "9" * 400]),
     st.sampled_from([0, -1, 1, 2, 2**31, 2**63 - 1, 2**63, -(2**63) - 1, 10**20, 10**400, -(10**400), 1e308]),
 )
 SCALARS = st.one_of(st.none(), st.booleans(), NUMBERS, TEXTS)
@@ -187,39 +192,40 @@ def wire(monkeypatch):
     return Wire(monkeypatch)
 
 
-def arguments(module, **given):
-    """The options as they come to the module. Raises Invalid."""
-    try:
-        return validated_by(MODULES[module][0], **given)
-    except (TypeError, OverflowError) as exc:
-        # Ansible's own code stumbles over infinite numbers, and over a list for a dictionary. No module can help that, an action plugin can.
-        assert module != "vcc_interaction"
-        raise Invalid from exc
-
-
 @pytest.fixture
-def act(sim, wire, tmp_path, monkeypatch):
-    """Does a task with these options in a folder of its own; returns its result, None where Ansible refuses them."""
+def complete(sim, wire, tmp_path, monkeypatch):
+    """Completes the options of a task, for as long as it is in a folder of its own."""
 
-    def do(module, check=False, **given):
+    @contextlib.contextmanager
+    def begin(module, given):
         wire.calls = wire.waits = 0
-        with tempfile.TemporaryDirectory(dir=tmp_path) as folder:
+        with tempfile.TemporaryDirectory(dir=tmp_path) as folder, monkeypatch.context() as patch:
             # So deep that no path leads out of the test's folder.
             deep = os.path.join(folder, *"abcdefgh")
             os.makedirs(os.path.join(deep, "folder"))
             with open(os.path.join(deep, "there.txt"), "w", encoding="utf-8") as file:
                 file.write("a\nb\n")
-            monkeypatch.chdir(deep)
-            spec, run, dummy = MODULES[module]
-            params = spec.get("argument_spec", spec)
+            patch.chdir(deep)
             usual = {"api_url": sim.url, "auth_url": sim.token_url, "retries": 0, "timeout": 5}
             usual.update(client_id=CLIENT_ID, client_secret=CLIENT_SECRET, journal="journal.db")
-            if "journal" not in params:
+            spec = MODULES[module][0]
+            if "journal" not in spec.get("argument_spec", spec):
                 del usual["journal"]
+            yield {**usual, **given}
+
+    return begin
+
+
+@pytest.fixture
+def act(complete, wire):
+    """Does a task with these options; returns its result, None where Ansible refuses them."""
+
+    def do(module, check=False, **given):
+        with complete(module, given) as every:
             try:
                 if module == "vcc_interaction":
                     options.check_given(given)
-                result = run(arguments(module, **{**usual, **given}), check)
+                result = MODULES[module][1](validated_by(MODULES[module][0], **every), check)
             except Invalid:
                 return None
             except VccError as exc:
@@ -229,8 +235,6 @@ def act(sim, wire, tmp_path, monkeypatch):
                 return None
             else:
                 bad = module == "vcc_interaction" and "failed" in result and "summary" not in result
-            finally:
-                monkeypatch.chdir(tmp_path)
             json.dumps(result)
             if result.get("failed"):
                 assert "Traceback" not in result["msg"]
@@ -240,6 +244,27 @@ def act(sim, wire, tmp_path, monkeypatch):
             return result
 
     return do
+
+
+@pytest.fixture
+def enter(complete):
+    """Runs a module's main function with these options; returns its result, None where it would go on trying."""
+
+    def run(module, check=False, **given):
+        main = importlib.import_module(f"ansible_collections.vonage.vcc.plugins.modules.{module}").main
+        printed = io.StringIO()
+        internal = {"_ansible_check_mode": check, "_ansible_diff": True}
+        with complete(module, given) as every, patch_module_args({**every, **internal}):
+            try:
+                with contextlib.redirect_stdout(printed):
+                    main()
+            except SystemExit:
+                return json.loads(printed.getvalue())
+            except Endless:
+                return None
+        return pytest.fail("it did not end with a result")
+
+    return run
 
 
 def corpus(examples):
@@ -268,6 +293,86 @@ def test_ends_with_a_result_or_a_sentence(act, module):
         act(module, check, **task)
 
     holds()
+
+
+def can_be_sent(task):
+    """Whether the controller takes it: ansible-core 2.19 and later refuse what is no Unicode."""
+    try:
+        json.dumps(task, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_ends_so_too(enter, wire, module):
+    """With Ansible's own code before and after: how it reads the options, and hides secrets in what is printed."""
+    assert not enter(module, **MODULES[module][2]).get("failed")
+
+    @corpus(100)
+    @given(task=tasks(module), check=st.booleans())
+    def holds(task, check):
+        assume(can_be_sent(task))
+        result = enter(module, check, **task)
+        if result and result.get("failed"):
+            assert "Traceback" not in result["msg"]
+            assert "exception" not in result
+
+    holds()
+
+
+WHAT_STUMBLES = [
+    *((module, "timeout", float("inf"), "timeout has to be a number that ends, not inf.") for module in MODULES),
+    ("vcc_provider", "retries", "-Infinity", "retries has to be a number that ends, not -Infinity."),
+    ("vcc_ongoing_info", "page_size", float("-inf"), "page_size has to be a number that ends, not -inf."),
+    ("vcc_journal", "older_than", float("inf"), "older_than has to be a number that ends, not inf."),
+    ("vcc_provider", "agent_actions_permitted", 3, "agent_actions_permitted has to be a dictionary."),
+    ("vcc_provider", "agent_actions_permitted", False, "agent_actions_permitted has to be a dictionary."),
+    (
+        "vcc_interaction",
+        "routing_data",
+        '{"personal_queue": {"agent": "a", "logged_in_timeout": "inf"}}',
+        options.STUMBLED,
+    ),
+]
+
+
+@pytest.mark.parametrize(("module", "option", "value", "said"), WHAT_STUMBLES)
+def test_a_module_says_what_ansible_stumbles_over(enter, wire, sim, module, option, value, said):
+    works = {} if option == "older_than" else MODULES[module][2]
+    result = enter(module, **{**works, option: value})
+    assert (result["failed"], result["changed"], result["msg"]) == (True, False, said)
+    assert (wire.calls, sim.requests) == (0, [])
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "said"),
+    [
+        ("VCC_REQUESTS_PER_MINUTE", "inf", "requests_per_minute has to be a number that ends, not inf."),
+        ("VCC_ACCOUNT", "M\udcfcnchen", "account is not valid Unicode: write it in UTF-8."),
+    ],
+)
+@pytest.mark.parametrize("module", MODULES)
+def test_so_for_a_variable_of_the_environment(enter, wire, monkeypatch, module, variable, text, said):
+    monkeypatch.setenv(variable, text)
+    result = enter(module, **MODULES[module][2])
+    assert (result["failed"], result["changed"], result["msg"]) == (True, False, said)
+    assert wire.calls == 0
+
+
+def test_a_line_of_a_file_is_named_too(act, tmp_path):
+    path = tmp_path / "skills.jsonl"
+    path.write_text('{"external_id": "a", "routing_data": {"skills": [{"name": "x", "expiry_after": "inf"}]}}\n')
+    result = act("vcc_interaction", state="dispatched", route="sales", src=str(path))
+    said = "routing_data.skills[0].expiry_after has to be a number that ends, not inf."
+    assert result["msg"] == f"src {path}, line 1: {said}"
+
+
+def test_a_number_that_would_take_forever_to_write_is_refused(act):
+    assert (
+        act("vcc_interaction", external_id="a", timeout="1e999999999")["msg"]
+        == "timeout has to be a number of fewer digits."
+    )
 
 
 @pytest.mark.parametrize(

@@ -233,6 +233,8 @@ class TestProvider:
             ({"state": "absent"}, "value of state must be one of: present, got: absent"),
             ({"agent_actions_permitted": {"dance": True}}, "dance"),
             ({"agent_actions_permitted": {"hold": "perhaps"}}, "hold"),
+            ({"agent_actions_permitted": 3}, "agent_actions_permitted has to be a dictionary."),
+            ({"timeout": float("inf")}, "timeout has to be a number that ends, not inf."),
             ({"headers": {"X": "hush-hush\n"}, "endpoint": "https://hooks.example"}, "headers.X has a character"),
             ({"headers": {"X": "hush-hush"}}, "headers are sent to endpoint, which is missing"),
             ({"endpoint": "http://hooks.example"}, "endpoint has to begin with https://"),
