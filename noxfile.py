@@ -101,6 +101,7 @@ def ansible_test(session: nox.Session, pair: matrix.Pair) -> None:
             pair.python,
             "--color",
             "no",
+            *(argument for tests in pair.left_out for argument in ("--exclude", tests)),
             *session.posargs,
             env={"PATH": matrix.interpreter_path()},
         )

@@ -33,6 +33,14 @@ RULEBOOK_PYTHONS = ("3.11", "3.12")
 RULEBOOK_JAVA = 17
 
 
+# Unit tests that some of the pairs are enough for. The simulator knows no Ansible. Modules run as processes, which takes long: on the
+# oldest Python, and with the newest ansible-core on its own.
+ENOUGH = {
+    "tests/unit/simulator/": ("units-2.19",),
+    "tests/unit/plugins/modules/": ("units-2.19-on-3.9", "units-2.21"),
+}
+
+
 @dataclasses.dataclass(frozen=True)
 class Pair:
     """One ansible-test command, with one ansible-core, tested on one Python."""
@@ -67,6 +75,14 @@ class Pair:
         if self.command == "integration" and not shutil.which("ssh-keygen"):
             return "no ssh-keygen (package openssh-client)"
         return None
+
+    @property
+    def left_out(self) -> list[str]:
+        """The unit tests that it leaves to other pairs, which this machine can run."""
+        if self.command != "units":
+            return []
+        cannot = {pair.name for pair in PAIRS if pair.missing}
+        return [tests for tests, pairs in ENOUGH.items() if self.name not in pairs and cannot.isdisjoint(pairs)]
 
 
 PAIRS = (

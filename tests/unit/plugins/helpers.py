@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
+import io
 import json
 import os
 import sqlite3
@@ -16,6 +18,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.vonage.vcc.plugins.module_utils import options
 from ansible_collections.vonage.vcc.tests.simulator import CLIENT_ID, CLIENT_SECRET, Simulator
@@ -171,6 +174,25 @@ def run_module(folder, check=False, diff=False, env=None, module="vcc_interactio
     result = json.loads(process.stdout)
     result.pop("invocation", None)  # which ansible-core 2.21 leaves out
     return result, process.returncode, printed
+
+
+def call_main(module, check=False, diff=False, **given):
+    """Call a module's main function in this process, which is faster. Returns its result, exit status and all that it printed."""
+    main = importlib.import_module(f"ansible_collections.vonage.vcc.plugins.modules.{module}").main
+    printed = io.StringIO()
+    code = None
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(patch_module_args({**given, "_ansible_check_mode": check, "_ansible_diff": diff}))
+        stack.enter_context(contextlib.redirect_stdout(printed))
+        stack.enter_context(contextlib.redirect_stderr(printed))
+        try:
+            main()
+        except SystemExit as exc:
+            code = exc.code
+    assert code is not None, printed.getvalue()
+    result = json.loads(printed.getvalue())
+    result.pop("invocation", None)
+    return result, code, printed.getvalue()
 
 
 ENGINE = """

@@ -7,15 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import importlib
-import io
 import json
 import os
 import socket
 import tempfile
 
 import pytest
-from ansible.module_utils.testing import patch_module_args
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.configuration import set_hypothesis_home_dir
@@ -25,7 +22,7 @@ from ansible_collections.vonage.vcc.plugins.module_utils.client import Http
 from ansible_collections.vonage.vcc.plugins.module_utils.errors import InputError, VccError
 from ansible_collections.vonage.vcc.plugins.modules import vcc_journal, vcc_journal_info, vcc_token
 from ansible_collections.vonage.vcc.tests.simulator import CLIENT_ID, CLIENT_SECRET
-from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import Clock, Invalid, validated_by
+from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import Clock, Invalid, call_main, validated_by
 
 home = tempfile.TemporaryDirectory()  # gone when the process ends
 set_hypothesis_home_dir(home.name)
@@ -251,18 +248,11 @@ def enter(complete):
     """Runs a module's main function with these options; returns its result, None where it would go on trying."""
 
     def run(module, check=False, **given):
-        main = importlib.import_module(f"ansible_collections.vonage.vcc.plugins.modules.{module}").main
-        printed = io.StringIO()
-        internal = {"_ansible_check_mode": check, "_ansible_diff": True}
-        with complete(module, given) as every, patch_module_args({**every, **internal}):
+        with complete(module, given) as every:
             try:
-                with contextlib.redirect_stdout(printed):
-                    main()
-            except SystemExit:
-                return json.loads(printed.getvalue())
+                return call_main(module, check, True, **every)[0]
             except Endless:
                 return None
-        return pytest.fail("it did not end with a result")
 
     return run
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The doors of all modules but vcc_interaction: each module's file as a process of its own."""
+"""The doors of all modules but vcc_interaction: each module's file as a process of its own, or its main function where it refuses a task."""
 
 from __future__ import annotations
 
@@ -17,7 +17,13 @@ import yaml
 
 from ansible_collections.vonage.vcc.plugins.module_utils import options
 from ansible_collections.vonage.vcc.tests.simulator import CLIENT_ID, CLIENT_SECRET
-from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import COLLECTION, PYTHONPATH, run_module, snapshot
+from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import (
+    COLLECTION,
+    PYTHONPATH,
+    call_main,
+    run_module,
+    snapshot,
+)
 
 ONGOING = "/stats/interactions/ongoing"
 TOKEN = "/Auth/connect/token"
@@ -47,25 +53,34 @@ calling = pytest.mark.parametrize("module", CALLING)
 
 
 @pytest.fixture
-def act(sim, tmp_path):
-    """Runs a module against the simulator; a null takes an option away. Returns its result, exit status and all that it printed."""
+def complete(sim, tmp_path):
+    """Completes the options of a task against the simulator; a null takes an option away."""
 
-    def run(module, check=False, diff=False, env=None, **given):
+    def add(module, given):
         usual = sim.options(journal=str(tmp_path / "journal.db"), **TASKS[module])
         if "journal" not in SPECS[module]:
             del usual["journal"]
-        given = {name: value for name, value in {**usual, **given}.items() if value is not None or name not in usual}
-        return run_module(tmp_path, check, diff, env, module, **given)
+        return {name: value for name, value in {**usual, **given}.items() if value is not None or name not in usual}
+
+    return add
+
+
+@pytest.fixture
+def act(complete, tmp_path):
+    """Runs a module. Returns its result, exit status and all that it printed."""
+
+    def run(module, check=False, diff=False, env=None, **given):
+        return run_module(tmp_path, check, diff, env, module, **complete(module, given))
 
     return run
 
 
 @pytest.fixture
-def refused(act):
+def refused(complete):
     """What a module says that fails: one sentence and no traceback."""
 
     def run(module, **given):
-        result, code, printed = act(module, **given)
+        result, code, printed = call_main(module, **complete(module, given))
         assert code == 1
         assert (result["failed"], result.get("changed", False)) == (True, False)
         assert "Traceback" not in printed
@@ -108,20 +123,18 @@ class TestEvery:
         assert not result.get("failed")
         assert "Traceback" not in printed
 
-    def test_a_second_run_is_unchanged(self, sim, act, module):
-        changes = module in ("vcc_provider", "vcc_journal")
-        for changed in (changes, False):
-            result, code, dummy = act(module)
-            assert (code, result["changed"]) == (0, changed)
-
-    def test_check_mode_writes_nothing_and_says_the_same(self, sim, act, tmp_path, module):
+    def test_check_mode_says_what_the_first_run_does_and_the_second_does_nothing(self, sim, act, tmp_path, module):
         before = snapshot(tmp_path)
-        predicted, code, dummy = act(module, check=True)
-        assert code == 0
+        predicted, *others = act(module, check=True, diff=True)
         assert snapshot(tmp_path) == before
-        real, dummy, dummy = act(module)
+        real, *more = act(module, diff=True)
         assert set(predicted) == set(real)
-        assert predicted["changed"] == real["changed"]
+        assert predicted["changed"] is real["changed"] is (module in ("vcc_provider", "vcc_journal"))
+        again, *rest = act(module, diff=True)
+        assert again["changed"] is False
+        for code, printed in (others, more, rest):
+            assert code == 0
+            assert CLIENT_SECRET not in shown(printed)
 
     def test_an_option_that_does_not_exist_is_refused(self, sim, refused, module):
         assert "colour" in refused(module, colour="blue")
@@ -136,11 +149,6 @@ class TestEvery:
         assert code == 1
         assert result["msg"].startswith(f"Failed to import the required Python library ({library}) on ")
         assert sim.calls == []
-
-    def test_the_secret_is_never_printed(self, act, module):
-        dummy, code, printed = act(module, diff=True)
-        assert code == 0
-        assert CLIENT_SECRET not in shown(printed)
 
 
 @calling
