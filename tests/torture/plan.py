@@ -262,6 +262,8 @@ def _task(rng, plan, action, ids, habits, number):
 def _put_behind_door(rng, task):
     """Have ansible-playbook do what an engine was to do; it is some seconds at it, and starts on no full disk."""
     task.door = rng.choice(["action", "action", "module"])
+    if any("{{" in one for one in task.ids):  # which would be a template in a playbook
+        task.form = "src.jsonl"
     for step in task.clock:
         step[0] *= LONGER
     task.file_size = None
