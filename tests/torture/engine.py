@@ -57,6 +57,17 @@ def _reuses_ids(_order):
     journal.Journal._check_request_ids = lambda self, *_places: None
 
 
+def _no_claims(_order):
+    """Does not note what it asks for before it has an answer."""
+
+    def look_up(self, after, accepted=()):
+        self.accept(accepted)
+        chunk = self.look_up(after)
+        return [one._replace(request_id=one.request_id or os.urandom(16).hex()) for one in chunk]
+
+    journal.Journal.claim = look_up
+
+
 def _no_proof(_order):
     """Does not note what was accepted."""
     journal.Journal._accept = lambda self, done: None
@@ -112,6 +123,7 @@ LIES = {
         _sends_nothing,
         _new_ids,
         _reuses_ids,
+        _no_claims,
         _no_proof,
         _early_proof,
         _keeps_silent,
