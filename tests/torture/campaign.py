@@ -398,7 +398,7 @@ class Table:
 
     @contextlib.contextmanager
     def _journal_as(self, wave):
-        """Make the journal unusable, or not, and afterwards what it was. Yields whether it can be used."""
+        """Make the journal unusable, its disk small, or neither, and afterwards what it was. Yields whether it can be used."""
         how = wave.journal
         if how == "small":
             with self._small_disk(wave.room):
@@ -566,7 +566,8 @@ def main():
     total = Report()
     seeds = iter(range(arguments.seed, arguments.seed + arguments.rounds))
     context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(arguments.jobs, context) as executor:
+    stopping = (signal.SIGTERM, signal.default_int_handler)  # as of a terminal, so that a round takes down its disk
+    with concurrent.futures.ProcessPoolExecutor(arguments.jobs, context, signal.signal, stopping) as executor:
         under_way = {executor.submit(_play, seed) for seed in itertools.islice(seeds, arguments.jobs)}
         while under_way:
             done, under_way = concurrent.futures.wait(under_way, return_when="FIRST_COMPLETED")

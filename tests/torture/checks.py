@@ -51,14 +51,15 @@ def after_wave(table):
 
 
 def _learn(table, process, result, entries, effects):
-    """Keep what a process knows of its claims, and so can have written to the journal; and what it can not."""
+    """Keep which claims a process knows VCC to have, or may have, and could write that down; and which it could not."""
     task = process.task
     wave = table.waves[-1][0]
-    failed = process.interrupted or result is None or result.get("failed") or process.status != 0
+    number = len(table.waves) - 1
+    failed = process.status != 0 or (result or {}).get("failed")
     limited = process.limited or wave.journal == "small"
     mute = process.interrupted or task.own_journal or (limited and failed)
     if mute:
-        table.mute.update((len(table.marks) - 1, task.action, key) for key in task.keys)
+        table.mute.update((number, task.action, key) for key in task.keys)
     if not process.interrupted and "summary" not in (result or {}):
         table.idle.update((task.number, key) for key in task.keys)
     late = any(kind == "late" for kind, _details in wave.faults)
@@ -70,7 +71,7 @@ def _learn(table, process, result, entries, effects):
         if entry["evidence"] == "journal":
             table.idle.add((task.number, key))
         elif lost:
-            table.mute.add((len(table.marks) - 1, task.action, key))
+            table.mute.add((number, task.action, key))
         elif (entry["evidence"] == "api" or entry["state"] == "unknown") and not mute:
             table.noted.add(claim)
 
