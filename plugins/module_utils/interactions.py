@@ -206,7 +206,7 @@ class Sender:
                     chunk = self._journal.claim(after, self._accepted)
                     self._accepted = []
             except VccError as exc:
-                self.stopped = exc
+                self._stop(exc)
                 chunk = self._look_up(after)
             if not chunk:
                 return
@@ -217,7 +217,7 @@ class Sender:
         try:
             return self._journal.look_up(after)
         except JournalError as exc:
-            self.stopped = exc
+            self._stop(exc)
             return []
 
     def _start(self, batch: Batch) -> None:
@@ -247,8 +247,8 @@ class Sender:
         else:
             if isinstance(exc, UnansweredError):
                 self._count_unanswered(exc)
-            elif not isinstance(exc, NotSentError) and not isinstance(self.stopped, JournalError):
-                self.stopped = exc
+            elif not isinstance(exc, NotSentError):
+                self._stop(exc)
             uncertain = isinstance(exc, CallError) and exc.uncertain
             evidence = "status" if isinstance(exc, AccessError) else "none"
             yield from self._broken_off(batch, str(exc), uncertain, evidence)
@@ -309,11 +309,16 @@ class Sender:
         try:
             act(what)
         except JournalError as exc:
-            self.stopped = exc
+            self._stop(exc)
 
     def _count_unanswered(self, exc: UnansweredError) -> None:
         self._unanswered += 1
         if self._unanswered >= GIVE_UP_AFTER:
+            self._stop(exc)
+
+    def _stop(self, exc: VccError) -> None:
+        """Send no more. What is wrong with the journal is told before all else that is wrong."""
+        if not self.stopped or isinstance(exc, JournalError):
             self.stopped = exc
 
 

@@ -247,7 +247,9 @@ class Journal(ScopedJournal):
                 (self._scope, one.external_id),
             ).fetchone()
             if row is None:
-                self._replace(one, self._action, one.request_id, self._clock(), accepted)
+                # It was withdrawn. Where a release has found nothing to release, nobody knows whether a dispatch came before it or behind it.
+                if self._action == "release":
+                    self._replace(one, self._action, one.request_id, self._clock(), accepted)
                 continue
             known, action, request_id, asked, proof = row
             if action != self._action:

@@ -307,6 +307,19 @@ class TestMemory:
         late.withdraw(refused)
         assert not ask("a", action="dispatch")[0].proven
 
+    @pytest.mark.parametrize("ending", ["accept", "uphold"])
+    def test_a_dispatch_that_a_release_has_not_found_is_not_proven(self, open_journal, ask, ending):
+        """Another release may have found it before; of that, nothing is left in the row."""
+        dispatch, release, late = open_journal(action="dispatch"), open_journal(), open_journal(force=True)
+        for journal in (dispatch, release, late):
+            journal.want(wish("a"))
+        dispatched = dispatch.claim(0)
+        release.accept(release.claim(0))
+        late.withdraw([one._replace(before=None) for one in late.claim(0)])
+        getattr(dispatch, ending)(dispatched)
+        (found,) = ask("a", action="dispatch")
+        assert (found.proven, found.request_id) == (False, None)
+
     @pytest.mark.parametrize("accepted_first", ["release", "dispatch"])
     def test_of_two_actions_at_once_neither_is_proven(self, open_journal, ask, accepted_first):
         journals = {action: open_journal(action=action) for action in ("release", "dispatch")}
