@@ -33,8 +33,8 @@ RULEBOOK_PYTHONS = ("3.11", "3.12")
 RULEBOOK_JAVA = 17
 
 
-# Unit tests that some of the pairs are enough for. The simulator knows no Ansible. Modules run as processes, which takes long: on the
-# oldest Python, and with the newest ansible-core on its own.
+# Unit tests that some of the pairs are enough for. The simulator knows no Ansible. Modules as processes take long, so they run on the oldest
+# Python and with the newest ansible-core.
 ENOUGH = {
     "tests/unit/simulator/": ("units-2.19",),
     "tests/unit/plugins/modules/": ("units-2.19-on-3.9", "units-2.21"),
