@@ -37,9 +37,12 @@ ROOT = HERE.parents[1]
 # Seconds that one run may take.
 LIMIT = 1800
 
-# Rows that others are compared with, and after how many cases they are measured again, since the speed of a machine drifts.
-REFERENCES = ("empty", "ping", "bare", "bare-4")
-OFTEN = 12
+# Cases that are compared with one another, and after how many others they are measured again, since the speed of a machine drifts.
+REFERENCES = (
+    *("empty@0@0", "one@1@0", "ping@0@0", "requests@1@0", "module-one@1@0"),
+    *("bare@100000@0", "bare-4@100000@0", "src@100000@0", "bare-4@100000@50", "src@100000@50"),
+)
+OFTEN = 16
 
 
 class Server:
@@ -196,7 +199,7 @@ def chosen(arguments):
 
 def with_references(todo):
     """The cases of a round, with those that others are compared with again and again among them."""
-    references = [case for case in todo if case.row.key in REFERENCES and case.n in (0, 100_000)]
+    references = [case for case in todo if case.key in REFERENCES]
     for number, case in enumerate(todo, 1):
         yield case
         # Not between a run and the second one on its journal.
