@@ -8,7 +8,8 @@ while pending). Rows are durable before their call is made, so whoever finds one
 VCC processes only the first. An action ends what the row said of the other one.
 
 A claim is a row with an id that no other claim ever has. Who takes up the claim of another process, or ends what that has claimed, writes the
-row anew: so whoever made a claim finds it by its id for as long as nothing has come in between.
+row anew: so whoever made a claim finds it by its id for as long as nothing has come in between. What is withdrawn gives way to the row that was
+there before, with the id that it had.
 
 The worklist, the interactions that the current task asks for, is a temporary table beside it: it drops duplicates without holding the
 task's input in memory.
@@ -101,7 +102,6 @@ class Journal(ScopedJournal):
         self._ttl = ttl
         self._force = force
         self._own_ids = False
-        self._checked = 0
         with self._failing():
             self._db.executescript(_WORKLIST)
 
@@ -138,7 +138,7 @@ class Journal(ScopedJournal):
             own = self._db.execute("SELECT 1 FROM temp.work WHERE request_id IS NOT NULL LIMIT 1").fetchone()
             self._own_ids = own is not None
             if self._own_ids:
-                self._check_request_ids(0)
+                self._check_request_ids(0, wanted)
             self._db.execute("COMMIT")
             if wanted > CHUNK:
                 # A damaged page has to show before the first call, not at the chunk that needs it.
@@ -164,8 +164,8 @@ class Journal(ScopedJournal):
         with self._writing():
             if accepted:
                 self._accept(accepted)
-            if self._own_ids and self._changes() != self._checked:
-                self._check_request_ids(after)
+            if self._own_ids:
+                self._check_request_ids(after, after + CHUNK)
             chunk = self._look_up(after, new_ids, itertools.count(self._last_claim() + 1))
             claimed = [one for one in chunk if one.claim]
             self._write(
@@ -237,7 +237,7 @@ class Journal(ScopedJournal):
         Where another process has asked for something else meanwhile, that is not proven any more, as with C(accept).
         """
         with self._writing():
-            self._settle([one for one in interactions if one.external_id is not None], None)
+            self._settle([one for one in interactions if one.claim], None)
 
     def _settle(self, interactions: list[Interaction], accepted: float | None) -> None:
         """Note of claims, one by one, that VCC has or may have taken them, whatever other processes have made of their rows."""
@@ -247,7 +247,8 @@ class Journal(ScopedJournal):
                 (self._scope, one.external_id),
             ).fetchone()
             if row is None:
-                # It was withdrawn. Where a release has found nothing to release, nobody knows whether a dispatch came before it or behind it.
+                # Withdrawn by a release that has found nothing to release, so nobody knows whether a dispatch came before that or behind it.
+                # Or forgotten, as a user wished.
                 if self._action == "release":
                     self._replace(one, self._action, one.request_id, self._clock(), accepted)
                 continue
@@ -300,17 +301,11 @@ class Journal(ScopedJournal):
                 " give each its own."
             ) from None
 
-    def _changes(self) -> int:
-        """A number that changes with what other processes write."""
-        version: int = self._db.execute("PRAGMA main.data_version").fetchone()[0]
-        return version
-
-    def _check_request_ids(self, after: int) -> None:
+    def _check_request_ids(self, after: int, last: int) -> None:
         """A request id that VCC may have had for another interaction or action, or before, would be dropped by VCC without a word.
 
-        Raises InputError for one of those on the worklist behind place C(after).
+        Raises InputError for one of those on the worklist behind place C(after), up to C(last).
         """
-        self._checked = self._changes()
         row = self._db.execute(
             """
             WITH used AS (
@@ -323,7 +318,7 @@ class Journal(ScopedJournal):
             JOIN scope ON scope.id = used.scope
             LEFT JOIN interaction AS now ON now.scope = used.scope AND now.external_id = used.external_id AND now.action = used.action
             WHERE (scope.api_url, scope.account) = (:api_url, :account)
-                AND work.seq > :after
+                AND work.seq > :after AND work.seq <= :last
                 AND (
                     used.scope <> :scope OR used.external_id IS NOT work.external_id OR used.action <> :action
                     OR used.processed AND (
@@ -341,6 +336,7 @@ class Journal(ScopedJournal):
                 "ttl": self._ttl,
                 "now": self._clock(),
                 "after": after,
+                "last": last,
             },
         ).fetchone()
         if row:
@@ -396,8 +392,8 @@ class Journal(ScopedJournal):
 def _runs(numbers: t.Iterable[int]) -> t.Iterator[tuple[int, int]]:
     """The first and last of each run of numbers that follow one another."""
     for dummy, run in itertools.groupby(enumerate(numbers), lambda item: item[1] - item[0]):
-        numbers = [number for dummy, number in run]
-        yield numbers[0], numbers[-1]
+        found = [number for dummy, number in run]
+        yield found[0], found[-1]
 
 
 class Registration(ScopedJournal):

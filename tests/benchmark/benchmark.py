@@ -170,7 +170,7 @@ def machine(folder):
         "CPU": found.group(1) if found else platform.machine(),
         "cores": len(os.sched_getaffinity(0)),
         "memory": f"{memory / 2**30:.0f} GiB",
-        "kernel": platform.release(),
+        "kernel": platform.release().partition("-")[0],
         "Python": platform.python_version(),
         **versions,
         "file system": subprocess.check_output(["stat", "-f", "-c", "%T", folder], text=True).strip(),

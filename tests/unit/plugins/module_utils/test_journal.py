@@ -278,6 +278,17 @@ class TestMemory:
         early.uphold([one])
         assert (ask("a")[0].pending, ask("a")[0].request_id) == (True, one.request_id)
 
+    def test_what_was_never_claimed_is_not_upheld(self, open_journal, ask):
+        """It had no request id to ask with; the claim that it was found with is another's."""
+        early, late = open_journal(), open_journal(force=True)
+        for journal in (early, late):
+            journal.want(wish("a"))
+        claimed, found = early.claim(0), late.look_up(0)
+        early.withdraw(claimed)
+        assert (found[0].pending, found[0].request_id) == (True, None)
+        late.uphold(found)
+        assert ask("a")[0].request_id is None
+
     @pytest.mark.parametrize("accepted_first", [True, False])
     def test_what_may_have_been_done_behind_another_action_leaves_that_unproven(
         self, open_journal, ask, accepted_first
@@ -549,6 +560,14 @@ class TestOwnRequestIds:
             "The request_id 'mine' of 'b' has been used for 'a'"
         )
         assert list(journal_rows(path)) == ["a"]
+
+    def test_one_that_is_too_old_by_the_time_of_its_claim_is_refused(self, release, open_journal, clock):
+        release(("a", "mine"))
+        journal = open_journal()
+        clock.now += TTL - 1
+        journal.want(wish(("a", "mine")))
+        clock.now += 1
+        assert refusal(journal.claim, 0, kind=InputError).startswith("The request_id 'mine' of 'a' has been used")
 
     def test_many_of_ones_own_with_force(self, open_journal):
         journal = open_journal(force=True)
