@@ -40,17 +40,16 @@ class ActionModule(ActionBase):
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         try:
             check_given(self._task.args)
-            here = self._is_plain_local(task_vars or {})
-            if here:
+            if self._is_plain_local(task_vars or {}):
                 result.update(self._run_here())
+                return result
         except InputError as exc:
             result.update(failed=True, changed=False, msg=str(exc))
             return result
-        if not here:
-            wrap_async = self._task.async_val and not self._connection.has_native_async
-            result.update(self._execute_module(task_vars=task_vars, wrap_async=wrap_async))
-            if not wrap_async:
-                self._remove_tmp_path(self._connection._shell.tmpdir)
+        wrap_async = self._task.async_val and not self._connection.has_native_async
+        result.update(self._execute_module(task_vars=task_vars, wrap_async=wrap_async))
+        if not wrap_async:
+            self._remove_tmp_path(self._connection._shell.tmpdir)
         return result
 
     def _is_plain_local(self, task_vars: dict[str, t.Any]) -> bool:

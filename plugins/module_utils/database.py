@@ -210,6 +210,15 @@ class ScopedJournal(JournalFile):
             raise
         self._scope: int | None = row[0] if row else None
 
+    def _replace(
+        self, external_id: str | None, action: str, request_id: str | None, asked: float, accepted: float | None
+    ) -> None:
+        """Write the row of an interaction anew, with an id of its own, by which whoever holds a claim of it can tell."""
+        self._db.execute(
+            "INSERT OR REPLACE INTO interaction (scope, external_id, action, request_id, asked, accepted) VALUES (?, ?, ?, ?, ?, ?)",
+            (self._scope, external_id, action, request_id, asked, accepted),
+        )
+
 
 def _read_only(path: str) -> sqlite3.Connection:
     """Open an existing journal without a trace beside it.

@@ -72,7 +72,7 @@ class Interaction(t.NamedTuple):
     proven: bool
     pending: bool
     data: str | None = None
-    before: tuple[t.Any, ...] | None = None
+    before: tuple[int, str, str, float, float | None] | None = None
     asked: float = 0.0
     claim: int = 0
 
@@ -191,15 +191,14 @@ class Journal(ScopedJournal):
 
     def _accept(self, interactions: t.Collection[Interaction]) -> None:
         now = self._clock()
-        named = [one for one in interactions if one.external_id is not None]
-        noted = [
-            self._db.execute(
+        claimed = [one for one in interactions if one.claim]
+        noted = 0
+        for first, last in _runs(one.claim for one in claimed):
+            noted += self._db.execute(
                 "UPDATE interaction SET accepted = ? WHERE id BETWEEN ? AND ?", (now, first, last)
             ).rowcount
-            for first, last in _runs(one.claim for one in named)
-        ]
-        if sum(noted) < len(named):
-            self._settle(named, now)
+        if noted < len(claimed):
+            self._settle(claimed, now)
         if self._own_ids:
             self._keep_own_ids([one for one in interactions if one.external_id is None])
 
@@ -250,27 +249,18 @@ class Journal(ScopedJournal):
                 # Withdrawn by a release that has found nothing to release, so nobody knows whether a dispatch came before that or behind it.
                 # Or forgotten, as a user wished.
                 if self._action == "release":
-                    self._replace(one, self._action, one.request_id, self._clock(), accepted)
+                    self._replace(one.external_id, self._action, one.request_id, self._clock(), accepted)
                 continue
             known, action, request_id, asked, proof = row
             if action != self._action:
                 # That is proven no more, nor by its own answer.
-                self._replace(one, action, os.urandom(16).hex(), asked, None)
+                self._replace(one.external_id, action, os.urandom(16).hex(), asked, None)
             elif request_id == one.request_id:
                 if accepted is not None:
                     self._db.execute("UPDATE interaction SET accepted = ? WHERE id = ?", (accepted, known))
             elif proof is None:
                 # Asked for anew, which is not to go back to what was proven before.
-                self._replace(one, action, request_id, asked, None)
-
-    def _replace(
-        self, one: Interaction, action: str, request_id: str | None, asked: float, accepted: float | None
-    ) -> None:
-        """Write a row anew, with an id of its own."""
-        self._db.execute(
-            "INSERT OR REPLACE INTO interaction (scope, external_id, action, request_id, asked, accepted) VALUES (?, ?, ?, ?, ?, ?)",
-            (self._scope, one.external_id, action, request_id, asked, accepted),
-        )
+                self._replace(one.external_id, action, request_id, asked, None)
 
     def _want_more(self, entry: Entry) -> None:
         """Put an entry on the worklist that is more than an external id."""

@@ -187,7 +187,7 @@ class Notes(ScopedJournal):
                 known[external_id] = after
                 changes.append((external_id, _state(before), _state(after)))
             if not predict:
-                self._note(new, known)
+                self._keep(new, known)
             return changes
 
     def _is_noted(self, notice: Notice) -> bool:
@@ -203,7 +203,7 @@ class Notes(ScopedJournal):
         ).fetchone()
         return (row[0], row[1], bool(row[2])) if row else None
 
-    def _note(self, new: dict[str, Notice], known: dict[str, tuple[str, str, bool] | None]) -> None:
+    def _keep(self, new: dict[str, Notice], known: dict[str, tuple[str, str, bool] | None]) -> None:
         now = self._clock()
         self._db.executemany(
             "INSERT INTO notification (scope, id, noted) VALUES (?, ?, ?)", ((self._scope, one, now) for one in new)
@@ -215,12 +215,10 @@ class Notes(ScopedJournal):
                     "DELETE FROM interaction WHERE scope = ? AND external_id = ?", (self._scope, external_id)
                 )
             elif external_id in released and row[0] == "release":
-                # As a row of its own, so that whoever holds a claim of it can tell.
-                self._db.execute(
-                    "INSERT OR REPLACE INTO interaction (scope, external_id, action, request_id, asked, accepted)"
-                    " VALUES (?, ?, ?, ?, coalesce((SELECT asked FROM interaction WHERE scope = ? AND external_id = ?), ?), ?)",
-                    (self._scope, external_id, *row[:2], self._scope, external_id, now, now),
-                )
+                asked = self._db.execute(
+                    "SELECT asked FROM interaction WHERE scope = ? AND external_id = ?", (self._scope, external_id)
+                ).fetchone()
+                self._replace(external_id, *row[:2], asked[0] if asked else now, now)
 
 
 def _after(notice: Notice, before: tuple[str, str, bool] | None) -> tuple[str, str, bool] | None:
