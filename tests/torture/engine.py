@@ -58,12 +58,12 @@ def _reuses_ids(_order):
 
 
 def _no_claims(_order):
-    """Does not note what it asks for before it has an answer."""
+    """Does not note what it asks for before it has an answer: its claims are of no row."""
 
     def look_up(self, after, accepted=()):
         self.accept(accepted)
         chunk = self.look_up(after)
-        return [one._replace(request_id=one.request_id or os.urandom(16).hex()) for one in chunk]
+        return [one._replace(request_id=one.request_id or os.urandom(16).hex(), claim=-1) for one in chunk]
 
     journal.Journal.claim = look_up
 
