@@ -208,17 +208,17 @@ class Notes(ScopedJournal):
         self._db.executemany(
             "INSERT INTO notification (scope, id, noted) VALUES (?, ?, ?)", ((self._scope, one, now) for one in new)
         )
-        released = {notice.external_id for notice in new.values() if notice.kind == RELEASE}
         for external_id, row in known.items():
             if row is None:
                 self._db.execute(
                     "DELETE FROM interaction WHERE scope = ? AND external_id = ?", (self._scope, external_id)
                 )
-            elif external_id in released and row[0] == "release":
+            elif row[0] == "release":
                 asked = self._db.execute(
                     "SELECT asked FROM interaction WHERE scope = ? AND external_id = ?", (self._scope, external_id)
                 ).fetchone()
-                self._replace(external_id, *row[:2], asked[0] if asked else now, now)
+                # A claim that is withdrawn later does not bring back what was proven before it.
+                self._replace(external_id, *row[:2], asked[0] if asked else now, now if row[2] else None)
 
 
 def _after(notice: Notice, before: tuple[str, str, bool] | None) -> tuple[str, str, bool] | None:

@@ -452,8 +452,22 @@ class TestNotes:
         before = journal_rows(path)
         clock.now += 5
         assert changes(("AssignToAgent", "a", "n-1")) == [("a", state, state)]
-        assert journal_rows(path) == before
+        after = journal_rows(path)
+        assert (after["a"].pop("id") != before["a"].pop("id")) == (action == "release")
+        assert after == before
         assert noted(path) == ["n-1"]
+
+    def test_an_assignment_ends_the_proof_that_a_claim_was_made_over(self, note, keep, path, clock):
+        """VCC refuses what one process asks for anew, after an agent has got it: that brings back no proof."""
+        keep("a")
+        journal = Journal(str(path), API, "main", None, 0, force=True, clock=clock)
+        with contextlib.closing(journal):
+            journal.want([Entry("a", "a", None)])
+            claimed = journal.claim(0)
+            note(("AssignToAgent", "a", "n-1"))
+            journal.withdraw(claimed)
+        row = journal_rows(path)["a"]
+        assert (row["request_id"], row["accepted"]) == (claimed[0].request_id, None)
 
     def test_an_assignment_of_the_unknown_is_noted(self, changes, path):
         assert changes(("AssignToAgent", "a", "n-1")) == [("a", "not known", "not known")]
