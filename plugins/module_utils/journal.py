@@ -51,6 +51,52 @@ CREATE TEMP TABLE work (
 CREATE UNIQUE INDEX temp.own_id ON work (request_id) WHERE request_id IS NOT NULL;
 """
 
+# What of the worklist is behind some place, in order. Dispatches queue as they are asked for. Among releases nothing depends on the order, and the
+# journal is written much quicker in its own.
+_BEHIND = {
+    "dispatch": "work.seq > :after ORDER BY work.seq",
+    "release": "work.external_id > coalesce((SELECT external_id FROM temp.work WHERE seq = :after), '') ORDER BY work.external_id",
+}
+
+_LOOK_UP = """
+SELECT work.seq, work.external_id, work.request_id, work.data,
+    interaction.id, interaction.action, interaction.request_id, interaction.asked, interaction.accepted
+FROM temp.work LEFT JOIN interaction ON interaction.scope = :scope AND interaction.external_id = work.external_id
+WHERE {behind} LIMIT :limit
+"""
+
+# A request id of the worklist that has been used, in whatever scope, for something else or in a call that is not to be repeated.
+_USED = """
+SELECT work.external_id, work.request_id, used.external_id, used.action
+FROM {pairs}
+LEFT JOIN interaction AS now ON now.scope = used.scope AND now.external_id = used.external_id AND now.action = used.action
+WHERE (scope.api_url, scope.account) = (:api_url, :account)
+    AND (
+        used.scope <> :scope OR used.external_id IS NOT work.external_id OR used.action <> :action
+        OR used.processed AND (
+            :force OR now.asked IS NULL OR :ttl AND abs(:now - coalesce(now.accepted, now.asked)) >= :ttl
+        )
+    )
+LIMIT 1
+"""
+
+# Of the whole worklist, for which the whole journal is read once.
+_USED_EVER = """
+(
+    SELECT scope, request_id, external_id, action, 0 AS processed FROM interaction
+    UNION ALL SELECT scope, request_id, external_id, action, 1 FROM own_request
+) AS used
+CROSS JOIN temp.work ON work.request_id = used.request_id
+CROSS JOIN scope ON scope.id = used.scope
+"""
+
+# Of a chunk. Only what users have chosen can have come to be used since, and that is quick to find.
+_USED_SINCE = """
+(SELECT external_id, request_id FROM temp.work WHERE {behind} LIMIT :limit) AS work
+CROSS JOIN scope
+CROSS JOIN (SELECT *, 1 AS processed FROM own_request) AS used ON used.scope = scope.id AND used.request_id = work.request_id
+"""
+
 
 class Interaction(t.NamedTuple):
     """One interaction of the worklist and what the journal says of it.
@@ -138,7 +184,7 @@ class Journal(ScopedJournal):
             own = self._db.execute("SELECT 1 FROM temp.work WHERE request_id IS NOT NULL LIMIT 1").fetchone()
             self._own_ids = own is not None
             if self._own_ids:
-                self._check_request_ids(0, wanted)
+                self._check_request_ids()
             self._db.execute("COMMIT")
             if wanted > CHUNK:
                 # A damaged page has to show before the first call, not at the chunk that needs it.
@@ -148,7 +194,10 @@ class Journal(ScopedJournal):
             return wanted
 
     def look_up(self, after: int) -> list[Interaction]:
-        """Return the next chunk of the worklist behind place C(after), in order; empty at its end. Writes nothing."""
+        """Return the next chunk of the worklist, in the order in which it is to be sent; empty at its end. Writes nothing.
+
+        :arg after: the place of the last one of the chunk before; 0 for the first chunk.
+        """
         with self._failing():
             return self._look_up(after, itertools.repeat(None), itertools.repeat(0))
 
@@ -165,7 +214,7 @@ class Journal(ScopedJournal):
             if accepted:
                 self._accept(accepted)
             if self._own_ids:
-                self._check_request_ids(after, after + CHUNK)
+                self._check_request_ids(after)
             chunk = self._look_up(after, new_ids, itertools.count(self._last_claim() + 1))
             claimed = [one for one in chunk if one.claim]
             self._write(
@@ -291,32 +340,14 @@ class Journal(ScopedJournal):
                 " give each its own."
             ) from None
 
-    def _check_request_ids(self, after: int, last: int) -> None:
+    def _check_request_ids(self, after: int | None = None) -> None:
         """A request id that VCC may have had for another interaction or action, or before, would be dropped by VCC without a word.
 
-        Raises InputError for one of those on the worklist behind place C(after), up to C(last).
+        Raises InputError for one of those on the worklist; with C(after), for one in the chunk behind that place that has come to be used since.
         """
+        pairs = _USED_EVER if after is None else _USED_SINCE.format(behind=_BEHIND[self._action])
         row = self._db.execute(
-            """
-            WITH used AS (
-                SELECT scope, request_id, external_id, action, 0 AS processed FROM interaction
-                UNION ALL SELECT scope, request_id, external_id, action, 1 FROM own_request
-            )
-            SELECT work.external_id, work.request_id, used.external_id, used.action
-            FROM temp.work
-            JOIN used ON used.request_id = work.request_id
-            JOIN scope ON scope.id = used.scope
-            LEFT JOIN interaction AS now ON now.scope = used.scope AND now.external_id = used.external_id AND now.action = used.action
-            WHERE (scope.api_url, scope.account) = (:api_url, :account)
-                AND work.seq > :after AND work.seq <= :last
-                AND (
-                    used.scope <> :scope OR used.external_id IS NOT work.external_id OR used.action <> :action
-                    OR used.processed AND (
-                        :force OR now.asked IS NULL OR :ttl AND abs(:now - coalesce(now.accepted, now.asked)) >= :ttl
-                    )
-                )
-            LIMIT 1
-            """,
+            _USED.format(pairs=pairs),
             {
                 "api_url": self._scope_key[0],
                 "account": self._scope_key[1],
@@ -326,7 +357,7 @@ class Journal(ScopedJournal):
                 "ttl": self._ttl,
                 "now": self._clock(),
                 "after": after,
-                "last": last,
+                "limit": CHUNK,
             },
         ).fetchone()
         if row:
@@ -339,11 +370,8 @@ class Journal(ScopedJournal):
     def _look_up(self, after: int, new_ids: t.Iterator[str | None], claims: t.Iterator[int]) -> list[Interaction]:
         now = self._clock()
         rows = self._db.execute(
-            "SELECT work.seq, work.external_id, work.request_id, work.data,"
-            " interaction.id, interaction.action, interaction.request_id, interaction.asked, interaction.accepted"
-            " FROM temp.work LEFT JOIN interaction ON interaction.scope = ? AND interaction.external_id = work.external_id"
-            " WHERE work.seq > ? ORDER BY work.seq LIMIT ?",
-            (self._scope, after, CHUNK),
+            _LOOK_UP.format(behind=_BEHIND[self._action]),
+            {"scope": self._scope, "after": after, "limit": CHUNK},
         )
         return [
             Interaction(

@@ -179,7 +179,8 @@ options:
     description:
       - How many calls to make at once, 1 to 16. A call carries up to some thousand interactions, so this counts for more than that only.
       - While VCC answers one of them with 429, the fair-use limit of the account, all others wait too.
-      - Dispatches are sent one call after the other in any case, so that they queue in the order in which they are asked for.
+      - Dispatches are sent one call after the other in any case, so that they queue in the order in which they are asked for. Releases are sent in
+        the order of their external ids.
     type: int
     default: 4
 extends_documentation_fragment:

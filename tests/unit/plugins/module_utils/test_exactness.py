@@ -494,6 +494,8 @@ class Histories(RuleBasedStateMachine):
                 kept = row and row.request_id == one["request_id"] and row.accepted is None
                 asked_at = row.asked if kept else self.clock.now
                 self.rows[key] = Row(task.action, one["request_id"], asked_at, self.clock.now if answered else None)
+        if task.action == "release":
+            new = [sorted(some, key=lambda effect: effect["external_id"]) for some in new]
         assert [self.sim.effects[effects:], self.sim.ignored[ignored:]] == new
         return real
 

@@ -276,8 +276,8 @@ class TestBatches:
     @pytest.mark.parametrize(
         "ids",
         [
-            [f"case-{number}" for number in range(5000)],
-            [f"Fälle/{number}/東京 🎧" for number in range(5000)],
+            [f"case-{number:04d}" for number in range(5000)],
+            [f"Fälle/{number:04d}/東京 🎧" for number in range(5000)],
             [f"{number:04d}" + "🎧" * 1020 for number in range(300)],
             [f"{number:04d}" + '"\\' * 500 for number in range(500)],
         ],
@@ -291,6 +291,14 @@ class TestBatches:
         assert len(sizes) <= math.ceil(sum(sizes) / 100_000) + 1
         assert result["summary"]["api_calls"] == len(sizes)
         assert sim.released == ids
+
+    @pytest.mark.parametrize("own_ids", [False, True])
+    def test_have_an_order_of_their_own_and_the_result_that_of_the_task(self, sim, task, own_ids):
+        ids = [f"{number * 7 % 1000:03d}" for number in range(1000)]
+        given = [{"external_id": one, "request_id": f"own-{one}" if own_ids else None} for one in ids]
+        result = task(interactions=given)
+        assert sim.released == sorted(ids)
+        assert column(result, "external_id") == ids
 
     @pytest.mark.parametrize("provider", [None, "tickets"])
     def test_fill_up_to_the_last_byte(self, sim, task, provider):
