@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import typing as t
@@ -71,7 +72,7 @@ class ActionModule(ActionBase):
         return interpreter.startswith("auto") or interpreter == sys.executable
 
     def _run_here(self) -> dict[str, t.Any]:
-        validation = validated(ArgumentSpecValidator(**INTERACTION_SPEC), self._task.args)
+        validation = validated(ArgumentSpecValidator(**INTERACTION_SPEC), _plain(self._task.args))
         params = validation.validated_parameters
         if validation.errors.errors:
             message = validation.errors.msg
@@ -87,4 +88,20 @@ class ActionModule(ActionBase):
         secrets = {params[name] for name in ("client_secret", "access_token") if params.get(name)}
         for session in _sessions.values():
             secrets |= session.secrets
-        return remove_values(result, secrets)
+        return _without(secrets, result)
+
+
+def _plain(value: t.Any) -> t.Any:
+    """The same without what Ansible knows of each text, which takes long to copy."""
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, dict):
+        return {_plain(name): _plain(one) for name, one in value.items()}
+    return [_plain(one) for one in value] if isinstance(value, list) else value
+
+
+def _without(secrets: set[str], result: dict[str, t.Any]) -> dict[str, t.Any]:
+    """The same without secrets. Ansible looks into each value for that, which takes long where there is nothing to find."""
+    text = json.dumps(result)
+    found = any(json.dumps(secret)[1:-1] in text for secret in secrets)
+    return t.cast("dict[str, t.Any]", remove_values(result, secrets)) if found else result

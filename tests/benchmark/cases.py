@@ -280,7 +280,9 @@ def _rows() -> t.Iterator[Row]:
     yield Row("src", "``src``", ALL, (1, 1_000, 100_000), vcc(SRC), "src", **here)
     yield Row("src-off", "``src``", ALL, (100_000,), vcc(SRC), "src", **no_journal)
     yield Row("src-second", "``src``, second run", ALL, (100_000,), vcc(SRC), "src", after="src", **here)
-    yield Row("src-shuffled", "``src``, ids in no order", (10_000, 100_000, 1_000_000), (), vcc(SRC), "shuffled", **here)
+    yield Row(
+        "src-shuffled", "``src``, ids in no order", (10_000, 100_000, 1_000_000), (), vcc(SRC), "shuffled", **here
+    )
     for number in (1, 16):
         yield Row(
             f"src-{number}",

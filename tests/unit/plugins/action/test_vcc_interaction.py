@@ -335,12 +335,15 @@ class TestSecrets:
         assert "no ********, please" in result["msg"]
         assert "very-s3cret" not in json.dumps(result)
 
-    def test_of_the_environment(self, door, sim, monkeypatch):
-        sim.add_client("second", "very-s3cret")
-        monkeypatch.setenv("VCC_CLIENT_SECRET", "very-s3cret")
-        options = sim.options(external_id="very-s3cret", client_id="second")
+    @pytest.mark.parametrize("secret", ["very-s3cret", 'very "s3cret" \\', "sécret 🎧", "12345"])
+    def test_of_the_environment(self, door, sim, monkeypatch, secret):
+        sim.add_client("second", secret)
+        monkeypatch.setenv("VCC_CLIENT_SECRET", secret)
+        options = sim.options(external_id=f"about {secret}", client_id="second")
         del options["client_secret"]
-        assert "very-s3cret" not in json.dumps(door(options).run(task_vars={}))
+        result = door(options).run(task_vars={})
+        assert result["changed"]
+        assert result["interactions"][0]["external_id"] == "about ********"
 
     def test_a_token_that_the_task_got_itself(self, door, sim):
         options = sim.options(external_id="a")
