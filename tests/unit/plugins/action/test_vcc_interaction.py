@@ -344,6 +344,7 @@ class TestSecrets:
         result = door(options).run(task_vars={})
         assert result["changed"]
         assert result["interactions"][0]["external_id"] == "about ********"
+        assert json.dumps(secret)[1:-1] not in json.dumps(result)
 
     def test_a_token_that_the_task_got_itself(self, door, sim):
         options = sim.options(external_id="a")
