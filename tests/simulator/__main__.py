@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Serve a simulator until SIGTERM or SIGINT."""
+"""Serve a simulator until SIGTERM or SIGINT, or while a command runs that finds it in its environment."""
 
 from __future__ import annotations
 
@@ -10,11 +10,16 @@ import argparse
 import json
 import os
 import signal
+import subprocess
+import sys
 import tempfile
 import threading
 from pathlib import Path
 
 from . import CLIENT_ID, CLIENT_SECRET, Simulator
+
+# Where `make` puts the link to this checkout.
+COLLECTIONS = Path(__file__).parents[2] / ".ansible" / "collections"
 
 
 def write(path, text):
@@ -24,6 +29,33 @@ def write(path, text):
     Path(file.name).replace(path)
 
 
+def run(command, connection):
+    """Run a command with the collection, the simulator's connection and a journal of its own; return its exit status."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("VCC_")}
+    with tempfile.TemporaryDirectory(prefix="vcc-simulator-") as folder:
+        environment = {
+            "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS),
+            "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
+            "ANSIBLE_LOCALHOST_WARNING": "false",
+            **inherited,
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
+            "VCC_API_URL": connection["url"],
+            "VCC_AUTH_URL": connection["token_url"],
+            "VCC_CLIENT_ID": connection["client_id"],
+            "VCC_CLIENT_SECRET": connection["client_secret"],
+            "VCC_JOURNAL": str(Path(folder) / "journal.db"),
+        }
+        try:
+            process = subprocess.Popen(command, env=environment)
+        except FileNotFoundError:
+            print(f"python -m tests.simulator: no such command: {command[0]}", file=sys.stderr)
+            return 127  # as a shell
+        with process:
+            signal.signal(signal.SIGINT, lambda *_: None)  # a terminal sends it to the command too
+            signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+            return process.wait()
+
+
 def main():
     parser = argparse.ArgumentParser(prog="python -m tests.simulator", description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="loopback port; 0 takes a free one")
@@ -31,6 +63,11 @@ def main():
     parser.add_argument("--client-id", default=CLIENT_ID)
     parser.add_argument("--client-secret", default=CLIENT_SECRET)
     parser.add_argument("--stop-with-stdin", action="store_true", help="also end when standard input closes")
+    parser.add_argument(
+        "command",
+        nargs=argparse.REMAINDER,
+        help="a command, such as bash, to serve while it runs; VCC_API_URL, VCC_AUTH_URL, VCC_CLIENT_ID, VCC_CLIENT_SECRET and VCC_JOURNAL are set for it",
+    )
     arguments = parser.parse_args()
 
     stop = threading.Event()
@@ -47,19 +84,21 @@ def main():
 
     with Simulator(port=arguments.port) as simulator:
         simulator.add_client(arguments.client_id, arguments.client_secret)
-        line = json.dumps(
-            {
-                "url": simulator.url,
-                "token_url": simulator.token_url,
-                "client_id": arguments.client_id,
-                "client_secret": arguments.client_secret,
-            }
-        )
+        connection = {
+            "url": simulator.url,
+            "token_url": simulator.token_url,
+            "client_id": arguments.client_id,
+            "client_secret": arguments.client_secret,
+        }
+        if arguments.command:
+            return run(arguments.command, connection)
+        line = json.dumps(connection)
         print(line, flush=True)
         if arguments.ready_file:
             write(arguments.ready_file, line + "\n")
         stop.wait()
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

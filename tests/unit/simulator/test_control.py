@@ -191,3 +191,42 @@ def test_the_process_ends_with_its_standard_input_only_if_asked_to():
         told = json.loads(running.stdout.readline())
         assert requests.get(told["url"], timeout=10).status_code == 404
         assert running.poll() is None
+
+
+def test_a_command_finds_the_process_in_its_environment(tmp_path):
+    """It has a journal of its own, none of the settings of the caller, and its exit status is the simulator's."""
+    script = """
+import json, os, sys, urllib.request
+state = urllib.request.urlopen(os.environ["VCC_API_URL"] + "/_simulator/state")
+print(json.dumps([json.load(state)["counts"]["calls"], {k: v for k, v in os.environ.items() if k.startswith("VCC_")}]))
+sys.exit(3)
+"""
+    environment = {**os.environ, "TMPDIR": str(tmp_path), "VCC_ACCESS_TOKEN": "real", "VCC_REGION": "emea"}
+    with process(sys.executable, "-c", script, env=environment) as running:
+        calls, settings = json.loads(running.stdout.readline())
+        assert running.wait(10) == 3
+        assert running.stderr.read() == ""
+    assert calls == 0
+    assert set(settings) == {f"VCC_{name}" for name in ("API_URL", "AUTH_URL", "CLIENT_ID", "CLIENT_SECRET", "JOURNAL")}
+    assert settings["VCC_JOURNAL"].startswith(str(tmp_path))
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_command_ends_with_the_process(number):
+    """SIGINT goes to both, as from a terminal."""
+    script = "import time; print(flush=True); time.sleep(60)"
+    with process(sys.executable, "-c", script, start_new_session=True) as running:
+        running.stdout.readline()
+        if number == signal.SIGINT:
+            os.killpg(running.pid, number)
+        else:
+            running.send_signal(number)
+        assert running.wait(10) != 0
+        assert "Exception" not in running.stderr.read()
+
+
+def test_a_command_that_does_not_exist_is_named():
+    with process("no-such-command") as running:
+        assert running.wait(10) == 127
+        assert running.stderr.read() == "python -m tests.simulator: no such command: no-such-command\n"
