@@ -23,7 +23,13 @@ help: ## Say what there is
 
 demo: $(READY) ## Dispatch and release ten interactions in a simulated contact centre
 	@ANSIBLE_LOCALHOST_WARNING=false ANSIBLE_INVENTORY_UNPARSED_WARNING=false ANSIBLE_DISPLAY_OK_HOSTS=false \
-		$(BIN)/ansible-playbook vonage.vcc.demo
+		ANSIBLE_CALLBACK_RESULT_FORMAT=yaml $(BIN)/ansible-playbook vonage.vcc.demo
+	@printf '%s\n' \
+		'Next, try tasks of your own. This opens a shell with a simulated contact centre, which ends with the shell:' '' \
+		'    .venv/bin/python -m tests.simulator bash' '' \
+		'In it, dispatch an interaction and release it:' '' \
+		'    ansible localhost -m vonage.vcc.vcc_interaction -a "state=dispatched route=sales external_id=case-1"' \
+		'    ansible localhost -m vonage.vcc.vcc_interaction -a external_id=case-1'
 
 test: $(READY) ## Run every check and test
 	@command -v ssh-keygen > /dev/null || sh tests/tools/apt_install.sh openssh-client || true

@@ -28,6 +28,8 @@ if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
     fi
 fi
 
+started=$(date +%s)
+echo "Preparing .venv (ansible-core and the tools for tests) ..."
 rm -rf .venv
 "$python" -m venv .venv
 .venv/bin/python -m pip --disable-pip-version-check install --quiet -c tests/constraints.txt uv
@@ -36,3 +38,4 @@ rm -rf .venv
 # Ansible, pytest and mypy want the collection in an ansible_collections tree.
 mkdir -p .ansible/collections/ansible_collections/vonage
 ln -sfn ../../../.. .ansible/collections/ansible_collections/vonage/vcc
+echo "Prepared .venv in $(($(date +%s) - started)) s."
