@@ -4,7 +4,6 @@
 
 BIN := $(CURDIR)/.venv/bin
 READY := .venv/ready
-REPORT := .nox/report.json
 
 # What `make torture` plays.
 ROUNDS ?= 1000
@@ -16,7 +15,7 @@ export ANSIBLE_REMOTE_TEMP := $(ANSIBLE_HOME)/tmp
 export ANSIBLE_COLLECTIONS_PATH := $(ANSIBLE_HOME)/collections
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test venv lint units integration torture bench docs format clean
+.PHONY: help demo test check venv lint units integration torture bench docs format clean
 
 help: ## Say what there is
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -31,10 +30,17 @@ demo: $(READY) ## Dispatch and release ten interactions in a simulated contact c
 		'    ansible localhost -m vonage.vcc.vcc_interaction -a "state=dispatched route=sales external_id=case-1"' \
 		'    ansible localhost -m vonage.vcc.vcc_interaction -a external_id=case-1'
 
-test: $(READY) ## Run every check and test
+# Run sessions of nox, and say in a table what came of them.
+# $(1): options of nox, $(2): the name of the report, $(3): options of the table
+nox = mkdir -p .nox && rm -f .nox/$(2).json; $(BIN)/nox $(1) --report .nox/$(2).json; code=$$?; \
+	$(BIN)/python tests/tools/summary.py $(3) .nox/$(2).json || code=1; exit $$code
+
+test: $(READY) ## Run the tests with one Python and one ansible-core
+	@$(call nox,--tags test,test,--in-venv)
+
+check: $(READY) ## Run every other check and test: all versions, lint, documentation, package, rulebook, more faults
 	@command -v ssh-keygen > /dev/null || sh tests/tools/apt_install.sh openssh-client || true
-	@mkdir -p .nox && rm -f $(REPORT)
-	@$(BIN)/nox --report $(REPORT); code=$$?; $(BIN)/python tests/tools/summary.py $(REPORT) || code=1; exit $$code
+	@$(call nox,,check)
 
 venv: $(READY) ## Make .venv, with ansible-core, pytest and nox
 
@@ -50,9 +56,9 @@ format: $(READY) ## Put Python files into shape
 	@$(BIN)/ruff format
 
 units: $(READY) ## Run the unit tests with .venv's Python and ansible-core
-	@$(BIN)/pytest
+	@$(BIN)/nox -s units
 
-integration: $(READY) ## Run the integration tests with every ansible-core
+integration: $(READY) ## Run the integration target with every ansible-core
 	@$(BIN)/nox -t integration
 
 torture: $(READY) ## Play rounds of faults, from seed SEED on, and as many histories of tasks; ROUNDS says how many

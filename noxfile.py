@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The checks of `make test`. Those that antsibull-nox brings are set in antsibull-nox.toml, the others are here."""
+"""The parts of `make test`, which are tagged so, and of `make check`, which are all others that run by default.
+
+Those that antsibull-nox brings are set in antsibull-nox.toml.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ import nox
 from antsibull_nox.sessions.collections import prepare_collections
 
 ROOT = Path(__file__).parent
+COLLECTIONS = ROOT / ".ansible" / "collections"
 sys.path.insert(0, str(ROOT / "tests" / "tools"))
 
 import matrix
@@ -27,6 +31,51 @@ os.environ["UV_PYTHON_DOWNLOADS"] = "never"
 os.environ["UV_CONSTRAINT"] = str(ROOT / "tests" / "constraints.txt")
 
 antsibull_nox.load_antsibull_nox_toml()
+
+
+def part_of_test(function):
+    """Make a session of `make test`, which uses the Python and the ansible-core of .venv."""
+    return nox.session(default=False, tags=["test"], venv_backend="none")(function)
+
+
+def in_venv() -> dict[str, str]:
+    """The environment in which the programs of .venv come first and find the collection."""
+    return {
+        "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS),
+        "ANSIBLE_HOME": str(COLLECTIONS.parent),
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
+    }
+
+
+def pytest_in_venv(session: nox.Session, *arguments: str) -> None:
+    """Run pytest with a process for each core."""
+    command = (sys.executable, "-m", "pytest", "--numprocesses", "auto", "-r", "s")
+    session.run(*command, *arguments, *session.posargs, env=in_venv())
+
+
+@part_of_test
+def units(session: nox.Session) -> None:
+    """Run the unit tests with the Python and the ansible-core of .venv."""
+    pytest_in_venv(session)
+
+
+@part_of_test
+def integration(session: nox.Session) -> None:
+    """Run the integration target with the ansible-core of .venv: the action plugin, the module and the playbooks."""
+    session.chdir("tests/integration/targets/vcc")
+    session.run("bash", "runme.sh", env=in_venv())
+
+
+@part_of_test
+def faults(session: nox.Session) -> None:
+    """Play a dozen rounds of faults; the session torture of `make check` plays more, and `make torture` as many as one likes."""
+    pytest_in_venv(session, "-k", "a_round", "tests/torture")
+
+
+@part_of_test
+def examples(session: nox.Session) -> None:
+    """Build and install the collection, and run what its documentation shows: README, guides, modules, playbooks by name."""
+    pytest_in_venv(session, "tests/examples")
 
 
 @nox.session
@@ -48,18 +97,28 @@ def changelog(session: nox.Session) -> None:
 
 @nox.session
 def package(session: nox.Session) -> None:
-    """Build the collection, import it as Galaxy would, install it offline and run its playbooks from there."""
-    session.install("-r", "tests/simulator/requirements.txt")
+    """Build the collection, import it as Galaxy would, install it offline and read its documentation from there."""
     session.install("ansible-builder", "ansible-core", "galaxy-importer", "requests")
     session.run("python", "tests/tools/check_package.py")
+
+
+def benchmark(session: nox.Session, *arguments: str) -> None:
+    """Run the benchmark."""
+    session.install("-r", "tests/simulator/requirements.txt")
+    session.install("ansible-core", "matplotlib", "requests")
+    session.run("python", "tests/benchmark/benchmark.py", *arguments)
 
 
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
     """Measure what the collection costs beside what one would do without it."""
-    session.install("-r", "tests/simulator/requirements.txt")
-    session.install("ansible-core", "matplotlib", "requests")
-    session.run("python", "tests/benchmark/benchmark.py", *session.posargs)
+    benchmark(session, *session.posargs)
+
+
+@nox.session(name="bench-self-test")
+def bench_self_test(session: nox.Session) -> None:
+    """Run each part of the benchmark once, with few interactions."""
+    benchmark(session, "--self-test")
 
 
 @nox.session(python=matrix.rulebook_python())
@@ -72,12 +131,11 @@ def rulebook(session: nox.Session) -> None:
     session.run("pytest", "tests/rulebook", *session.posargs)
 
 
-@nox.session
+@nox.session(venv_backend="none")
 def torture(session: nox.Session) -> None:
-    """Play some rounds of faults; `make torture` plays many."""
-    session.install("-r", "tests/simulator/requirements.txt")
-    session.install("ansible-core", "pytest", "requests")
-    session.run("pytest", "tests/torture", *session.posargs)
+    """Play the rounds of faults that have failed before, engines that break their word, and a hundred rounds more, in .venv."""
+    session.run(sys.executable, "-m", "pytest", "-r", "s", "tests/torture", *session.posargs, env=in_venv())
+    session.run("make", "torture", "ROUNDS=100", "SEED=101")
 
 
 def ansible_test(session: nox.Session, pair: matrix.Pair) -> None:

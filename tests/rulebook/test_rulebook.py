@@ -10,6 +10,7 @@ import contextlib
 import itertools
 import json
 import os
+import shlex
 import signal
 import socket
 import sqlite3
@@ -19,24 +20,18 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 
 from ansible_collections.vonage.vcc.tests import simulator
+from ansible_collections.vonage.vcc.tests.examples.documents import GUIDES, rst_examples
 from ansible_collections.vonage.vcc.tests.simulator import CLIENT_ID, CLIENT_SECRET, Simulator
 
 COLLECTIONS = Path(simulator.__file__).parents[5]
 ACCOUNT = "4711"
 PROVIDER = "crm"
 TOKEN = "20261123"  # of digits, as the hardest for the rulebook
-INVENTORY = {
-    "all": {
-        "hosts": {
-            "localhost": {
-                "ansible_connection": "local",
-                "ansible_python_interpreter": "{{ ansible_playbook_python }}",
-            }
-        }
-    }
-}
+# As the guide shows them.
+_ENDPOINT, COMMAND, VARIABLES, INVENTORY = rst_examples(next(path for path in GUIDES if path.stem == "guide_events"))
 
 
 def wait_for(condition, process, log):
@@ -86,11 +81,12 @@ class Rulebook:
     @contextlib.contextmanager
     def process(self):
         """Start ansible-rulebook; end it and all that it started."""
-        for name, content in (("vars.yml", self.variables), ("inventory.yml", INVENTORY)):
-            (self._folder / name).write_text(json.dumps(content), encoding="utf-8")
+        assert set(self.variables) <= {*yaml.safe_load(VARIABLES.text), "vcc_api_url"}
+        (self._folder / "vars.yml").write_text(json.dumps(self.variables), encoding="utf-8")
+        (self._folder / "inventory.yml").write_text(INVENTORY.text, encoding="utf-8")
         # Should this process be killed, that one ends after five minutes.
-        command = ["timeout", "300", "ansible-rulebook", "--rulebook", "vonage.vcc.provider_notifications", "--verbose"]
-        command += ["--vars", str(self._folder / "vars.yml"), "--inventory", str(self._folder / "inventory.yml")]
+        (command,) = COMMAND.commands
+        command = ["timeout", "300", *shlex.split(command), "--verbose"]
         with self._log.open("w", encoding="utf-8") as log:
             self._process = subprocess.Popen(
                 command,

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What `make test` wants to run, and with which of this machine's Pythons it can."""
+"""What `make check` wants to run, and with which of this machine's Pythons it can."""
 
 from __future__ import annotations
 

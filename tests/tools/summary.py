@@ -2,13 +2,15 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Say in a table what nox ran, and which ansible-test runs this machine could not do and why."""
+"""Print a table of what nox ran and for how long, and of what this machine could not run and why."""
 
 from __future__ import annotations
 
 import argparse
 import collections
+import importlib.metadata
 import json
+import platform
 from pathlib import Path
 
 import matrix
@@ -22,9 +24,11 @@ def read_report(path: Path) -> list[dict]:
         return []
 
 
-def rows(sessions: list[dict]) -> list[tuple[str, str, str, str]]:
+def rows(sessions: list[dict], in_venv: bool) -> list[tuple[str, str, str, str]]:
     """What was checked, with which ansible-core, on which Python, and what came of it."""
     pairs = {pair.name: pair for pair in matrix.PAIRS}
+    own_core = ".".join(importlib.metadata.version("ansible-core").split(".")[:2])
+    own_python = ".".join(platform.python_version_tuple()[:2])
     table = []
     for session in sessions:
         if session["result"] == "skipped":
@@ -34,6 +38,8 @@ def rows(sessions: list[dict]) -> list[tuple[str, str, str, str]]:
         pair = pairs.get(session["name"])
         if pair:
             table.append((f"ansible-test {pair.command}", pair.core, pair.python, outcome))
+        elif in_venv:
+            table.append((session["name"], own_core, own_python, outcome))
         else:
             table.append((session["name"], "", "", outcome))
     return table
@@ -48,20 +54,19 @@ def count(sessions: list[dict]) -> str:
 
 
 def main() -> None:
-    """Print the table, or only the line that counts."""
+    """Print the table, and a line that counts."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("report", type=Path)
-    parser.add_argument("--count", action="store_true", help="only print the line that counts")
+    parser.add_argument("--in-venv", action="store_true", help="the sessions used the Python and ansible-core of .venv")
     arguments = parser.parse_args()
     sessions = read_report(arguments.report)
-    if not arguments.count:
-        table = [("check", "ansible-core", "Python", "result"), *rows(sessions)]
-        widths = [max(len(row[column]) for row in table) for column in range(3)]
-        print()
-        for row in table:
-            print("  ".join([*(cell.ljust(width) for cell, width in zip(row, widths)), row[3]]))
-        print()
-    print(count(sessions))
+    table = [("check", "ansible-core", "Python", "result"), *rows(sessions, arguments.in_venv)]
+    widths = [max(len(row[column]) for row in table) for column in range(3)]
+    print()
+    for row in table:
+        print("  ".join([*(cell.ljust(width) for cell, width in zip(row, widths)), row[3]]))
+    print()
+    print(f"{count(sessions)}, in {sum(session['duration'] for session in sessions):.0f} s")
 
 
 if __name__ == "__main__":

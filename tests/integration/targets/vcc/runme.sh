@@ -87,7 +87,7 @@ second() {
     done
     run confirmed python helpers/confirmed.py "$work/vars.json"
     run killed python helpers/killed.py "$work/vars.json"
-    # Each part of it once, where `make test` runs all series: the trace of a failure can be asked for in 2.19 and later.
+    # Each part of it once, where `make check` runs all series: the trace of a failure can be asked for in 2.19 and later.
     case $(ansible --version) in
     *"[core 2.16."*) parts=debug ;;
     *"[core 2.19."*) parts=modules ;;

@@ -1,0 +1,83 @@
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The examples of the documentation: code blocks of Markdown and reStructuredText, commands in the comments of playbooks."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from pathlib import Path
+from typing import NamedTuple
+
+import yaml
+
+ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
+CONTRIBUTING = ROOT / "CONTRIBUTING.md"
+GUIDES = sorted((ROOT / "docs" / "docsite" / "rst").glob("*.rst"))
+MODULES = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("vcc_*.py"))
+PLAYBOOKS = sorted((ROOT / "playbooks").glob("*.yml"))
+
+
+class Example(NamedTuple):
+    """One code block."""
+
+    language: str
+    text: str
+
+    @property
+    def commands(self) -> list[str]:
+        """The commands of a console block, in order; a line without a prompt continues the one before it."""
+        commands: list[str] = []
+        for line in self.text.splitlines():
+            if line.startswith("$ "):
+                commands.append(line.removeprefix("$ "))
+            else:
+                commands[-1] += f"\n{line}"
+        return commands
+
+
+def read(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+def markdown_examples(path: Path) -> list[Example]:
+    """The fenced code blocks of a Markdown file."""
+    return _examples(path, r"^```(?P<language>\w+)\n(?P<text>.*?)^```$")
+
+
+def rst_examples(path: Path) -> list[Example]:
+    """The code blocks of a reStructuredText file."""
+    return _examples(path, r"^\.\. code-block:: (?P<language>\w+)\n\n(?P<text>(?: [^\n]*\n|\n(?= ))+)")
+
+
+def _examples(path: Path, pattern: str) -> list[Example]:
+    blocks = re.finditer(pattern, read(path), re.MULTILINE | re.DOTALL)
+    return [Example(block["language"], textwrap.dedent(block["text"])) for block in blocks]
+
+
+def playbook_rows() -> dict[str, list[str]]:
+    """The playbooks in the table of the README, each with the arguments of its examples."""
+    rows = re.findall(r"^\| `vonage\.vcc\.(\w+)` \| (.*) \|$", read(README), re.MULTILINE)
+    return {name: re.findall(r"`(-e .*?)`", text) for name, text in rows if not name.startswith("vcc_")}
+
+
+def head_comment(path: Path) -> str:
+    """The comment at the head of a YAML file, behind the licence."""
+    lines = read(path).split("\n\n")[1].splitlines()
+    assert all(line.startswith("#") for line in lines), path
+    return "\n".join(line.removeprefix("#").removeprefix(" ") for line in lines)
+
+
+def head_commands(path: Path) -> list[str]:
+    """The commands in the comment at the head of a playbook."""
+    commands = re.findall(r"^  (ansible-playbook .*(?:\n {4}\S.*)*)", head_comment(path), re.MULTILINE)
+    return [re.sub(r"\n *", " ", command) for command in commands]
+
+
+def module_examples(module: str) -> list[dict]:
+    """The tasks in the EXAMPLES of a module."""
+    text = read(ROOT / "plugins" / "modules" / f"{module}.py")
+    return yaml.safe_load(re.search(r'^EXAMPLES = r"""\n(.*?)"""', text, re.MULTILINE | re.DOTALL)[1])

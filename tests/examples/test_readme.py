@@ -1,0 +1,143 @@
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Every example of the README, run by a user who has installed the collection; make commands are compared in test_documents.py."""
+
+from __future__ import annotations
+
+import json
+from urllib.parse import quote
+
+import pytest
+import yaml
+
+from ansible_collections.vonage.vcc.tests.examples.documents import (
+    PLAYBOOKS,
+    README,
+    ROOT,
+    head_commands,
+    markdown_examples,
+    playbook_rows,
+)
+
+BLOCKS = markdown_examples(README)
+CONSOLE = [block for block in BLOCKS if block.language == "console" and not block.text.startswith("$ make ")]
+YAML = [block for block in BLOCKS if block.language == "yaml"]
+CASES = ("case-4711", "case-4712")
+
+
+def test_every_block_is_run():
+    assert {block.language for block in BLOCKS} == {"console", "yaml"}
+    assert len(CONSOLE) == 3
+    assert len(YAML) == 4
+
+
+def block(words, blocks):
+    """The one block that holds these words."""
+    (one,) = [each for each in blocks if words in each.text]
+    return one
+
+
+def test_install(installed):
+    """The fixture runs the block."""
+    assert "vonage.vcc" in installed.run("ansible-galaxy collection list")
+
+
+def test_tasks_of_ones_own_against_the_simulator(home):
+    """In the clone, whose .venv has all that it needs."""
+    printed = home.run("\n".join(block("tests.simulator", CONSOLE).commands), cwd=ROOT)
+    assert printed.count("localhost | CHANGED") == 2
+    assert printed.index('"dispatched": 1') < printed.index('"released": 1')
+
+
+def test_first_playbook(home, effects):
+    plays = yaml.safe_load(block("closed cases\n", YAML).text)
+    assert "changed=1 " in home.play(plays)
+    assert effects() == [("release", case) for case in CASES]
+    assert "changed=0 " in home.play(plays)
+
+
+def test_check_mode_with_diff(home, effects):
+    printed = home.play(yaml.safe_load(block("closed cases\n", YAML).text), "--check --diff")
+    assert "+case-4711: released\n" in printed
+    assert effects() == []
+
+
+def test_ad_hoc_command(home, sim, effects):
+    del home.environment["VCC_CLIENT_ID"], home.environment["VCC_CLIENT_SECRET"]
+    assert "localhost | CHANGED" in home.run("\n".join(block("export VCC_REGION", CONSOLE).commands))
+    assert effects() == [("release", "case-4711")]
+
+
+def test_step_of_a_pipeline(home, effects):
+    """As GitLab runs it: the lines of a command are folded, and variables are those of the step and of the project."""
+    (step,) = yaml.safe_load(block("script:", YAML).text).values()
+    project = {"CI_PROJECT_DIR": str(home.work)}
+    variables = {name: value.replace("$CI_PROJECT_DIR", str(home.work)) for name, value in step["variables"].items()}
+    home.write({"closed-cases.txt": "case-1\ncase-2\n"})
+    for changed in (1, 0):
+        assert f"changed={changed} " in home.run("\n".join(step["script"]), **project, **variables)
+        assert effects() == [("release", "case-1"), ("release", "case-2")]
+    (artifact,) = step["artifacts"]["paths"]
+    assert len((home.work / artifact).read_text().splitlines()) == 2
+    (cached,) = step["cache"]["paths"]
+    assert (home.work / cached / "journal.db").exists()
+
+
+def test_set_of_interactions(home, effects):
+    (play,) = yaml.safe_load(block("Dispatch a set", YAML).text)
+    dispatch, release = play["tasks"]
+    once = [("dispatch", "ticket-1"), ("dispatch", "ticket-2")]
+    for changed in (1, 0):
+        assert f"changed={changed} " in home.play([{**play, "tasks": [dispatch]}])
+        assert effects() == once
+    once += [("release", "ticket-1"), ("release", "ticket-2")]
+    for changed in (1, 0):
+        assert f"changed={changed} " in home.play([{**play, "tasks": [release]}])
+        assert effects() == once
+    assert "changed=2 " in home.play([play])
+    assert effects() == once + once
+
+
+def test_pruning(home):
+    home.do([{"vonage.vcc.vcc_interaction": {"external_id": "case-1"}}])
+    assert "changed=0 " in home.do(yaml.safe_load(block("older_than", YAML).text))
+
+
+# By their names, with the arguments of the README, and the commands in the comment at the head of each.
+ROWS = playbook_rows()
+COMMANDS = [
+    f"ansible-playbook vonage.vcc.{name} {arguments}" for name, examples in ROWS.items() for arguments in examples
+]
+COMMANDS += [command for path in PLAYBOOKS for command in head_commands(path)]
+NOTIFICATION = {"notification": "Release", "objectid": "case-1", "notificationid": "n-1", "params": {}}
+
+
+def test_every_playbook_has_an_example():
+    assert {name for name in ROWS if not ROWS[name]} == {"demo", "note_notifications"}
+    assert {path.stem for path in PLAYBOOKS if not head_commands(path)} == {"demo", "note_notifications"}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_playbook(home, sim, command):
+    home.write(
+        {
+            "closed-cases.txt": "case-1\ncase-2\n",
+            "waiting.txt": "case-1\ncase-2\n",
+            "interactions.csv": "external_id\ncase-1\n",
+            "interactions.yml": json.dumps(
+                {"vcc_interactions": [{"external_id": "case-1"}, {"external_id": "case-2"}]}
+            ),
+        }
+    )
+    assert "changed=1 " in home.run(command)
+    assert [call["status"] for call in sim.calls] == [200, 200]
+    # The journal is in the home folder, where the next run finds it.
+    assert "changed=0 " in home.run(command)
+    assert len(sim.calls) == 2
+
+
+def test_playbook_for_notifications(home):
+    posted = quote(json.dumps([NOTIFICATION]))
+    assert "changed=1 " in home.run(f"ansible-playbook vonage.vcc.note_notifications -e vcc_notifications={posted}")

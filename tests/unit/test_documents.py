@@ -1,0 +1,213 @@
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the documentation says of commands, variables and versions is what the code has. tests/examples runs its examples."""
+
+from __future__ import annotations
+
+import importlib
+import re
+
+import pytest
+import yaml
+from jinja2 import Environment, nodes
+
+from ansible_collections.vonage.vcc.plugins.module_utils import options
+from ansible_collections.vonage.vcc.tests.examples.documents import (
+    CONTRIBUTING,
+    GUIDES,
+    MODULES,
+    PLAYBOOKS,
+    README,
+    ROOT,
+    head_comment,
+    markdown_examples,
+    read,
+    rst_examples,
+)
+from ansible_collections.vonage.vcc.tests.tools import matrix
+
+MAKEFILE = read(ROOT / "Makefile")
+TARGETS = dict(re.findall(r"^([a-z]+):.*## (.*)$", MAKEFILE, re.MULTILINE))
+SPECS = [options.CONNECTION_SPEC, options.JOURNAL_SPEC]
+VARIABLES = {f"VCC_{name.upper()}": name for spec in SPECS for name in spec}
+EVERY_SPEC = {
+    "vcc_interaction": options.INTERACTION_SPEC["argument_spec"],
+    "vcc_journal": options.KEPT_JOURNAL_SPEC["argument_spec"],
+    "vcc_journal_info": options.JOURNAL_INFO_SPEC,
+    "vcc_ongoing_info": options.ONGOING_SPEC,
+    "vcc_provider": options.PROVIDER_SPEC,
+    "vcc_token": options.TOKEN_SPEC,
+}
+
+
+def make_commands(text):
+    """The targets of the make commands in a text: at a prompt, or in backticks."""
+    return set(re.findall(r"(?:^\s*\$ |`)make ([a-z]+)", text, re.MULTILINE))
+
+
+def section(path, title):
+    """The part of a Markdown file under a heading."""
+    return re.search(rf"^## {title}\n(.*?)(?=^## |\Z)", read(path), re.MULTILINE | re.DOTALL)[1]
+
+
+def first_column(text):
+    """What stands in backticks in the first column of a Markdown table."""
+    cells = [line.split(" | ")[0] for line in text.splitlines() if line.startswith("| `")]
+    return [name for cell in cells for name in re.findall(r"`([^`]+)`", cell)]
+
+
+class TestMakeCommands:
+    def test_ci_runs_those_of_the_readme(self):
+        run_by_ci = re.findall(r"^run make ([a-z]+)$", read(ROOT / ".ci" / "run"), re.MULTILINE)
+        assert {"demo", "test"} <= make_commands(read(README)) <= set(run_by_ci)
+
+    @pytest.mark.parametrize("path", [README, CONTRIBUTING, *GUIDES], ids=lambda path: path.name)
+    def test_each_is_a_target(self, path):
+        assert make_commands(read(path)) <= set(TARGETS)
+
+    def test_contributing_lists_every_target(self):
+        rows = {row.removeprefix("make ") for row in first_column(read(CONTRIBUTING)) if row.startswith("make ")}
+        assert rows == set(TARGETS) - {"help", "venv"}
+
+    def test_every_target_with_a_name_of_its_own_is_phony(self):
+        phony = re.search(r"^\.PHONY: (.*)$", MAKEFILE, re.MULTILINE)[1].split()
+        assert set(phony) == set(TARGETS)
+
+    def test_options_of_the_benchmark(self):
+        parser = read(ROOT / "tests" / "benchmark" / "benchmark.py")
+        named = set(re.findall(r"(--[a-z]+)", " ".join(re.findall(r"OPTIONS=.*", "".join(map(read, GUIDES))))))
+        assert named
+        assert [name for name in named if f'"{name}"' not in parser] == []
+
+
+class TestContributing:
+    def test_places_exist(self):
+        places = first_column(section(CONTRIBUTING, "Where things are"))
+        # "`client.py`, `auth.py`" stand in the folder of the first of them.
+        paths = [
+            place if "/" in place or (ROOT / place).exists() else f"plugins/module_utils/{place}" for place in places
+        ]
+        assert len(paths) > 20
+        assert [path for path in paths if not (ROOT / path).exists()] == []
+
+    def test_sessions_of_nox_exist(self):
+        """Those of CONTRIBUTING and of the Makefile."""
+        defined = set(re.findall(r"^def (\w+)\(session", read(ROOT / "noxfile.py"), re.MULTILINE))
+        defined |= {pair.name for pair in matrix.PAIRS}
+        brought = re.findall(r"^\[sessions\.(\w+)", read(ROOT / "antsibull-nox.toml"), re.MULTILINE)
+        defined |= {name.replace("_", "-") for name in brought}
+        named = re.findall(r"nox -s ([\w. -]+?)(?: --|`|$)", read(CONTRIBUTING) + MAKEFILE, re.MULTILINE)
+        assert len(named) > 4
+        assert {name for names in named for name in names.split()} <= defined
+
+
+class TestEnvironmentVariables:
+    def test_the_specs_know_them(self):
+        """Of every module, so that those of the two specs are all there are."""
+        for spec in EVERY_SPEC.values():
+            found = {name for option in spec.values() if "fallback" in option for name in option["fallback"][1]}
+            assert found == {variable for variable, name in VARIABLES.items() if name in spec}
+
+    def test_the_readme_lists_them_all(self):
+        assert sorted(first_column(section(README, "Options by environment"))) == sorted(VARIABLES)
+
+    @pytest.mark.parametrize(
+        "path", [README, *GUIDES, *PLAYBOOKS, *(ROOT / "plugins").rglob("*.py")], ids=lambda path: path.name
+    )
+    def test_no_other_is_named(self, path):
+        assert set(re.findall(r"\bVCC_\w+", read(path))) <= set(VARIABLES) | {"VCC_"}
+
+    @pytest.mark.parametrize(("fragment", "spec"), [("connection", SPECS[0]), ("journal", SPECS[1])])
+    def test_each_option_names_its_own(self, fragment, spec):
+        name = f"ansible_collections.vonage.vcc.plugins.doc_fragments.{fragment}"
+        documented = yaml.safe_load(importlib.import_module(name).ModuleDocFragment.DOCUMENTATION)["options"]
+        assert set(documented) == set(spec)
+        for name, option in documented.items():
+            assert f"E(VCC_{name.upper()})" in " ".join(option["description"]), name
+
+    def test_the_readme_knows_where_the_journal_is(self):
+        assert f"(`{options.JOURNAL_SPEC['journal']['default']}` unless" in read(README)
+
+
+class TestPlaybookVariables:
+    SHARED = yaml.safe_load(read(ROOT / "playbooks" / "vars" / "connection.yml"))
+
+    @staticmethod
+    def used(text):
+        """The variables that a template uses."""
+        names = {node.name for node in Environment().parse(text).find_all(nodes.Name)}
+        return {name for name in names if name.startswith("vcc_")}
+
+    def walk(self, node, expression=False):
+        """The variables that YAML uses, and those that it sets."""
+        used, made = set(), set()
+        if isinstance(node, dict):
+            for key, value in node.items():
+                if key == "register":
+                    made.add(value)
+                elif key == "vars":
+                    made |= set(value)
+                inner = self.walk(value, key in ("when", "that", "until", "changed_when", "failed_when"))
+                used, made = used | inner[0], made | inner[1]
+        elif isinstance(node, list):
+            for each in node:
+                inner = self.walk(each, expression)
+                used, made = used | inner[0], made | inner[1]
+        elif isinstance(node, str):
+            used = self.used(f"{{{{ {node} }}}}" if expression else node)
+        return used, made
+
+    def taken(self, path):
+        """The variables that a playbook takes from its user."""
+        used, made = self.walk(yaml.safe_load(read(path)))
+        shared, _made = self.walk([self.SHARED[name] for name in used & set(self.SHARED)])
+        return (used | shared) - made - set(self.SHARED)
+
+    def test_the_connection_has_every_option_from_its_variable(self):
+        assert set(self.SHARED["vcc_connection"]) == set(options.CONNECTION_SPEC)
+        for name, template in self.SHARED["vcc_connection"].items():
+            assert self.used(template) - {"vcc_folder", "vcc_relative"} == {f"vcc_{name}"}
+
+    @pytest.mark.parametrize("path", [path for path in PLAYBOOKS if path.stem != "demo"], ids=lambda path: path.stem)
+    def test_the_comment_names_what_the_playbook_takes(self, path):
+        comment = head_comment(path)
+        connection = {f"vcc_{name}" for name in options.CONNECTION_SPEC}
+        taken = self.taken(path)
+        assert taken >= connection
+        named = set(re.findall(r"\bvcc_\w+", comment))
+        assert named - connection == taken - connection
+        assert named & connection
+        if path.stem != "note_notifications":  # which makes no call, and names those that it needs
+            assert "each connection option with vcc_ before its name" in " ".join(comment.split())
+
+
+class TestVersions:
+    def test_of_ansible_core(self):
+        text = section(README, "Supported versions")
+        *others, last = matrix.CORES
+        assert f"Tested with ansible-core {', '.join(others)} and {last}." in text
+        oldest = yaml.safe_load(read(ROOT / "meta" / "runtime.yml"))["requires_ansible"]
+        assert oldest.startswith(f">={others[0]}")
+        assert f"ansible-core {others[0]} or newer" in text
+
+    def test_of_python(self):
+        (oldest,) = re.findall(r'^min_python_version = "(.*)"$', read(ROOT / "antsibull-nox.toml"), re.MULTILINE)
+        assert f"Python {oldest} or newer" in section(README, "Supported versions")
+        assert any(pair.python == oldest for pair in matrix.PAIRS)
+
+
+def test_every_module_has_a_spec_here():
+    assert sorted(EVERY_SPEC) == MODULES
+
+
+def test_every_guide_with_examples_is_run():
+    """guide_events by tests/examples; guide_speed has make commands alone."""
+    assert {path.stem for path in GUIDES if rst_examples(path)} == {"guide_events", "guide_speed"}
+    (speed,) = rst_examples(next(path for path in GUIDES if path.stem == "guide_speed"))
+    assert all(command.startswith("make bench") for command in speed.commands)
+
+
+def test_contributing_has_no_examples():
+    assert markdown_examples(CONTRIBUTING) == []
