@@ -11,7 +11,7 @@ import json
 import pytest
 import yaml
 
-from ansible_collections.vonage.vcc.tests.examples.documents import GUIDES, MODULES, ROOT, module_examples, rst_examples
+from ansible_collections.vonage.vcc.tests.examples.documents import GUIDES, MODULES, module_examples, rst_examples
 
 EVENTS = [block for path in GUIDES if path.stem == "guide_events" for block in rst_examples(path)]
 
@@ -32,13 +32,6 @@ def test_every_block_of_the_guide_on_events_is_known():
 def test_endpoint_of_the_guide_on_events(home, sim):
     assert "changed=1 " in home.do(yaml.safe_load(EVENTS[0].text))
     assert [call["status"] for call in sim.calls] == [200, 200]
-
-
-def test_variables_of_the_guide_on_events():
-    """The rulebook's tests use those of its comment."""
-    rulebook = (ROOT / "extensions" / "eda" / "rulebooks" / "provider_notifications.yml").read_text(encoding="utf-8")
-    for name in yaml.safe_load(EVENTS[2].text):
-        assert f"{{{{ {name} " in rulebook or f"({name} " in rulebook, name
 
 
 def test_inventory_of_the_guide_on_events(home):

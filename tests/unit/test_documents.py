@@ -183,6 +183,24 @@ class TestPlaybookVariables:
             assert "each connection option with vcc_ before its name" in " ".join(comment.split())
 
 
+class TestRulebook:
+    PATH = ROOT / "extensions" / "eda" / "rulebooks" / "provider_notifications.yml"
+    GUIDE = rst_examples(ROOT / "docs" / "docsite" / "rst" / "guide_events.rst")
+    TAKEN = set(re.findall(r"\{\{ \(?(vcc_\w+)", read(PATH)))
+
+    def test_the_comment_and_the_guide_name_what_it_takes(self):
+        assert set(re.findall(r"\bvcc_\w+", head_comment(self.PATH))) == self.TAKEN
+        assert set(yaml.safe_load(self.GUIDE[2].text)) <= self.TAKEN
+
+    def test_defaults_in_the_guide(self):
+        shown = re.findall(r"^(\w+): (\S+) # the default$", self.GUIDE[2].text, re.MULTILINE)
+        assert len(shown) == 2
+        assert dict(shown) == dict(re.findall(r"(\w+) \| default\('?([\w.]+)'?\)", read(self.PATH)))
+
+    def test_the_comment_has_the_command_of_the_guide(self):
+        assert self.GUIDE[1].commands == [head_comment(self.PATH).split("\n\n")[1].strip()]
+
+
 class TestVersions:
     def test_of_ansible_core(self):
         text = section(README, "Supported versions")
