@@ -44,11 +44,12 @@ def test_install(installed):
     assert "vonage.vcc" in installed.run("ansible-galaxy collection list")
 
 
-def test_tasks_of_ones_own_against_the_simulator(home):
-    """In the clone, whose .venv has all that it needs."""
+def test_tasks_of_ones_own_against_the_simulator(home, sim):
+    """In the clone, whose .venv has all that it needs. The shell has a simulator of its own."""
     printed = home.run("\n".join(block("tests.simulator", CONSOLE).commands), cwd=ROOT)
     assert printed.count("localhost | CHANGED") == 2
     assert printed.index('"dispatched": 1') < printed.index('"released": 1')
+    assert sim.calls == []
 
 
 def test_first_playbook(home, effects):
