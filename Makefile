@@ -24,7 +24,7 @@ demo: $(READY) ## Dispatch and release ten interactions in a simulated contact c
 	@ANSIBLE_LOCALHOST_WARNING=false ANSIBLE_INVENTORY_UNPARSED_WARNING=false ANSIBLE_DISPLAY_OK_HOSTS=false \
 		ANSIBLE_CALLBACK_RESULT_FORMAT=yaml $(BIN)/ansible-playbook vonage.vcc.demo
 	@printf '%s\n' \
-		'Next, try tasks of your own. This opens a shell with a simulated contact centre, which ends with the shell:' '' \
+		'Next, try tasks of your own. This opens a shell with a simulated contact centre; exit ends both:' '' \
 		'    .venv/bin/python -m tests.simulator bash' '' \
 		'In it, dispatch an interaction and release it:' '' \
 		'    ansible localhost -m vonage.vcc.vcc_interaction -a "state=dispatched route=sales external_id=case-1"' \
