@@ -23,16 +23,18 @@ help: ## Say what there is
 demo: $(READY) ## Dispatch and release ten interactions in a simulated contact centre
 	@ANSIBLE_LOCALHOST_WARNING=false ANSIBLE_INVENTORY_UNPARSED_WARNING=false ANSIBLE_DISPLAY_OK_HOSTS=false \
 		ANSIBLE_CALLBACK_RESULT_FORMAT=yaml $(BIN)/ansible-playbook vonage.vcc.demo
-	@printf '%s\n' \
-		'Next, try tasks of your own. This opens a shell with a simulated contact centre; exit ends both:' '' \
+	@printf '%s\n' '' \
+		'Next, try tasks of your own. This starts a simulated contact centre and opens' \
+		'a shell that uses it; exit ends both:' '' \
 		'    .venv/bin/python -m tests.simulator bash' '' \
-		'In it, dispatch an interaction and release it:' '' \
-		'    ansible localhost -m vonage.vcc.vcc_interaction -a "state=dispatched route=sales external_id=case-1"' \
+		'In that shell, dispatch an interaction and release it:' '' \
+		'    ansible localhost -m vonage.vcc.vcc_interaction \' \
+		'        -a "state=dispatched route=sales external_id=case-1"' \
 		'    ansible localhost -m vonage.vcc.vcc_interaction -a external_id=case-1'
 
 # Run sessions of nox, and say in a table what came of them.
 # $(1): options of nox, $(2): the name of the report, $(3): options of the table
-nox = mkdir -p .nox && rm -f .nox/$(2).json; $(BIN)/nox $(1) --report .nox/$(2).json; code=$$?; \
+nox = mkdir -p .nox && rm -rf .nox/$(2).json .nox/skipped; $(BIN)/nox $(1) --report .nox/$(2).json; code=$$?; \
 	$(BIN)/python tests/tools/summary.py $(3) .nox/$(2).json || code=1; exit $$code
 
 test: $(READY) ## Run the tests with one Python and one ansible-core

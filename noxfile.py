@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The parts of `make test`, which are tagged so, and of `make check`, which are all others that run by default.
+"""The parts of `make test`, which have the tag "test", and of `make check`, which are all others that run by default.
 
 Those that antsibull-nox brings are set in antsibull-nox.toml.
 """
@@ -48,15 +48,16 @@ def in_venv() -> dict[str, str]:
 
 
 def pytest_in_venv(session: nox.Session, *arguments: str) -> None:
-    """Run pytest with a process for each core."""
-    command = (sys.executable, "-m", "pytest", "--numprocesses", "auto", "-r", "s")
+    """Run pytest in .venv."""
+    report = ROOT / ".nox" / "skipped" / f"{session.name}.xml"  # which the table at the end reads
+    command = (sys.executable, "-m", "pytest", f"--junit-xml={report}")
     session.run(*command, *arguments, *session.posargs, env=in_venv())
 
 
 @part_of_test
 def units(session: nox.Session) -> None:
     """Run the unit tests with the Python and the ansible-core of .venv."""
-    pytest_in_venv(session)
+    pytest_in_venv(session, "--numprocesses", "auto")
 
 
 @part_of_test
@@ -69,13 +70,13 @@ def integration(session: nox.Session) -> None:
 @part_of_test
 def faults(session: nox.Session) -> None:
     """Play a dozen rounds of faults; the session torture of `make check` plays more, and `make torture` as many as one likes."""
-    pytest_in_venv(session, "-k", "a_round", "tests/torture")
+    pytest_in_venv(session, "--numprocesses", "auto", "-k", "a_round", "tests/torture")
 
 
 @part_of_test
 def examples(session: nox.Session) -> None:
     """Build and install the collection, and run what its documentation shows: README, guides, modules, playbooks by name."""
-    pytest_in_venv(session, "tests/examples")
+    pytest_in_venv(session, "--numprocesses", "auto", "tests/examples")
 
 
 @nox.session
@@ -134,7 +135,7 @@ def rulebook(session: nox.Session) -> None:
 @nox.session(venv_backend="none")
 def torture(session: nox.Session) -> None:
     """Play the rounds of faults that have failed before, engines that break their word, and a hundred rounds more, in .venv."""
-    session.run(sys.executable, "-m", "pytest", "-r", "s", "tests/torture", *session.posargs, env=in_venv())
+    pytest_in_venv(session, "tests/torture")
     session.run("make", "torture", "ROUNDS=100", "SEED=101")
 
 

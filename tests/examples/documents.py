@@ -44,18 +44,20 @@ def read(path: Path) -> str:
 
 
 def markdown_examples(path: Path) -> list[Example]:
-    """The fenced code blocks of a Markdown file."""
-    return _examples(path, r"^```(?P<language>\w+)\n(?P<text>.*?)^```$")
+    """The fenced code blocks of a Markdown file. Fails if there is one that it does not know how to read."""
+    text = read(path)
+    blocks = re.findall(r"^```(\w+)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    assert 2 * len(blocks) == len(re.findall(r"^\s*(?:```|~~~)", text, re.MULTILINE)), path
+    return [Example(*block) for block in blocks]
 
 
 def rst_examples(path: Path) -> list[Example]:
-    """The code blocks of a reStructuredText file."""
-    return _examples(path, r"^\.\. code-block:: (?P<language>\w+)\n\n(?P<text>(?: [^\n]*\n|\n(?= ))+)")
-
-
-def _examples(path: Path, pattern: str) -> list[Example]:
-    blocks = re.finditer(pattern, read(path), re.MULTILINE | re.DOTALL)
-    return [Example(block["language"], textwrap.dedent(block["text"])) for block in blocks]
+    """The code blocks of a reStructuredText file. Fails if there is one that it does not know how to read."""
+    text = read(path)
+    blocks = re.findall(r"^( *)\.\. code-block:: (\w+)\n\n((?:\1 +[^\n]*\n|\n(?=\1 ))+)", text, re.MULTILINE)
+    directives = r"^ *\.\. (?:code|code-block|sourcecode|literalinclude|parsed-literal)::"
+    assert len(blocks) == len(re.findall(directives + r"|^(?! *\.\. ).*::$", text, re.MULTILINE)), path
+    return [Example(language, textwrap.dedent(block)) for _indent, language, block in blocks]
 
 
 def playbook_rows() -> dict[str, list[str]]:

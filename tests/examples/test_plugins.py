@@ -13,7 +13,10 @@ import yaml
 
 from ansible_collections.vonage.vcc.tests.examples.documents import GUIDES, MODULES, module_examples, rst_examples
 
-EVENTS = [block for path in GUIDES if path.stem == "guide_events" for block in rst_examples(path)]
+EVENTS, SPEED = (
+    [block for path in GUIDES if path.stem == stem for block in rst_examples(path)]
+    for stem in ("guide_events", "guide_speed")
+)
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -25,8 +28,11 @@ def test_module(home, sim, module):
     assert f"ok={len(tasks)} " in home.do(tasks)
 
 
-def test_every_block_of_the_guide_on_events_is_known():
+def test_every_block_of_the_guides_is_known():
+    """The first of the guide on speed has make commands, which test_documents.py compares."""
+    assert {path.stem for path in GUIDES if rst_examples(path)} == {"guide_events", "guide_speed"}
     assert [block.language for block in EVENTS] == ["yaml", "console", "yaml", "yaml"]
+    assert [block.language for block in SPEED] == ["console", "python", "yaml"]
 
 
 def test_endpoint_of_the_guide_on_events(home, sim):
@@ -37,3 +43,23 @@ def test_endpoint_of_the_guide_on_events(home, sim):
 def test_inventory_of_the_guide_on_events(home):
     home.write({"inventory.yml": EVENTS[3].text})
     assert "localhost | SUCCESS" in home.run("ansible localhost -i inventory.yml -m ansible.builtin.ping")
+
+
+def test_shards_of_the_guide_on_speed(home, sim, effects):
+    """Divide a file, release its parts on four hosts, and do both again."""
+    hosts = {f"host-{number}": {"ansible_connection": "local", "shard": number} for number in range(4)}
+    play = SPEED[2].text.replace("/var/lib/vcc", str(home.work)).replace("60 //", "6000 //")
+    cases = [f"case-{number}" for number in range(40)]
+    home.write(
+        {
+            "cases.txt": "\n".join(cases),
+            "divide.py": SPEED[1].text,
+            "inventory.yml": json.dumps({"vcc_shards": {"hosts": hosts}}),
+            "play.yml": play,
+        }
+    )
+    for changed in (1, 0):
+        printed = home.run("python divide.py cases.txt 4; ansible-playbook -i inventory.yml play.yml")
+        assert printed.count(f"changed={changed} ") == 4
+        assert sorted(effects()) == sorted(("release", case) for case in cases)
+    assert len(list(home.work.glob("journal-*-of-4.db"))) == 4

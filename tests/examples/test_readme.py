@@ -6,7 +6,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
+import sqlite3
 from urllib.parse import quote
 
 import pytest
@@ -19,6 +22,7 @@ from ansible_collections.vonage.vcc.tests.examples.documents import (
     head_commands,
     markdown_examples,
     playbook_rows,
+    read,
 )
 
 BLOCKS = markdown_examples(README)
@@ -29,7 +33,7 @@ CASES = ("case-4711", "case-4712")
 
 def test_every_block_is_run():
     assert {block.language for block in BLOCKS} == {"console", "yaml"}
-    assert len(CONSOLE) == 3
+    assert len(CONSOLE) == 4
     assert len(YAML) == 4
 
 
@@ -45,11 +49,14 @@ def test_install(installed):
 
 
 def test_tasks_of_ones_own_against_the_simulator(home, sim):
-    """In the clone, whose .venv has all that it needs. The shell has a simulator of its own."""
-    printed = home.run("\n".join(block("tests.simulator", CONSOLE).commands), cwd=ROOT)
+    """In the clone, whose .venv has all that it needs. The shell has a simulator of its own; `make demo` ends with the same commands."""
+    start, tasks = (block(words, CONSOLE).commands for words in ("tests.simulator", "state=dispatched"))
+    printed = home.run("\n".join([*start, *tasks]), cwd=ROOT)
     assert printed.count("localhost | CHANGED") == 2
     assert printed.index('"dispatched": 1') < printed.index('"released": 1')
     assert sim.calls == []
+    shown = re.findall(r"^\t\t'    (.*?)'", read(ROOT / "Makefile"), re.MULTILINE)
+    assert shown == "\n".join([*start, *tasks]).splitlines()
 
 
 def test_first_playbook(home, effects):
@@ -102,8 +109,20 @@ def test_set_of_interactions(home, effects):
 
 
 def test_pruning(home):
-    home.do([{"vonage.vcc.vcc_interaction": {"external_id": "case-1"}}])
-    assert "changed=0 " in home.do(yaml.safe_load(block("older_than", YAML).text))
+    """Of two interactions, the one that was released 31 days ago is forgotten."""
+    for external_id in ("case-1", "case-2"):
+        home.do([{"vonage.vcc.vcc_interaction": {"external_id": external_id}}])
+    with (
+        contextlib.closing(sqlite3.connect(home.folder / ".ansible" / "vonage_vcc" / "journal.db")) as journal,
+        journal,
+    ):
+        past = 31 * 24 * 60 * 60
+        journal.execute(
+            f"UPDATE interaction SET asked = asked - {past}, accepted = accepted - {past} WHERE external_id = 'case-1'"
+        )
+    tasks = yaml.safe_load(block("older_than", YAML).text)
+    assert "changed=1 " in home.do(tasks)
+    assert "changed=0 " in home.do(tasks)
 
 
 # By their names, with the arguments of the README, and the commands in the comment at the head of each.

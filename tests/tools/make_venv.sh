@@ -19,6 +19,9 @@ if [ -z "$python" ]; then
     exit 1
 fi
 
+started=$(date +%s)
+echo "Preparing .venv (ansible-core and the tools for tests) ..."
+
 # Debian keeps ensurepip, which venv needs, in a package of its own.
 if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
     package=$("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')
@@ -28,8 +31,6 @@ if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
     fi
 fi
 
-started=$(date +%s)
-echo "Preparing .venv (ansible-core and the tools for tests) ..."
 rm -rf .venv
 "$python" -m venv .venv
 .venv/bin/python -m pip --disable-pip-version-check install --quiet -c tests/constraints.txt uv

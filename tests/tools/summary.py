@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import argparse
 import collections
-import importlib.metadata
 import json
 import platform
 from pathlib import Path
+from xml.etree import ElementTree
 
 import matrix
+from ansible.release import __version__ as ansible_core
 
 
 def read_report(path: Path) -> list[dict]:
@@ -27,7 +28,7 @@ def read_report(path: Path) -> list[dict]:
 def rows(sessions: list[dict], in_venv: bool) -> list[tuple[str, str, str, str]]:
     """What was checked, with which ansible-core, on which Python, and what came of it."""
     pairs = {pair.name: pair for pair in matrix.PAIRS}
-    own_core = ".".join(importlib.metadata.version("ansible-core").split(".")[:2])
+    own_core = ".".join(ansible_core.split(".")[:2])
     own_python = ".".join(platform.python_version_tuple()[:2])
     table = []
     for session in sessions:
@@ -43,6 +44,18 @@ def rows(sessions: list[dict], in_venv: bool) -> list[tuple[str, str, str, str]]
         else:
             table.append((session["name"], "", "", outcome))
     return table
+
+
+def skipped_tests(sessions: list[dict], folder: Path) -> list[str]:
+    """A line for each test that pytest skipped in a session, with its reason, from the JUnit reports in a folder."""
+    lines = []
+    for session in sessions:
+        report = folder / f"{session['name']}.xml"
+        if not report.exists():
+            continue
+        for test in ElementTree.parse(report).iterfind(".//testcase[skipped]"):
+            lines.append(f"{session['name']}: {test.get('name')}: not run: {test.find('skipped').get('message')}")
+    return lines
 
 
 def count(sessions: list[dict]) -> str:
@@ -65,6 +78,8 @@ def main() -> None:
     print()
     for row in table:
         print("  ".join([*(cell.ljust(width) for cell, width in zip(row, widths)), row[3]]))
+    for line in skipped_tests(sessions, arguments.report.parent / "skipped"):
+        print(line)
     print()
     print(f"{count(sessions)}, in {sum(session['duration'] for session in sessions):.0f} s")
 

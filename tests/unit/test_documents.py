@@ -47,6 +47,31 @@ def make_commands(text):
     return set(re.findall(r"(?:^\s*\$ |`)make ([a-z]+)", text, re.MULTILINE))
 
 
+def names_in(template):
+    """The variables of the collection that a template uses."""
+    names = {node.name for node in Environment().parse(template).find_all(nodes.Name)}
+    return {name for name in names if name.startswith("vcc_")}
+
+
+def variables_of(node, expression=False):
+    """The variables of the collection that YAML uses, and those that it sets."""
+    used, made = set(), set()
+    inner = []
+    if isinstance(node, dict):
+        made |= {node[key] for key in node if key == "register"} | set(node.get("vars") or ())
+        inner = [
+            (value, key in ("when", "that", "until", "changed_when", "failed_when")) for key, value in node.items()
+        ]
+    elif isinstance(node, list):
+        inner = [(each, expression) for each in node]
+    elif isinstance(node, str):
+        used = names_in(f"{{{{ {node} }}}}" if expression else node)
+    for each in inner:
+        below = variables_of(*each)
+        used, made = used | below[0], made | below[1]
+    return used, made
+
+
 def section(path, title):
     """The part of a Markdown file under a heading."""
     return re.search(rf"^## {title}\n(.*?)(?=^## |\Z)", read(path), re.MULTILINE | re.DOTALL)[1]
@@ -75,9 +100,17 @@ class TestMakeCommands:
         phony = re.search(r"^\.PHONY: (.*)$", MAKEFILE, re.MULTILINE)[1].split()
         assert set(phony) == set(TARGETS)
 
+    def test_variables_that_they_set(self):
+        texts = "".join(map(read, [CONTRIBUTING, *GUIDES]))
+        named = set(re.findall(r"make [a-z]+ ([A-Z]+)=|`([A-Z]+)=\d", texts))
+        assert {name for names in named for name in names if name} == {"OPTIONS", "ROUNDS"}
+        assert re.findall(r"^([A-Z]+) \?= (\d+)$", MAKEFILE, re.MULTILINE) == [("ROUNDS", "1000"), ("SEED", "1")]
+        assert all(f"$({name})" in MAKEFILE for name in ("OPTIONS", "ROUNDS", "SEED"))
+        assert "plays 1,000 rounds" in read(CONTRIBUTING)
+
     def test_options_of_the_benchmark(self):
         parser = read(ROOT / "tests" / "benchmark" / "benchmark.py")
-        named = set(re.findall(r"(--[a-z]+)", " ".join(re.findall(r"OPTIONS=.*", "".join(map(read, GUIDES))))))
+        named = set(re.findall(r"(--[a-z-]+)", " ".join(re.findall(r"OPTIONS=.*", "".join(map(read, GUIDES))))))
         assert named
         assert [name for name in named if f'"{name}"' not in parser] == []
 
@@ -127,6 +160,10 @@ class TestEnvironmentVariables:
         for name, option in documented.items():
             assert f"E(VCC_{name.upper()})" in " ".join(option["description"]), name
 
+    def test_the_readme_lists_the_regions(self):
+        regions = ", ".join(f"`{region}`" for region in options.CONNECTION_SPEC["region"]["choices"])
+        assert f"region of the account ({regions})" in read(README)
+
     def test_the_readme_knows_where_the_journal_is(self):
         assert f"(`{options.JOURNAL_SPEC['journal']['default']}` unless" in read(README)
 
@@ -134,41 +171,16 @@ class TestEnvironmentVariables:
 class TestPlaybookVariables:
     SHARED = yaml.safe_load(read(ROOT / "playbooks" / "vars" / "connection.yml"))
 
-    @staticmethod
-    def used(text):
-        """The variables that a template uses."""
-        names = {node.name for node in Environment().parse(text).find_all(nodes.Name)}
-        return {name for name in names if name.startswith("vcc_")}
-
-    def walk(self, node, expression=False):
-        """The variables that YAML uses, and those that it sets."""
-        used, made = set(), set()
-        if isinstance(node, dict):
-            for key, value in node.items():
-                if key == "register":
-                    made.add(value)
-                elif key == "vars":
-                    made |= set(value)
-                inner = self.walk(value, key in ("when", "that", "until", "changed_when", "failed_when"))
-                used, made = used | inner[0], made | inner[1]
-        elif isinstance(node, list):
-            for each in node:
-                inner = self.walk(each, expression)
-                used, made = used | inner[0], made | inner[1]
-        elif isinstance(node, str):
-            used = self.used(f"{{{{ {node} }}}}" if expression else node)
-        return used, made
-
     def taken(self, path):
         """The variables that a playbook takes from its user."""
-        used, made = self.walk(yaml.safe_load(read(path)))
-        shared, _made = self.walk([self.SHARED[name] for name in used & set(self.SHARED)])
+        used, made = variables_of(yaml.safe_load(read(path)))
+        shared, _made = variables_of([self.SHARED[name] for name in used & set(self.SHARED)])
         return (used | shared) - made - set(self.SHARED)
 
     def test_the_connection_has_every_option_from_its_variable(self):
         assert set(self.SHARED["vcc_connection"]) == set(options.CONNECTION_SPEC)
         for name, template in self.SHARED["vcc_connection"].items():
-            assert self.used(template) - {"vcc_folder", "vcc_relative"} == {f"vcc_{name}"}
+            assert names_in(template) - {"vcc_folder", "vcc_relative"} == {f"vcc_{name}"}
 
     @pytest.mark.parametrize("path", [path for path in PLAYBOOKS if path.stem != "demo"], ids=lambda path: path.stem)
     def test_the_comment_names_what_the_playbook_takes(self, path):
@@ -186,7 +198,7 @@ class TestPlaybookVariables:
 class TestRulebook:
     PATH = ROOT / "extensions" / "eda" / "rulebooks" / "provider_notifications.yml"
     GUIDE = rst_examples(ROOT / "docs" / "docsite" / "rst" / "guide_events.rst")
-    TAKEN = set(re.findall(r"\{\{ \(?(vcc_\w+)", read(PATH)))
+    TAKEN = variables_of(yaml.safe_load(read(PATH)))[0]
 
     def test_the_comment_and_the_guide_name_what_it_takes(self):
         assert set(re.findall(r"\bvcc_\w+", head_comment(self.PATH))) == self.TAKEN
@@ -218,13 +230,6 @@ class TestVersions:
 
 def test_every_module_has_a_spec_here():
     assert sorted(EVERY_SPEC) == MODULES
-
-
-def test_every_guide_with_examples_is_run():
-    """guide_events by tests/examples; guide_speed has make commands alone."""
-    assert {path.stem for path in GUIDES if rst_examples(path)} == {"guide_events", "guide_speed"}
-    (speed,) = rst_examples(next(path for path in GUIDES if path.stem == "guide_speed"))
-    assert all(command.startswith("make bench") for command in speed.commands)
 
 
 def test_contributing_has_no_examples():
