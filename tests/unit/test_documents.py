@@ -43,8 +43,8 @@ EVERY_SPEC = {
 
 
 def make_commands(text):
-    """The targets of the make commands in a text: at a prompt, or in backticks."""
-    return set(re.findall(r"(?:^\s*\$ |`)make ([a-z]+)", text, re.MULTILINE))
+    """The targets of the make commands in a text: in a line with a prompt, or in backticks."""
+    return set(re.findall(r"(?:^ *\$ .*?|`[^`\n]*?)\bmake ([a-z]+)", text, re.MULTILINE))
 
 
 def names_in(template):
