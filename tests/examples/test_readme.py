@@ -112,14 +112,11 @@ def test_pruning(home):
     """Of two interactions, the one that was released 31 days ago is forgotten."""
     for external_id in ("case-1", "case-2"):
         home.do([{"vonage.vcc.vcc_interaction": {"external_id": external_id}}])
-    with (
-        contextlib.closing(sqlite3.connect(home.folder / ".ansible" / "vonage_vcc" / "journal.db")) as journal,
-        journal,
-    ):
-        past = 31 * 24 * 60 * 60
-        journal.execute(
-            f"UPDATE interaction SET asked = asked - {past}, accepted = accepted - {past} WHERE external_id = 'case-1'"
-        )
+    past = 31 * 24 * 60 * 60
+    age = f"UPDATE interaction SET asked = asked - {past}, accepted = accepted - {past} WHERE external_id = 'case-1'"
+    path = home.folder / ".ansible" / "vonage_vcc" / "journal.db"
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as journal:
+        assert journal.execute(age).rowcount == 1
     tasks = yaml.safe_load(block("older_than", YAML).text)
     assert "changed=1 " in home.do(tasks)
     assert "changed=0 " in home.do(tasks)

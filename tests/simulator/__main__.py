@@ -29,8 +29,12 @@ def write(path, text):
     Path(file.name).replace(path)
 
 
-def run(command, connection):
-    """Run a command with the collection, the simulator's connection and a journal of its own; return its exit status."""
+def run(command, connection, stop):
+    """
+    Run a command with the collection, the simulator's connection and a journal of its own; return its exit status.
+
+    The event ``stop`` ends the command.
+    """
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("VCC_")}
     with tempfile.TemporaryDirectory(prefix="vcc-simulator-") as folder:
         environment = {
@@ -50,10 +54,14 @@ def run(command, connection):
         except FileNotFoundError:
             print(f"python -m tests.simulator: no such command: {command[0]}", file=sys.stderr)
             return 127  # as a shell
-        with process:
-            signal.signal(signal.SIGINT, lambda *_: None)  # a terminal sends it to the command too
-            signal.signal(signal.SIGTERM, lambda *_: process.terminate())
-            return process.wait()
+
+        def end():
+            stop.wait()
+            process.terminate()
+
+        threading.Thread(target=end, daemon=True).start()
+        code = process.wait()
+        return code if code >= 0 else 128 - code  # as a shell
 
 
 def main():
@@ -71,8 +79,9 @@ def main():
     arguments = parser.parse_args()
 
     stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    # A terminal sends SIGINT to the command too, and leaves it to the command whether to end.
+    signal.signal(signal.SIGINT, lambda *_: arguments.command or stop.set())
     if arguments.stop_with_stdin:
 
         def watch():
@@ -91,7 +100,7 @@ def main():
             "client_secret": arguments.client_secret,
         }
         if arguments.command:
-            return run(arguments.command, connection)
+            return run(arguments.command, connection, stop)
         line = json.dumps(connection)
         print(line, flush=True)
         if arguments.ready_file:

@@ -222,7 +222,7 @@ def test_a_command_ends_with_the_process(number):
             os.killpg(running.pid, number)
         else:
             running.send_signal(number)
-        assert running.wait(10) != 0
+        assert running.wait(10) == 128 + number
         assert "Exception" not in running.stderr.read()
 
 
