@@ -17,7 +17,7 @@ from ansible.module_utils.errors import UnsupportedError
 from ansible.plugins.action import ActionBase
 
 # The controller imports this file, and requests with it, once, before it forks its workers.
-from ansible_collections.vonage.vcc.plugins.module_utils.client import REQUESTS_IMPORT_ERROR, Session
+from ansible_collections.vonage.vcc.plugins.module_utils.client import Session
 from ansible_collections.vonage.vcc.plugins.module_utils.database import SQLITE_IMPORT_ERROR
 from ansible_collections.vonage.vcc.plugins.module_utils.errors import InputError
 from ansible_collections.vonage.vcc.plugins.module_utils.interactions import run
@@ -28,6 +28,7 @@ from ansible_collections.vonage.vcc.plugins.module_utils.options import (
     check_given,
     validated,
 )
+from ansible_collections.vonage.vcc.plugins.module_utils.transport import REQUESTS_IMPORT_ERROR
 
 # A worker works off all items of a loop, and ends with the task.
 _sessions: dict[Connection, Session] = {}

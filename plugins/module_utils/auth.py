@@ -244,6 +244,11 @@ class Auth:
         body = answer.json() if answer.is_json() else None
         fields: dict[str, t.Any] = body if isinstance(body, dict) else {}
         if answer.status != 200:
+            if answer.status in (401, 403, 407) and not answer.is_by_vcc():
+                raise UnansweredError(
+                    f"A proxy or gateway before the token endpoint {self._auth_url} refused the request with status {answer.status}:"
+                    " check auth_url, region and the proxy."
+                )
             error = fields.get("error")
             raise self._refusal(
                 answer.status, error if isinstance(error, str) and _ERROR_CODE.fullmatch(error) else None

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import random
+import re
 import threading
 import time
 import typing as t
@@ -15,6 +17,13 @@ from urllib.parse import quote, quote_plus
 from .auth import Auth
 from .errors import AccessError, CallError, RefusedError, UnansweredError, VccError
 from .options import MOST_IN_FLIGHT, is_loopback
+from .transport import (
+    Attempt,
+    OverdueError,
+    authorities,
+    new_session,
+    proxies_for,
+)
 
 try:
     import requests
@@ -27,12 +36,8 @@ try:
         ReadTimeoutError,
     )
     from urllib3.util import Retry
-
-    REQUESTS_IMPORT_ERROR: str | None = None
 except ImportError:
-    import traceback
-
-    REQUESTS_IMPORT_ERROR = traceback.format_exc()
+    pass  # which transport tells
 
 if t.TYPE_CHECKING:
     from .options import Connection
@@ -47,6 +52,9 @@ STATS_ACCEPT = "application/vnd.newvoicemedia.v3+json"
 # Bytes of a request body that are never reached.
 BODY_LIMIT = 100_000
 
+# How the standard library says that a proxy lets nothing through.
+TUNNEL_REFUSED = re.compile(r"Tunnel connection failed: (\d{3})")
+
 # What is worth sending again: the fair-use limit, and the server's own trouble.
 RETRIED = (429, 500, 502, 503, 504)
 
@@ -56,8 +64,8 @@ WAITING = 60
 # Seconds beyond any wait, and within what clocks can count.
 LONGEST_WAIT = 1e9
 
-# Bytes of an answer that are read at once, so that one that comes byte by byte meets its time limit, and the most of it.
-READ_SIZE = 16
+# Bytes of an answer that are read at once, and the most of it.
+READ_SIZE = 64 * 1024
 ANSWER_LIMIT = 16 * 1024 * 1024
 
 # The most of a server's own words that an error repeats.
@@ -84,6 +92,10 @@ class Answer(t.NamedTuple):
     def is_plain(self) -> bool:
         """Whether this can be VCC's: nothing or JSON (the contract knows no other body)."""
         return not self.body.strip() or self.is_json()
+
+    def is_by_vcc(self) -> bool:
+        """Whether a refusal can be VCC's. 407 is a proxy's."""
+        return self.is_plain() and self.status != 407
 
     def detail(self, secrets: t.Iterable[str] = ()) -> str:
         """The message in a JSON error body, cut to one short line, in brackets behind a blank; empty if there is none.
@@ -131,13 +143,12 @@ class Http:
         clock: t.Callable[[], float] = time.monotonic,
     ) -> None:
         self._lock = threading.Lock()
-        self._session = requests.Session()
-        for scheme in ("https://", "http://"):
-            self._session.mount(scheme, requests.adapters.HTTPAdapter(pool_maxsize=MOST_IN_FLIGHT))
+        self._verify = authorities(verify)
+        self._session = new_session(MOST_IN_FLIGHT)
+        self._proxies: dict[str, dict[str, str]] = {}
         self._timeout = timeout
         self._policy = Retry(total=retries, backoff_factor=2, status_forcelist=RETRIED)
         self._budget = (retries + 1) * timeout + WAITING
-        self._verify = verify
         self._interval = 60 / requests_per_minute if requests_per_minute else 0.0
         self._next_at = self._not_before = 0.0
         self._sleep = sleep
@@ -145,6 +156,12 @@ class Http:
 
     def close(self) -> None:
         self._session.close()
+
+    def look_for_proxy(self, url: str) -> dict[str, str]:
+        """Return the proxies between here and C(url); there are none before the loopback. Raises InputError for one that cannot be used."""
+        if url not in self._proxies:
+            self._proxies[url] = {} if is_loopback(url) else proxies_for(self._session, url)
+        return self._proxies[url]
 
     def send(
         self,
@@ -166,6 +183,7 @@ class Http:
         Raises UnansweredError.
         """
         retry = self._policy
+        exchange = functools.partial(self._exchange, method, url, headers or {}, body if form is None else form)
         uncertain = False
         spent = 0.0
         while True:
@@ -174,37 +192,22 @@ class Http:
             wanted: float | None = None
             limited = False
             on_request()
+            attempt = Attempt()
             try:
-                response = self._session.request(
-                    method,
-                    url,
-                    headers={"Accept-Encoding": "identity", **(headers or {})},
-                    data=body if form is None else form,
-                    # An auth of our own keeps a netrc file from replacing the Authorization header.
-                    auth=lambda request: request,
-                    timeout=self._timeout,
-                    verify=self._verify,
-                    allow_redirects=False,
-                    stream=True,
-                    proxies={"http": "", "https": "", "all": ""} if is_loopback(url) else None,
-                )
-                with response:
-                    content = self._read(response, started + self._budget - spent)
-            except (requests.exceptions.RequestException, HTTPError, OSError) as exc:
-                why, retriable, reached = _describe(exc)
-                uncertain = uncertain or reached
+                status, content, retry_after = attempt.run(exchange, self._budget - spent)
+            except Exception as exc:  # of all that lies below, each has to become an outcome
+                why, retriable, remedy = _describe(exc, attempt.sent)
+                uncertain = uncertain or attempt.sent
                 failure = f"{what} {url} gave no answer ({why})"
                 if not retriable:
-                    raise UnansweredError(
-                        f"{failure}: check the address, ca_path and any proxy in between.", uncertain
-                    ) from None
+                    raise UnansweredError(f"{failure}: {remedy}.", uncertain) from None
             else:
-                if response.status_code not in self._policy.status_forcelist:
-                    return Answer(response.status_code, content, uncertain)
-                limited = response.status_code == 429
+                if status not in self._policy.status_forcelist:
+                    return Answer(status, content, uncertain)
+                limited = status == 429
                 uncertain = uncertain or not limited
-                failure = f"{what} {url} keeps answering with status {response.status_code}"
-                wanted = self._retry_after(response)
+                failure = f"{what} {url} keeps answering with status {status}"
+                wanted = self._seconds(retry_after)
             try:
                 retry = retry.increment()
             except MaxRetryError:
@@ -220,13 +223,29 @@ class Http:
                 self._hold_back(delay)
             self._sleep(delay)
 
-    def _read(self, response: requests.Response, deadline: float) -> bytes:
+    def _exchange(
+        self, method: str, url: str, headers: dict[str, str], data: bytes | dict[str, str] | None
+    ) -> tuple[int, bytes, str | None]:
+        """One request and its answer: the status, the body (of a redirect, none) and C(Retry-After)."""
+        response = self._session.request(
+            method,
+            url,
+            headers={"Accept-Encoding": "identity", **headers},
+            data=data,
+            timeout=self._timeout,
+            verify=self._verify,
+            allow_redirects=False,
+            stream=True,
+            proxies=self.look_for_proxy(url),
+        )
         content = bytearray()
-        for part in response.iter_content(READ_SIZE):
-            content += part
-            if self._clock() > deadline or len(content) > ANSWER_LIMIT:
-                raise requests.exceptions.ReadTimeout
-        return bytes(content)
+        with response:
+            if not 300 <= response.status_code < 400:
+                for part in response.iter_content(READ_SIZE):
+                    content += part
+                    if len(content) > ANSWER_LIMIT:
+                        raise requests.exceptions.ContentDecodingError
+        return response.status_code, bytes(content), response.headers.get("Retry-After")
 
     def _pace(self) -> None:
         with self._lock:
@@ -244,8 +263,8 @@ class Http:
         with self._lock:
             self._not_before = max(self._not_before, self._clock() + delay)
 
-    def _retry_after(self, response: t.Any) -> float | None:
-        value = response.headers.get("Retry-After")
+    def _seconds(self, value: str | None) -> float | None:
+        """What C(Retry-After) asks for, if it makes sense."""
         if value is None:
             return None
         try:
@@ -254,24 +273,44 @@ class Http:
             return None
 
 
-def _describe(exc: Exception) -> tuple[str, bool, bool]:
-    """Why a request got no answer: a few words without its content, whether to try again, whether it may have reached the server."""
+def _describe(exc: Exception, sent: bool) -> tuple[str, bool, str]:
+    """Why a request got no answer, in a few words without its content; whether to try again; and if not, what to do.
+
+    :arg sent: whether the request had left on a connection to VCC.
+    """
+    remedy = "check the address, ca_path and any proxy in between"
     cause = getattr(exc.args[0], "reason", None) if exc.args else None
+    refused = TUNNEL_REFUSED.search(str(exc))
+    if isinstance(exc, OverdueError):
+        return "it was given up, having taken too long", False, "run the task again later"
     if isinstance(exc, requests.exceptions.SSLError):
         if "certificate" in str(exc).lower():
-            return "its certificate cannot be trusted", False, False
-        return "the TLS connection failed", True, True
-    if isinstance(exc, requests.exceptions.ProxyError):
-        return "the proxy cannot be used", True, False
+            return "its certificate cannot be trusted", False, remedy
+        return "the TLS connection failed", True, remedy
+    if refused and not sent:
+        if refused[1] == "407":
+            return "the proxy wants a user and a password", False, "put them into the proxy's URL in the environment"
+        why = f"the proxy refuses the way there with status {refused[1]}"
+        return why, refused[1].startswith("5"), "have the proxy let this host through, or name it in NO_PROXY"
+    if isinstance(exc, requests.exceptions.ProxyError) and not sent:
+        return "the proxy cannot be used", True, remedy
     if isinstance(cause, NewConnectionError):
-        return "no connection", True, False
+        return "no connection", True, remedy
     if isinstance(exc, requests.exceptions.ConnectTimeout) or isinstance(cause, ConnectTimeoutError):
-        return "the connection timed out", True, False
+        return "the connection timed out", True, remedy
     if isinstance(exc, requests.exceptions.Timeout) or (exc.args and isinstance(exc.args[0], ReadTimeoutError)):
-        return "the answer timed out", True, True
-    if isinstance(exc, (requests.exceptions.ConnectionError, requests.exceptions.ChunkedEncodingError)):
-        return "the connection was cut", True, True
-    return type(exc).__name__, False, True
+        return "the answer timed out", True, remedy
+    if isinstance(exc, requests.exceptions.ContentDecodingError):
+        return "the answer is too long or cannot be decoded", False, remedy
+    if isinstance(
+        exc, (requests.exceptions.ConnectionError, requests.exceptions.ChunkedEncodingError, HTTPError, OSError)
+    ):
+        return "the connection was cut", True, remedy
+    return (
+        f"its answer is not that of an HTTP server, {type(exc).__name__}" if sent else type(exc).__name__,
+        False,
+        remedy,
+    )
 
 
 class Client:
@@ -327,10 +366,12 @@ class Client:
         if answer.status == 200 and answer.is_plain():
             return
         if 400 <= answer.status < 500:
+            by_vcc = answer.is_by_vcc()
+            who = "VCC" if by_vcc else "A proxy or gateway before VCC"
             raise RefusedError(
-                f"VCC refused it with status {answer.status}{answer.detail(self._secrets)}",
+                f"{who} refused it with status {answer.status}{answer.detail(self._secrets)}",
                 answer.status,
-                answer.is_plain(),
+                by_vcc,
                 answer.uncertain,
             )
         raise self._strange(answer)
@@ -346,7 +387,7 @@ class Client:
         answer = self._send(method, path, accept, body, token)
         # The first renewal may come to the token of a cache, which can be as useless.
         for dummy in range(2):
-            if answer.status != 401:
+            if answer.status != 401 or not answer.is_by_vcc():
                 break
             try:
                 token = self._auth.renew(rejected=token)
@@ -361,12 +402,12 @@ class Client:
             answer = again._replace(uncertain=again.uncertain or answer.uncertain)
             if not self._auth.is_cached(token):
                 break
-        if answer.status == 401:
+        if answer.status == 401 and answer.is_by_vcc():
             raise AccessError(
                 "VCC refuses a token that it has just given out (401): check account, region and api_url.",
                 answer.uncertain,
             )
-        if answer.status == 403:
+        if answer.status == 403 and answer.is_by_vcc():
             raise AccessError(
                 f"VCC refuses access (403){answer.detail(self._secrets)}: give the API client the scope {self._scope}.",
                 answer.uncertain,
@@ -408,3 +449,6 @@ class Session:
             on_token=self.secrets.add,
         )
         self.client = Client(self.http, self.auth, to.api_url, scope, self.secrets)
+        for url in (to.api_url, to.auth_url):
+            if url:
+                self.http.look_for_proxy(url)

@@ -9,10 +9,10 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-from .client import REQUESTS_IMPORT_ERROR
 from .database import SQLITE_IMPORT_ERROR
 from .errors import InputError, VccError
 from .options import STUMBLED, STUMBLES, check_kinds, check_unicode
+from .transport import REQUESTS_IMPORT_ERROR
 
 
 def begin(**spec: t.Any) -> AnsibleModule:

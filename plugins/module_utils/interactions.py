@@ -475,6 +475,8 @@ def _run(
 ) -> dict[str, t.Any]:
     to = connection(params)
     check_limits(params)
+    session = sessions.get(to) or Session(to)
+    sessions[to] = session
     wire = Wire(params)
     provider = params["provider"] or None
     journal = Journal(
@@ -495,8 +497,6 @@ def _run(
             broken = _collect(predicted(journal, wire.state), result)
             api_calls = 0
         else:
-            session = sessions.get(to) or Session(to)
-            sessions[to] = session
             calls_before = session.client.calls
             # Dispatches are to queue in the order in which they are asked for.
             in_flight = params["calls_in_flight"] if wire.action == "release" else 1

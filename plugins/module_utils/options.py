@@ -275,8 +275,6 @@ def connection(params: t.Mapping[str, t.Any]) -> Connection:
     check_number(params, "requests_per_minute", 1)
     _check_paths(params)
     ca_path = params["ca_path"]
-    if ca_path and not os.path.exists(ca_path):
-        raise InputError(f"ca_path {ca_path} does not exist on the host that makes the calls.")
     return Connection(
         api_url=api_url,
         auth_url=checked_url("auth_url", auth_url) if auth_url else None,

@@ -44,6 +44,8 @@ def run(params: t.Mapping[str, t.Any], check_mode: bool, diff_mode: bool, secret
     if len(body) >= BODY_LIMIT:
         raise InputError(f"The settings of '{name}' come to {len(body)} bytes; a call takes {BODY_LIMIT}: send less.")
     settings = _settings(fields)
+    secrets |= _header_secrets(fields)
+    session = Session(to, secrets=secrets)
     journal = Registration(params["journal"] or "", to.api_url, to.account, name, predict=check_mode)
     try:
         found = journal.compare(settings)
@@ -57,8 +59,6 @@ def run(params: t.Mapping[str, t.Any], check_mode: bool, diff_mode: bool, secret
         if diff_mode:
             result["diff"] = _diff(name, settings, found)
         if changed and not check_mode:
-            secrets |= _header_secrets(fields)
-            session = Session(to, secrets=secrets)
             session.client.authenticate()
             _register(session, journal, name, body)
             try:

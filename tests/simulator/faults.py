@@ -8,25 +8,46 @@ from __future__ import annotations
 
 import itertools
 import threading
+import typing
 
 INVOKE = "/interactions/Invoke"
 
 # What can go wrong, with the details that can be set and their defaults. Whether the call has its effect all the
 # same is "taken", where that is left to the caller; for "cut" it is `when`: "before" or "after" the effect. What is
-# "late" waits before its effect, what has "latency" behind it.
+# "late" waits before its effect, what has "latency" behind it. "interim" gives so many interim answers (0: without end)
+# before the final one, and waits behind each. "truncated" cuts the head of the answer off behind so many bytes.
+# "trickle" sends the head or the body byte by byte. A redirect's body has so many bytes, and may come byte by byte too.
 KINDS = {
     "status": {"status": 503, "retry_after": None, "body": None, "taken": False},
     "latency": {"seconds": 1.0},
     "late": {"seconds": 1.0},
     "hold": {},
     "cut": {"when": "before"},
-    "redirect": {"location": "https://elsewhere.example/", "status": 302, "taken": False},
+    "interim": {"status": 103, "count": 1, "seconds": 0.0},
+    "truncated": {"length": len("HTTP/1.1 200 OK"), "taken": True},
+    "redirect": {
+        "location": "https://elsewhere.example/",
+        "status": 302,
+        "length": 0,
+        "seconds": 0.0,
+        "taken": False,
+    },
     "html": {"taken": False},
     "expired": {},
     "garbage": {"taken": False},
-    "trickle": {"seconds": 0.1},
+    "trickle": {"seconds": 0.1, "part": "body"},
     "too_large": {"status": 413},
 }
+
+
+class Delivery(typing.NamedTuple):
+    """How an answer is sent: the seconds between the bytes of its head and body, and what of it is cut off."""
+
+    pause: float = 0.0
+    head_pause: float = 0.0
+    interim: tuple[int, int, float] = (0, 0, 0.0)  # status, how many (0: without end), the seconds behind each
+    head_length: int | None = None
+    location: str | None = None  # as it is, even where no URL can be so
 
 
 class Fault:
@@ -58,7 +79,9 @@ class Fault:
         self.details = {**KINDS[kind], **details}
         if self.details.get("when") not in (None, "before", "after"):
             raise ValueError("when is before or after")
-        self.taken = self.details.get("taken", kind in ("latency", "hold", "trickle"))
+        if self.details.get("part") not in (None, "head", "body"):
+            raise ValueError("part is head or body")
+        self.taken = self.details.get("taken", kind in ("latency", "hold", "trickle", "interim"))
         if kind == "cut":
             self.taken = self.details["when"] == "after"
         self.entered = threading.Event()

@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import contextlib
+import io
+import itertools
 import socket
 import threading
 
@@ -16,10 +18,11 @@ from werkzeug.wrappers import Request
 
 
 class Server(ThreadedWSGIServer):
-    """Serves a simulator on 127.0.0.1. Raises SystemExit if the port is taken."""
+    """Serves a simulator on 127.0.0.1, over TLS if there is a context for that. Raises SystemExit if the port is taken."""
 
-    def __init__(self, simulator, port):
+    def __init__(self, simulator, port, tls=None):
         super().__init__("127.0.0.1", port, None, handler=_Handler)
+        self.ssl_context = tls
         self.simulator = simulator
         self._loop = threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True)
         self._guard = threading.Lock()
@@ -53,6 +56,13 @@ class Server(ThreadedWSGIServer):
         with self._guard:
             return self._connections[connection][0]
 
+    def get_request(self):
+        connection, address = super().get_request()
+        if self.ssl_context:
+            # The handshake is left to the connection's own thread.
+            connection = self.ssl_context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+        return connection, address
+
     def process_request(self, request, client_address):
         thread = threading.Thread(target=self.process_request_thread, args=(request, client_address), daemon=True)
         with self._guard:
@@ -82,30 +92,55 @@ class _Handler(WSGIRequestHandler):
         except (HTTPException, OSError):
             self.close_connection = True
             return
-        response, pause = self.server.simulator.handle(request, self.server.number(self.connection))
-        if response is None:
+        response, delivery = self.server.simulator.handle(request, self.server.number(self.connection))
+        if response is None or not self._send_interim(*delivery.interim):
             self.close_connection = True
             return
+        head = self._head(request, response, delivery.location)
+        if delivery.head_length is not None:
+            head = head[: delivery.head_length]
+            self.close_connection = True
+        body = b"" if request.method == "HEAD" or delivery.head_length is not None else response.get_data()
+        if self._send(head, delivery.head_pause) and self._send(body, delivery.pause):
+            self.wfile.flush()
+
+    def _head(self, request, response, location):
+        """The bytes before the body."""
+        wfile, self.wfile = self.wfile, io.BytesIO()
         self.send_response(response.status_code)
-        for name, value in response.get_wsgi_headers(request.environ):
+        headers = dict(response.get_wsgi_headers(request.environ))
+        if location is not None:
+            headers["Location"] = location
+        for name, value in headers.items():
             self.send_header(name, value)
         if self.close_connection:
             self.send_header("Connection", "close")
         self.end_headers()
-        body = b"" if request.method == "HEAD" else response.get_data()
-        if pause:
-            self._trickle(body, pause)
-        else:
-            self.wfile.write(body)
-        self.wfile.flush()
+        head, self.wfile = self.wfile.getvalue(), wfile
+        return head
 
-    def _trickle(self, body, pause):
-        for byte in body:
+    def _send_interim(self, status, count, pause):
+        """Send interim answers; False if the simulator stops, or the client has gone, meanwhile."""
+        numbers = itertools.count() if status and not count else range(count)
+        for _number in numbers:
+            self.wfile.write(f"HTTP/1.1 {status} Interim\r\nLink: </style.css>; rel=preload\r\n\r\n".encode())
+            self.wfile.flush()
+            if self.server.simulator.stopping.wait(pause):
+                return False
+        return True
+
+    def _send(self, data, pause):
+        """Send bytes, one by one if there is to be a pause before each; False if the simulator stops meanwhile."""
+        if not pause:
+            self.wfile.write(data)
+            return True
+        for byte in data:
             self.wfile.flush()
             if self.server.simulator.stopping.wait(pause):
                 self.close_connection = True
-                return
+                return False
             self.wfile.write(bytes([byte]))
+        return True
 
     def finish(self):
         with contextlib.suppress(OSError):  # the client may be gone

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import ssl
 import sys
 import threading
 import traceback
@@ -20,7 +21,7 @@ from werkzeug.wrappers import Response
 
 from .contact_centre import ContactCentre, Refused, TokenRefused
 from .contract import contract, parse_json, sentence
-from .faults import INVOKE, Fault, Faults
+from .faults import INVOKE, Delivery, Fault, Faults
 from .server import Server
 
 LIMIT = 100_000  # bytes of a request body
@@ -35,12 +36,14 @@ class Simulator(ContactCentre):
     """
     A contact centre that listens on a free loopback port (or ``port``) while it is used as a context manager.
 
+    With ``tls``, an ssl.SSLContext of a server, it speaks HTTPS.
     ``url`` and ``token_url`` say where. The other arguments and switches are those of ContactCentre.
     """
 
-    def __init__(self, *, port=0, **switches):
+    def __init__(self, *, port=0, tls=None, **switches):
         self.stopping = threading.Event()
         self._port = port
+        self._tls = tls
         self._server = None
         self._contract = contract()
         self._faults = Faults()
@@ -48,8 +51,8 @@ class Simulator(ContactCentre):
         super().__init__(**switches)
 
     def __enter__(self):
-        self._server = Server(self, self._port)
-        self.url = f"http://127.0.0.1:{self._server.port}"
+        self._server = Server(self, self._port, self._tls)
+        self.url = f"http{'s' if self._tls else ''}://127.0.0.1:{self._server.port}"
         self.token_url = self.url + TOKEN
         self._server.start()
         return self
@@ -89,10 +92,18 @@ class Simulator(ContactCentre):
     def settle(self):
         """Wait until what clients that are gone have sent is done with: every connection so far is closed."""
         parts = urlsplit(self.url)
-        with contextlib.closing(HTTPConnection(parts.netloc, timeout=PATIENCE)) as behind_all:
+        with contextlib.closing(self._connection(parts)) as behind_all:
             behind_all.request("GET", f"{CONTROL}state", headers={"Connection": "close"})
             behind_all.getresponse().read()
         self._server.settle()
+
+    def _connection(self, parts):
+        """A connection to the simulator itself, whose certificate needs no proof."""
+        if not self._tls:
+            return HTTPConnection(parts.netloc, timeout=PATIENCE)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        return HTTPSConnection(parts.netloc, timeout=PATIENCE, context=context)
 
     def notify(self, external_id, **details):
         """
@@ -114,9 +125,9 @@ class Simulator(ContactCentre):
     # Calls
 
     def handle(self, request, connection):
-        """What a request gets: a Response and the seconds between its bytes; None as the Response cuts it off."""
+        """What a request gets: a Response and its Delivery; None as the Response cuts it off."""
         if request.path.startswith(CONTROL):
-            return self._control(request), 0
+            return self._control(request), Delivery()
         body = request.get_data()
         call = {
             "method": request.method,
@@ -132,14 +143,14 @@ class Simulator(ContactCentre):
             self._calls.append(call)
             fault = self._faults.take(request.path)
             call["fault"] = fault and fault.kind
-        response, pause = self._disturb(fault, request) if fault else (self._answer(request), 0)
+        response, delivery = self._disturb(fault, request) if fault else (self._answer(request), Delivery())
         with self.lock:
             call["status"] = response and response.status_code
-        return response, pause
+        return response, delivery
 
     def _disturb(self, fault, request):
         kind, details = fault.kind, fault.details
-        response, pause = self._answer(request) if fault.taken else None, 0
+        response, delivery = self._answer(request) if fault.taken else None, Delivery()
         fault.entered.set()
         if kind == "hold":
             fault.released.wait()
@@ -156,17 +167,24 @@ class Simulator(ContactCentre):
             response = _refusal(details["status"])
         elif kind == "expired":
             response = _refusal(401)
+        elif kind == "interim":
+            delivery = Delivery(interim=(details["status"], details["count"], details["seconds"]))
+        elif kind == "truncated":
+            response = response or _success("json")
+            delivery = Delivery(head_length=details["length"])
         elif kind == "redirect":
-            response = _response(status=details["status"], headers={"Location": details["location"]})
+            response = Response("x" * details["length"], details["status"])
+            delivery = Delivery(pause=details["seconds"], location=details["location"])
         elif kind == "html":
             response = Response(HTML, content_type="text/html")
         elif kind == "garbage":
             response = Response('{"message": ', content_type="application/json")
         elif kind == "trickle" and response.status_code == 200:
-            pause = details["seconds"]
+            part = {"head": "head_pause", "body": "pause"}[details["part"]]
+            delivery = Delivery(**{part: details["seconds"]})
             if not response.get_data():
                 response = _success("json")
-        return (None if self.stopping.is_set() else response), pause
+        return (None if self.stopping.is_set() else response), delivery
 
     def _answer(self, request):
         """The answer by the contract, itself held against the contract."""

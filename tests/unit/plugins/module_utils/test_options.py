@@ -814,12 +814,6 @@ class TestNumbersAndFiles:
         assert to(ca_path=str(file)).verify == str(file)
         assert to(validate_certs=False, ca_path=str(file)).verify is False
 
-    def test_a_missing_file_of_authorities_is_named(self, tmp_path):
-        assert (
-            connection_refusal(ca_path=str(tmp_path / "none.pem"))
-            == f"ca_path {tmp_path}/none.pem does not exist on the host that makes the calls."
-        )
-
 
 class TestEnvironment:
     @pytest.mark.parametrize(

@@ -6,98 +6,39 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import functools
-import shutil
 import ssl
-import subprocess
-import time
 
 import pytest
+import trustme
 
 from ansible_collections.vonage.vcc.plugins.module_utils import client, interactions, ongoing, options, providers
 from ansible_collections.vonage.vcc.plugins.module_utils.errors import UnansweredError
 from ansible_collections.vonage.vcc.plugins.modules import vcc_token
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import Recorder, summary, validated, validated_by
 
-pytestmark = pytest.mark.skipif(not shutil.which("openssl"), reason="needs openssl to make certificates")
-
 DAY = 86400
-HERE = "IP:127.0.0.1,DNS:localhost"
-SETTINGS = """
-[req]
-distinguished_name = none
-[none]
-[authority]
-basicConstraints = critical, CA:TRUE
-keyUsage = critical, keyCertSign
-subjectKeyIdentifier = hash
-[ca]
-default_ca = this
-[this]
-database = index
-new_certs_dir = .
-rand_serial = yes
-default_md = sha256
-policy = any
-copy_extensions = copy
-[any]
-commonName = supplied
-"""
+HERE = ("127.0.0.1", "localhost")
 
 
 class Authority:
-    """A certificate authority in a folder. C(path) is its own certificate."""
+    """A certificate authority. C(path) is its own certificate."""
 
     def __init__(self, folder):
         folder.mkdir()
-        self._folder = folder
+        self._ca = trustme.CA()
         self.path = str(folder / "authority.pem")
-        (folder / "settings").write_text(SETTINGS)
-        (folder / "index").touch()
-        self._new("authority", "-x509", "-extensions", "authority", "-out", "authority.pem")
-
-    def _openssl(self, command, *arguments):
-        subprocess.run(
-            ["openssl", command, "-config", "settings", *arguments], cwd=self._folder, check=True, capture_output=True
-        )
-
-    def _new(self, name, *arguments):
-        key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", f"{name}.key")
-        self._openssl("req", "-new", *key, "-subj", f"/CN={name}", *arguments)
+        self._ca.cert_pem.write_to_path(self.path)
 
     def certified(self, hosts=HERE, since=-DAY, until=DAY):
         """The server's side of TLS, with a certificate for these hosts, from and to so many seconds from now."""
-        begins, ends = (time.strftime("%Y%m%d%H%M%SZ", time.gmtime(time.time() + when)) for when in (since, until))
-        self._new("server", "-addext", f"subjectAltName={hosts}", "-out", "server.csr")
-        signing = ("-cert", "authority.pem", "-keyfile", "authority.key", "-in", "server.csr", "-out", "server.pem")
-        self._openssl("ca", "-batch", "-notext", "-startdate", begins, "-enddate", ends, *signing)
+        begins, ends = (
+            datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=when) for when in (since, until)
+        )
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self._folder / "server.pem", self._folder / "server.key")
+        self._ca.issue_cert(*hosts, not_before=begins, not_after=ends).configure_cert(context)
         return context
-
-
-class Behind(Recorder):
-    """A simulator that speaks TLS."""
-
-    def __init__(self, context):
-        super().__init__()
-        self._context = context
-
-    def __enter__(self):
-        super().__enter__()
-        server = self._server
-        accept = server.get_request
-        # The handshake waits for the connection's own thread.
-        server.ssl_context = self._context
-
-        def get_request():
-            connection, address = accept()
-            return self._context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False), address
-
-        server.get_request = get_request
-        self.url = self.url.replace("http://", "https://")
-        self.token_url = self.token_url.replace("http://", "https://")
-        return self
 
 
 @pytest.fixture
@@ -109,7 +50,7 @@ def authority(tmp_path):
 def serve(authority):
     """Starts a simulator with a certificate of the authority."""
     with contextlib.ExitStack() as stack:
-        yield lambda **certificate: stack.enter_context(Behind(authority.certified(**certificate)))
+        yield lambda **certificate: stack.enter_context(Recorder(tls=authority.certified(**certificate)))
 
 
 @pytest.fixture
@@ -131,8 +72,8 @@ def release(tmp_path, monkeypatch):
 
 # What is wrong with a certificate.
 WRONG = {
-    "another host": {"hosts": "DNS:api.example"},
-    "another address": {"hosts": "IP:127.0.0.2"},
+    "another host": {"hosts": ["api.example"]},
+    "another address": {"hosts": ["127.0.0.2"]},
     "expired": {"since": -2 * DAY, "until": -60},
     "not yet valid": {"since": 3600},
 }

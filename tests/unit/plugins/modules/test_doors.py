@@ -13,6 +13,7 @@ import time
 
 import pytest
 import requests
+import trustme
 import yaml
 
 from ansible_collections.vonage.vcc.plugins.module_utils import options
@@ -100,7 +101,7 @@ def shown(printed):
 class TestEvery:
     def test_every_option_of_the_connection_is_taken(self, sim, act, tmp_path, module):
         """So that module_defaults can set them for the action group."""
-        (tmp_path / "ca.pem").touch()
+        trustme.CA().cert_pem.write_to_path(str(tmp_path / "ca.pem"))
         given = {
             "region": "emea",
             "domain": "cc.vonage.com",
