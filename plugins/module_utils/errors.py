@@ -45,5 +45,9 @@ class RefusedError(CallError):
         self.by_vcc = by_vcc
 
 
+class StoppedError(VccError):
+    """VCC has refused so much that a task sends no more."""
+
+
 class UnansweredError(CallError):
     """No answer that can be relied on: no connection, a timeout, 429 or 5xx to the last retry, a redirect, a page of HTML."""

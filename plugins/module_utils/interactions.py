@@ -16,7 +16,16 @@ import os
 import typing as t
 
 from .client import BODY_LIMIT, Client, Session
-from .errors import AccessError, CallError, InputError, JournalError, RefusedError, UnansweredError, VccError
+from .errors import (
+    AccessError,
+    CallError,
+    InputError,
+    JournalError,
+    RefusedError,
+    StoppedError,
+    UnansweredError,
+    VccError,
+)
 from .flight import Flight
 from .journal import Interaction, Journal
 from .options import DATA_SPEC, MAX_DATA_LENGTH, UNVERIFIED, Connection, Entry, check_limits, connection, entries
@@ -26,6 +35,10 @@ NARROWED = (400, 404, 413, 417)
 
 # After so many calls in a row without an answer of VCC's own, the rest is not sent.
 GIVE_UP_AFTER = 3
+
+# VCC refuses a task as a whole if it refuses so many calls, of these so many with one interaction only, all with the same answer, and takes none.
+REFUSED_CALLS = 20
+REFUSED_ALONE = 8
 
 # The action that leads to each state.
 ACTIONS = {"released": "release", "dispatched": "dispatch"}
@@ -69,9 +82,10 @@ class Batch(t.NamedTuple):
     encoded: list[str]
     depth: int = 0
 
-    def halves(self) -> list[Batch]:
+    def halves(self, mixed: bool = False) -> list[Batch]:
+        """Two batches of the same, each with its part of the row or, mixed, with every second one of it."""
         middle = len(self.interactions) // 2
-        parts = (slice(None, middle), slice(middle, None))
+        parts = (slice(1, None, 2), slice(None, None, 2)) if mixed else (slice(None, middle), slice(middle, None))
         return [Batch(self.interactions[part], self.encoded[part], self.depth + 1) for part in parts]
 
 
@@ -141,14 +155,23 @@ class Sender:
     The journal, which is not for several threads, is used by the caller's alone.
 
     :arg in_flight: how many calls to make at once.
+    :arg max_failures: how many interactions VCC may refuse; None for as many as it will, but for a task that it refuses as a whole.
     """
 
-    def __init__(self, journal: Journal, client: Client, wire: Wire, in_flight: int = 1) -> None:
+    def __init__(
+        self, journal: Journal, client: Client, wire: Wire, in_flight: int = 1, max_failures: int | None = None
+    ) -> None:
         self._journal = journal
         self._client = client
         self._wire = wire
         self._calls: Flight[Batch, VccError | None] = Flight(self._invoke, in_flight)
+        self._max_failures = max_failures
         self._unanswered = 0
+        self._refused_calls = 0
+        self._refused_alone = 0
+        self._refusals: set[str] = set()
+        self._taken = False
+        self._halves: list[Batch] = []
         self._accepted: list[Interaction] = []
         self.stopped: VccError | None = None
 
@@ -164,9 +187,9 @@ class Sender:
                         yield item
                         continue
                     self._start(item)
-                    while calls.full:
+                    while calls.full or self._halves:
                         yield from self._land()
-                while calls.under_way:
+                while calls.under_way or self._halves:
                     yield from self._land()
         finally:
             self._note_accepted()
@@ -237,9 +260,13 @@ class Sender:
 
     def _land(self) -> t.Iterator[Outcome]:
         """Wait for a call, and yield the outcomes that it has."""
+        # For as long as VCC takes nothing, the halves of what it has refused go one by one: it may refuse them all.
+        while self._halves and (self._taken or not self._calls.under_way):
+            self._start(self._halves.pop())
         batch, exc = self._calls.land()
         if exc is None:
             self._unanswered = 0
+            self._taken = True
             self._accepted += batch.interactions
             yield Outcome(batch.interactions, self._wire.state, True, "api")
         elif isinstance(exc, RefusedError):
@@ -263,12 +290,18 @@ class Sender:
         self._unanswered = 0
         if exc.uncertain:
             batch = batch._replace(interactions=[one._replace(pending=True) for one in batch.interactions])
-        if len(batch.interactions) > 1:
-            for half in batch.halves():
-                self._start(half)
+        missing = exc.status == 404 and self._wire.action == "release"
+        alone = len(batch.interactions) == 1
+        self._taken = self._taken or (alone and missing)
+        if not missing:
+            self._count_refused(exc, alone)
+        if not alone:
+            # For as long as VCC takes nothing, those that are looked at alone come from all over the row.
+            many = len(batch.interactions) > REFUSED_ALONE
+            self._halves += reversed(batch.halves(mixed=many and not self._taken and self._wire.action == "release"))
             return
         (one,) = batch.interactions
-        if exc.status == 404 and self._wire.action == "release":
+        if missing:
             # Nothing is proven by that, and neither is an earlier dispatch any more.
             self._note(self._journal.withdraw, [one._replace(before=None)])
             yield Outcome([one], "released", False, "status", "VCC answered 404: it has no such interaction.")
@@ -315,6 +348,30 @@ class Sender:
         self._unanswered += 1
         if self._unanswered >= GIVE_UP_AFTER:
             self._stop(exc)
+
+    def _count_refused(self, exc: RefusedError, alone: bool) -> None:
+        self._refused_calls += 1
+        self._refused_alone += alone
+        self._refusals.add(str(exc))
+        if self._max_failures is not None:
+            if self._refused_alone >= self._max_failures:
+                self._stop(
+                    StoppedError(
+                        f"VCC has refused {self._refused_alone} interactions, and max_failures allows no more."
+                    )
+                )
+        elif (
+            not self._taken
+            and len(self._refusals) == 1
+            and self._refused_calls >= REFUSED_CALLS
+            and self._refused_alone >= REFUSED_ALONE
+        ):
+            self._stop(
+                StoppedError(
+                    f"VCC has given each of the first {self._refused_calls} calls the same answer: {exc}. Check the provider and what else the"
+                    " interactions have in common, or set max_failures to go on in spite of that."
+                )
+            )
 
     def _stop(self, exc: VccError) -> None:
         """Send no more. What is wrong with the journal is told before all else that is wrong."""
@@ -500,9 +557,9 @@ def _run(
             calls_before = session.client.calls
             # Dispatches are to queue in the order in which they are asked for.
             in_flight = params["calls_in_flight"] if wire.action == "release" else 1
-            sender = Sender(journal, session.client, wire, in_flight)
+            sender = Sender(journal, session.client, wire, in_flight, params["max_failures"])
             broken = _collect(sender.outcomes(), result)
-            if isinstance(sender.stopped, JournalError):
+            if isinstance(sender.stopped, (JournalError, StoppedError)):
                 broken = sender.stopped
             api_calls = session.client.calls - calls_before
         report.close()

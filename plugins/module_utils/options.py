@@ -137,6 +137,7 @@ INTERACTION_SPEC: dict[str, t.Any] = {
         "journal_ttl": {"type": "int", "default": 86400},
         "report": {"type": "path"},
         "calls_in_flight": {"type": "int", "default": 4},
+        "max_failures": {"type": "int"},
         **JOURNAL_SPEC,
         **CONNECTION_SPEC,
     },
@@ -428,6 +429,7 @@ def check_limits(params: t.Mapping[str, t.Any]) -> None:
         )
     check_number(params, "journal_ttl", 0)
     check_number(params, "calls_in_flight", 1, MOST_IN_FLIGHT)
+    check_number(params, "max_failures", 1)
     if params["provider"]:
         check_name("provider", params["provider"])
     if params["state"] == "dispatched":

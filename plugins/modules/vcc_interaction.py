@@ -183,6 +183,14 @@ options:
         the order of their external ids.
     type: int
     default: 4
+  max_failures:
+    description:
+      - Send no more once VCC has refused so many interactions. Those that are left fail as not sent; those that were part of a refused call and not
+        yet sent again are V(unknown).
+      - By default there is no such limit, but for a task that VCC refuses as a whole, such as one with a provider that is not registered. It
+        stops once VCC has given some 20 calls the same answer, among them 8 of one interaction each, and has taken none.
+      - With any value, that rule does not apply. Set a high one to have each of many interactions tried all the same.
+    type: int
 extends_documentation_fragment:
   - vonage.vcc.attributes
   - vonage.vcc.attributes.actiongroup_vcc

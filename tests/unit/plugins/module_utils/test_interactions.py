@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.vonage.vcc.plugins.module_utils import interactions
 from ansible_collections.vonage.vcc.plugins.module_utils.errors import JournalError
 from ansible_collections.vonage.vcc.plugins.module_utils.interactions import run
 from ansible_collections.vonage.vcc.plugins.module_utils.journal import Journal
@@ -370,12 +371,12 @@ class TestNarrowedDown:
         assert result["msg"].startswith("Of 200 interactions 4 failed; the first is 'case-0': ")
 
     def test_all(self, sim, task, rows):
-        ids = [f"case-{number}" for number in range(16)]
+        ids = [f"case-{number}" for number in range(10)]
         sim.poison(*ids)
         result = task(external_ids=ids)
         assert not result["changed"]
-        assert summary(result) == {"requested": 16, "failed": 16}
-        assert len(sim.invoke_calls) == 31
+        assert summary(result) == {"requested": 10, "failed": 10}
+        assert len(sim.invoke_calls) == 19
         assert rows() == {}
 
     def test_in_more_than_one_batch(self, sim, task):
@@ -417,6 +418,71 @@ class TestNarrowedDown:
         result = task(external_id="a")
         assert summary(result) == {"requested": 1, "failed": 1}
         assert "413" in result["msg"]
+
+
+class TestRefusedAsAWhole:
+    """What VCC says of every call is not found out for each interaction."""
+
+    @pytest.mark.parametrize("calls_in_flight", [1, 4])
+    def test_by_a_provider_that_is_not_registered(self, sim, task, calls_in_flight):
+        ids = [f"case-{number:04}" for number in range(3000)]
+        result = task(external_ids=ids, provider="nobody", calls_in_flight=calls_in_flight)
+        calls = len(sim.invoke_calls)
+        assert 20 <= calls == result["summary"]["api_calls"] <= 24 + 2 * calls_in_flight
+        counts = summary(result)
+        assert counts["requested"] == counts["failed"] + counts["unknown"] == 3000
+        assert counts["failed"] >= 8
+        assert "the same answer: VCC refused it with status 400 (The provider is not registered)" in result["msg"]
+        assert "max_failures" in result["msg"]
+
+    def test_the_next_run_asks_with_the_same_request_ids(self, sim, task, rows):
+        ids = [f"case-{number:02}" for number in range(60)]
+        sim.dispatch(*ids, provider=None)
+        sim.fault("status", status=400, times=30)
+        assert summary(task(external_ids=ids))["unknown"] > 0
+        kept = {one: row["request_id"] for one, row in rows().items()}
+        sim.reset()
+        sim.dispatch(*ids)
+        assert summary(task(external_ids=ids)) == {"requested": 60, "released": 60}
+        sent = {effect["external_id"]: effect["request_id"] for effect in sim.effects}
+        assert kept.items() <= sent.items()
+
+    def test_not_where_those_that_are_good_come_last(self, sim, task):
+        ids = [f"case-{number:04}" for number in range(1000)]
+        sim.dispatch(*ids)
+        sim.poison(*ids[:500])
+        result = task(external_ids=ids)
+        assert summary(result) == {"requested": 1000, "released": 500, "failed": 500}
+
+    def test_not_where_the_answers_differ(self, sim, task):
+        ids = [f"case-{number:02}" for number in range(40)]
+        sim.fault("status", status=400, times=15, body={"message": "this"})
+        sim.fault("status", status=400, times=None, body={"message": "that"})
+        assert summary(task(external_ids=ids)) == {"requested": 40, "failed": 40}
+
+    def test_not_where_all_are_gone(self, sim, task):
+        sim.unknown_id = 404
+        ids = [f"case-{number:02}" for number in range(40)]
+        assert "failed" not in task(external_ids=ids)
+
+    def test_not_with_a_limit_that_is_higher(self, sim, task):
+        ids = [f"case-{number:02}" for number in range(40)]
+        sim.poison(*ids)
+        assert summary(task(external_ids=ids, max_failures=1000)) == {"requested": 40, "failed": 40}
+
+    def test_a_limit_leaves_the_rest_unsent(self, sim, task, monkeypatch):
+        monkeypatch.setattr(interactions, "BODY_LIMIT", 300)
+        ids = [f"case-{number:02}" for number in range(40)]
+        sim.dispatch(*ids)
+        sim.poison(*ids[:10])
+        result = task(external_ids=ids, max_failures=3)
+        assert "VCC has refused 3 interactions, and max_failures allows no more." in result["msg"]
+        refused = [one for one in result["interactions"] if one["evidence"] == "status"]
+        unsent = [one for one in result["interactions"] if one["message"].startswith("not sent")]
+        assert len(refused) == 3
+        assert {one["state"] for one in unsent[-20:]} == {"failed"}
+        assert len(sim.invoke_calls) < 10
+        assert summary(task(external_ids=ids[10:])) == {"requested": 30, "released": 30}
 
 
 class TestUnknownIds:
