@@ -6,12 +6,14 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import select
 import socket
 import ssl
 import struct
 import threading
+from urllib.parse import urlsplit
 
 import trustme
 
@@ -35,18 +37,19 @@ def certificate_for(path, *hosts):
 
 class Proxy:
     """
-    Takes CONNECT on a free loopback port, and leads every tunnel to ``port``, while it is used as a context manager.
+    Takes CONNECT on a free loopback port, and leads every tunnel to the port of ``url``, while it is used as a context manager.
 
     ``url`` says where. ``tunnels`` is how many have been asked for.
     """
 
-    def __init__(self, port):
-        self._port = port
+    def __init__(self, url):
+        self._port = urlsplit(url).port
         self._lock = threading.Lock()
         self._orders = []
         self._sockets = set()
         self._threads = []
         self._stopping = threading.Event()
+        self._met = collections.Counter()
         self.tunnels = 0
 
     def __enter__(self):
@@ -71,6 +74,13 @@ class Proxy:
         with self._lock:
             self._orders.append([kind, KINDS[kind] if how is None else how, times, after])
 
+    def clear(self):
+        """Forget all orders. Returns how often each fault has been met, by its name, since the last time."""
+        with self._lock:
+            self._orders, met = [], self._met
+            self._met = collections.Counter()
+            return met
+
     def _take(self, *kinds):
         """What is ordered for now, as (kind, how); (None, None) if nothing is."""
         with self._lock:
@@ -80,6 +90,7 @@ class Proxy:
                     order[3] -= 1
                 else:
                     order[2] = order[2] and order[2] - 1
+                    self._met[f"proxy {order[0]}"] += 1
                     return order[:2]
         return None, None
 

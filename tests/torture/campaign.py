@@ -35,12 +35,15 @@ from pathlib import Path
 
 from ansible_collections.vonage.vcc.tests import simulator
 from ansible_collections.vonage.vcc.tests.simulator import CLIENT_ID, CLIENT_SECRET, Simulator
+from ansible_collections.vonage.vcc.tests.simulator.proxy import HOST, Proxy, certificate_for
 from ansible_collections.vonage.vcc.tests.torture import checks, plan
 
 COLLECTIONS = Path(simulator.__file__).parents[5]
 ENGINE = Path(__file__).with_name("engine.py")
 CLOCK = Path(__file__).with_name("clock")
 NOBODY = 65534
+CERTIFICATE = "authority.pem"
+TOKEN = "/Auth/connect/token"
 ENDING = ("SIGINT", "SIGKILL", "SIGTERM")
 
 # Seconds for a process to end: its calls are few, so it is far beyond what their time limits and waits come to.
@@ -156,6 +159,7 @@ class Process:
                 ANSIBLE_COLLECTIONS_PATH=str(COLLECTIONS),
                 ANSIBLE_NOCOLOR="1",
                 TORTURE_CLOCK=json.dumps({"start": time.time(), "steps": task.clock}),
+                **table.environment,
             )
         with open(table.folder / f"errors-{task.number}", "ab") as errors:
             self._popen = subprocess.Popen(
@@ -225,9 +229,11 @@ class Process:
 class Table:
     """Where a round is played: a simulator, a folder, and the parent of the processes."""
 
-    def __init__(self, drawn, sim, folder, nursery, lie=None, patience=PATIENCE):
+    def __init__(self, drawn, sim, folder, nursery, lie=None, patience=PATIENCE, proxy=None):
         self.plan = drawn
         self.sim = sim
+        self.proxy = proxy
+        self.environment = {"HTTPS_PROXY": proxy.url} if proxy else {}
         self.folder = folder
         self.nursery = nursery
         self.report = Report(rounds=1)
@@ -258,12 +264,15 @@ class Table:
 
     def order(self, task):
         """Write what a process is to do, and return its path."""
+        url = f"https://{HOST}" if self.proxy else self.sim.url
         given = {
-            "api_url": self.sim.url,
-            "auth_url": self.sim.token_url,
+            "api_url": url,
+            "auth_url": url + TOKEN,
             "journal": "" if task.own_journal else str(self.journal),
             **task.options,
         }
+        if self.proxy:
+            given["ca_path"] = str(self.folder / CERTIFICATE)
         if task.provider:
             given["provider"] = task.provider
         if given.get("access_token"):
@@ -283,6 +292,7 @@ class Table:
                 "file_size": task.file_size,
                 "user": self._user,
                 "temporary": str(self.folder / "used"),
+                "environment": self.environment,
                 "limits": self.plan.limits,
                 "lie": self._lie,
             }
@@ -321,6 +331,8 @@ class Table:
     def run(self, wave):
         """Run the processes of a wave to their ends, with all that happens meanwhile."""
         faults = [self.sim.fault(kind, **details) for kind, details in wave.faults]
+        for kind, details in wave.at_proxy:
+            self.proxy.fault(kind, **details)
         holds = [fault for fault in faults if fault.kind == "hold"]
         begin = time.monotonic()
         waiting = collections.deque(sorted(wave.tasks, key=lambda task: task.delay))
@@ -381,6 +393,8 @@ class Table:
                 self.violate(f"{effects - effects_before} effects while the journal was {wave.journal}")
         for fault in faults:
             fault.times = 0
+        if self.proxy:
+            self.report.faults.update(self.proxy.clear())
         self.waves.append((wave, processes))
         self.marks.append(effects)
         for process in processes:
@@ -478,7 +492,8 @@ class Table:
                 checks.after_last(self, forecast)
         checks.at_end(self)
         report = self.report
-        report.faults = collections.Counter(call["fault"] for call in sim.calls if call["fault"])
+        report.faults.update(call["fault"] for call in sim.calls if call["fault"])
+        report.others["proxied"] += self.plan.proxied
         report.calls = len(sim.calls)
         report.interactions = len({key for wave in self.plan.waves for task in wave.tasks for key in task.keys})
         report.others["proofs left open"] = len(self.open)
@@ -511,15 +526,11 @@ def play_plan(drawn, lie=None, patience=PATIENCE):
     with tempfile.TemporaryDirectory(prefix="torture-", ignore_cleanup_errors=True) as folder:
         # Another user has to come by, or else it is this one that plays.
         reachable = all(parent.stat().st_mode & 0o001 for parent in Path(folder).resolve().parents)
-        with Simulator() as sim:
-            return Table(
-                dataclasses.replace(drawn, as_user=drawn.as_user and reachable),
-                sim,
-                Path(folder),
-                _nursery[0],
-                lie,
-                patience,
-            ).play()
+        tls = certificate_for(Path(folder) / CERTIFICATE) if drawn.proxied else None
+        with Simulator(tls=tls) as sim, contextlib.ExitStack() as stack:
+            proxy = stack.enter_context(Proxy(sim.url)) if drawn.proxied else None
+            drawn = dataclasses.replace(drawn, as_user=drawn.as_user and reachable)
+            return Table(drawn, sim, Path(folder), _nursery[0], lie, patience, proxy).play()
 
 
 def close():

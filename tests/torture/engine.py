@@ -11,8 +11,8 @@ JSON each: ``{"spawn": ORDER}``, with the descriptor of the child's output, is a
 
 An order is a JSON object: ``options`` of vcc_interaction, ``check``, ``seed``, ``clock`` (a list of [seconds from the
 start, by how much the clock is wrong from then on]), ``file_size`` (RLIMIT_FSIZE), ``user`` (to become), ``temporary``
-(a folder for files that do not last), ``limits`` (constants of modules, to need many calls and claims for few
-interactions) and ``lie`` (below).
+(a folder for files that do not last), ``environment`` (variables), ``limits`` (constants of modules, to need many calls
+and claims for few interactions, and little time) and ``lie`` (below).
 """
 
 from __future__ import annotations
@@ -31,8 +31,9 @@ import time
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from sitecustomize import set_clock
 
-from ansible_collections.vonage.vcc.plugins.module_utils import interactions, journal, options
+from ansible_collections.vonage.vcc.plugins.module_utils import client, interactions, journal, options
 from ansible_collections.vonage.vcc.plugins.module_utils.client import Client
+from ansible_collections.vonage.vcc.plugins.module_utils.transport import Attempt
 
 # Engines that break their word, to show that the campaign notices.
 
@@ -85,6 +86,11 @@ def _early_proof(_order):
     journal.Journal.claim = claim_and_accept
 
 
+def _denies_it(_order):
+    """Takes what it has sent for what it has not."""
+    Attempt.begin_to_send = classmethod(lambda cls: None)
+
+
 def _keeps_silent(_order):
     """Does not report every third interaction."""
     add = interactions.Result.add
@@ -126,6 +132,7 @@ LIES = {
         _no_claims,
         _no_proof,
         _early_proof,
+        _denies_it,
         _keeps_silent,
         _optimist,
         _hangs,
@@ -150,10 +157,11 @@ def obey(order):
     signal.signal(signal.SIGINT, signal.default_int_handler)
     random.seed(order["seed"])
     set_clock(order["clock"])
-    for module in (interactions, journal):
+    for module in (client, interactions, journal):
         for name, value in order["limits"].items():
             if hasattr(module, name):
                 setattr(module, name, value)
+    os.environ.update(order["environment"])
     tempfile.tempdir = order["temporary"]
     if order["user"] is not None:
         os.setgroups([])

@@ -74,6 +74,7 @@ class Wave:
     journal: str = "usable"  # or "small" (on a disk with little room), or what keeps it from being used
     room: int = 0  # KB on a small disk
     holding: float = 0.0  # seconds for which a call is held
+    at_proxy: list = field(default_factory=list)  # (kind, details) of what the proxy does, if there is one
 
     @property
     def actions(self):
@@ -94,6 +95,7 @@ class Plan:
     as_user: bool  # whether the processes give up the rights of root
     tokens: bool
     predicts: bool  # whether check mode says what the last run will do
+    proxied: bool = False  # whether all calls go through a proxy, and VCC speaks TLS
 
     def to_json(self):
         return json.dumps(dataclasses.asdict(self), indent=1) + "\n"
@@ -167,6 +169,7 @@ def draw(seed, doors=True):
         plan.waves.append(_wave(rng, plan, action, ids, habits))
     if habits["own_ids"]:
         _give_request_ids(plan, rng.sample(ids, rng.randint(1, count)), shared=rng.random() < 0.5)
+    _put_on_the_way(random.Random(f"way {seed}"), plan, endless=not through)
     if through and doors:
         for wave in plan.waves:
             for task in wave.tasks:
@@ -275,6 +278,59 @@ def _put_behind_door(rng, task):
         task.signal = ("SIGTERM" if how == "FULL" else how, when)
 
 
+def _put_on_the_way(rng, plan, endless):
+    """Put a proxy between the tasks and VCC, answers in the way that are none, and some that have no end; and let tasks end at so many failures."""
+    plan.proxied = rng.random() < 0.2
+    # What has no end is given up after the time of its attempts and a second.
+    endless = endless and rng.random() < 0.1
+    if endless:
+        plan.limits["WAITING"] = 1
+    for wave in plan.waves:
+        if rng.random() < 0.3:
+            wave.faults.append(_fault_on_the_way(rng, endless))
+        if plan.proxied:
+            wave.at_proxy = [_fault_at_proxy(rng) for _each in range(rng.choice([0, 1, 2]))]
+        for task in wave.tasks:
+            if rng.random() < 0.05:
+                task.options["max_failures"] = rng.choice([1, 2, 5, 20])
+
+
+def _fault_on_the_way(rng, endless):
+    location = rng.choice(["http://sso.example/\xe9", "http://[bad/", "", "//"])
+    choices = [
+        (
+            "interim",
+            {"status": rng.choice([100, 102, 103]), "count": rng.randint(1, 3), "seconds": rng.uniform(0, 0.1)},
+        ),
+        ("interim", {"status": 101}),
+        ("truncated", {"length": rng.randint(0, 40), "taken": rng.random() < 0.5}),
+        ("redirect", {"location": location, "length": rng.choice([0, 10, 1_000_000]), "taken": rng.random() < 0.3}),
+        ("trickle", {"part": "head", "seconds": 0.002}),
+        ("status", {"status": rng.choice([401, 403, 407]), "body": "<html>Sign in</html>"}),
+    ]
+    if endless:
+        choices = [
+            ("interim", {"status": rng.choice([100, 103]), "count": 0, "seconds": 0.01}),
+            ("trickle", {"part": rng.choice(["head", "body"]), "seconds": 0.3}),
+            ("redirect", {"length": 1000, "seconds": 0.3}),
+        ]
+    kind, details = rng.choice(choices)
+    path = rng.choice([{}, {}, {}, {"path": "/Auth/connect/token"}])
+    return kind, {**details, **path, "times": rng.choice([1, 1, 2]), "after": rng.choice([0, 0, 1, 2])}
+
+
+def _fault_at_proxy(rng):
+    kind, how = rng.choice(
+        [
+            ("cut", rng.random() < 0.5),
+            ("cut", rng.random() < 0.5),
+            ("refuse", rng.choice([403, 407, 502, 503])),
+            ("silence", rng.choice([0, 10])),
+        ]
+    )
+    return kind, {"how": how, "times": rng.choice([1, 1, 2]), "after": rng.choice([0, 0, 1, 2])}
+
+
 def _fault(rng):
     later = rng.choice([None, 0, 0, 0, PAST])
     kind, details = rng.choice(
@@ -346,7 +402,8 @@ def last_tasks(plan, action, number):
     tasks = []
     for provider in plan.providers:
         ids = sorted(external_id for owner, external_id in asked if owner == provider)
-        options = {"timeout": 30, "retries": 2, "report": "own"}
+        # A limit that is never met, so that each is looked at alone where VCC refuses many.
+        options = {"timeout": 30, "retries": 2, "report": "own", "max_failures": 10_000}
         if action == "dispatch":
             options.update(state="dispatched", route="Support")
         if ids:

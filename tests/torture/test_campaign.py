@@ -68,6 +68,14 @@ def test_a_round_through_playbooks():
     assert report.processes["action"] > 0
 
 
+def test_a_round_through_a_proxy():
+    seed = next(seed for seed in range(1000) if any(kind == "cut" for kind, _how in plan.draw(seed).waves[0].at_proxy))
+    report = campaign.play(seed, doors=False)
+    assert report.violations == []
+    assert report.others["proxied"]
+    assert report.faults["proxy cut"] > 0
+
+
 def test_a_round_on_a_small_disk():
     seed = next(seed for seed in range(1000) if any(wave.journal == "small" for wave in plan.draw(seed).waves))
     report = campaign.play(seed, doors=False)
@@ -92,6 +100,7 @@ def test_what_has_failed_before(name):
         ("no_claims", " last, and that was "),
         ("no_proof", "the journal has "),
         ("early_proof", "the journal says that VCC has taken"),
+        ("denies_it", "is reported failed, and VCC has taken it"),
         ("keeps_silent", "it lists "),
         ("optimist", "and VCC has not taken it"),
         ("hangs", "has not ended after"),

@@ -32,7 +32,7 @@ def impatient(monkeypatch):
 @pytest.fixture
 def behind(tmp_path, monkeypatch):
     """A simulator behind a proxy: yields both, and the options of a task that takes that way."""
-    with Recorder(tls=certificate_for(tmp_path / "ca.pem")) as sim, Proxy(int(sim.url.rpartition(":")[2])) as proxy:
+    with Recorder(tls=certificate_for(tmp_path / "ca.pem")) as sim, Proxy(sim.url) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
         given = {"api_url": BY_PROXY, "auth_url": BY_PROXY + TOKEN, "ca_path": str(tmp_path / "ca.pem"), "timeout": 5}
         yield sim, proxy, sim.options(**given, journal=str(tmp_path / "kept" / "journal.db"))
