@@ -45,6 +45,7 @@ class Home:
             "HOME": str(folder),
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
             "ANSIBLE_NOCOLOR": "1",
+            "ANSIBLE_REMOTE_TEMP": str(folder / ".ansible" / "tmp"),  # ~ is not taken from HOME there
         }
 
     def run(self, script: str, cwd: Path | None = None, **variables: str) -> str:
