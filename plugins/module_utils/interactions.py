@@ -10,9 +10,7 @@ a C(route), or C(release), with an C(externalid).
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import typing as t
 
 from .client import BODY_LIMIT, Client, Session
@@ -29,6 +27,7 @@ from .errors import (
 from .flight import Flight
 from .journal import Interaction, Journal
 from .options import DATA_SPEC, MAX_DATA_LENGTH, UNVERIFIED, Connection, Entry, check_limits, connection, entries
+from .report import Report
 
 # Statuses that one Interaction object can bring on a whole call.
 NARROWED = (400, 404, 413, 417)
@@ -475,41 +474,6 @@ class Result:
 def _name(entry: dict[str, t.Any], quote: str = "'") -> str:
     external_id = entry["external_id"]
     return "without an external id" if external_id is None else f"{quote}{external_id}{quote}"
-
-
-class Report:
-    """Every outcome as a line of JSON in a file, as the work goes on. Without a path, nothing."""
-
-    def __init__(self, path: str | None) -> None:
-        self.problem = ""
-        self.path = path
-        self._file: t.TextIO | None = None
-        if not path:
-            return
-        try:
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-            self._file = os.fdopen(handle, "w", buffering=1, encoding="utf-8")
-        except OSError as exc:
-            raise InputError(
-                f"report {path} cannot be written on the host that runs the task ({exc.strerror})."
-            ) from None
-
-    def write(self, entry: dict[str, t.Any]) -> None:
-        self._attempt(lambda file: file.write(_encode(entry) + "\n"))
-
-    def close(self) -> None:
-        self._attempt(lambda file: file.close())
-
-    def _attempt(self, act: t.Callable[[t.TextIO], t.Any]) -> None:
-        if self._file is None:
-            return
-        try:
-            act(self._file)
-        except OSError as exc:
-            file, self._file = self._file, None
-            with contextlib.suppress(OSError):
-                file.close()
-            self.problem = f"The report {self.path} is not complete ({exc.strerror}): the result and the journal are."
 
 
 def run(
