@@ -60,6 +60,9 @@ options:
     description:
       - Path of a file, on the host that runs the engine, in which tokens are kept for other tasks and plays to use. Its mode is 0600, and a
         folder that is made for it has mode 0700.
+      - A file that is no token cache of this collection or belongs to another user is refused. So is a symbolic link.
+      - A file beside it, with C(.lock) behind its name, is locked while a token is asked for. After 300 seconds of waiting for that lock, the task
+        fails and names the process that holds it, where it can.
       - By default a token ends with the task, or with the last item of a loop.
       - If not set, the environment variable E(VCC_TOKEN_CACHE) is used.
     type: path

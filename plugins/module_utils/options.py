@@ -21,8 +21,9 @@ from urllib.parse import urlsplit
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator, ValidationResult
 from ansible.module_utils.common.parameters import env_fallback, set_fallbacks
 
-from .auth import check_token
+from .auth import TokenCache, check_token
 from .errors import InputError
+from .files import check_distinct
 
 # The hosts of the release guide, and the newer ones of the API reference.
 TOKEN_URL = "https://{region}.{domain}/Auth/connect/token"
@@ -275,6 +276,8 @@ def connection(params: t.Mapping[str, t.Any]) -> Connection:
     check_number(params, "retries", 0)
     check_number(params, "requests_per_minute", 1)
     _check_paths(params)
+    if params["token_cache"]:
+        TokenCache(params["token_cache"]).check()
     ca_path = params["ca_path"]
     return Connection(
         api_url=api_url,
@@ -301,6 +304,7 @@ def path_of_journal(params: t.Mapping[str, t.Any]) -> str:
     path: str = params["journal"]
     if not path:
         raise InputError("journal is empty, which stands for no journal: set it to the path of one.")
+    _check_paths(params)
     return path
 
 
@@ -435,9 +439,6 @@ def check_limits(params: t.Mapping[str, t.Any]) -> None:
     if params["state"] == "dispatched":
         check_name("route", params["route"])
         _check_data("", params)
-    for name in PATHS:
-        if name != "report" and params["report"] and _is_same_file(params["report"], params[name]):
-            raise InputError(f"report is the same file as {name}, which it would replace: give it a name of its own.")
 
 
 def _check_paths(params: t.Mapping[str, t.Any]) -> None:
@@ -449,6 +450,7 @@ def _check_paths(params: t.Mapping[str, t.Any]) -> None:
             raise InputError(f"{name} is not valid Unicode: write the path in UTF-8.") from None
         if "\0" in path:
             raise InputError(f"{name} has a character that no path can have: remove it.")
+    check_distinct({name: params.get(name) for name in PATHS})
 
 
 def is_loopback(url: str) -> bool:
@@ -691,15 +693,6 @@ def check_unicode(position: str, value: t.Any) -> None:
     """Raise InputError for text that cannot be written in UTF-8."""
     if isinstance(value, str) and any(0xD800 <= ord(char) <= 0xDFFF for char in value):
         raise InputError(f"{position} is not valid Unicode: write it in UTF-8.")
-
-
-def _is_same_file(path: str, other: str | None) -> bool:
-    if not other:
-        return False
-    try:
-        return os.path.samefile(path, other)
-    except OSError:
-        return os.path.abspath(path) == os.path.abspath(other)
 
 
 def check_number(

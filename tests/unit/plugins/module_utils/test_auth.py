@@ -6,13 +6,19 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import fcntl
 import json
 import os
+import signal
+import time
 import traceback
+from pathlib import Path
 from urllib.parse import parse_qs
 
 import pytest
 
+from ansible_collections.vonage.vcc.plugins.module_utils.auth import TokenCache
 from ansible_collections.vonage.vcc.plugins.module_utils.client import Client
 from ansible_collections.vonage.vcc.plugins.module_utils.errors import (
     AccessError,
@@ -21,7 +27,7 @@ from ansible_collections.vonage.vcc.plugins.module_utils.errors import (
     UnansweredError,
 )
 from ansible_collections.vonage.vcc.tests.simulator import CLIENT_ID, CLIENT_SECRET
-from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import at_once, body_of, mode
+from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import PATIENCE, at_once, body_of, mode, python
 
 TOKEN = "/Auth/connect/token"
 
@@ -447,25 +453,46 @@ class TestCache:
 
 
 class TestCacheInDoubt:
-    @pytest.mark.parametrize(
-        "content",
-        [b"", b"garbage", b"\xff\xfe\x00", b"[]", b"null", b"17", b'"text"', b"{", b"[" * 100_000, b'{"other": 17}'],
-    )
-    def test_garbage_counts_as_empty(self, sim, make_auth, path, content):
+    @pytest.mark.parametrize("content", [b"", b"{}"])
+    def test_an_empty_one_is_used(self, sim, make_auth, path, content):
         path.parent.mkdir(parents=True)
         path.write_bytes(content)
         token = make_auth(cache_path=str(path)).token()
         assert make_auth(cache_path=str(path)).token() == token
         assert len(sim.calls) == 1
 
+    @pytest.mark.parametrize("wide", [0o600, 0o666])
+    @pytest.mark.parametrize(
+        "content",
+        [
+            b"case-1\ncase-2\n",
+            b"\xff\xfe\x00",
+            b" ",
+            b"[]",
+            b"null",
+            b"17",
+            b'"text"',
+            b"{",
+            b"[" * 100_000,
+            b'{"other": 17}',
+            b'{"access_token": "x", "renew_at": 2e9, "expires_at": 2e9}',
+            json.dumps({"0" * 64: "a-file.iso"}).encode(),
+            json.dumps({"0" * 64: {"access_token": "x"}}).encode(),
+            json.dumps({"case-1": dict.fromkeys(("access_token", "renew_at", "expires_at"))}).encode(),
+        ],
+    )
+    def test_the_file_of_something_else_is_left_as_it_is(self, sim, make_auth, path, content, wide):
+        path.parent.mkdir(parents=True)
+        path.write_bytes(content)
+        path.chmod(wide)
+        exc = failure(make_auth(cache_path=str(path)).token, kind=InputError)
+        assert str(exc).startswith(f"The token cache {path} cannot be used (it is a file, but no token cache")
+        assert path.read_bytes() == content
+        assert sim.calls == []
+
     @pytest.mark.parametrize(
         "entry",
         [
-            None,
-            17,
-            [],
-            {},
-            {"access_token": "x"},
             {"access_token": None, "renew_at": 2e9, "expires_at": 2e9},
             {"access_token": "two words", "renew_at": 2e9, "expires_at": 2e9},
             {"access_token": "x\r\nX: y", "renew_at": 2e9, "expires_at": 2e9},
@@ -520,6 +547,55 @@ class TestCacheInDoubt:
         assert f"The token cache {path} cannot be used (" in str(exc)
         assert sim.calls == []
 
+    @pytest.mark.parametrize(
+        ("make", "said"),
+        [
+            (lambda lock: lock.write_text("precious"), "is not empty"),
+            (os.mkfifo, "is not a regular file"),
+            pytest.param(
+                lambda lock: (lock.touch(), os.chown(lock, 12345, -1)),
+                "belongs to another user",
+                marks=pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away"),
+            ),
+        ],
+        ids=["text", "fifo", "stranger"],
+    )
+    def test_what_is_no_lock_of_ours_is_refused(self, sim, make_auth, path, make, said):
+        path.parent.mkdir(parents=True)
+        lock = Path(f"{path}.lock")
+        make(lock)
+        exc = failure(make_auth(cache_path=str(path)).token, kind=InputError)
+        assert f"The token cache {path} cannot be used ({lock} {said}" in str(exc)
+        assert sim.calls == []
+
+    def test_a_file_system_that_locks_nothing_is_named(self, sim, make_auth, path, monkeypatch):
+        def flock(handle, how):
+            raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+        monkeypatch.setattr(fcntl, "flock", flock)  # which a file system of this machine cannot be made to do
+        exc = failure(make_auth(cache_path=str(path)).token, kind=InputError)
+        assert str(exc) == (
+            f"The token cache {path} cannot be used (its file system locks no files: No locks available): put token_cache on a local disk,"
+            " or leave it out."
+        )
+        assert sim.calls == []
+
+    def test_a_process_that_is_stopped_is_not_waited_for_without_end(self, sim, path):
+        with sim.lock, python(ASKING, sim.token_url, CLIENT_ID, CLIENT_SECRET, path) as process:
+            process.stdout.readline()
+            wait_for_lock(f"{path}.lock")
+            process.send_signal(signal.SIGSTOP)
+            os.waitid(os.P_PID, process.pid, os.WSTOPPED)
+            with pytest.raises(InputError) as caught:
+                TokenCache(str(path), patience=0.1).locked().__enter__()
+            process.send_signal(signal.SIGCONT)
+        said = str(caught.value)
+        assert said.startswith(f"The token cache {path} cannot be used (")
+        assert f"has held {path}.lock for 0.1 seconds): let that process go on or end it" in said
+        if Path("/proc/locks").exists():
+            assert f"(process {process.pid} (" in said
+            assert ", which is stopped) has held" in said
+
     def test_a_folder_that_cannot_be_made_is_refused_before_any_call(self, sim, make_auth, tmp_path):
         (tmp_path / "file").touch()
         exc = failure(make_auth(cache_path=str(tmp_path / "file" / "tokens.json")).token, kind=InputError)
@@ -542,6 +618,29 @@ auth = Auth(Http(30, 0, True), auth_url, client_id, client_secret, "interactions
 together()
 print(auth.token())
 """
+
+
+ASKING = """
+import sys
+from ansible_collections.vonage.vcc.plugins.module_utils.auth import Auth
+from ansible_collections.vonage.vcc.plugins.module_utils.client import Http
+auth_url, client_id, client_secret, cache_path = sys.argv[1:]
+print(flush=True)
+Auth(Http(30, 0, True), auth_url, client_id, client_secret, "interactions:write", cache_path=cache_path).token()
+"""
+
+
+def wait_for_lock(path):
+    """Wait until another process holds the lock."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        with contextlib.suppress(FileNotFoundError), open(path, "rb+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return
+        time.sleep(0.01)
+    raise AssertionError("nobody locks it")
 
 
 def test_of_eight_forks_at_once_one_asks(sim, path):

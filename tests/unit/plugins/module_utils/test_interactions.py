@@ -1017,13 +1017,14 @@ class TestSessions:
         assert len(sim.token_calls) == 1
         assert sim.released == ["a", "b", "c"]
 
-    def test_a_token_cache_that_cannot_be_used_fails_before_any_call(self, sim, task, tmp_path, rows):
+    @pytest.mark.parametrize("check", [False, True])
+    def test_a_token_cache_that_cannot_be_used_fails_before_any_call(self, sim, task, tmp_path, folder, check):
         (tmp_path / "link").symlink_to(tmp_path / "target")
-        result = task(external_id="a", token_cache=str(tmp_path / "link"))
+        result = task(external_id="a", token_cache=str(tmp_path / "link"), check=check)
         assert result["failed"]
         assert f"The token cache {tmp_path}/link cannot be used (it is a symbolic link)" in result["msg"]
         assert sim.calls == []
-        assert rows() == {}
+        assert not folder.exists()
 
     def test_an_account_of_ones_own_keeps_journal_entries_apart(self, sim, task):
         task(external_id="a", account="first")
