@@ -36,9 +36,21 @@ def make_folder_for(path: str, shared: bool = False) -> None:
 
 def check_folder_for(path: str) -> None:
     """Raise the OSError that making a file there, and the folders above it, would come to; makes none."""
-    folder = _existing(os.path.dirname(os.path.abspath(path)))
+    _check_folder(_existing(os.path.dirname(os.path.abspath(path))), path)
+
+
+def check_file(path: str) -> None:
+    """Raise the OSError that making a file in a folder that is there would come to; makes none."""
+    folder = os.path.dirname(os.path.abspath(path))
+    os.stat(folder)
+    _check_folder(folder, path)
+
+
+def _check_folder(folder: str, path: str) -> None:
     if not os.path.isdir(folder):
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)
+    if os.statvfs(folder).f_flag & os.ST_RDONLY:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), path)
     if not os.access(folder, os.W_OK | os.X_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
 

@@ -512,7 +512,7 @@ def _run(
     )
     try:
         requested = journal.want(wire.entries())
-        report = Report(None if check_mode else params["report"])
+        report = Report(params["report"], predict=check_mode)
         result = Result(requested, wire.state, provider, report)
         if check_mode:
             broken = _collect(predicted(journal, wire.state), result)

@@ -173,7 +173,10 @@ options:
   report:
     description:
       - Path of a file, on the host that runs the engine, for the outcome of every interaction. It is written as the work goes on, one JSON
-        object a line, with the keys of RV(interactions). A file that is there is replaced; check mode writes none.
+        object a line, with the keys of RV(interactions). Its mode is 0600.
+      - A file that is there is replaced. A symbolic link, a file with a second hard link, another user's file, and what is no regular file, such as
+        V(/dev/stdout) or V(/dev/null), are refused before any call.
+      - Check mode writes none, and fails where the report cannot be written.
     type: path
   calls_in_flight:
     description:

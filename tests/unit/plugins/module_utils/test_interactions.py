@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import math
 import os
 import random
+import socket
+import tempfile
 import time
 from pathlib import Path
 
@@ -29,6 +32,7 @@ from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import (
     engine,
     journal_rows,
     mode,
+    snapshot,
     summary,
     validated,
 )
@@ -912,22 +916,122 @@ class TestReport:
         assert "report is the same file as journal" in result["msg"]
         assert sim.calls == []
 
-    def test_has_to_be_writable_before_any_call(self, sim, task, tmp_path):
-        result = task(external_id="a", report=str(tmp_path / "none" / "report.jsonl"))
-        assert result["msg"].startswith(
-            f"report {tmp_path}/none/report.jsonl cannot be written on the host that runs the task ("
-        )
+    @pytest.mark.parametrize("check", [False, True])
+    @pytest.mark.parametrize("name", ["none/report.jsonl", "file/report.jsonl", "folder"])
+    def test_has_to_be_writable_before_any_call(self, sim, task, tmp_path, name, check):
+        (tmp_path / "file").touch()
+        (tmp_path / "folder").mkdir()
+        path = tmp_path / name
+        result = task(external_id="a", report=str(path), check=check)
+        assert result["msg"].startswith(f"report {path} cannot be written on the host that runs the task (")
         assert sim.calls == []
 
-    @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+    @pytest.mark.parametrize("there", [False, True])
+    def test_check_mode_says_what_a_user_may_not_write(self, tmp_path, there):
+        """As a user who is not root, whoever runs the tests. Nothing is made or emptied."""
+        user = os.geteuid() or 65534
+        with tempfile.TemporaryDirectory() as folder:
+            report = Path(folder, "report.jsonl")
+            if there:
+                report.write_text("before")
+                os.chown(report, user, -1)
+                report.chmod(0o400)
+            os.chown(folder, user, -1)
+            os.chmod(folder, 0o500)
+            before = snapshot(Path(folder))
+            outputs = [at_once(1, REPORTING, report, user, predict)[0] for predict in (True, False)]
+            assert snapshot(Path(folder)) == before
+            os.chmod(folder, 0o700)
+        said = f"report {report} cannot be written on the host that runs the task (Permission denied).\n"
+        assert outputs == [said] * 2
+
+    def test_in_check_mode_a_file_is_left_as_it_is(self, task, report):
+        report.write_text("before")
+        before = snapshot(report.parent)
+        assert "failed" not in task(external_id="a", report=str(report), check=True)
+        assert snapshot(report.parent) == before
+
+    @pytest.mark.parametrize("check", [False, True])
+    @pytest.mark.parametrize(
+        ("kind", "said"),
+        [
+            ("link", "it is a symbolic link"),
+            ("dangling", "it is a symbolic link"),
+            ("hard", "it has another name, a hard link"),
+            ("fifo", "it is no regular file"),
+            ("socket", "it is no regular file"),
+            ("null", "it is no regular file"),
+            pytest.param(
+                "stranger",
+                "it belongs to another user",
+                marks=pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away"),
+            ),
+        ],
+    )
+    def test_is_a_file_of_its_own(self, sim, task, report, tmp_path, kind, said, check):
+        target = tmp_path / "target"
+        if kind != "dangling":
+            target.write_text("precious")
+        if kind in ("link", "dangling"):
+            report.symlink_to(target)
+        elif kind == "hard":
+            os.link(target, report)
+        elif kind == "fifo":
+            os.mkfifo(report)
+        elif kind == "socket":
+            with contextlib.closing(socket.socket(socket.AF_UNIX)) as one:
+                one.bind(str(report))
+        elif kind == "null":
+            report = Path("/dev/null")
+        else:
+            report.touch()
+            os.chown(report, 12345, -1)
+        result = task(external_id="a", report=str(report), check=check)
+        assert result["msg"].startswith(f"report {report} cannot be written on the host that runs the task ({said}): ")
+        assert sim.calls == []
+        assert target.exists() is (kind != "dangling")
+        assert kind == "dangling" or target.read_text() == "precious"
+
+    @pytest.mark.parametrize("before", [0o666, 0o644, 0o200])
+    def test_closes_a_file_that_was_open_to_others(self, task, report, before):
+        report.write_text("before")
+        report.chmod(before)
+        task(external_id="a", report=str(report))
+        assert oct(mode(report)) == "0o600"
+        assert [one["external_id"] for one in self.lines(report)] == ["a"]
+
     @pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
-    def test_that_cannot_be_completed_spoils_no_release(self, task):
-        result = task(external_ids=["a", "b"], report="/dev/full")
+    def test_that_cannot_be_completed_spoils_no_release(self, sim, task, report):
+        """A limit on the size of files stands for the full disk. The provider's name is in each line, and in the journal once."""
+        given = {"external_ids": [str(number) for number in range(200)], "provider": "p" * 1000}
+        sim.register(given["provider"])
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, before[1]))
+        try:
+            result = task(**given, report=str(report))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
         gc.collect()  # what is left of the file must not complain either
         assert result["failed"]
-        assert result["msg"].startswith("The report /dev/full is not complete (No space left on device)")
-        assert summary(result) == {"requested": 2, "released": 2}
-        assert not task(external_ids=["a", "b"])["changed"]
+        assert result["msg"].startswith(f"The report {report} is not complete (File too large)")
+        assert summary(result) == {"requested": 200, "released": 200}
+        assert not task(**given)["changed"]
+
+
+REPORTING = """
+import os
+import sys
+from ansible_collections.vonage.vcc.plugins.module_utils.errors import InputError
+from ansible_collections.vonage.vcc.plugins.module_utils.report import Report
+together()
+path, user, predict = sys.argv[1:]
+if os.geteuid() == 0:
+    os.setuid(int(user))
+try:
+    Report(path, predict == "True")
+except InputError as exc:
+    print(exc)
+"""
 
 
 class TestCheckMode:
