@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import pwd
 import stat
 import typing as t
 import unicodedata
@@ -94,7 +95,25 @@ def distrust(path: str) -> str:
         and folder.st_mode & stat.S_IWGRP
         and not folder.st_mode & stat.S_IWOTH
     )
-    return "" if shared else "belongs to another user"
+    return "" if shared else f"belongs to the user {_name_of(info.st_uid)}"
+
+
+def _name_of(user: int) -> str:
+    try:
+        return pwd.getpwuid(user).pw_name
+    except (KeyError, OSError):
+        return str(user)
+
+
+def make_file(path: str) -> None:
+    """Make a file, if it is not there, for its owner only (mode 0600), or in a folder that is shared with a group for that too (mode 0660)."""
+    shared = is_shared(os.path.dirname(os.path.abspath(path)))
+    before = os.umask(0o117 if shared else 0o177)
+    try:
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o660))
+    finally:
+        os.umask(before)
 
 
 def check_distinct(paths: t.Mapping[str, str | None]) -> None:

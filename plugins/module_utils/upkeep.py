@@ -46,11 +46,18 @@ class Upkeep(JournalFile):
     """The journal of all scopes, to look at and to prune. A file that is not there counts as empty, and is never made.
 
     :arg predict: change nothing.
+    :arg looking: only show what is in it, whoever may have written it.
     """
 
-    def __init__(self, path: str, predict: bool = False, clock: t.Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        path: str,
+        predict: bool = False,
+        clock: t.Callable[[], float] = time.time,
+        looking: bool = False,
+    ) -> None:
         self.exists = os.path.lexists(path)
-        super().__init__(path if self.exists else "", predict, clock)
+        super().__init__(path if self.exists else "", predict, clock, looking)
         self.path = os.path.abspath(path)
         with self._failing():
             self._db.executescript(_KNOWN)

@@ -193,7 +193,7 @@ def show(params: dict[str, t.Any]) -> dict[str, t.Any]:
     check_number(params, "page_size", 1, LARGEST_PAGE)
     for index, external_id in enumerate(params["external_ids"] or ()):
         check_id(f"external_ids[{index}]", external_id)
-    with contextlib.closing(Upkeep(path_of_journal(params), predict=True)) as journal:
+    with contextlib.closing(Upkeep(path_of_journal(params), predict=True, looking=True)) as journal:
         entries, matched = journal.entries(params)
         return {
             "changed": False,

@@ -752,7 +752,7 @@ class TestDamage:
         said = refusal(open_journal, predict=predict)
         assert path.read_bytes() == before
         assert str(path) in said
-        assert "set the option journal to another file" in said
+        assert "another file" not in said
         return said
 
     @pytest.mark.parametrize(
@@ -826,8 +826,9 @@ class TestUnwritable:
         (tmp_path / "file").touch()
         path = tmp_path / "file" / "journal.db"
         said = refusal(open_journal, path=path)
-        assert f"The journal {path} cannot be used (" in said
-        assert "set the option journal to another file" in said
+        assert said == (
+            f"The journal {path} cannot be used (Not a directory): check the path that the option journal names."
+        )
 
     @pytest.mark.parametrize("predict", [False, True], ids=["run", "check"])
     @pytest.mark.parametrize("which", ["file", "folder"])
