@@ -146,6 +146,17 @@ class TestSharing:
         with member(path, 20004, 20004, predict="predict") as stranger:
             assert stranger.said.startswith(f"The journal {path} cannot be used (")
 
+    @pytest.mark.parametrize(("group", "bits"), [(30000, 0o2777), (20009, 0o2775)], ids=["open", "another group's"])
+    def test_a_member_does_not_where_the_folder_is_not_shared(self, place, group, bits):
+        path = place / "kept" / "journal.db"
+        release(path, "a")
+        os.chown(path, 20001, 30000)
+        path.chmod(0o660)
+        os.chown(path.parent, 20001, group)
+        os.chmod(path.parent, bits)
+        with member(path, 20002, 30000, predict="predict") as one:
+            assert one.said.startswith(f"The journal {path} cannot be used (it belongs to the user 20001, ")
+
     def test_a_folder_that_is_not_shared_has_none_that_is(self, place):
         for number, (group, bits) in enumerate([(30000, 0o770), (30000, 0o2777)]):
             folder = place / str(number)
