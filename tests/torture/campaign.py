@@ -33,6 +33,7 @@ import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ansible_collections.vonage.vcc.plugins.module_utils.journal import Journal
 from ansible_collections.vonage.vcc.tests import simulator
 from ansible_collections.vonage.vcc.tests.simulator import CLIENT_ID, CLIENT_SECRET, Simulator
 from ansible_collections.vonage.vcc.tests.simulator.proxy import HOST, Proxy, certificate_for
@@ -42,6 +43,7 @@ COLLECTIONS = Path(simulator.__file__).parents[5]
 ENGINE = Path(__file__).with_name("engine.py")
 CLOCK = Path(__file__).with_name("clock")
 NOBODY = 65534
+STRANGER = 12345
 CERTIFICATE = "authority.pem"
 TOKEN = "/Auth/connect/token"
 ENDING = ("SIGINT", "SIGKILL", "SIGTERM")
@@ -249,6 +251,7 @@ class Table:
         self._patience = patience
         self._user = NOBODY if drawn.as_user and os.geteuid() == 0 else None
         self._orders = []
+        self.precious = {}  # files that a task must leave as they are, by its number
         self.journal = folder / "kept" / "journal.db"
         (folder / "kept").mkdir()
         (folder / "used").mkdir()
@@ -282,6 +285,8 @@ class Table:
         if given.get("report"):
             given["report"] = self._mine(self.folder / f"report-{task.number}.jsonl")
         given.update(self._source(task))
+        if task.misplaced:
+            self._misplace(task, given)
         path = self.folder / f"order-{task.number}.json"
         if task.door in plan.ENGINES:
             order = {
@@ -312,6 +317,43 @@ class Table:
         if self._user is not None:
             shutil.chown(path, self._user)
         return str(path)
+
+    def _misplace(self, task, given):
+        """Give a task a file that it has to be refused, and keep what is in it."""
+        own = self.folder / f"file-{task.number}"
+        kept = {
+            "report is the log of the journal": ("report", f"{self.journal}-wal"),
+            "report is a link to the journal": ("report", str(own)),
+            "report is a pipe": ("report", str(own)),
+            "report is the lock of the token cache": ("report", f"{own}.lock"),
+            "token cache is the source": ("token_cache", given["src"]),
+            "token cache is a file of the user's": ("token_cache", str(own)),
+            "journal is a stranger's": ("journal", str(own)),
+        }
+        name, given[name] = kept[task.misplaced]
+        if task.misplaced == "report is a link to the journal":
+            own.symlink_to(self.journal)
+        elif task.misplaced == "report is a pipe":
+            os.mkfifo(own)
+        elif task.misplaced == "report is the lock of the token cache":
+            given["token_cache"] = str(own)
+        elif task.misplaced == "token cache is a file of the user's":
+            self._mine(own)
+            own.write_text("case-1\n", encoding="utf-8")
+        elif task.misplaced == "journal is a stranger's":
+            with contextlib.closing(
+                Journal(str(own), given["api_url"], CLIENT_ID, task.provider, 0, task.action)
+            ) as journal:
+                journal.want([[*task.ids]])
+                journal.accept(journal.claim(0))
+            own.chmod(0o666)
+            if os.geteuid() == 0:
+                os.chown(own, STRANGER, STRANGER)
+        self.precious[task.number] = [(path, _content(path)) for path in (own, Path(given["src"]))]
+
+    def unchanged(self, task):
+        """Whether the files of a task that was to be refused are as they were."""
+        return all(_content(path) == content for path, content in self.precious[task.number])
 
     def _source(self, task):
         def lines(suffix, texts):
@@ -405,6 +447,7 @@ class Table:
             self.report.others["clock wrong"] += bool(process.task.clock)
             self.report.others["check mode"] += process.task.check
             self.report.others["forced"] += process.task.force
+            self.report.others["misplaced files"] += bool(process.task.misplaced)
         self.report.others["waves of several"] += len(processes) > 1
         self.report.others["waves of both actions"] += len(wave.actions) > 1
         if wave.journal not in ("usable", "small"):
@@ -509,6 +552,13 @@ class Table:
         if len(self.sim.calls) > calls:
             self.violate("check mode made a call")
         return self.waves[-1][1][0].result() or {}
+
+
+def _content(path):
+    """What is in a file or, if it is none, what it is."""
+    if not path.is_symlink() and path.is_file():
+        return path.read_bytes()
+    return path.lstat().st_mode if os.path.lexists(path) else None
 
 
 _nursery = []  # of this process, from its first round on

@@ -34,7 +34,9 @@ def after_wave(table):
         with _about(table, process):
             _check_end(process)
             result = process.result()
-            if result is not None:
+            if process.task.misplaced:
+                _check_refused(table, process, result)
+            elif result is not None:
                 _check_result(table, process, result)
             lines, whole = process.reported() if process.task.options.get("report") else ([], True)
             _check(whole or process.limited or process.interrupted, "the report ends within a line")
@@ -195,6 +197,14 @@ def _check_end(process):
         _check((process.status, process.errors) == (0, ""), f"status {process.status}: {process.errors[-2000:]}")
     else:
         _check("Traceback" not in printed, printed[-2000:])
+
+
+def _check_refused(table, process, result):
+    """One with a file that is not its own has done nothing, and says what is wrong."""
+    said = (result or {}).get("msg", "")
+    named = any(words in said for words in ("is the same file as", "cannot be used", "cannot be written"))
+    _check(named and "summary" not in result, f"it is not refused, though its {process.task.misplaced}: {said}")
+    _check(table.unchanged(process.task), f"it has changed a file: its {process.task.misplaced}")
 
 
 def _check_result(table, process, result):

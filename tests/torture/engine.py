@@ -31,7 +31,7 @@ import time
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from sitecustomize import set_clock
 
-from ansible_collections.vonage.vcc.plugins.module_utils import client, interactions, journal, options
+from ansible_collections.vonage.vcc.plugins.module_utils import client, database, interactions, journal, options
 from ansible_collections.vonage.vcc.plugins.module_utils.client import Client
 from ansible_collections.vonage.vcc.plugins.module_utils.transport import Attempt
 
@@ -91,6 +91,16 @@ def _denies_it(_order):
     Attempt.begin_to_send = classmethod(lambda cls: None)
 
 
+def _mixes_files(_order):
+    """Does not see which of its files are one."""
+    options.check_distinct = lambda paths: None
+
+
+def _believes_anyone(_order):
+    """Takes the journal of a stranger for its own."""
+    database.distrust = lambda path: ""
+
+
 def _keeps_silent(_order):
     """Does not report every third interaction."""
     add = interactions.Result.add
@@ -133,6 +143,8 @@ LIES = {
         _no_proof,
         _early_proof,
         _denies_it,
+        _mixes_files,
+        _believes_anyone,
         _keeps_silent,
         _optimist,
         _hangs,

@@ -17,6 +17,17 @@ LATEST = 0.15  # seconds from the start of an engine within which a signal is se
 LONGER = 20  # how much longer ansible-playbook takes
 PAST = "Sun, 06 Nov 1994 08:49:37 GMT"
 
+# What can be wrong with a file of a task: it is another of its files, or not its own.
+MISPLACED = (
+    "report is the log of the journal",
+    "report is a link to the journal",
+    "report is a pipe",
+    "report is the lock of the token cache",
+    "token cache is the source",
+    "token cache is a file of the user's",
+    "journal is a stranger's",
+)
+
 # What an id can look like: in any source, and where a line of text would not do.
 PLAIN = ("case-{}", "00{}", "Fall \u201e{}\u201c ü", "a,b;{}", 'q"uo\\te {}', "{}", "🐟{}")
 SPECIAL = (" blank{} ", "#{}", "{{{}")
@@ -41,6 +52,7 @@ class Task:
     group: bool = True  # whether the signal is for its children too
     request_ids: dict = field(default_factory=dict)
     seed: int = 0
+    misplaced: str = ""  # what is wrong with one of its files, so that it has to be refused
 
     @property
     def action(self):
@@ -175,6 +187,7 @@ def draw(seed, doors=True):
             for task in wave.tasks:
                 if at_doors.random() < 0.6:
                     _put_behind_door(at_doors, task)
+    _misplace(random.Random(f"paths {seed}"), plan)
     return plan
 
 
@@ -260,6 +273,26 @@ def _task(rng, plan, action, ids, habits, number):
         task.signal = (how, when)
         task.group = rng.random() < 0.5
     return task
+
+
+def _misplace(rng, plan):
+    """Have a process more in some waves, which asks for what another one does, and has to be refused for one of its files."""
+    for wave in plan.waves:
+        if rng.random() < 0.1:
+            like = rng.choice(wave.tasks)
+            kept = {name: like.options[name] for name in ("state", "route") if name in like.options}
+            task = Task(
+                sum(len(each.tasks) for each in plan.waves),
+                "fork",
+                like.provider,
+                list(like.ids),
+                "src.jsonl",
+                {"timeout": 1, "retries": 0, **kept},
+                check=rng.random() < 0.3,
+                delay=rng.choice([0, rng.uniform(0, 0.1)]),
+                misplaced=rng.choice(MISPLACED),
+            )
+            wave.tasks.append(task)
 
 
 def _put_behind_door(rng, task):

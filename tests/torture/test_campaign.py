@@ -85,6 +85,15 @@ def test_a_round_on_a_small_disk():
     assert report.others["small disk"] > 0
 
 
+def test_a_round_with_files_that_are_not_the_tasks_own():
+    tasks = [_task(number) for number in range(len(plan.MISPLACED) + 1)]
+    for task, misplaced in zip(tasks[1:], plan.MISPLACED, strict=True):
+        task.form, task.misplaced = "src.jsonl", misplaced
+    report = campaign.play_plan(_plan([plan.Wave([_task(100)]), plan.Wave(tasks)]))
+    assert report.violations == []
+    assert report.others["misplaced files"] == len(plan.MISPLACED)
+
+
 @pytest.mark.parametrize("name", REGRESSIONS)
 def test_what_has_failed_before(name):
     saved = Path(__file__).with_name("regressions") / f"{name}.json"
@@ -101,6 +110,8 @@ def test_what_has_failed_before(name):
         ("no_proof", "the journal has "),
         ("early_proof", "the journal says that VCC has taken"),
         ("denies_it", "is reported failed, and VCC has taken it"),
+        ("mixes_files", "it is not refused, though its report is the log of the journal"),
+        ("believes_anyone", "it is not refused, though its journal is a stranger's"),
         ("keeps_silent", "it lists "),
         ("optimist", "and VCC has not taken it"),
         ("hangs", "has not ended after"),
@@ -112,36 +123,45 @@ def test_what_has_failed_before(name):
 def test_an_engine_that_breaks_its_word(lie, sentence):
     """
     In a round that is made for it: all is asked for three times, twice with faults; of something else, a process is killed
-    over the other action, and then two ask for either with one request id.
+    over the other action, and then two ask for either with one request id; and two have a file that is not theirs.
     """
-    before, killed, *both = [_task(number) for number in range(2, 6)]
+    before, killed, *both, log, stranger = [_task(number) for number in range(2, 8)]
+    log.form, log.misplaced = "src.jsonl", "report is the log of the journal"
+    stranger.form, stranger.misplaced = "src.jsonl", "journal is a stranger's"
     killed.signal = ("SIGKILL", "hold")
     before.ids = killed.ids = ["g"]
     for task in both:
         task.ids, task.form, task.request_ids = ["h"], "src.jsonl", {"h": "own"}
     for task in (killed, both[0]):
         task.options.update(state="dispatched", route="Support")
-    drawn = plan.Plan(
-        seed=0,
-        switches={},
-        live=[(None, one) for one in "abcdef"],
-        poisoned=[],
-        providers=[None],
-        waves=[
+    drawn = _plan(
+        [
             plan.Wave([_task(0)], [("cut", {"when": "after"}), ("status", {"after": 1})]),
             plan.Wave([_task(1)], [("html", {})]),
             plan.Wave([before]),
             plan.Wave([killed], [("hold", {})]),
             plan.Wave(both),
-        ],
+            plan.Wave([log, stranger]),
+        ]
+    )
+    assert [one for one in violations(drawn) if sentence in one] == []
+    found = violations(drawn, lie, patience=1 if lie == "hangs" else campaign.PATIENCE)
+    assert any(sentence in one for one in found), found
+
+
+def _plan(waves):
+    return plan.Plan(
+        seed=0,
+        switches={},
+        live=[(None, one) for one in "abcdef"],
+        poisoned=[],
+        providers=[None],
+        waves=waves,
         limits={"BODY_LIMIT": 400, "CHUNK": 3},
         as_user=False,
         tokens=False,
         predicts=True,
     )
-    assert [one for one in violations(drawn) if sentence in one] == []
-    found = violations(drawn, lie, patience=1 if lie == "hangs" else campaign.PATIENCE)
-    assert any(sentence in one for one in found), found
 
 
 def _task(number):
