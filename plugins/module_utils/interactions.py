@@ -26,8 +26,9 @@ from .errors import (
 )
 from .flight import Flight
 from .journal import Interaction, Journal
-from .options import DATA_SPEC, MAX_DATA_LENGTH, UNVERIFIED, Connection, Entry, check_limits, connection, entries
+from .options import DATA_SPEC, MAX_DATA_LENGTH, UNVERIFIED, Connection, Entry, check_limits, connection
 from .report import Report
+from .sources import entries
 
 # Statuses that one Interaction object can bring on a whole call.
 NARROWED = (400, 404, 413, 417)
@@ -105,7 +106,7 @@ class Wire:
         self.frame = len(self.body([]))
 
     def entries(self) -> t.Iterator[Entry | list[str]]:
-        """Yield what is asked for, as C(options.entries) does, with what is to be sent of one alone as JSON."""
+        """Yield what is asked for, as C(sources.entries) does, with what is to be sent of one alone as JSON."""
         for entry in entries(self._params):
             if isinstance(entry, list):
                 yield entry
