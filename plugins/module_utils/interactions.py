@@ -532,6 +532,8 @@ def _run(
     finally:
         journal.close()
     warnings = []
+    if not requested and params["src"]:
+        warnings.append(f"src {params['src']} is empty: it asks for no interaction.")
     if wire.nameless:
         warnings.append(
             f"{wire.nameless} of the interactions have no external id: they can never be released by this API,"

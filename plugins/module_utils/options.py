@@ -39,6 +39,10 @@ LONGEST_TIMEOUT = 3600
 # More than any number is of use for, and within what SQLite and the clocks can count.
 HIGHEST = 10**12
 
+# Characters that cannot be seen, though their categories do not say so: fillers, a blank of Braille, and choices of how another looks.
+_VARIANTS = frozenset(map(chr, (*range(0x180B, 0x180E), 0x180F, *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))))
+_INVISIBLE = _VARIANTS | frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+
 # Printable ASCII without what ends the path of a URL or stands for a slash in some readers; and the same with a query.
 _URL_CHARACTERS = re.compile(r"[!\"$->@-\[\]-~]+")
 _URL_CHARACTERS_AND_QUERY = re.compile(r"[!\"$-\[\]-~]+")
@@ -114,6 +118,7 @@ INTERACTION_SPEC: dict[str, t.Any] = {
         "external_id": {"type": "str"},
         "external_ids": {"type": "list", "elements": "str"},
         "src": {"type": "path"},
+        "src_format": {"type": "str", "default": "auto", "choices": ["auto", "text", "csv", "tsv", "jsonl", "json"]},
         "interactions": {
             "type": "list",
             "elements": "dict",
@@ -473,8 +478,12 @@ def check_id(
     value: t.Any,
     remedy: str = "give the id that the interaction was dispatched with",
     what: str = "an id",
+    visible: bool = True,
 ) -> str:
-    """Return an id as text; raise InputError for one that no interaction can have."""
+    """Return an id as text; raise InputError for one that no interaction can have.
+
+    :arg visible: whether to refuse one that begins or ends with what cannot be seen, which is a slip in what people write.
+    """
     text = text_of(position, value)
     # An ASCII id that is printable is right but for its length, which is the common case and quick to see.
     if not (text.isascii() and text.isprintable()):
@@ -485,7 +494,25 @@ def check_id(
         raise InputError(f"{position} is empty: {remedy}.")
     if len(text) > MAX_ID_LENGTH:
         raise InputError(f"{position} has {len(text)} characters; {what} has at most {MAX_ID_LENGTH}.")
+    if visible and not ("!" <= text[0] <= "~" and "!" <= text[-1] <= "~"):
+        _check_ends(position, text, what)
     return text
+
+
+def _check_ends(position: str, text: str, what: str) -> None:
+    for place, char in (("begins", text[0]), ("ends", text[-1])):
+        if not _is_invisible(char):
+            continue
+        if place == "ends" and char in _VARIANTS and not text[-2].isascii():  # which says how an emoji is to look
+            continue
+        raise InputError(
+            f"{position} {place} with white space or a character that cannot be seen (U+{ord(char):04X}),"
+            f" which VCC would take for part of {what}: remove it."
+        )
+
+
+def _is_invisible(char: str) -> bool:
+    return char.isspace() or char in _INVISIBLE or unicodedata.category(char) in ("Cc", "Cf", "Zl", "Zp", "Zs")
 
 
 def text_of(position: str, value: t.Any) -> str:

@@ -10,7 +10,10 @@ import csv
 import functools
 import io
 import json
+import operator
 import os
+import re
+import stat
 import typing as t
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
@@ -23,6 +26,64 @@ MAX_LINE_LENGTH = 1024 * 1024
 
 # Bytes of a source file that are read at once.
 BLOCK_LENGTH = 16 * 1024
+
+# The longest JSON array, in bytes, since it is read as a whole.
+MAX_JSON_LENGTH = 64 * 1024 * 1024
+
+# What a file's name says of its format.
+EXTENSIONS = {
+    **dict.fromkeys(("", ".txt", ".list", ".ids"), "text"),
+    **dict.fromkeys((".jsonl", ".ndjson"), "jsonl"),
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".json": "json",
+}
+
+# The first bytes of files that may pass for text, or whose first line would be said to be not UTF-8, and what to say of them.
+MAGIC = {
+    b"$ANSIBLE_VAULT;": "is encrypted by ansible-vault: decrypt it first, with ansible-vault decrypt",
+    b"-----BEGIN ": "is encrypted or a key: decrypt it first",
+    b"version https://git-lfs": "stands for a file in Git LFS: fetch that first, with git lfs pull",
+    b"{\\rtf": "is a document of a word processor: save it as plain text in UTF-8",
+    b"%PDF-": "is a PDF document: save its ids as plain text in UTF-8",
+    b"PK\x03\x04": "is a zip archive or a workbook such as .xlsx: unpack it, or save it as CSV in UTF-8",
+    b"\x1f\x8b": "is compressed by gzip: unpack it first",
+    b"\xff\xfe": "is not UTF-8 but UTF-16: save the file as UTF-8",
+    b"\xfe\xff": "is not UTF-8 but UTF-16: save the file as UTF-8",
+}
+
+_LIKE_JSON = "looks like JSON, not like an id: set src_format to json or jsonl, or give such ids as CSV"
+
+# What no line of a list of ids is, with what to say of it. An id that looks so can be given in any other format.
+_NO_IDS = [
+    (re.compile(pattern), said)
+    for pattern, said in (
+        (
+            "#",
+            "begins with #, but a list of ids has no comments: remove the line, or give ids that begin with # as CSV",
+        ),
+        (
+            r"""(["'`\u2018\u201a\u201c\u201d\u201e\u00ab\u2039]).*["'`\u2019\u2018\u201c\u201d\u00bb\u203a][,;]?$""",
+            "is in quotes, which would count as part of the id: remove them, or give the ids as CSV",
+        ),
+        (".*[,;]$", "ends with a separator, which would count as part of the id: remove it, or give the ids as CSV"),
+        (r"[\[\]{}(),:; ]+$|[\[{]\s*[\"']|\[\s*[{]|\[\s*-?[0-9]+\s*(,|$)", _LIKE_JSON),
+        (
+            r"<(!|\?|/?[A-Za-z][A-Za-z0-9:-]*(\s[^@]*)?/?>)",
+            "looks like HTML or XML, not like an id: check how the file came about, or give such ids as CSV",
+        ),
+        (r"(<<<<<<<|>>>>>>>) ", "is the mark of a conflict in Git: resolve it first"),
+        (
+            r"[-*] |---$",
+            "looks like YAML or a list with bullets: leave nothing but an id in each line, or give the ids as CSV",
+        ),
+    )
+]
+
+# First and last characters of lines that are worth a look.
+_SUSPECT = frozenset(" #\"'`\u2018\u201a\u201c\u201e\u00ab\u2039()[]{}<>,:;-*")
+_first_of = operator.itemgetter(0)
+_last_of = operator.itemgetter(-1)
 
 
 def entries(params: t.Mapping[str, t.Any]) -> t.Iterator[Entry | list[str]]:
@@ -43,7 +104,7 @@ def entries(params: t.Mapping[str, t.Any]) -> t.Iterator[Entry | list[str]]:
             position = f"interactions[{index}]"
             yield _dispatch(position, interaction) if dispatched else _release(position, interaction)
     else:
-        yield from _from_file(params["src"], dispatched)
+        yield from _from_file(params["src"], params["src_format"], dispatched)
 
 
 def _dispatch(position: str, interaction: t.Mapping[str, t.Any]) -> Entry:
@@ -63,19 +124,54 @@ def _release(position: str, interaction: t.Mapping[str, t.Any]) -> Entry:
     return Entry(position, check_id(position, interaction["external_id"]))
 
 
-def _from_file(path: str, dispatched: bool) -> t.Iterator[Entry | list[str]]:
-    kind = os.path.splitext(path)[1].lower()
+def _from_file(path: str, kind: str, dispatched: bool) -> t.Iterator[Entry | list[str]]:
+    kind = _kind(path) if kind == "auto" else kind
     try:
-        with open(path, "rb", buffering=0) as file:
+        with _opened(path) as file:
+            _check_magic(path, file)
+            if kind == "json":
+                yield from _from_json(path, file, dispatched)
+                return
             blocks = _blocks(path, file)
-            if kind == ".jsonl":
+            if kind == "jsonl":
                 yield from _from_jsonl(path, _lines(blocks), dispatched)
-            elif kind == ".csv":
-                yield from _from_csv(path, _lines(blocks))
-            else:
+            elif kind == "text":
                 yield from _from_texts(path, blocks)
+            else:
+                yield from _from_csv(path, _lines(blocks), "," if kind == "csv" else "\t")
     except OSError as exc:
         raise InputError(f"src {path} cannot be read on the host that runs the task ({exc.strerror}).") from None
+
+
+def _kind(path: str) -> str:
+    extension = os.path.splitext(path)[1]
+    kind = EXTENSIONS.get(extension.lower())
+    if not kind:
+        raise InputError(
+            f"src {path} ends in {extension}, which says nothing of its format: set src_format to text, csv, tsv, jsonl or json."
+        )
+    return kind
+
+
+def _opened(path: str) -> io.FileIO:
+    """Open a regular file, and nothing that could keep the task waiting. Raises OSError or InputError."""
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    mode = os.fstat(handle).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(handle)
+        if stat.S_ISDIR(mode):
+            raise InputError(f"src {path} is a folder: give the path of a file.")
+        raise InputError(f"src {path} is a pipe or a device, not a file: write the interactions to a file first.")
+    return io.FileIO(handle)
+
+
+def _check_magic(path: str, file: io.FileIO) -> None:
+    """Raise InputError for a file whose first bytes say that it holds no list of interactions, whatever its name."""
+    head = file.read(BLOCK_LENGTH).removeprefix(codecs.BOM_UTF8).lstrip()
+    file.seek(0)
+    for magic, said in MAGIC.items():
+        if head.startswith(magic):
+            raise InputError(f"src {path} {said}.")
 
 
 def _blocks(path: str, file: io.FileIO) -> t.Iterator[tuple[int, list[str]]]:
@@ -120,15 +216,77 @@ def _lines(blocks: t.Iterator[tuple[int, list[str]]]) -> t.Iterator[tuple[int, s
 
 
 def _from_texts(path: str, blocks: t.Iterator[tuple[int, list[str]]]) -> t.Iterator[list[str]]:
+    first = True
     for number, lines in blocks:
         ids = [text for text in lines if text and not text.isspace()]
+        if first and ids:
+            first = False
+            _check_no_header(f"src {path}, line {number + lines.index(ids[0])}", ids[0])
         # What nothing is wrong with as a whole needs no look at each.
         whole = "".join(ids)
-        if not (whole.isascii() and whole.isprintable()) or max(map(len, ids), default=0) > MAX_ID_LENGTH:
+        if (
+            not (whole.isascii() and whole.isprintable())
+            or max(map(len, ids), default=0) > MAX_ID_LENGTH
+            or not _SUSPECT.isdisjoint([*map(_first_of, ids), *map(_last_of, ids)])
+        ):
             for place, text in enumerate(lines, number):
                 if text.strip():
-                    check_id(f"src {path}, line {place}", text)
+                    _check_line(f"src {path}, line {place}", text)
         yield ids
+
+
+def _check_no_header(position: str, text: str) -> None:
+    for kind, delimiter in (("tsv", "\t"), ("csv", ","), ("csv", ";")):
+        if "external_id" in (cell.strip(" \"'") for cell in text.split(delimiter)):
+            raise InputError(f"{position} is the header of a table, not an id: set src_format to {kind}.")
+
+
+def _check_line(position: str, text: str) -> None:
+    """Raise InputError for a line of text that is no id, or that something else than a list of ids has."""
+    if text[0] in _SUSPECT or text[-1] in _SUSPECT:
+        for pattern, said in _NO_IDS:
+            if pattern.match(text):
+                raise InputError(f"{position} {said}.")
+        if text[0] in "[{" and _is_json(text):
+            raise InputError(f"{position} {_LIKE_JSON}.")
+    check_id(position, text)
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _from_json(path: str, file: io.FileIO, dispatched: bool) -> t.Iterator[Entry | list[str]]:
+    if os.fstat(file.fileno()).st_size > MAX_JSON_LENGTH:
+        raise InputError(
+            f"src {path} is longer than {MAX_JSON_LENGTH} bytes, which is too much for one JSON array: give one object a line, as jsonl."
+        )
+    try:
+        items = json.loads("\n".join(_decoded(path, 1, file.readall())))
+    except json.JSONDecodeError as exc:
+        remedy = "for one JSON object a line, set src_format to jsonl" if exc.msg == "Extra data" else "check the file"
+        raise InputError(
+            f"src {path}, line {exc.lineno}, column {exc.colno} is not JSON ({exc.msg}): {remedy}."
+        ) from None
+    except (ValueError, RecursionError):
+        raise InputError(
+            f"src {path} has a number with too many digits or brackets within too many others: check the file."
+        ) from None
+    if not isinstance(items, list):
+        raise InputError(
+            f"src {path} is no JSON array: it has to be one of ids or of objects with external_id; for one JSON object a line, set src_format to jsonl."
+        )
+    numbered = enumerate(items, 1)
+    if not any(isinstance(item, dict) for item in items):
+        yield [check_id(f"src {path}, item {number}", item) for number, item in numbered]
+        return
+    for number, item in numbered:
+        position = f"src {path}, item {number}"
+        yield _from_object(position, item, dispatched) if isinstance(item, dict) else _entry(position, item, None)
 
 
 def _from_jsonl(path: str, lines: t.Iterator[tuple[int, str]], dispatched: bool) -> t.Iterator[Entry]:
@@ -140,14 +298,25 @@ def _from_jsonl(path: str, lines: t.Iterator[tuple[int, str]], dispatched: bool)
             fields = json.loads(text)
         except (ValueError, RecursionError):
             raise InputError(f"{position} is not JSON: each line has to be an object with external_id.") from None
-        if not isinstance(fields, dict) or fields.get("external_id") is None:
+        if isinstance(fields, list):
+            raise InputError(f"{position} is a JSON array, not an object with external_id: set src_format to json.")
+        if not isinstance(fields, dict):
             raise InputError(f"{position} has no external_id: each line has to be an object with one.")
-        data = _validated_data(position, fields) if dispatched else None
-        yield _entry(position, fields["external_id"], fields.get("request_id"), data)
+        yield _from_object(position, fields, dispatched)
 
 
-def _from_csv(path: str, lines: t.Iterator[tuple[int, str]]) -> t.Iterator[Entry]:
-    reader = csv.reader((text + "\n" for dummy, text in lines), strict=True)
+def _from_object(position: str, fields: dict[str, t.Any], dispatched: bool) -> Entry:
+    if fields.get("external_id") is None:
+        raise InputError(f"{position} has no external_id: each object has to have one.")
+    data = _validated_data(position, fields) if dispatched else None
+    return _entry(position, fields["external_id"], fields.get("request_id"), data)
+
+
+def _from_csv(path: str, lines: t.Iterator[tuple[int, str]], delimiter: str) -> t.Iterator[Entry]:
+    # The limit is the whole process's: it is never lowered.
+    if csv.field_size_limit() < MAX_LINE_LENGTH:
+        csv.field_size_limit(MAX_LINE_LENGTH)
+    reader = csv.reader((text + "\n" for dummy, text in lines), delimiter=delimiter, strict=True)
     header: list[str] | None = None
     try:
         for row in reader:
@@ -162,9 +331,8 @@ def _from_csv(path: str, lines: t.Iterator[tuple[int, str]]) -> t.Iterator[Entry
                     )
                 continue
             if len(row) > len(header):
-                raise InputError(
-                    f"{position} has {len(row)} columns and the header {len(header)}: put an id with a comma in double quotes."
-                )
+                remedy = "put an id with a comma in double quotes" if delimiter == "," else "an id has no tabs"
+                raise InputError(f"{position} has {len(row)} columns and the header {len(header)}: {remedy}.")
             fields = dict(zip(header, row))
             yield _entry(position, fields.get("external_id", ""), fields.get("request_id") or None)
     except csv.Error as exc:

@@ -166,7 +166,9 @@ def notices(notifications: t.Iterable[t.Any]) -> tuple[list[Notice], int]:
             )
         notification_id = check_id(f"{position}.notificationid", one["notificationid"])
         if kind in (RELEASE, ASSIGN) and isinstance(external_id, (str, int)) and external_id != "":
-            found.append(Notice(kind, check_id(f"{position}.objectid", external_id), notification_id))
+            # VCC's word for what was dispatched, whatever that begins and ends with.
+            objectid = check_id(f"{position}.objectid", external_id, visible=False)
+            found.append(Notice(kind, objectid, notification_id))
         else:
             ignored += 1
     return found, ignored

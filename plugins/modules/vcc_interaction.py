@@ -37,6 +37,7 @@ options:
       - External id of one interaction.
       - Exactly one of O(external_id), O(external_ids), O(src) and O(interactions) is required.
       - An id may hold any character but control characters, and has at most 1024 characters.
+      - An id that begins or ends with white space or an invisible character is refused. Nothing is trimmed.
     type: str
   external_ids:
     description:
@@ -140,12 +141,25 @@ options:
   src:
     description:
       - Path of a file with many interactions, UTF-8, on the host that runs the engine; a relative one begins in the playbook's folder.
-      - In a file that ends in C(.jsonl) each line is a JSON object with C(external_id).
-      - A file that ends in C(.csv) has a header with a column C(external_id), and commas between the columns.
-      - In any other file each line is an external id.
+      - O(src_format) says what the file holds. A pipe or a device, such as C(/dev/stdin), is refused.
+      - A file whose content says that it is something else is refused before any call, for example one that ansible-vault has encrypted, a web page, or
+        an archive. A file without interactions is fine, with a warning.
       - Blank lines are skipped, and the same id counts once. Objects and rows may have a C(request_id) of their own, see O(request_id). With
         O(state=dispatched), objects may have C(linked_data) and C(routing_data) as O(interactions) has them. What else they have is ignored.
     type: path
+  src_format:
+    description:
+      - The format of O(src).
+      - V(auto) goes by the extension. C(.csv), C(.tsv), C(.jsonl) and C(.json) stand for the format of that name, and C(.ndjson) for V(jsonl).
+        C(.txt), C(.list), C(.ids) and no extension stand for V(text). Any other extension is refused.
+      - V(text), each line is an external id as it stands. There are no comments and no quotes. A line that begins with C(#), is in quotes, ends with a comma
+        or a semicolon, or looks like JSON, HTML, XML or YAML is refused; give such an id in another format.
+      - V(csv), a header with a column C(external_id), and commas between the columns. V(tsv), the same with tabs.
+      - V(jsonl), each line is a JSON object with C(external_id).
+      - V(json), one JSON array of such objects, or of external ids, of at most 64 MiB.
+    type: str
+    choices: [auto, text, csv, tsv, jsonl, json]
+    default: auto
   provider:
     description:
       - Name of the provider that the interactions are dispatched with. It has to be registered, see M(vonage.vcc.vcc_provider).

@@ -104,13 +104,48 @@ class TestRelease:
         [
             ("ids.txt", "a\nb\n"),
             ("ids.jsonl", '{"external_id": "a"}\n{"external_id": "b"}'),
+            ("ids.ndjson", '{"external_id": "a"}\n{"external_id": "b"}'),
             ("ids.csv", "n,external_id\n1,a\n2,b\n"),
+            ("ids.tsv", "n\texternal_id\n1\ta\n2\tb\n"),
+            ("ids.json", '["a", {"external_id": "b"}]'),
         ],
     )
     def test_a_file(self, sim, task, tmp_path, name, content):
         (tmp_path / name).write_text(content)
         assert summary(task(src=str(tmp_path / name))) == {"requested": 2, "released": 2}
         assert sim.released == ["a", "b"]
+
+    @pytest.mark.parametrize("check", [False, True])
+    @pytest.mark.parametrize(("name", "content"), [("ids.txt", "\n"), ("ids.csv", "external_id\n"), ("ids.json", "[]")])
+    def test_an_empty_file_is_told_of(self, sim, task, tmp_path, name, content, check):
+        (tmp_path / name).write_text(content)
+        result = task(src=str(tmp_path / name), check=check)
+        assert not result.get("failed")
+        assert result["summary"]["requested"] == 0
+        assert result["warnings"] == [f"src {tmp_path / name} is empty: it asks for no interaction."]
+        assert sim.calls == []
+
+    @pytest.mark.parametrize("check", [False, True])
+    @pytest.mark.parametrize(
+        ("name", "content"),
+        [
+            ("ids", "$ANSIBLE_VAULT;1.1;AES256\n6162\n6364\n"),
+            ("ids.txt", '{"external_id": "case-1"}\n'),
+            ("ids.txt", "case-1\n" * 5_000 + "# case-2\n"),
+            ("ids.txt", "case-1\n<!DOCTYPE html>\n<title>Sign in</title>\n"),
+            ("ids.txt", "case-1\ncase-2\u00a0\n"),
+            ("ids.data", "case-1\n"),
+            ("ids.json", '["case-1",\n'),
+            ("ids.csv", "external_id\ncase-1\n case-2\n"),
+        ],
+    )
+    def test_a_file_that_is_not_what_it_seems(self, sim, task, tmp_path, name, content, check):
+        """Nothing is sent, not even for what is before the line that shows it."""
+        (tmp_path / name).write_text(content)
+        result = task(src=str(tmp_path / name), check=check)
+        assert result["failed"]
+        assert result["msg"].startswith(f"src {tmp_path / name}")
+        assert (sim.calls, sim.effects) == ([], [])
 
     def test_an_empty_list(self, sim, task):
         result = task(external_ids=[])

@@ -23,8 +23,9 @@ GOOD_IDS = [
     "case-4711",
     "a,b,,c",
     "Zürich/Ωmega 東京 🎧",
-    "  spaces on both sides  ",
-    "\u00a0no-break space\u00a0",
+    "two  spaces inside",
+    "no-break\u00a0space, zero\u200bwidth and soft\u00adhyphen inside",
+    "I \u2764\ufe0f",
     "quotes \" and ' and \\",
     "{{ not_a_template }}",
     "line separator \u2028 inside",
@@ -34,6 +35,9 @@ GOOD_IDS = [
     "x" * 1024,
     "🎧" * 1024,
 ]
+
+# What shows nothing at the ends of an id: blanks, widths of nothing, marks of direction, a soft hyphen, fillers, variants.
+UNSEEN = " \u00a0\u1680\u2003\u3000\u2028\u2029\u200b\u200d\u200e\u2060\ufeff\u00ad\U000e0001\u034f\u2800\u3164\ufe0f"
 
 # Ids that none can have, and what is said of them.
 BAD_IDS = [
@@ -50,6 +54,11 @@ BAD_IDS = [
     ("a\x85b", "has a control character"),
     ("a\x9fb", "has a control character"),
     ("a\ud800b", "is not valid Unicode"),
+    *(
+        (f"{char}a", f"begins with white space or a character that cannot be seen (U+{ord(char):04X})")
+        for char in UNSEEN
+    ),
+    *((f"a{char}", f"ends with white space or a character that cannot be seen (U+{ord(char):04X})") for char in UNSEEN),
 ]
 
 
