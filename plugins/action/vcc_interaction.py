@@ -41,9 +41,10 @@ class ActionModule(ActionBase):
     def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         try:
-            check_given(self._task.args)
+            args = _plain(self._task.args)
+            check_given(args)
             if self._is_plain_local(task_vars or {}):
-                result.update(self._run_here())
+                result.update(self._run_here(args))
                 return result
         except InputError as exc:
             result.update(failed=True, changed=False, msg=str(exc))
@@ -72,8 +73,8 @@ class ActionModule(ActionBase):
         interpreter = self._templar.template(C.config.get_config_value("INTERPRETER_PYTHON", variables=task_vars))
         return interpreter.startswith("auto") or interpreter == sys.executable
 
-    def _run_here(self) -> dict[str, t.Any]:
-        validation = validated(ArgumentSpecValidator(**INTERACTION_SPEC), _plain(self._task.args))
+    def _run_here(self, args: dict[str, t.Any]) -> dict[str, t.Any]:
+        validation = validated(ArgumentSpecValidator(**INTERACTION_SPEC), args)
         params = validation.validated_parameters
         if validation.errors.errors:
             message = validation.errors.msg
@@ -93,12 +94,14 @@ class ActionModule(ActionBase):
 
 
 def _plain(value: t.Any) -> t.Any:
-    """The same without what Ansible knows of each text, which takes long to copy."""
+    """The same without what Ansible knows of each text, which takes long to copy; what a vault holds is text, too."""
     if isinstance(value, str):
-        return str(value)
-    if isinstance(value, dict):
+        return str.__str__(value)  # which those of !unsafe would answer with themselves
+    if isinstance(value, t.Mapping):
         return {_plain(name): _plain(one) for name, one in value.items()}
-    return [_plain(one) for one in value] if isinstance(value, list) else value
+    if getattr(value, "__ENCRYPTED__", False):  # of !vault, in ansible-core before 2.19
+        return str.__str__(str(value))
+    return [_plain(one) for one in value] if isinstance(value, (list, tuple)) else value
 
 
 def _without(secrets: set[str], result: dict[str, t.Any]) -> dict[str, t.Any]:

@@ -86,6 +86,7 @@ second() {
         run "$name" ansible-playbook -e "@$work/vars.json" "test_$name.yml"
     done
     run confirmed python helpers/confirmed.py "$work/vars.json"
+    run vaulted python helpers/vaulted.py "$work/vars.json"
     run killed python helpers/killed.py "$work/vars.json"
     # Each part of it once, where `make check` runs all series: the trace of a failure can be asked for in 2.19 and later.
     case $(ansible --version) in

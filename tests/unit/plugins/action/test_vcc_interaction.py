@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import collections.abc
 import json
 import os
 import re
@@ -25,6 +26,37 @@ from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils.test_exactne
 
 # A task that needs no network: it asks for nothing.
 NOTHING = {"external_ids": [], "region": "emea", "access_token": "t0ken", "journal": ""}
+
+
+class Vaulted(collections.abc.Sequence):
+    """As ansible-core before 2.19 has a !vault value: no text, but it says what it holds."""
+
+    __ENCRYPTED__ = True
+
+    def __init__(self, text):
+        self.text = text
+
+    def __str__(self):
+        return self.text
+
+    def __getitem__(self, index):
+        return self.text[index]
+
+    def __len__(self):
+        return len(self.text)
+
+
+class Unsafe(str):
+    """As ansible-core before 2.19 has an !unsafe value: it never turns into mere text."""
+
+    def __str__(self):
+        return self
+
+    def __getitem__(self, index):
+        return Unsafe(super().__getitem__(index))
+
+    def encode(self, *_arguments, **_options):
+        raise AssertionError("what this returned would not be mere bytes")
 
 
 class Door(vcc_interaction.ActionModule):
@@ -167,6 +199,32 @@ class TestWhatIsGiven:
         result = door({"region": "emea", "access_token": "t0ken", **given}, transport).run(task_vars={})
         assert result["failed"]
         assert result["msg"].startswith(said)
+
+    @pytest.mark.parametrize("kind", [Vaulted, Unsafe])
+    def test_vaulted_and_unsafe_texts_are_text(self, door, sim, kind):
+        sim.register("crm")
+        given = sim.options(
+            state=kind("dispatched"),
+            route=kind("sales"),
+            provider=kind("crm"),
+            interactions=[
+                {"external_id": kind("a"), "linked_data": [{"type": kind("name"), "value": kind("Ada")}]},
+                {"external_id": kind("{{ b }}")},
+            ],
+        )
+        wrapped = {name: kind(value) if isinstance(value, str) else value for name, value in given.items()}
+        result = door({**wrapped, "timeout": kind("20")}).run(task_vars={})
+        assert result["summary"]["dispatched"] == 2, result
+        assert [type(one["external_id"]) for one in result["interactions"]] == [str, str]
+        assert b'"linkeddata":[{"type":"name","value":"Ada"}]' in sim.bodies()[0]
+        listed = door(sim.options(external_ids=[kind("a"), kind("{{ b }}")], provider=kind("crm"))).run(task_vars={})
+        assert [one["external_id"] for one in listed["interactions"]] == ["a", "{{ b }}"]
+        assert sim.live(provider="crm") == []
+
+    @pytest.mark.parametrize("kind", [Vaulted, Unsafe])
+    def test_so_they_are_where_the_module_runs(self, door, kind):
+        action = door({"external_id": kind("a"), "external_ids": [kind("b")]}, transport="ssh")
+        assert action.run(task_vars={})["door"] == "module"
 
     def test_numbers_are_text(self, door):
         action = door({**NOTHING, "external_ids": [4711, "a"]}, check_mode=True)
