@@ -26,6 +26,7 @@ from ansible_collections.vonage.vcc.plugins.module_utils.options import (
     PATHS,
     Connection,
     check_given,
+    number_warnings,
     validated,
 )
 from ansible_collections.vonage.vcc.plugins.module_utils.transport import REQUESTS_IMPORT_ERROR
@@ -87,6 +88,9 @@ class ActionModule(ActionBase):
                 if params[name]:
                     params[name] = os.path.join(self._loader.get_basedir(), params[name])
             result = run(params, self._task.check_mode, self._task.diff, _sessions)
+        numbers = number_warnings(INTERACTION_SPEC["argument_spec"], args)
+        if numbers:
+            result["warnings"] = numbers + result.get("warnings", [])
         secrets = {params[name] for name in ("client_secret", "access_token") if params.get(name)}
         for session in _sessions.values():
             secrets |= session.secrets

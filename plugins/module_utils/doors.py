@@ -11,16 +11,30 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from .database import SQLITE_IMPORT_ERROR
 from .errors import InputError, VccError
-from .options import STUMBLED, STUMBLES, check_kinds, check_unicode
+from .options import STUMBLED, STUMBLES, check_kinds, check_unicode, number_warnings
 from .transport import REQUESTS_IMPORT_ERROR
 
 
-def begin(**spec: t.Any) -> AnsibleModule:
+class Module(AnsibleModule):  # type: ignore[misc]
+    """A module that keeps its options as they stand in the task, of which Ansible makes texts and lists."""
+
+    given: dict[str, t.Any]
+
+    def _load_params(self) -> None:
+        super()._load_params()
+        self.given = dict(self.params)
+
+
+def begin(**spec: t.Any) -> Module:
     """Make a module, of what AnsibleModule takes. Where it stumbles over an option, the module fails with a sentence."""
     try:
-        return AnsibleModule(supports_check_mode=True, **spec)
+        module = Module(supports_check_mode=True, **spec)
     except STUMBLES:
         pass
+    else:
+        for warning in number_warnings(spec["argument_spec"], module.given):
+            module.warn(warning)
+        return module
     refusals: list[str] = []
 
     def look_at(name: str, option: dict[str, t.Any]) -> t.Callable[[t.Any], None]:
@@ -38,7 +52,7 @@ def begin(**spec: t.Any) -> AnsibleModule:
         name: {"type": look_at(name, option), **{key: option[key] for key in ("fallback", "no_log") if key in option}}
         for name, option in spec["argument_spec"].items()
     }
-    module = AnsibleModule(argument_spec=looking, supports_check_mode=True)
+    module = Module(argument_spec=looking, supports_check_mode=True)
     leave(module, {"failed": True, "changed": False, "msg": (refusals or [STUMBLED])[0]})
     return module
 

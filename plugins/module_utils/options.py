@@ -208,6 +208,9 @@ STUMBLED = (
     "An option has a number that does not end, such as inf, or no dictionary where one is wanted: check the options."
 )
 
+# The most numbers that a warning names.
+NAMED = 5
+
 # The options that name a file on the host that runs the engine.
 PATHS = ("src", "report", "journal", "token_cache", "ca_path")
 
@@ -323,16 +326,9 @@ def check_given(args: t.Mapping[str, t.Any]) -> None:
 
     Ansible splits a string at its commas where it wants a list, and makes text of a dict or a null where it wants text.
     """
-    for name in ("external_ids", "interactions"):
-        if isinstance(args.get(name), str):
-            raise InputError(
-                f"{name} has to be a list, not a string: an id may hold commas, so no string is split at them."
-            )
-        if args.get(name) is not None and not isinstance(args[name], (list, tuple)):
-            raise InputError(f"{name} has to be a list.")
+    check_list("interactions", args.get("interactions"))
     check_kinds(INTERACTION_SPEC["argument_spec"], args)
-    for index, external_id in enumerate(_listed(args.get("external_ids"))):
-        text_of(f"external_ids[{index}]", external_id)
+    check_ids_given(args)
     for index, interaction in enumerate(_listed(args.get("interactions"))):
         if not isinstance(interaction, t.Mapping):
             raise InputError(f"interactions[{index}] has to be a dictionary such as {{'external_id': 'case-1'}}.")
@@ -340,6 +336,55 @@ def check_given(args: t.Mapping[str, t.Any]) -> None:
         check_data_texts(f"interactions[{index}].", interaction)
     _check_texts("", args, ("external_id", "request_id", "provider", "route"))
     check_data_texts("", args)
+
+
+def check_list(name: str, value: t.Any) -> None:
+    """Raise InputError for what stands in a task where a list is wanted, and is none."""
+    if isinstance(value, str):
+        raise InputError(
+            f"{name} has to be a list, not a string: an id may hold commas, so no string is split at them."
+        )
+    if value is not None and not isinstance(value, (list, tuple)):
+        raise InputError(f"{name} has to be a list.")
+
+
+def check_ids_given(args: t.Mapping[str, t.Any]) -> None:
+    """Check external_ids as they stand in the task. Raises InputError."""
+    check_list("external_ids", args.get("external_ids"))
+    for index, external_id in enumerate(_listed(args.get("external_ids"))):
+        text_of(f"external_ids[{index}]", external_id)
+
+
+def number_warnings(spec: t.Mapping[str, t.Any], args: t.Mapping[str, t.Any]) -> list[str]:
+    """What to warn of once, as options stand in the task: numbers in place of texts, which may have been written otherwise."""
+    found = list(_bare_numbers(spec, args, ""))
+    if not found:
+        return []
+    more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
+    return [
+        f"A bare number is taken as text: {', '.join(found[:NAMED])}{more}."
+        " Put it in quotes, since YAML reads 0123 as 83 and 12:30:45 as 45045."
+    ]
+
+
+def _bare_numbers(spec: t.Mapping[str, t.Any], args: t.Mapping[str, t.Any], prefix: str) -> t.Iterator[str]:
+    for name, option in spec.items():
+        value = args.get(name)
+        if value is None:
+            continue
+        position = prefix + name
+        texts = {"str": [(position, value)], "list": []}.get(option["type"], [])
+        if option.get("elements") == "str":
+            texts = [(f"{position}[{index}]", one) for index, one in enumerate(_listed(value))]
+        for place, one in texts:
+            if isinstance(one, (int, float)) and not isinstance(one, bool):
+                yield place if option.get("no_log") else f"{place} as '{one}'"
+        if "options" in option:
+            listed = [(f"{position}.", value)] if option["type"] == "dict" else []
+            listed += [(f"{position}[{index}].", one) for index, one in enumerate(_listed(value))]
+            for place, one in listed:
+                if isinstance(one, t.Mapping):
+                    yield from _bare_numbers(option["options"], one, place)
 
 
 def validated(validator: ArgumentSpecValidator, args: t.Mapping[str, t.Any]) -> ValidationResult:

@@ -38,6 +38,7 @@ options:
       - Exactly one of O(external_id), O(external_ids), O(src) and O(interactions) is required.
       - An id may hold any character but control characters, and has at most 1024 characters.
       - An id that begins or ends with white space or an invisible character is refused. Nothing is trimmed.
+      - Put an id of digits in quotes. A bare number works with a warning, since YAML reads V(0123) as V(83) and V(12:30:45) as V(45045).
     type: str
   external_ids:
     description:

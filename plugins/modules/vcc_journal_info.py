@@ -17,7 +17,7 @@ author:
   - The vonage.vcc authors (@vonage)
 options:
   external_ids:
-    description: Return only the entries of these external ids. Give a list; a string is split at its commas, as Ansible does.
+    description: Return only the entries of these external ids. It has to be a real list; a string is refused, since an id may hold commas.
     type: list
     elements: str
   provider:
@@ -178,6 +178,7 @@ from ansible_collections.vonage.vcc.plugins.module_utils.doors import begin, ser
 from ansible_collections.vonage.vcc.plugins.module_utils.options import (
     JOURNAL_INFO_SPEC,
     check_id,
+    check_ids_given,
     check_number,
     path_of_journal,
 )
@@ -210,7 +211,12 @@ def show(params: dict[str, t.Any]) -> dict[str, t.Any]:
 
 def main() -> None:
     module = begin(argument_spec=JOURNAL_INFO_SPEC)
-    serve(module, lambda secrets: show(module.params))
+
+    def act(secrets: set[str]) -> dict[str, t.Any]:
+        check_ids_given(module.given)
+        return show(module.params)
+
+    serve(module, act)
 
 
 if __name__ == "__main__":

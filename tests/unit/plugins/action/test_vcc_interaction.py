@@ -21,6 +21,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.vonage.vcc.plugins.action import vcc_interaction
+from ansible_collections.vonage.vcc.tests.simulator import CLIENT_ID
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import Recorder, call_main, run_module
 from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils.test_exactness import LOST, asked
 
@@ -226,9 +227,44 @@ class TestWhatIsGiven:
         action = door({"external_id": kind("a"), "external_ids": [kind("b")]}, transport="ssh")
         assert action.run(task_vars={})["door"] == "module"
 
-    def test_numbers_are_text(self, door):
-        action = door({**NOTHING, "external_ids": [4711, "a"]}, check_mode=True)
-        assert [one["external_id"] for one in action.run(task_vars={})["interactions"]] == ["4711", "a"]
+    def test_numbers_are_text_with_a_warning(self, door):
+        action = door({**NOTHING, "external_ids": [83, "a", 45045], "retries": 1}, check_mode=True)
+        result = action.run(task_vars={})
+        assert [one["external_id"] for one in result["interactions"]] == ["83", "a", "45045"]
+        (warning,) = result["warnings"]
+        assert warning.startswith(
+            "A bare number is taken as text: external_ids[0] as '83', external_ids[2] as '45045'."
+        )
+
+    def test_so_they_are_wherever_a_text_is_wanted(self, door):
+        data = {
+            "linked_data": [{"type": "name", "value": 1}],
+            "routing_data": {
+                "personal_queue": {"agent": 2, "logged_in_timeout": 60},
+                "skills": [{"name": "French"}, {"name": 3, "expiry_after": 5}],
+            },
+        }
+        given = {
+            **NOTHING,
+            "state": "dispatched",
+            "route": 4,
+            "provider": 5,
+            "interactions": [{"external_id": 6, **data}],
+        }
+        del given["external_ids"]
+        (warning,) = door(given, check_mode=True).run(task_vars={})["warnings"]
+        assert warning.startswith(
+            "A bare number is taken as text: interactions[0].external_id as '6', interactions[0].linked_data[0].value as '1',"
+            " interactions[0].routing_data.personal_queue.agent as '2', interactions[0].routing_data.skills[1].name as '3',"
+            " route as '4' and 1 more."
+        )
+
+    def test_the_same_warning_comes_from_the_module(self, door, sim, tmp_path):
+        given = sim.options(external_id=83, client_id=CLIENT_ID)
+        (warning,) = door(given, check_mode=True).run(task_vars={})["warnings"]
+        (by_module,) = run_module(tmp_path, True, **given)[0]["warnings"]
+        # Some versions of ansible-core write it in an object.
+        assert warning == (by_module if isinstance(by_module, str) else by_module["event"]["msg"])
 
     @pytest.mark.parametrize(
         ("given", "said"),

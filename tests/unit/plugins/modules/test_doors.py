@@ -509,6 +509,12 @@ class TestJournalInfo:
         )
         assert snapshot(tmp_path) == before
 
+    def test_an_id_with_a_comma_is_one(self, sim, act, tmp_path):
+        path = tmp_path / "journal.db"
+        run_module(tmp_path, **sim.options(journal=str(path), external_ids=["kom,ma", "kom", "ma"]))
+        result, dummy, dummy = act("vcc_journal_info", external_ids=["kom,ma"])
+        assert [one["external_id"] for one in result["entries"]] == ["kom,ma"]
+
     def test_a_missing_journal_is_no_failure(self, tmp_path):
         result, code, dummy = run_module(tmp_path, module="vcc_journal_info", journal="none/journal.db")
         assert code == 0
@@ -529,6 +535,11 @@ class TestJournalInfo:
             ({"newer_than": -1}, "newer_than has to be 0 or more, not -1."),
             ({"state": "gone"}, "value of state must be one of: released, dispatched, pending"),
             ({"journal": ""}, "journal is empty, which stands for no journal"),
+            ({"external_ids": "kom,ma"}, "external_ids has to be a list, not a string: an id may hold commas"),
+            ({"external_ids": 5}, "external_ids has to be a list."),
+            ({"external_ids": ["a", 1.5]}, "external_ids[1] is neither text nor a whole number"),
+            ({"external_ids": ["a", {"b": "c"}]}, "external_ids[1] is neither text nor a whole number"),
+            ({"external_ids": ["a", "b "]}, "external_ids[1] ends with white space or a character that cannot be seen"),
         ],
     )
     def test_what_is_refused(self, refused, given, said):
@@ -549,6 +560,57 @@ class TestJournalInfo:
     def test_what_is_no_journal_is_named(self, refused, tmp_path):
         (tmp_path / "journal.db").write_bytes(b"x" * 5000)
         assert refused("vcc_journal_info").startswith(f"The journal {tmp_path}/journal.db cannot be used (")
+
+
+class TestBareNumbers:
+    """YAML has read them before any module sees them."""
+
+    ADVICE = " Put it in quotes, since YAML reads 0123 as 83 and 12:30:45 as 45045."
+
+    def told(self, result):
+        """The warnings, however ansible-core writes those of a module."""
+        return [one if isinstance(one, str) else one["event"]["msg"] for one in result["warnings"]]
+
+    @pytest.mark.parametrize(
+        ("module", "given", "named"),
+        [
+            ("vcc_provider", {"name": 83}, "name as '83'"),
+            (
+                "vcc_journal_info",
+                {"external_ids": ["a", 83, 45045]},
+                "external_ids[1] as '83', external_ids[2] as '45045'",
+            ),
+            ("vcc_journal_info", {"account": 1.1}, "account as '1.1'"),
+            ("vcc_ongoing_info", {"queue": 5, "page_size": 50}, "queue as '5'"),
+            (
+                "vcc_journal_info",
+                {"external_ids": list(range(8))},
+                ", ".join(f"external_ids[{number}] as '{number}'" for number in range(5)) + " and 3 more",
+            ),
+        ],
+    )
+    def test_is_warned_about_once(self, act, module, given, named):
+        result, code, dummy = act(module, **given)
+        assert code == 0
+        assert self.told(result) == [f"A bare number is taken as text: {named}.{self.ADVICE}"]
+
+    def test_one_that_is_a_secret_is_not_shown(self, sim, act):
+        sim.add_client("second", "4711")
+        result, code, dummy = act("vcc_token", client_id="second", client_secret=4711)
+        assert code == 0
+        assert self.told(result) == [f"A bare number is taken as text: client_secret.{self.ADVICE}"]
+
+    @pytest.mark.parametrize(
+        ("module", "given"),
+        [
+            ("vcc_journal_info", {"external_ids": ["83"], "page": 1, "older_than": 5}),
+            ("vcc_ongoing_info", {"page_size": 50, "timeout": 20}),
+            ("vcc_provider", {"force": True}),
+        ],
+    )
+    def test_numbers_in_quotes_and_where_numbers_are_wanted_are_not(self, act, module, given):
+        result, code, dummy = act(module, **given)
+        assert (code, result.get("warnings", [])) == (0, [])
 
 
 def documented(module):
