@@ -370,21 +370,23 @@ def number_warnings(spec: t.Mapping[str, t.Any], args: t.Mapping[str, t.Any]) ->
 def _bare_numbers(spec: t.Mapping[str, t.Any], args: t.Mapping[str, t.Any], prefix: str) -> t.Iterator[str]:
     for name, option in spec.items():
         value = args.get(name)
-        if value is None:
-            continue
         position = prefix + name
-        texts = {"str": [(position, value)], "list": []}.get(option["type"], [])
-        if option.get("elements") == "str":
-            texts = [(f"{position}[{index}]", one) for index, one in enumerate(_listed(value))]
-        for place, one in texts:
-            if isinstance(one, (int, float)) and not isinstance(one, bool):
-                yield place if option.get("no_log") else f"{place} as '{one}'"
-        if "options" in option:
-            listed = [(f"{position}.", value)] if option["type"] == "dict" else []
-            listed += [(f"{position}[{index}].", one) for index, one in enumerate(_listed(value))]
-            for place, one in listed:
+        if option["type"] == "str" and _is_number(value):
+            yield position if option.get("no_log") else f"{position} as '{value}'"
+        elif option.get("elements") == "str":
+            yield from (
+                f"{position}[{index}] as '{one}'" for index, one in enumerate(_listed(value)) if _is_number(one)
+            )
+        elif "options" in option:
+            if isinstance(value, t.Mapping):
+                yield from _bare_numbers(option["options"], value, f"{position}.")
+            for index, one in enumerate(_listed(value)):
                 if isinstance(one, t.Mapping):
-                    yield from _bare_numbers(option["options"], one, place)
+                    yield from _bare_numbers(option["options"], one, f"{position}[{index}].")
+
+
+def _is_number(value: t.Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def validated(validator: ArgumentSpecValidator, args: t.Mapping[str, t.Any]) -> ValidationResult:
