@@ -356,17 +356,16 @@ class Table:
         return all(_content(path) == content for path, content in self.precious[task.number])
 
     def _source(self, task):
-        def lines(suffix, texts):
-            path = self.folder / f"source-{task.number}{suffix}"
-            path.write_text("".join(f"{text}\n" for text in texts), encoding="utf-8")
-            return str(path)
-
-        if task.form == "src.txt":
-            return {"src": lines(".txt", task.ids)}
-        entries = [{"external_id": one, "request_id": task.request_ids.get(one)} for one in task.ids]
-        if task.form == "src.jsonl":
-            return {"src": lines(".jsonl", map(json.dumps, entries))}
-        return {task.form: task.ids if task.form == "external_ids" else [{"external_id": one} for one in task.ids]}
+        if not task.form.startswith("src"):
+            return {task.form: task.ids if task.form == "external_ids" else [{"external_id": one} for one in task.ids]}
+        kind, *extension = task.form.split(".")[1:] or [""]
+        path = self.folder / f"source-{task.number}.{(extension or [kind])[0]}".rstrip(".")
+        content = plan.content(task)
+        if content is None:
+            os.mkfifo(path)
+        else:
+            path.write_text(content, encoding="utf-8")
+        return {"src": str(path), **({"src_format": kind} if extension else {})}
 
     # A wave
 

@@ -210,6 +210,10 @@ def _check_refused(table, process, result):
 def _check_result(table, process, result):
     task = process.task
     message = result.get("msg", "")
+    if task.mistaken:
+        _check("summary" not in result, f"it has taken a file that is {task.mistaken} for one of ids: {result}")
+        _check(message.startswith("src ") or "cannot be used" in message, f"it has done nothing: {message}")
+        return
     if "summary" not in result:
         # Ansible says in other words that a task has failed.
         failed = result.get("failed") or process.status != 0

@@ -31,7 +31,14 @@ import time
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from sitecustomize import set_clock
 
-from ansible_collections.vonage.vcc.plugins.module_utils import client, database, interactions, journal, options
+from ansible_collections.vonage.vcc.plugins.module_utils import (
+    client,
+    database,
+    interactions,
+    journal,
+    options,
+    sources,
+)
 from ansible_collections.vonage.vcc.plugins.module_utils.client import Client
 from ansible_collections.vonage.vcc.plugins.module_utils.transport import Attempt
 
@@ -116,6 +123,11 @@ def _optimist(_order):
     ]
 
 
+def _reads_anything(_order):
+    """Takes each line of a file for an id, whatever it is."""
+    sources._check_magic = sources._check_no_header = sources._check_line = lambda *_arguments: None
+
+
 def _hangs(_order):
     time.sleep(3600)
 
@@ -147,6 +159,7 @@ LIES = {
         _believes_anyone,
         _keeps_silent,
         _optimist,
+        _reads_anything,
         _hangs,
         _crashes,
         _tells_secrets,

@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
+import io
 import json
 import random
 from dataclasses import dataclass, field
@@ -30,7 +32,22 @@ MISPLACED = (
 
 # What an id can look like: in any source, and where a line of text would not do.
 PLAIN = ("case-{}", "00{}", "Fall \u201e{}\u201c ü", "a,b;{}", 'q"uo\\te {}', "{}", "🐟{}")
-SPECIAL = (" blank{} ", "#{}", "{{{}")
+SPECIAL = ("'{}'", "#{}", "{{{}")
+
+# Files that are not what they seem, whatever ids they hold: how each ends, and what is in it. None stands for a pipe.
+MISTAKEN = {
+    "JSON as text": (".txt", lambda ids: "".join(json.dumps({"external_id": one}) + "\n" for one in ids)),
+    "a JSON array as text": ("", lambda ids: json.dumps(ids, indent=1)),
+    "a vault": (".csv", lambda ids: f"$ANSIBLE_VAULT;1.1;AES256\n{''.join(ids).encode().hex()}\n"),
+    "a web page": (".list", lambda ids: "<!DOCTYPE html>\n" + "".join(f"<p>{one}</p>\n" for one in ids)),
+    "a table as text": (".txt", lambda ids: "external_id\n" + "".join(f"{one}\n" for one in ids)),
+    "comments": (".ids", lambda ids: "".join(f"{one}\n" for one in ids) + "# the last ones\n"),
+    "quotes": (".txt", lambda ids: "".join(f'"{one}"\n' for one in ids)),
+    "blanks": (".csv", lambda ids: "external_id\n" + "".join(f'"{one} "\n' for one in ids)),
+    "half of an array": (".json", lambda ids: json.dumps(ids)[:-1]),
+    "an unknown extension": (".data", lambda ids: "".join(f"{one}\n" for one in ids)),
+    "a pipe": (".txt", lambda _ids: None),
+}
 
 
 @dataclass
@@ -41,7 +58,7 @@ class Task:
     door: str  # "fork", "cold", "action", "module"
     provider: str | None
     ids: list
-    form: str  # the option that names the interactions
+    form: str  # the option that names the interactions; for a file, behind a point, its format, and then its extension if that says nothing
     options: dict
     check: bool = False
     own_journal: bool = False  # not the one that all others share
@@ -53,6 +70,8 @@ class Task:
     request_ids: dict = field(default_factory=dict)
     seed: int = 0
     misplaced: str = ""  # what is wrong with one of its files, so that it has to be refused
+    mistaken: str = ""  # what of MISTAKEN its file is, by which it asks for nothing
+    contents: list = field(default_factory=list)  # the ids in that
 
     @property
     def action(self):
@@ -188,7 +207,50 @@ def draw(seed, doors=True):
                 if at_doors.random() < 0.6:
                     _put_behind_door(at_doors, task)
     _misplace(random.Random(f"paths {seed}"), plan)
+    _draw_sources(random.Random(f"sources {seed}"), plan, ids)
     return plan
+
+
+def _draw_sources(rng, plan, ids):
+    """Give files other forms, and now and then add a process whose file is not what it seems."""
+    others = {
+        "src.jsonl": ["src.ndjson", "src.json", "src.csv", "src.tsv", "src.jsonl.dat", "src.json.txt", "src.csv.tsv"],
+        "src.txt": ["src.list", "src.ids", "src.text.dat", "src.text.csv"],
+    }
+    for wave in plan.waves:
+        for task in wave.tasks:
+            drawn = rng.random()
+            forms = others.get(task.form, ())
+            if forms and drawn < 0.5:
+                task.form = forms[int(2 * drawn * len(forms))]
+    if rng.random() < 0.25:
+        number = 1 + max(task.number for wave in plan.waves for task in wave.tasks)
+        mistaken = rng.choice(list(MISTAKEN))
+        contents = [one for one in ids if "\n" not in one][: rng.choice([1, 5, len(ids)])]
+        options = {"timeout": 1, "retries": 0}
+        wave = rng.choice(plan.waves)
+        form = f"src{MISTAKEN[mistaken][0]}"
+        task = Task(number, "fork", plan.providers[0], [], form, options, mistaken=mistaken, contents=contents)
+        task.check = rng.random() < 0.2
+        wave.tasks.append(task)
+
+
+def content(task):
+    """What is in a task's file; None stands for a pipe."""
+    if task.mistaken:
+        return MISTAKEN[task.mistaken][1](task.contents)
+    kind = task.form.split(".")[1]
+    rows = [{"external_id": one, "request_id": task.request_ids.get(one)} for one in task.ids]
+    if kind == "json":
+        return json.dumps(rows if task.request_ids else task.ids)
+    if kind in ("jsonl", "ndjson"):
+        return "".join(json.dumps(row) + "\n" for row in rows)
+    if kind in ("csv", "tsv"):
+        text = io.StringIO()
+        writer = csv.writer(text, delimiter="," if kind == "csv" else "\t", lineterminator="\n")
+        writer.writerows([rows[0] if rows else {"external_id": ""}, *(row.values() for row in rows)])
+        return text.getvalue()
+    return "".join(f"{one}\n" for one in task.ids)
 
 
 def _actions(rng):

@@ -114,6 +114,7 @@ def test_what_has_failed_before(name):
         ("believes_anyone", "it is not refused, though its journal is a stranger's"),
         ("keeps_silent", "it lists "),
         ("optimist", "and VCC has not taken it"),
+        ("reads_anything", "it has taken a file that is JSON as text for one of ids"),
         ("hangs", "has not ended after"),
         ("crashes", "RuntimeError: a bug"),
         ("tells_secrets", "a secret is in its output"),
@@ -123,7 +124,8 @@ def test_what_has_failed_before(name):
 def test_an_engine_that_breaks_its_word(lie, sentence):
     """
     In a round that is made for it: all is asked for three times, twice with faults; of something else, a process is killed
-    over the other action, and then two ask for either with one request id; and two have a file that is not theirs.
+    over the other action, and then two ask for either with one request id. One has a file that is not what it seems, and
+    two have a file that is not theirs.
     """
     before, killed, *both, log, stranger = [_task(number) for number in range(2, 8)]
     log.form, log.misplaced = "src.jsonl", "report is the log of the journal"
@@ -132,13 +134,14 @@ def test_an_engine_that_breaks_its_word(lie, sentence):
     before.ids = killed.ids = ["g"]
     for task in both:
         task.ids, task.form, task.request_ids = ["h"], "src.jsonl", {"h": "own"}
+    mistaken = plan.Task(8, "fork", None, [], "src.txt", {"retries": 0}, mistaken="JSON as text", contents=["a"])
     for task in (killed, both[0]):
         task.options.update(state="dispatched", route="Support")
     drawn = _plan(
         [
             plan.Wave([_task(0)], [("cut", {"when": "after"}), ("status", {"after": 1})]),
             plan.Wave([_task(1)], [("html", {})]),
-            plan.Wave([before]),
+            plan.Wave([before, mistaken]),
             plan.Wave([killed], [("hold", {})]),
             plan.Wave(both),
             plan.Wave([log, stranger]),
