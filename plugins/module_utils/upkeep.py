@@ -164,9 +164,9 @@ def notices(notifications: t.Iterable[t.Any]) -> tuple[list[Notice], int]:
             raise InputError(
                 f"{position} has no notification or no notificationid: give VCC's notifications as they came."
             )
-        notification_id = check_id(f"{position}.notificationid", one["notificationid"])
+        # VCC's own words, and what was dispatched by others: whatever they begin and end with.
+        notification_id = check_id(f"{position}.notificationid", one["notificationid"], visible=False)
         if kind in (RELEASE, ASSIGN) and isinstance(external_id, (str, int)) and external_id != "":
-            # VCC's word for what was dispatched, whatever that begins and ends with.
             objectid = check_id(f"{position}.objectid", external_id, visible=False)
             found.append(Notice(kind, objectid, notification_id))
         else:

@@ -389,6 +389,10 @@ class TestNotices:
             "notifications[1] has no notification or no notificationid: give VCC's notifications as they came."
         )
 
+    def test_words_of_vccs_own_may_begin_and_end_with_blanks(self):
+        one = {"notification": "Release", "objectid": " a\u00a0", "notificationid": "1 "}
+        assert notices([one]) == ([("Release", " a\u00a0", "1 ")], 0)
+
     @pytest.mark.parametrize("missing", ["notification", "notificationid"])
     def test_what_lacks_a_part_is_refused(self, missing):
         one = {"notification": "Release", "objectid": "a", "notificationid": "1"}
