@@ -72,6 +72,7 @@ _NO_IDS = [
             r"<(!|\?|/?[A-Za-z][A-Za-z0-9:-]*(\s[^@]*)?/?>)",
             "looks like HTML or XML, not like an id: check how the file came about, or give such ids as CSV",
         ),
+        (r"\$ANSIBLE_VAULT;|-----(BEGIN|END) ", "is of something encrypted, not an id: decrypt it first"),
         (r"(<<<<<<<|>>>>>>>) ", "is the mark of a conflict in Git: resolve it first"),
         (
             r"[-*] |---$",
@@ -81,7 +82,7 @@ _NO_IDS = [
 ]
 
 # First and last characters of lines that are worth a look.
-_SUSPECT = frozenset(" #\"'`\u2018\u201a\u201c\u201e\u00ab\u2039()[]{}<>,:;-*")
+_SUSPECT = frozenset(" #$\"'`\u2018\u201a\u201c\u201e\u00ab\u2039()[]{}<>,:;-*")
 _first_of = operator.itemgetter(0)
 _last_of = operator.itemgetter(-1)
 
@@ -236,9 +237,14 @@ def _from_texts(path: str, blocks: t.Iterator[tuple[int, list[str]]]) -> t.Itera
 
 
 def _check_no_header(position: str, text: str) -> None:
-    for kind, delimiter in (("tsv", "\t"), ("csv", ","), ("csv", ";")):
-        if "external_id" in (cell.strip(" \"'") for cell in text.split(delimiter)):
-            raise InputError(f"{position} is the header of a table, not an id: set src_format to {kind}.")
+    """Raise InputError for a first line that is the header of a table, however that spells external_id."""
+    for delimiter, remedy in (
+        ("\t", "set src_format to tsv"),
+        (",", "set src_format to csv"),
+        (";", "save the table with commas between its columns, as .csv"),
+    ):
+        if "externalid" in (re.sub("[^a-z]", "", cell.lower()) for cell in text.split(delimiter)):
+            raise InputError(f"{position} is the header of a table, not an id: {remedy}.")
 
 
 def _check_line(position: str, text: str) -> None:
@@ -278,7 +284,7 @@ def _from_json(path: str, file: io.FileIO, dispatched: bool) -> t.Iterator[Entry
         ) from None
     if not isinstance(items, list):
         raise InputError(
-            f"src {path} is no JSON array: it has to be one of ids or of objects with external_id; for one JSON object a line, set src_format to jsonl."
+            f"src {path} is no JSON array of ids or of objects with external_id; for one JSON object a line, set src_format to jsonl."
         )
     numbered = enumerate(items, 1)
     if not any(isinstance(item, dict) for item in items):
@@ -307,7 +313,7 @@ def _from_jsonl(path: str, lines: t.Iterator[tuple[int, str]], dispatched: bool)
 
 def _from_object(position: str, fields: dict[str, t.Any], dispatched: bool) -> Entry:
     if fields.get("external_id") is None:
-        raise InputError(f"{position} has no external_id: each object has to have one.")
+        raise InputError(f"{position} has no external_id: each object must have one.")
     data = _validated_data(position, fields) if dispatched else None
     return _entry(position, fields["external_id"], fields.get("request_id"), data)
 

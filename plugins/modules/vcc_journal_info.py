@@ -17,7 +17,7 @@ author:
   - The vonage.vcc authors (@vonage)
 options:
   external_ids:
-    description: Return only the entries of these external ids. It has to be a real list; a string is refused, since an id may hold commas.
+    description: Return only the entries of these external ids. It must be a list; a string is refused, since an id may hold commas.
     type: list
     elements: str
   provider:
@@ -179,6 +179,7 @@ from ansible_collections.vonage.vcc.plugins.module_utils.options import (
     JOURNAL_INFO_SPEC,
     check_id,
     check_ids_given,
+    check_name,
     check_number,
     path_of_journal,
 )
@@ -192,6 +193,8 @@ def show(params: dict[str, t.Any]) -> dict[str, t.Any]:
     check_number(params, "newer_than", 0)
     check_number(params, "page", 1)
     check_number(params, "page_size", 1, LARGEST_PAGE)
+    if params["provider"]:
+        check_name("provider", params["provider"])
     for index, external_id in enumerate(params["external_ids"] or ()):
         check_id(f"external_ids[{index}]", external_id)
     with contextlib.closing(Upkeep(path_of_journal(params), predict=True, looking=True)) as journal:

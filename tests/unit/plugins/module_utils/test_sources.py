@@ -359,15 +359,14 @@ class TestJson:
             ),
             (
                 '{"external_id": "a"}',
-                " is no JSON array: it has to be one of ids or of objects with external_id;"
-                " for one JSON object a line, set src_format to jsonl.",
+                " is no JSON array of ids or of objects with external_id; for one JSON object a line, set src_format to jsonl.",
             ),
             ("[" * 100_000, " has a number with too many digits or brackets within too many others: check the file."),
             (
                 "[" + "9" * 5_000 + "]",
                 " has a number with too many digits or brackets within too many others: check the file.",
             ),
-            ('["a", {"id": "b"}]', ", item 2 has no external_id: each object has to have one."),
+            ('["a", {"id": "b"}]', ", item 2 has no external_id: each object must have one."),
             ('["a", null]', ", item 2 is neither text nor a whole number: write it as a string."),
             ('["a", ["b"]]', ", item 2 is neither text nor a whole number: write it as a string."),
             ("[1.5]", ", item 1 is neither text nor a whole number: write it as a string."),
@@ -509,6 +508,8 @@ class TestNotWhatItSeems:
             ("---", BULLETS),
             ("- case-1", BULLETS),
             ("* case-1", BULLETS),
+            ("$ANSIBLE_VAULT;1.1;AES256", "is of something encrypted, not an id: decrypt it first."),
+            ("-----BEGIN PGP MESSAGE-----", "is of something encrypted, not an id: decrypt it first."),
             ("<<<<<<< HEAD", "is the mark of a conflict in Git: resolve it first."),
             (">>>>>>> theirs", "is the mark of a conflict in Git: resolve it first."),
         ],
@@ -519,21 +520,20 @@ class TestNotWhatItSeems:
         assert refusal(src=path).startswith(f"src {path}, line 3 {said}")
 
     @pytest.mark.parametrize(
-        ("content", "kind"),
+        ("content", "remedy"),
         [
-            ("\nexternal_id\na\n", "tsv"),
-            ("external_id,name\na,b\n", "csv"),
-            ("name;external_id\na;b\n", "csv"),
-            ('"name", "external_id"\na,b\n', "csv"),
-            ("name\texternal_id\na\tb\n", "tsv"),
+            ("\nexternal_id\na\n", "set src_format to tsv"),
+            ("External ID\na\n", "set src_format to tsv"),
+            ("external_id,name\na,b\n", "set src_format to csv"),
+            ('"name", "externalId"\na,b\n', "set src_format to csv"),
+            ("name;external_id\na;b\n", "save the table with commas between its columns, as .csv"),
+            ("name\texternal_id\na\tb\n", "set src_format to tsv"),
         ],
     )
-    def test_a_table_is_no_text(self, src, content, kind):
+    def test_a_table_is_no_text(self, src, content, remedy):
         path = src(content)
         line = 2 if content.startswith("\n") else 1
-        assert refusal(src=path) == (
-            f"src {path}, line {line} is the header of a table, not an id: set src_format to {kind}."
-        )
+        assert refusal(src=path) == f"src {path}, line {line} is the header of a table, not an id: {remedy}."
 
     def test_external_id_is_an_id_where_no_header_can_be(self, src):
         assert asked_for(src=src("a\nexternal_id\n")) == ["a", "external_id"]

@@ -537,6 +537,7 @@ class TestJournalInfo:
             ({"journal": ""}, "journal is empty, which stands for no journal"),
             ({"external_ids": "kom,ma"}, "external_ids has to be a list, not a string: an id may hold commas"),
             ({"external_ids": 5}, "external_ids has to be a list."),
+            ({"provider": "crm\u200b"}, "provider ends with white space or a character that cannot be seen (U+200B)"),
             ({"external_ids": ["a", 1.5]}, "external_ids[1] is neither text nor a whole number"),
             ({"external_ids": ["a", {"b": "c"}]}, "external_ids[1] is neither text nor a whole number"),
             ({"external_ids": ["a", "b "]}, "external_ids[1] ends with white space or a character that cannot be seen"),
