@@ -29,6 +29,7 @@ from ansible_collections.vonage.vcc.plugins.module_utils.options import (
     number_warnings,
     validated,
 )
+from ansible_collections.vonage.vcc.plugins.module_utils.settings import from_environment, told, without_blanks
 from ansible_collections.vonage.vcc.plugins.module_utils.transport import REQUESTS_IMPORT_ERROR
 
 # A worker works off all items of a loop, and ends with the task.
@@ -88,7 +89,10 @@ class ActionModule(ActionBase):
                 if params[name]:
                     params[name] = os.path.join(self._loader.get_basedir(), params[name])
             result = run(params, self._task.check_mode, self._task.diff, _sessions)
-        numbers = number_warnings(INTERACTION_SPEC["argument_spec"], args)
+        spec = INTERACTION_SPEC["argument_spec"]
+        if result.get("failed"):
+            result["msg"] = told(result["msg"], from_environment(spec, without_blanks(spec, args)))
+        numbers = number_warnings(spec, args)
         if numbers:
             result["warnings"] = numbers + result.get("warnings", [])
         secrets = {params[name] for name in ("client_secret", "access_token") if params.get(name)}

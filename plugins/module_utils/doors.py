@@ -12,30 +12,37 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from .database import SQLITE_IMPORT_ERROR
 from .errors import InputError, VccError
 from .options import STUMBLED, STUMBLES, check_kinds, check_unicode, number_warnings
+from .settings import from_environment, settled, told, without_blanks
 from .transport import REQUESTS_IMPORT_ERROR
 
 
 class Module(AnsibleModule):  # type: ignore[misc]
-    """A module that keeps its options as they stand in the task, of which Ansible makes texts and lists."""
+    """A module whose blank options are not set, and which keeps the others as they stand in the task: Ansible makes texts and lists of them."""
 
+    params: dict[str, t.Any]
     given: dict[str, t.Any]
+    variables: t.Mapping[str, str] = {}
 
     def _load_params(self) -> None:
         super()._load_params()
-        self.given = dict(self.params)
+        self.given = without_blanks(self.argument_spec, self.params)
+        self.variables = from_environment(self.argument_spec, self.given)
+        self.params = settled(self.argument_spec, self.given)
 
 
 def begin(**spec: t.Any) -> Module:
-    """Make a module, of what AnsibleModule takes. Where it stumbles over an option, the module fails with a sentence."""
+    """Make a module, of what AnsibleModule takes. Where an option stops that, the module fails with a sentence."""
+    refusals: list[str] = []
     try:
         module = Module(supports_check_mode=True, **spec)
+    except InputError as exc:
+        refusals.append(str(exc))
     except STUMBLES:
         pass
     else:
         for warning in number_warnings(spec["argument_spec"], module.given):
             module.warn(warning)
         return module
-    refusals: list[str] = []
 
     def look_at(name: str, option: dict[str, t.Any]) -> t.Callable[[t.Any], None]:
         def look(value: t.Any) -> None:
@@ -49,30 +56,30 @@ def begin(**spec: t.Any) -> Module:
 
     # One that only looks at the options, so that it stumbles over none.
     looking = {
-        name: {"type": look_at(name, option), **{key: option[key] for key in ("fallback", "no_log") if key in option}}
+        name: {"type": look_at(name, option), "no_log": option.get("no_log")}
         for name, option in spec["argument_spec"].items()
     }
-    module = Module(argument_spec=looking, supports_check_mode=True)
-    leave(module, {"failed": True, "changed": False, "msg": (refusals or [STUMBLED])[0]})
-    return module
+    module = AnsibleModule(argument_spec=looking, supports_check_mode=True)
+    module.fail_json(changed=False, msg=(refusals or [STUMBLED])[0])
+    raise AssertionError
 
 
-def check_libraries(module: AnsibleModule) -> None:
+def check_libraries(module: Module) -> None:
     """Fail if a library is missing that Python itself does not bring, or brings in most builds only."""
     for library, error in (("requests", REQUESTS_IMPORT_ERROR), ("sqlite3", SQLITE_IMPORT_ERROR)):
         if error:
             module.fail_json(msg=missing_required_lib(library), exception=error)
 
 
-def leave(module: AnsibleModule, result: dict[str, t.Any], secrets: t.Iterable[str] = ()) -> None:
+def leave(module: Module, result: dict[str, t.Any], secrets: t.Iterable[str] = ()) -> None:
     """End with a result, in which C(secrets) are masked."""
     module.no_log_values.update(secrets)
     if result.get("failed"):
-        module.fail_json(**result)
+        module.fail_json(**{**result, "msg": told(result["msg"], module.variables)})
     module.exit_json(**result)
 
 
-def serve(module: AnsibleModule, act: t.Callable[[set[str]], dict[str, t.Any]]) -> None:
+def serve(module: Module, act: t.Callable[[set[str]], dict[str, t.Any]]) -> None:
     """Do what a module is for and end with its result.
 
     :arg act: returns the result; to the set that it is given it adds what must not be in any output. May raise VccError.

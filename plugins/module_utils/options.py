@@ -14,11 +14,11 @@ import unicodedata
 from urllib.parse import urlsplit
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator, ValidationResult
-from ansible.module_utils.common.parameters import env_fallback, set_fallbacks
 
 from .auth import TokenCache, check_token
 from .errors import InputError
 from .files import check_distinct
+from .settings import SOURCES, place, settled, with_environment, without_blanks
 
 # The hosts of the release guide, and the newer ones of the API reference.
 TOKEN_URL = "https://{region}.{domain}/Auth/connect/token"
@@ -48,12 +48,8 @@ _URL_CHARACTERS = re.compile(r"[!\"$->@-\[\]-~]+")
 _URL_CHARACTERS_AND_QUERY = re.compile(r"[!\"$-\[\]-~]+")
 
 
-def _with_env(spec: dict[str, dict[str, t.Any]]) -> dict[str, dict[str, t.Any]]:
-    return {name: {**option, "fallback": (env_fallback, [f"VCC_{name.upper()}"])} for name, option in spec.items()}
-
-
 # The connection and auth options of every module: their environment variables are VCC_ and the option's name in capitals.
-CONNECTION_SPEC = _with_env(
+CONNECTION_SPEC = with_environment(
     {
         "region": {"type": "str", "choices": ["emea", "nam", "apac"]},
         "domain": {"type": "str", "default": "newvoicemedia.com"},
@@ -72,7 +68,7 @@ CONNECTION_SPEC = _with_env(
     }
 )
 
-JOURNAL_SPEC = _with_env({"journal": {"type": "path", "default": "~/.ansible/vonage_vcc/journal.db"}})
+JOURNAL_SPEC = with_environment({"journal": {"type": "path", "default": "~/.ansible/vonage_vcc/journal.db"}})
 
 _LINKED_DATA: dict[str, t.Any] = {
     "type": "list",
@@ -108,9 +104,6 @@ _ROUTING_DATA: dict[str, t.Any] = {
 
 # What a dispatch says of an interaction beside its ids.
 DATA_SPEC = {"linked_data": _LINKED_DATA, "routing_data": _ROUTING_DATA}
-
-# The ways to say which interactions are meant.
-SOURCES = ("external_id", "external_ids", "src", "interactions")
 
 INTERACTION_SPEC: dict[str, t.Any] = {
     "argument_spec": {
@@ -257,10 +250,13 @@ def connection(params: t.Mapping[str, t.Any]) -> Connection:
     )
     if bool(client_id) != bool(client_secret) and not access_token:
         missing = "client_secret" if client_id else "client_id"
-        raise InputError(f"{missing} is missing: set it or VCC_{missing.upper()}; the client credentials need both.")
+        raise InputError(
+            f"{missing} is missing: set it or {place('VCC_' + missing.upper())}; the client credentials need both."
+        )
     if not client_secret and not access_token:
         raise InputError(
-            "The credentials are missing: set client_id and client_secret (or VCC_CLIENT_ID and VCC_CLIENT_SECRET), or access_token."
+            "The credentials are missing: set client_id and client_secret, or access_token, "
+            f"or {place('VCC_CLIENT_ID and VCC_CLIENT_SECRET')}."
         )
     if client_id and client_secret and not auth_url:
         raise InputError("auth_url is missing: client credentials need it, or region, beside api_url.")
@@ -300,7 +296,7 @@ def path_of_journal(params: t.Mapping[str, t.Any]) -> str:
     """Return the path of the journal where there has to be one. Raises InputError."""
     path: str = params["journal"]
     if not path:
-        raise InputError("journal is empty, which stands for no journal: set it to the path of one.")
+        raise InputError("journal is empty or none, so that there is no journal: set it to the path of one.")
     _check_paths(params)
     return path
 
@@ -316,7 +312,8 @@ def _api_url(params: t.Mapping[str, t.Any]) -> str:
     api_url = params["api_url"] or (API_URL.format(region=region, domain=domain) if region else None)
     if not api_url:
         raise InputError(
-            "The region of the VCC account is missing: set region (emea, nam or apac) or VCC_REGION, or else api_url and auth_url."
+            f"The region of the VCC account is missing: set region (emea, nam or apac) or {place('VCC_REGION')}, "
+            "or else api_url and auth_url."
         )
     return checked_url("api_url", api_url)
 
@@ -326,6 +323,7 @@ def check_given(args: t.Mapping[str, t.Any]) -> None:
 
     Ansible splits a string at its commas where it wants a list, and makes text of a dict or a null where it wants text.
     """
+    args = without_blanks(INTERACTION_SPEC["argument_spec"], args)
     check_list("interactions", args.get("interactions"))
     check_kinds(INTERACTION_SPEC["argument_spec"], args)
     check_ids_given(args)
@@ -390,13 +388,12 @@ def _is_number(value: t.Any) -> bool:
 
 
 def validated(validator: ArgumentSpecValidator, args: t.Mapping[str, t.Any]) -> ValidationResult:
-    """Have Ansible check options. Raises InputError where that would end in an error of Python's."""
+    """Have Ansible check the options that are set. Raises InputError where that would end in an error of Python's."""
+    args = settled(validator.argument_spec, without_blanks(validator.argument_spec, args))
     try:
         return validator.validate(args)
     except STUMBLES:
-        given = dict(args)
-        set_fallbacks(validator.argument_spec, given)
-        check_kinds(validator.argument_spec, given)
+        check_kinds(validator.argument_spec, args)
         raise InputError(STUMBLED) from None
 
 
@@ -547,13 +544,13 @@ def check_id(
 
 
 def _check_ends(position: str, text: str, what: str) -> None:
-    for place, char in (("begins", text[0]), ("ends", text[-1])):
+    for edge, char in (("begins", text[0]), ("ends", text[-1])):
         if not _is_invisible(char):
             continue
         if place == "ends" and char in _VARIANTS and not text[-2].isascii():  # which says how an emoji is to look
             continue
         raise InputError(
-            f"{position} {place} with white space or a character that cannot be seen (U+{ord(char):04X}),"
+            f"{position} {edge} with white space or a character that cannot be seen (U+{ord(char):04X}),"
             f" which VCC would take for part of {what}: remove it."
         )
 

@@ -360,7 +360,7 @@ def _data_validator() -> ArgumentSpecValidator:
 
 def _validated_data(position: str, fields: dict[str, t.Any]) -> dict[str, t.Any] | None:
     """What of C(DATA_SPEC) a line of a file has, checked as the options of a task are."""
-    given = {name: fields[name] for name in DATA_SPEC if fields.get(name) is not None}
+    given = {name: fields[name] for name in DATA_SPEC if fields.get(name) not in (None, "")}
     if not given:
         return None
     check_kinds(DATA_SPEC, given, f"{position}: ")

@@ -107,7 +107,6 @@ import contextlib
 import typing as t
 
 from ansible_collections.vonage.vcc.plugins.module_utils.doors import begin, serve
-from ansible_collections.vonage.vcc.plugins.module_utils.errors import InputError
 from ansible_collections.vonage.vcc.plugins.module_utils.options import (
     KEPT_JOURNAL_SPEC,
     check_name,
@@ -119,8 +118,6 @@ from ansible_collections.vonage.vcc.plugins.module_utils.upkeep import Notes, Up
 
 
 def keep(params: dict[str, t.Any], check_mode: bool, diff_mode: bool) -> dict[str, t.Any]:
-    if (params["older_than"] is None) == (params["notifications"] is None):
-        raise InputError("Say what to do with the journal, with one of older_than and notifications.")
     result, before, after = (note if params["older_than"] is None else prune)(params, check_mode)
     if diff_mode:
         result["diff"] = {

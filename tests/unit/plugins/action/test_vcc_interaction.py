@@ -347,6 +347,36 @@ class TestTheSame:
             result.pop("invocation", None)
         assert by_action == {**by_module, "msg": by_module["msg"].replace("src none.txt", f"src {tmp_path}/none.txt")}
 
+    @pytest.mark.parametrize(
+        ("variable", "value"),
+        [
+            ("TIMEOUT", "abc"),
+            ("TIMEOUT", "0"),
+            ("TOKEN_CACHE", "x"),
+            ("CA_PATH", "/nowhere"),
+            ("JOURNAL", "/dev/null/x"),
+        ],
+    )
+    def test_says_the_same_of_the_environment(self, sim, door, monkeypatch, variable, value):
+        monkeypatch.setenv(f"VCC_{variable}", value)
+        given = sim.options(external_id="a")
+        given.pop(variable.lower(), None)
+        by_module = call_main("vcc_interaction", **given)[0]
+        by_action = door(given).run(task_vars={})
+        assert by_module["msg"].startswith(f"VCC_{variable} in the environment of {os.uname().nodename}: ")
+        assert by_action["msg"] == by_module["msg"]
+        assert sim.calls == []
+
+    def test_takes_the_same_for_not_set(self, sim, door, tmp_path):
+        blank = dict.fromkeys(
+            ["region", "account", "timeout", "requests_per_minute", "provider", "request_id", "src"], ""
+        )
+        given = sim.options(**{**blank, "retries": None, "interactions": None}, external_id="a", journal="none")
+        results = [call_main("vcc_interaction", **given)[0], door(given).run(task_vars={})]
+        assert [result["changed"] for result in results] == [True, True]
+        assert sim.released == ["a", "a"]
+        assert list(tmp_path.iterdir()) == []
+
     @pytest.mark.parametrize(("how", "examples"), [("process", 2), ("main", 30)])
     def test_comes_to_the_same_whatever_came_before(self, door, tmp_path, how, examples):
         """A task without an answer, what check mode says then, another task, and the first one again; with the module as a process, or but its code."""

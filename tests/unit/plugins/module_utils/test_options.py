@@ -146,7 +146,7 @@ class TestExternalIds:
     def test_an_empty_list_asks_for_nothing(self):
         assert asked_for(external_ids=[]) == []
 
-    @bad_ids
+    @pytest.mark.parametrize(("external_id", "said"), [one for one in BAD_IDS if one[0]])
     def test_a_request_id_has_the_same_limits(self, external_id, said):
         assert refusal(external_id="a", request_id=external_id).startswith(f"request_id {said}")
 
@@ -196,7 +196,6 @@ class TestHosts:
     @pytest.mark.parametrize(
         "domain",
         [
-            "",
             "localhost",
             "evil.example/",
             "evil.example/x",
@@ -532,7 +531,7 @@ class TestEnvironment:
             ("retries", "0", 0),
             ("requests_per_minute", "60", 60),
             ("journal", "/nowhere/journal.db", "/nowhere/journal.db"),
-            ("journal", "", ""),
+            ("journal", "none", ""),
         ],
     )
     def test_each_has_a_variable_that_the_task_overrides(self, monkeypatch, option, text, value):
@@ -541,14 +540,6 @@ class TestEnvironment:
         others = {"region": "apac", "validate_certs": True, "timeout": 9, "retries": 9, "requests_per_minute": 9}
         own = others.get(option, "/own")
         assert validated(external_id="a", **{option: own})[option] == own
-
-    @pytest.mark.parametrize(
-        ("variable", "text"), [("VCC_REGION", "mars"), ("VCC_TIMEOUT", "soon"), ("VCC_VALIDATE_CERTS", "perhaps")]
-    )
-    def test_a_variable_is_held_to_the_same_rules(self, monkeypatch, variable, text):
-        monkeypatch.setenv(variable, text)
-        with pytest.raises(Invalid, match=variable[4:].lower()):
-            validated(external_id="a")
 
     def test_an_empty_string_stands_for_no_journal(self):
         assert validated(external_id="a", journal="")["journal"] == ""

@@ -1,0 +1,156 @@
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which options are set, by the task or by the environment: what is empty or null is not."""
+
+from __future__ import annotations
+
+import os
+import re
+import typing as t
+
+from ansible.module_utils.common.parameters import set_fallbacks
+from ansible.module_utils.errors import AnsibleFallbackNotFound
+from ansible.module_utils.parsing.convert_bool import boolean
+
+from .errors import InputError
+
+Spec = t.Mapping[str, t.Mapping[str, t.Any]]
+
+# The ways to say which interactions are meant.
+SOURCES = ("external_id", "external_ids", "src", "interactions")
+
+# The word for no journal.
+NONE = "none"
+
+
+def with_environment(spec: dict[str, dict[str, t.Any]]) -> dict[str, dict[str, t.Any]]:
+    """Return a spec whose options come from the environment where a task does not set them: from VCC_ and their names in capitals."""
+    return {name: {**option, "fallback": (_variable, [f"VCC_{name.upper()}"])} for name, option in spec.items()}
+
+
+def _variable(name: str) -> str:
+    value = os.environ.get(name)
+    if not value:
+        raise AnsibleFallbackNotFound
+    return value
+
+
+def without_blanks(spec: Spec, args: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Return what a task sets, without what is empty or null. Nothing is done to the options that a spec requires.
+
+    An empty journal, written in a task, stands for none. An empty id is a mistake, unless the task says otherwise which interactions it means.
+    """
+    kept: dict[str, t.Any] = {}
+    for name, value in args.items():
+        option = spec.get(name, {"required": True})  # one that there is not is left for Ansible to refuse
+        if option.get("required") or (name == "journal" and value == ""):
+            pass
+        elif value is None or value == "":
+            continue
+        elif "options" in option:
+            value = _within(option["options"], value)
+        kept[name] = value
+    if "external_id" in args and not any(name in kept for name in SOURCES):
+        kept["external_id"] = args["external_id"]
+    return kept
+
+
+def _within(spec: Spec, value: t.Any) -> t.Any:
+    if isinstance(value, t.Mapping):
+        return without_blanks(spec, value)
+    return [_within(spec, one) for one in value] if isinstance(value, (list, tuple)) else value
+
+
+def from_environment(spec: Spec, args: t.Mapping[str, t.Any]) -> dict[str, str]:
+    """Return the variables that options come from which a task does not set, by the names of the options."""
+    found: dict[str, str] = {}
+    for name, option in spec.items():
+        if "fallback" in option and name not in args:
+            (variable,) = option["fallback"][1]
+            if os.environ.get(variable):
+                found[name] = variable
+    return found
+
+
+def settled(spec: Spec, args: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Return what C(without_blanks) has left, with what comes from the environment. Raises InputError for what cannot be meant."""
+    variables = from_environment(spec, args)
+    settings = dict(args)
+    set_fallbacks(spec, settings)
+    if str(settings.get("journal", "")).lower() == NONE:
+        settings["journal"] = ""
+    try:
+        for name in variables:
+            if settings[name]:
+                _check_variable(name, spec[name], settings[name])
+        for name, option in spec.items():
+            if option.get("type") == "path" and isinstance(settings.get(name), str):
+                _check_path(name, settings[name])
+    except InputError as exc:
+        raise InputError(told(str(exc), variables)) from None
+    if "journal" in spec and "journal" not in settings:
+        settings["journal"] = _default_journal(spec["journal"]["default"])
+    return settings
+
+
+def told(message: str, variables: t.Mapping[str, str]) -> str:
+    """Return the message of a failure; where it is about an option from the environment, with the name of the variable before it."""
+    for name, variable in variables.items():
+        # "journal ..." and "The token cache ..."
+        if re.match(rf"(The )?{name.replace('_', '[ _]')}\b", message):
+            return f"{place(variable)}: {message}"
+    return message
+
+
+def place(variable: str) -> str:
+    """Say where a variable was looked for."""
+    return f"{variable} in the environment of {os.uname().nodename}"
+
+
+def _check_variable(name: str, option: t.Mapping[str, t.Any], value: str) -> None:
+    """Raise InputError for text that is no value of the option, before Ansible says so of an option that nobody has set."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise InputError(f"{name} is not valid Unicode: write it in UTF-8.") from None
+    shown = f"not {value!r:.60}"
+    if option["type"] == "int" and not re.fullmatch(r"[+-]?[0-9]{1,20}", value.strip()):
+        raise InputError(f"{name} has to be a whole number, {shown}.")
+    if option["type"] == "bool":
+        try:
+            boolean(value)
+        except TypeError:
+            raise InputError(f"{name} has to be true or false, {shown}.") from None
+    choices = option.get("choices")
+    if choices and value not in choices:
+        raise InputError(f"{name} has to be {', '.join(choices[:-1])} or {choices[-1]}, {shown}.")
+    if option["type"] == "path" and not os.path.isabs(_expanded(value)):
+        raise InputError(
+            f"{name} has to be an absolute path, {shown}: a relative one begins in a folder that depends on how the task is run."
+        )
+
+
+def _check_path(name: str, path: str) -> None:
+    """Raise InputError for a path that Ansible takes for one in the current folder though it is meant to begin elsewhere."""
+    if path.startswith(("~", "$")) and not os.path.isabs(_expanded(path)):
+        raise InputError(
+            f"{name} {path!r:.200} does not lead to an absolute path on {os.uname().nodename}: "
+            "it names a user or a variable that is not known there. Write the path out."
+        )
+
+
+def _default_journal(path: str) -> str:
+    if os.path.isabs(_expanded(path)):
+        return path
+    home = _expanded(os.environ.get("ANSIBLE_HOME", ""))
+    if os.path.isabs(home):
+        return os.path.join(home, "vonage_vcc", "journal.db")
+    raise InputError(
+        f"The journal has no place: this user has no home folder on {os.uname().nodename}, where HOME is not set either. "
+        "Set journal, VCC_JOURNAL, HOME or ANSIBLE_HOME to an absolute path."
+    )
+
+
+def _expanded(path: str) -> str:
+    return os.path.expanduser(os.path.expandvars(path))

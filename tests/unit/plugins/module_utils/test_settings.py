@@ -1,0 +1,239 @@
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Empty or null is not set: for every option of every module and for every variable of the environment."""
+
+from __future__ import annotations
+
+import os
+import pwd
+
+import pytest
+
+from ansible_collections.vonage.vcc.plugins.module_utils import options
+from ansible_collections.vonage.vcc.plugins.module_utils.errors import InputError
+from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import (
+    CLIENT_ID,
+    CLIENT_SECRET,
+    Invalid,
+    call_main,
+    run_module,
+    validated,
+    validated_by,
+)
+
+# Of each module: its spec, and a task that works.
+MODULES = {
+    "vcc_interaction": (options.INTERACTION_SPEC, {"external_ids": ["a"]}),
+    "vcc_provider": (options.PROVIDER_SPEC, {"name": "crm"}),
+    "vcc_token": (options.TOKEN_SPEC, {}),
+    "vcc_ongoing_info": (options.ONGOING_SPEC, {}),
+    "vcc_journal": (options.KEPT_JOURNAL_SPEC, {"older_than": 1}),
+    "vcc_journal_info": (options.JOURNAL_INFO_SPEC, {}),
+}
+VARIABLES = [f"VCC_{name.upper()}" for name in {**options.CONNECTION_SPEC, **options.JOURNAL_SPEC}]
+
+every = pytest.mark.parametrize("module", MODULES)
+blank = pytest.mark.parametrize("nothing", ["", None], ids=["empty", "null"])
+
+
+def place(variable):
+    return f"{variable} in the environment of {os.uname().nodename}: "
+
+
+@pytest.fixture
+def homeless(monkeypatch):
+    """This user has no home folder."""
+
+    def unknown(uid):
+        raise KeyError(uid)
+
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+
+
+class TestOptions:
+    @every
+    @blank
+    def test_each_is_not_set(self, module, nothing):
+        spec, works = MODULES[module]
+        usual = validated_by(spec, **works)
+        names = [name for name in spec.get("argument_spec", spec) if name not in works and name != "journal"]
+        assert len(names) > 14
+        for name in names:
+            assert validated_by(spec, **works, **{name: nothing}) == usual, name
+        assert validated_by(spec, **works, **dict.fromkeys(names, nothing)) == usual
+
+    @blank
+    def test_the_environment_serves_then(self, monkeypatch, nothing):
+        monkeypatch.setenv("VCC_REGION", "nam")
+        monkeypatch.setenv("VCC_RETRIES", "0")
+        params = validated(external_id="a", region=nothing, retries=nothing)
+        assert (params["region"], params["retries"]) == ("nam", 0)
+
+    @blank
+    def test_other_ways_to_say_what_is_meant(self, nothing):
+        sources = {"external_id": "a", "external_ids": ["b"], "src": "/f", "interactions": [{"external_id": "c"}]}
+        for name, value in sources.items():
+            given = {**dict.fromkeys(sources, nothing), name: value}
+            options.check_given(given)
+            params = validated(**given)
+            assert [one for one in sources if params[one] is not None] == [name]
+
+    @blank
+    def test_those_within_others(self, nothing):
+        links = [{"type": "url", "value": "https://a.example", "label": nothing, "owner": nothing, "key": nothing}]
+        routing = {
+            "interaction_type": nothing,
+            "personal_queue": {"agent": "ann", "logged_in_timeout": nothing, "logged_out_timeout": nothing},
+            "skills": [{"name": "French", "expiry_after": nothing}],
+        }
+        one = {"external_id": "a", "request_id": nothing, "linked_data": nothing, "routing_data": routing}
+        (params,) = validated(interactions=[one], linked_data=links)["interactions"]
+        assert params["request_id"] is params["linked_data"] is params["routing_data"]["interaction_type"] is None
+        assert params["routing_data"]["personal_queue"]["logged_in_timeout"] is None
+        assert params["routing_data"]["skills"] == [{"name": "French", "expiry_after": None}]
+        assert validated(external_id="a", linked_data=links)["linked_data"][0]["label"] is None
+
+    def test_an_empty_id_is_refused(self):
+        for given in ({"external_id": ""}, {"external_ids": [""]}, {"interactions": [{"external_id": ""}]}):
+            with pytest.raises(InputError, match="is empty"):
+                list(options.entries(validated(**given)))
+
+    @blank
+    def test_one_that_does_not_exist_is_refused(self, nothing):
+        for given in ({"jurnal": nothing}, {"routing_data": {"personal_qeue": nothing}}):
+            with pytest.raises(Invalid, match=r"jurnal|personal_qeue"):
+                validated(external_id="a", **given)
+
+    def test_what_is_false_or_nought_or_a_list_of_none_is_set(self):
+        given = {"retries": 0, "validate_certs": False, "journal_ttl": 0, "force": False, "external_ids": []}
+        params = validated(**given)
+        assert {name: params[name] for name in given} == given
+
+
+class TestEnvironment:
+    @every
+    def test_each_is_not_set(self, monkeypatch, module):
+        spec, works = MODULES[module]
+        usual = validated_by(spec, **works)
+        for variable in VARIABLES:
+            monkeypatch.setenv(variable, "")
+        assert validated_by(spec, **works) == usual
+
+    @pytest.mark.parametrize("module", ["vcc_provider", "vcc_interaction"])
+    def test_so_in_a_process(self, sim, tmp_path, module):
+        """Where the journal is the default one, in which the second run finds what the first has done."""
+        given = sim.options(**MODULES[module][1], retries=1)
+        del given["journal"]
+        env = dict.fromkeys(VARIABLES, "")
+        first, second = (run_module(tmp_path, False, False, env, module, **given)[0] for dummy in range(2))
+        assert (first["changed"], second["changed"]) == (True, False)
+        assert (tmp_path / "home/.ansible/vonage_vcc/journal.db").exists()
+
+    @pytest.mark.parametrize(
+        ("variable", "text", "said"),
+        [
+            ("VCC_REGION", "mars", "region has to be emea, nam or apac, not 'mars'."),
+            ("VCC_TIMEOUT", "abc", "timeout has to be a whole number, not 'abc'."),
+            ("VCC_TIMEOUT", "1e999999999", "timeout has to be a whole number, not '1e999999999'."),
+            ("VCC_TIMEOUT", "0", "timeout has to be 1 or more, not 0."),
+            ("VCC_RETRIES", " ", "retries has to be a whole number, not ' '."),
+            ("VCC_VALIDATE_CERTS", "perhaps", "validate_certs has to be true or false, not 'perhaps'."),
+            ("VCC_API_URL", "vcc", "api_url has to be a URL such as https://emea.api.newvoicemedia.com."),
+            ("VCC_DOMAIN", "mars", "domain has to be a host name such as newvoicemedia.com, not 'mars'."),
+            ("VCC_CA_PATH", "/nowhere", "ca_path /nowhere does not exist on the host that makes the calls."),
+            ("VCC_REGION", "\x1b]0;owned\x07" * 9, "region has to be emea, nam or apac, not '\\x1b]0;owned"),
+        ],
+    )
+    def test_what_is_wrong_with_one_is_said_of_it_and_its_host(self, sim, monkeypatch, variable, text, said):
+        usual = {"VCC_REGION": "emea", "VCC_CLIENT_ID": CLIENT_ID, "VCC_CLIENT_SECRET": CLIENT_SECRET}
+        for name, value in {**usual, variable: text}.items():
+            monkeypatch.setenv(name, value)
+        for module in ("vcc_ongoing_info", "vcc_interaction"):
+            result, code, printed = call_main(module, **MODULES[module][1])
+            assert code == 1
+            assert result["msg"].startswith(place(variable) + said), result["msg"]
+            assert len(result["msg"]) < 300
+            assert CLIENT_SECRET not in printed
+
+    def test_nothing_is_said_of_the_environment_where_the_task_is_wrong(self, monkeypatch):
+        monkeypatch.setenv("VCC_TIMEOUT", "abc")
+        monkeypatch.setenv("VCC_REGION", "emea")
+        result = call_main("vcc_ongoing_info", client_id=CLIENT_ID, client_secret=CLIENT_SECRET, timeout=0)[0]
+        assert result["msg"] == "timeout has to be 1 or more, not 0."
+
+    def test_what_is_missing_is_missing_on_a_host(self):
+        assert f"or VCC_REGION in the environment of {os.uname().nodename}, " in call_main("vcc_ongoing_info")[0]["msg"]
+        said = call_main("vcc_ongoing_info", region="emea")[0]["msg"]
+        assert f"VCC_CLIENT_ID and VCC_CLIENT_SECRET in the environment of {os.uname().nodename}." in said
+
+
+class TestNoJournal:
+    @pytest.mark.parametrize("word", ["none", "None", "NONE"])
+    def test_the_word_for_it(self, monkeypatch, word):
+        assert validated(external_id="a", journal=word)["journal"] == ""
+        monkeypatch.setenv("VCC_JOURNAL", word)
+        assert validated(external_id="a")["journal"] == ""
+
+    def test_an_empty_text_in_a_task_stands_for_it_too(self, monkeypatch):
+        monkeypatch.setenv("VCC_JOURNAL", "/nowhere/journal.db")
+        assert validated(external_id="a", journal="")["journal"] == ""
+        assert validated(external_id="a", journal=None)["journal"] == "/nowhere/journal.db"
+
+    def test_an_empty_variable_does_not(self, monkeypatch):
+        usual = validated(external_id="a")["journal"]
+        assert usual
+        monkeypatch.setenv("VCC_JOURNAL", "")
+        assert validated(external_id="a")["journal"] == usual
+
+    def test_other_names_are_names(self, tmp_path):
+        assert validated(external_id="a", journal="./none")["journal"] == "./none"
+        assert validated(external_id="a", journal="none.db")["journal"] == "none.db"
+
+
+class TestPaths:
+    @pytest.mark.parametrize("variable", ["VCC_JOURNAL", "VCC_TOKEN_CACHE", "VCC_CA_PATH"])
+    @pytest.mark.parametrize("path", ["x", "./x", "a/../../x", "$NOTHING/x", "~nobody-of-that-name/x"])
+    def test_a_relative_one_of_the_environment_is_refused(self, monkeypatch, variable, path):
+        monkeypatch.setenv(variable, path)
+        with pytest.raises(InputError) as caught:
+            validated(external_id="a")
+        option = variable[4:].lower()
+        said = f"{option} has to be an absolute path, not '{path}': a relative one begins in a folder that depends on how the task is run."
+        assert str(caught.value) == place(variable) + said
+
+    @pytest.mark.parametrize("path", ["/x", "~/x", "$HOME/x", "${HOME}/x"])
+    def test_others_are_not(self, monkeypatch, tmp_path, path):
+        monkeypatch.setenv("VCC_JOURNAL", path)
+        assert validated(external_id="a")["journal"] == path.replace("~", "$HOME").replace("{", "").replace(
+            "}", ""
+        ).replace("$HOME", str(tmp_path / "home"))
+
+    @pytest.mark.parametrize("option", ["journal", "token_cache", "ca_path", "report", "src"])
+    @pytest.mark.parametrize("path", ["~nobody-of-that-name/x", "$NOTHING/x"])
+    def test_one_that_leads_nowhere_is_refused(self, option, path):
+        given = {"external_ids": ["a"], option: path}
+        if option == "src":
+            del given["external_ids"]
+        with pytest.raises(InputError, match=r"does not lead to an absolute path on .*Write the path out"):
+            validated(**given)
+
+    def test_without_a_home_folder_the_journal_is_in_that_of_ansible(self, homeless, monkeypatch):
+        monkeypatch.setenv("ANSIBLE_HOME", "/srv/ansible")
+        assert validated(external_id="a")["journal"] == "/srv/ansible/vonage_vcc/journal.db"
+        assert validated(external_id="a", journal="/own")["journal"] == "/own"
+
+    def test_with_one_that_of_ansible_does_not_matter(self, monkeypatch, tmp_path):
+        monkeypatch.setenv("ANSIBLE_HOME", "/srv/ansible")
+        assert validated(external_id="a")["journal"] == str(tmp_path / "home/.ansible/vonage_vcc/journal.db")
+
+    @pytest.mark.parametrize("home", [None, "", "relative", "~/x"])
+    def test_without_either_there_is_no_place_for_it(self, homeless, monkeypatch, home):
+        if home is not None:
+            monkeypatch.setenv("ANSIBLE_HOME", home)
+        with pytest.raises(InputError) as caught:
+            validated(external_id="a")
+        assert str(caught.value).startswith("The journal has no place: this user has no home folder on ")
+        assert validated(external_id="a", journal="none")["journal"] == ""
+        validated_by(options.TOKEN_SPEC)  # which needs none
