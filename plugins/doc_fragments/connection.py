@@ -105,4 +105,7 @@ notes:
   - The proxies of the environment variables E(HTTPS_PROXY), E(HTTP_PROXY) and E(NO_PROXY) are used, except for the loopback.
   - Redirects are never followed.
   - "The environment variables are read where the engine runs: on the controller for a plain task on localhost, on the target otherwise."
+  - An option that is empty or null counts as not set, and so does an environment variable that is empty. Only an empty C(journal) in a
+    task means no journal.
+  - A path in an environment variable must be absolute.
 """

@@ -20,8 +20,10 @@ options:
         was made before can be shared with C(chgrp) and C(chmod 660).
       - Entries are kept apart by the URL of the API, the account and the provider. Another O(region), O(domain) or O(api_url) that leads to the same
         API counts as another API.
-      - The empty string stands for no journal. Then nothing is remembered across tasks.
-      - If not set, the environment variable E(VCC_JOURNAL) is used.
+      - The word V(none) stands for no journal, also in the environment. Then nothing is remembered across tasks. So does an empty string that
+        stands in a task.
+      - If not set, the environment variable E(VCC_JOURNAL) is used, which must be an absolute path. An empty variable counts as not set.
+      - Where the user has no home folder, the default is C(vonage_vcc/journal.db) in the folder that E(ANSIBLE_HOME) names.
     type: path
     default: ~/.ansible/vonage_vcc/journal.db
 """

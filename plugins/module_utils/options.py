@@ -255,8 +255,8 @@ def connection(params: t.Mapping[str, t.Any]) -> Connection:
         )
     if not client_secret and not access_token:
         raise InputError(
-            "The credentials are missing: set client_id and client_secret, or access_token, "
-            f"or {place('VCC_CLIENT_ID and VCC_CLIENT_SECRET')}."
+            "The credentials are missing: set client_id and client_secret "
+            f"(or {place('VCC_CLIENT_ID and VCC_CLIENT_SECRET')}), or access_token."
         )
     if client_id and client_secret and not auth_url:
         raise InputError("auth_url is missing: client credentials need it, or region, beside api_url.")
@@ -547,7 +547,7 @@ def _check_ends(position: str, text: str, what: str) -> None:
     for edge, char in (("begins", text[0]), ("ends", text[-1])):
         if not _is_invisible(char):
             continue
-        if place == "ends" and char in _VARIANTS and not text[-2].isascii():  # which says how an emoji is to look
+        if edge == "ends" and char in _VARIANTS and not text[-2].isascii():  # which says how an emoji is to look
             continue
         raise InputError(
             f"{position} {edge} with white space or a character that cannot be seen (U+{ord(char):04X}),"

@@ -21,7 +21,7 @@ options:
     type: list
     elements: str
   provider:
-    description: Return only the entries of this provider; the empty string stands for none.
+    description: Return only the entries of this provider. Entries without one have null in C(provider) of RV(entries).
     type: str
   state:
     description:

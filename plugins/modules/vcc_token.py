@@ -96,13 +96,15 @@ from ansible_collections.vonage.vcc.plugins.module_utils.options import (
     checked_url,
     connection,
 )
+from ansible_collections.vonage.vcc.plugins.module_utils.settings import place
 from ansible_collections.vonage.vcc.plugins.module_utils.upkeep import written
 
 
 def get(params: dict[str, t.Any]) -> dict[str, t.Any]:
     if not params["client_id"] or not params["client_secret"]:
         raise InputError(
-            "The client credentials are missing: set client_id and client_secret, or VCC_CLIENT_ID and VCC_CLIENT_SECRET."
+            "The client credentials are missing: set client_id and client_secret, "
+            f"or {place('VCC_CLIENT_ID and VCC_CLIENT_SECRET')}."
         )
     if not params["scopes"]:
         raise InputError("scopes is empty: name at least one, such as interactions:write.")

@@ -207,7 +207,7 @@ class TestRulebook:
     def test_defaults_in_the_guide(self):
         shown = re.findall(r"^(\w+): (\S+) # the default$", self.GUIDE[2].text, re.MULTILINE)
         assert len(shown) == 2
-        assert dict(shown) == dict(re.findall(r"(\w+) \| default\('?([\w.]+)'?\)", read(self.PATH)))
+        assert dict(shown) == dict(re.findall(r"(\w+) \| default\('?([\w.]+)'?, true\)", read(self.PATH)))
 
     def test_the_comment_has_the_command_of_the_guide(self):
         assert self.GUIDE[1].commands == [head_comment(self.PATH).split("\n\n")[1].strip()]

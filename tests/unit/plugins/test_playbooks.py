@@ -1,0 +1,167 @@
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The variables of the playbooks, in real runs of ansible-playbook in a folder with a backslash in its name."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from urllib.parse import quote
+
+import pytest
+import yaml
+
+from ansible_collections.vonage.vcc.plugins.module_utils import options
+from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import COLLECTION, PATIENCE, journal_rows
+
+CONNECTION = [f"vcc_{name}" for name in options.CONNECTION_SPEC]
+SHARED = ["vcc_hosts", "vcc_provider", "vcc_force", "vcc_journal"]
+RELEASE = [*SHARED, "vcc_journal_ttl", "vcc_report"]
+
+# What each playbook works with, and the other variables that it takes.
+PLAYBOOKS = {
+    "dispatch_interaction": (
+        {"vcc_route": "sales", "vcc_external_id": "a"},
+        [*RELEASE, "vcc_interactions", "vcc_linked_data", "vcc_routing_data", "vcc_request_id"],
+    ),
+    "release_interaction": ({"vcc_external_id": "b"}, [*RELEASE, "vcc_request_id"]),
+    "release_interactions": ({"vcc_src": "ids.txt"}, [*RELEASE, "vcc_external_ids"]),
+    "drain_route": ({"vcc_external_ids": ["e"]}, [*RELEASE, "vcc_src", "vcc_limit", "vcc_queue", "vcc_confirm"]),
+    "register_provider": (
+        {"vcc_provider": "crm"},
+        ["vcc_hosts", "vcc_endpoint", "vcc_headers", "vcc_agent_actions_permitted", "vcc_force", "vcc_journal"],
+    ),
+    "note_notifications": (
+        {
+            "vcc_notifications": quote(
+                json.dumps([{"notification": "AssignToAgent", "objectid": "b", "notificationid": "n"}])
+            )
+        },
+        ["vcc_hosts", "vcc_provider", "vcc_journal"],
+    ),
+}
+
+
+@pytest.fixture
+def place(tmp_path):
+    """The folder in which ansible-playbook is started."""
+    folder = tmp_path / r"with \1 in it"
+    folder.mkdir()
+    (folder / "ids.txt").write_text("c\nd\n")
+    return folder
+
+
+@pytest.fixture
+def play(sim, place, tmp_path):
+    """Runs playbooks of the collection one after the other in one process. Returns its exit status and all that it printed."""
+
+    def run(*plays, env=None):
+        playbook = tmp_path / "playbook.yml"
+        listed = [{"ansible.builtin.import_playbook": f"vonage.vcc.{name}", "vars": given} for name, given in plays]
+        playbook.write_text(yaml.safe_dump(listed))
+        environment = {
+            **os.environ,
+            **sim.environment(tmp_path),
+            "ANSIBLE_COLLECTIONS_PATH": str(COLLECTION.parents[2]),
+            "ANSIBLE_LOCALHOST_WARNING": "false",
+            "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
+            "ANSIBLE_NOCOLOR": "1",
+            **(env or {}),
+        }
+        process = subprocess.run(
+            [sys.executable, "-m", "ansible", "playbook", str(playbook)],
+            env=environment,
+            cwd=place,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+        return process.returncode, process.stdout + process.stderr
+
+    return run
+
+
+def blanks(names, shift):
+    """Each variable empty or null, by turns."""
+    return {name: ("", None)[(index + shift) % 2] for index, name in enumerate([*names, *CONNECTION])}
+
+
+def test_what_is_empty_or_null_is_not_set(sim, play, place, tmp_path):
+    plays = [
+        (name, {**blanks(others, shift), **works}) for shift in (0, 1) for name, (works, others) in PLAYBOOKS.items()
+    ]
+    code, printed = play(*plays)
+    assert code == 0, printed
+    # The second run finds in the journal of the environment what the first has done, but for b, of which VCC has notified since.
+    effects = [(one["action"], one["external_id"]) for one in sim.effects]
+    assert effects == [("dispatch", "a"), *(("release", one) for one in "bcdeb")]
+    assert set(journal_rows(tmp_path / "elsewhere.db")) == set("abcde")
+    assert [path.name for path in place.iterdir()] == ["ids.txt"]
+    assert "None" not in {path.name for path in COLLECTION.rglob("playbooks/*")}
+
+
+def test_what_is_nought_or_false_is_set(sim, play, tmp_path):
+    sim.fault("status", status=503, path="/interactions/Invoke")
+    given = {
+        "vcc_external_id": "a",
+        "vcc_retries": 0,
+        "vcc_validate_certs": False,
+        "vcc_journal_ttl": 0,
+        "vcc_force": False,
+    }
+    code, printed = play(("release_interaction", given))
+    assert code != 0
+    assert len(sim.invoke_calls) == 1
+    assert "validate_certs is false" in printed
+
+
+def test_paths_and_no_journal(sim, play, place, tmp_path):
+    """Relative ones begin where ansible-playbook was started, others where they say."""
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "ids.txt").write_text("h\n")
+    code, printed = play(
+        (
+            "release_interactions",
+            {
+                "vcc_src": "ids.txt",
+                "vcc_report": "r.jsonl",
+                "vcc_journal": "sub/journal.db",
+                "vcc_token_cache": "tokens.json",
+            },
+        ),
+        ("release_interactions", {"vcc_src": "$HOME/ids.txt", "vcc_report": "~/r.jsonl", "vcc_journal": "none"}),
+        ("drain_route", {"vcc_src": "${HOME}/ids.txt", "vcc_report": "$HOME/d.jsonl", "vcc_journal": "None"}),
+    )
+    assert code == 0, printed
+    assert sim.released == ["c", "d", "h", "h"]
+    assert sorted(str(path.relative_to(place)) for path in place.rglob("*") if path.suffix != ".lock") == [
+        "ids.txt",
+        "r.jsonl",
+        "sub",
+        "sub/journal.db",
+        "tokens.json",
+    ]
+    assert {"r.jsonl", "d.jsonl"} <= {path.name for path in home.iterdir()}
+    assert not (tmp_path / "elsewhere.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"vcc_limit": "x"}, "vcc_limit has to be a whole number"),
+        ({"vcc_confirm": "x"}, "vcc_confirm true or false"),
+        ({"vcc_limit": 0}, "1 interactions are left to release, and vcc_limit is 0"),
+    ],
+    ids=str,
+)
+def test_a_limit_that_is_none_is_refused(sim, play, given, said):
+    code, printed = play(("drain_route", {"vcc_external_ids": ["a"], **given}))
+    assert code != 0
+    assert said in printed
+    assert sim.released == []
