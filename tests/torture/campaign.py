@@ -152,6 +152,7 @@ class Process:
             command += [*(["--check"] if task.check else []), self.order]
             home = str(table.folder / f"home-{task.number}")
             env = environment(
+                **table.variables(task),
                 VCC_CLIENT_ID=CLIENT_ID,
                 VCC_CLIENT_SECRET=CLIENT_SECRET,
                 HOME=home,
@@ -161,7 +162,6 @@ class Process:
                 ANSIBLE_COLLECTIONS_PATH=str(COLLECTIONS),
                 ANSIBLE_NOCOLOR="1",
                 TORTURE_CLOCK=json.dumps({"start": time.time(), "steps": task.clock}),
-                **table.environment,
             )
         with open(table.folder / f"errors-{task.number}", "ab") as errors:
             self._popen = subprocess.Popen(
@@ -235,7 +235,6 @@ class Table:
         self.plan = drawn
         self.sim = sim
         self.proxy = proxy
-        self.environment = {"HTTPS_PROXY": proxy.url} if proxy else {}
         self.folder = folder
         self.nursery = nursery
         self.report = Report(rounds=1)
@@ -285,19 +284,22 @@ class Table:
         if given.get("report"):
             given["report"] = self._mine(self.folder / f"report-{task.number}.jsonl")
         given.update(self._source(task))
+        given = {**task.blank, **given}
+        if "JOURNAL" in task.blank_variables and not task.own_journal:
+            given["journal"] = None  # it is in the environment
         if task.misplaced:
             self._misplace(task, given)
         path = self.folder / f"order-{task.number}.json"
         if task.door in plan.ENGINES:
             order = {
                 "options": {**given, "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET},
+                "environment": self.variables(task),
                 "check": task.check,
                 "seed": task.seed,
                 "clock": task.clock,
                 "file_size": task.file_size,
                 "user": self._user,
                 "temporary": str(self.folder / "used"),
-                "environment": self.environment,
                 "limits": self.plan.limits,
                 "lie": self._lie,
             }
@@ -310,6 +312,13 @@ class Table:
             order = [{"hosts": "localhost", "gather_facts": False, "vars": python, "tasks": [step]}]
         path.write_text(json.dumps(order), encoding="utf-8")
         return path
+
+    def variables(self, task):
+        """Variables of the environment: those that are blank, the journal where it comes from there, and the proxy."""
+        given = {f"VCC_{name}": "" for name in task.blank_variables}
+        if "VCC_JOURNAL" in given:
+            given["VCC_JOURNAL"] = str(self.journal)
+        return {**given, "HTTPS_PROXY": self.proxy.url} if self.proxy else given
 
     def _mine(self, path):
         """A new file that the processes of the round can write."""

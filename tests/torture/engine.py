@@ -169,7 +169,7 @@ LIES = {
 
 
 def validated(given):
-    validation = ArgumentSpecValidator(**options.INTERACTION_SPEC).validate(given)
+    validation = options.validated(ArgumentSpecValidator(**options.INTERACTION_SPEC), given)
     if validation.errors.errors:
         raise ValueError(validation.errors.msg)
     return validation.validated_parameters

@@ -30,6 +30,31 @@ MISPLACED = (
     "journal is a stranger's",
 )
 
+# What a task can leave blank where it says nothing of it.
+OPTIONS = (
+    "region",
+    "account",
+    "ca_path",
+    "force",
+    "journal_ttl",
+    "report",
+    "request_id",
+    "requests_per_minute",
+    "src",
+    "token_cache",
+)
+VARIABLES = (
+    "ACCESS_TOKEN",
+    "CA_PATH",
+    "DOMAIN",
+    "REGION",
+    "REQUESTS_PER_MINUTE",
+    "RETRIES",
+    "TIMEOUT",
+    "TOKEN_CACHE",
+    "VALIDATE_CERTS",
+)
+
 # What an id can look like: in any source, and where a line of text would not do.
 PLAIN = ("case-{}", "00{}", "Fall \u201e{}\u201c ü", "a,b;{}", 'q"uo\\te {}', "{}", "🐟{}")
 SPECIAL = ("'{}'", "#{}", "{{{}")
@@ -72,6 +97,9 @@ class Task:
     misplaced: str = ""  # what is wrong with one of its files, so that it has to be refused
     mistaken: str = ""  # what of MISTAKEN its file is, by which it asks for nothing
     contents: list = field(default_factory=list)  # the ids in that
+    blank: dict = field(default_factory=dict)  # options that are empty or null
+    # Variables of the environment that are empty; with JOURNAL, that one has the journal.
+    blank_variables: list = field(default_factory=list)
 
     @property
     def action(self):
@@ -206,8 +234,9 @@ def draw(seed, doors=True):
             for task in wave.tasks:
                 if at_doors.random() < 0.6:
                     _put_behind_door(at_doors, task)
-    _misplace(random.Random(f"paths {seed}"), plan)
     _draw_sources(random.Random(f"sources {seed}"), plan, ids)
+    _leave_blanks(random.Random(f"blank {seed}"), plan)
+    _misplace(random.Random(f"paths {seed}"), plan)
     return plan
 
 
@@ -355,6 +384,14 @@ def _misplace(rng, plan):
                 misplaced=rng.choice(MISPLACED),
             )
             wave.tasks.append(task)
+
+
+def _leave_blanks(rng, plan):
+    """Have some tasks leave options and variables of the environment blank, which must come to the same as without them."""
+    for task in (task for wave in plan.waves for task in wave.tasks):
+        if rng.random() < 0.3:
+            task.blank = {name: rng.choice(["", None]) for name in OPTIONS if rng.random() < 0.4}
+            task.blank_variables = [name for name in (*VARIABLES, "JOURNAL") if rng.random() < 0.4]
 
 
 def _put_behind_door(rng, task):
