@@ -58,7 +58,11 @@ def without_blanks(spec: Spec, args: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
 
 def _within(spec: Spec, value: t.Any) -> t.Any:
     if isinstance(value, t.Mapping):
-        return without_blanks(spec, value)
+        kept = without_blanks(spec, value)
+        # An empty request id is a mistake where an interaction has no other id: nothing would tell a second dispatch from the first.
+        if "request_id" in value and not kept.get("external_id"):
+            kept["request_id"] = value["request_id"]
+        return kept
     return [_within(spec, one) for one in value] if isinstance(value, (list, tuple)) else value
 
 

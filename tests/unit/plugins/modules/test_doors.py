@@ -345,7 +345,7 @@ class TestToken:
             ({"api_url": None, "auth_url": None}, "The region of the VCC account is missing"),
             (
                 {"client_id": None, "client_secret": None, "access_token": "ready-made"},
-                "The client credentials are missing: set client_id and client_secret, or VCC_CLIENT_ID and VCC_CLIENT_SECRET.",
+                "The client credentials are missing: set client_id and client_secret, or VCC_CLIENT_ID and VCC_CLIENT_SECRET in ",
             ),
         ],
     )
