@@ -21,7 +21,7 @@ help: ## Say what there is
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 demo: $(READY) ## Dispatch and release ten interactions in a simulated contact centre
-	@ANSIBLE_LOCALHOST_WARNING=false ANSIBLE_INVENTORY_UNPARSED_WARNING=false ANSIBLE_DISPLAY_OK_HOSTS=false \
+	@VCC_ACCESS_TOKEN= VCC_TOKEN_CACHE= ANSIBLE_LOCALHOST_WARNING=false ANSIBLE_INVENTORY_UNPARSED_WARNING=false ANSIBLE_DISPLAY_OK_HOSTS=false \
 		ANSIBLE_CALLBACK_RESULT_FORMAT=yaml $(BIN)/ansible-playbook vonage.vcc.demo
 	@printf '%s\n' '' \
 		'Next, try tasks of your own. This starts a simulated contact centre and opens' \
