@@ -10,7 +10,7 @@ import pwd
 
 import pytest
 
-from ansible_collections.vonage.vcc.plugins.module_utils import options
+from ansible_collections.vonage.vcc.plugins.module_utils import options, sources
 from ansible_collections.vonage.vcc.plugins.module_utils.errors import InputError
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import (
     CLIENT_ID,
@@ -73,12 +73,12 @@ class TestOptions:
 
     @blank
     def test_other_ways_to_say_what_is_meant(self, nothing):
-        sources = {"external_id": "a", "external_ids": ["b"], "src": "/f", "interactions": [{"external_id": "c"}]}
-        for name, value in sources.items():
-            given = {**dict.fromkeys(sources, nothing), name: value}
+        ways = {"external_id": "a", "external_ids": ["b"], "src": "/f", "interactions": [{"external_id": "c"}]}
+        for name, value in ways.items():
+            given = {**dict.fromkeys(ways, nothing), name: value}
             options.check_given(given)
             params = validated(**given)
-            assert [one for one in sources if params[one] is not None] == [name]
+            assert [one for one in ways if params[one] is not None] == [name]
 
     @blank
     def test_those_within_others(self, nothing):
@@ -98,7 +98,7 @@ class TestOptions:
     def test_an_empty_id_is_refused(self):
         for given in ({"external_id": ""}, {"external_ids": [""]}, {"interactions": [{"external_id": ""}]}):
             with pytest.raises(InputError, match="is empty"):
-                list(options.entries(validated(**given)))
+                list(sources.entries(validated(**given)))
 
     @blank
     def test_one_that_does_not_exist_is_refused(self, nothing):
@@ -142,7 +142,7 @@ class TestEnvironment:
             ("VCC_VALIDATE_CERTS", "perhaps", "validate_certs has to be true or false, not 'perhaps'."),
             ("VCC_API_URL", "vcc", "api_url has to be a URL such as https://emea.api.newvoicemedia.com."),
             ("VCC_DOMAIN", "mars", "domain has to be a host name such as newvoicemedia.com, not 'mars'."),
-            ("VCC_CA_PATH", "/nowhere", "ca_path /nowhere does not exist on the host that makes the calls."),
+            ("VCC_CA_PATH", "/nowhere", "ca_path /nowhere does not exist on the host that makes the calls: name a file"),
             ("VCC_REGION", "\x1b]0;owned\x07" * 9, "region has to be emea, nam or apac, not '\\x1b]0;owned"),
         ],
     )
