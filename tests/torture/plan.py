@@ -186,7 +186,7 @@ def draw(seed, doors=True):
     ids = [rng.choice(styles).replace("{}", str(number)) for number in range(count)]
     if size == "large":
         ids = [one + "x" * 1000 for one in ids]
-    plain = not any(one[0] in " #{" for one in ids)
+    plain = not any(one[0] in "'#{" for one in ids)
     providers = rng.choice([[None], ["crm"], ["crm"], [None, "crm"]])
     plan = Plan(
         seed=seed,
