@@ -13,6 +13,7 @@ version_added: 0.1.0
 description:
   - Shows the journal in which M(vonage.vcc.vcc_interaction) notes what Vonage Contact Center (VCC) has accepted.
   - Makes no call, needs no credentials, and never makes a journal.
+  - Shows any journal that it can read, also where nothing can be written, such as on a file system that is mounted for reading.
 author:
   - The vonage.vcc authors (@vonage)
 options:
