@@ -30,6 +30,7 @@ from ansible_collections.vonage.vcc.plugins.module_utils.options import (
     validated,
 )
 from ansible_collections.vonage.vcc.plugins.module_utils.settings import from_environment, told, without_blanks
+from ansible_collections.vonage.vcc.plugins.module_utils.text import LONGEST_MESSAGE, shown
 from ansible_collections.vonage.vcc.plugins.module_utils.transport import REQUESTS_IMPORT_ERROR
 
 # A worker works off all items of a loop, and ends with the task.
@@ -82,7 +83,7 @@ class ActionModule(ActionBase):
             message = validation.errors.msg
             if isinstance(validation.errors.errors[0], UnsupportedError):
                 message = f"Unsupported parameters for ({self._task.action}) module: {message}"
-            result: dict[str, t.Any] = {"failed": True, "msg": message}
+            result: dict[str, t.Any] = {"failed": True, "msg": shown(message, LONGEST_MESSAGE)}
         else:
             # A module on a local connection runs in the folder of the playbook.
             for name in PATHS:
@@ -95,6 +96,8 @@ class ActionModule(ActionBase):
         numbers = number_warnings(spec, args)
         if numbers:
             result["warnings"] = numbers + result.get("warnings", [])
+        if "warnings" in result:
+            result["warnings"] = [shown(warning, LONGEST_MESSAGE) for warning in result["warnings"]]
         secrets = {params[name] for name in ("client_secret", "access_token") if params.get(name)}
         for session in _sessions.values():
             secrets |= session.secrets

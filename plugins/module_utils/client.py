@@ -17,6 +17,7 @@ from urllib.parse import quote, quote_plus
 from .auth import Auth
 from .errors import AccessError, CallError, RefusedError, UnansweredError, VccError
 from .options import MOST_IN_FLIGHT, is_loopback
+from .text import shown
 from .transport import (
     Attempt,
     OverdueError,
@@ -108,7 +109,7 @@ class Answer(t.NamedTuple):
             return ""
         for text in sorted({text for secret in secrets for text in _spellings(secret)}, key=len, reverse=True):
             message = message.replace(text, "********")
-        line = "".join(c if c.isprintable() else " " for c in message)[:DETAIL_LENGTH].strip()
+        line = shown(message.strip(), DETAIL_LENGTH)
         return f" ({line})" if line else ""
 
 

@@ -13,11 +13,15 @@ from .database import SQLITE_IMPORT_ERROR
 from .errors import InputError, VccError
 from .options import STUMBLED, STUMBLES, check_kinds, check_unicode, number_warnings
 from .settings import from_environment, settled, told, without_blanks
+from .text import LONGEST_MESSAGE, URLS, shown, without_user
 from .transport import REQUESTS_IMPORT_ERROR
 
 
 class Module(AnsibleModule):  # type: ignore[misc]
-    """A module whose blank options are not set, and which keeps the others as they stand in the task: Ansible makes texts and lists of them."""
+    """A module whose blank options are not set, and which keeps the others as they stand in the task: Ansible makes texts and lists of them.
+
+    It shows neither what a terminal would obey, in Ansible's own messages too, nor a password in a URL.
+    """
 
     params: dict[str, t.Any]
     given: dict[str, t.Any]
@@ -28,6 +32,20 @@ class Module(AnsibleModule):  # type: ignore[misc]
         self.given = without_blanks(self.argument_spec, self.params)
         self.variables = from_environment(self.argument_spec, self.given)
         self.params = settled(self.argument_spec, self.given)
+
+    def fail_json(self, msg: str, **result: t.Any) -> None:
+        self._mask_urls()
+        super().fail_json(msg=shown(msg, LONGEST_MESSAGE), **result)
+
+    def exit_json(self, **result: t.Any) -> None:
+        self._mask_urls()
+        super().exit_json(**result)
+
+    def _mask_urls(self) -> None:
+        """Mask users and passwords in what the result says of the invocation."""
+        for name in URLS:
+            if isinstance(self.params.get(name), str):
+                self.params[name] = without_user(self.params[name])
 
 
 def begin(**spec: t.Any) -> Module:
@@ -41,7 +59,7 @@ def begin(**spec: t.Any) -> Module:
         pass
     else:
         for warning in number_warnings(spec["argument_spec"], module.given):
-            module.warn(warning)
+            module.warn(shown(warning, LONGEST_MESSAGE))
         return module
 
     def look_at(name: str, option: dict[str, t.Any]) -> t.Callable[[t.Any], None]:
@@ -74,6 +92,8 @@ def check_libraries(module: Module) -> None:
 def leave(module: Module, result: dict[str, t.Any], secrets: t.Iterable[str] = ()) -> None:
     """End with a result, in which C(secrets) are masked."""
     module.no_log_values.update(secrets)
+    if "warnings" in result:
+        result["warnings"] = [shown(warning, LONGEST_MESSAGE) for warning in result["warnings"]]
     if result.get("failed"):
         module.fail_json(**{**result, "msg": told(result["msg"], module.variables)})
     module.exit_json(**result)

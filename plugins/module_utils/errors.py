@@ -5,9 +5,14 @@
 
 from __future__ import annotations
 
+from .text import LONGEST_MESSAGE, shown
+
 
 class VccError(Exception):
-    """Base of all: C(str()) is one sentence that an operator can act on, without any secret."""
+    """Base of all: C(str()) is one sentence that an operator can act on, printable and without any secret."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(shown(message, LONGEST_MESSAGE))
 
 
 class InputError(VccError):

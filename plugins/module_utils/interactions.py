@@ -29,6 +29,7 @@ from .journal import Interaction, Journal
 from .options import DATA_SPEC, MAX_DATA_LENGTH, UNVERIFIED, Connection, Entry, check_limits, connection
 from .report import Report
 from .sources import entries
+from .text import clean, shown
 
 # Statuses that one Interaction object can bring on a whole call.
 NARROWED = (400, 404, 413, 417)
@@ -409,7 +410,7 @@ class Result:
             entry = {
                 "external_id": one.external_id,
                 "provider": self._provider,
-                "request_id": one.request_id,
+                "request_id": one.request_id and clean(one.request_id),
                 "state": outcome.state,
                 "changed": outcome.changed,
                 "evidence": outcome.evidence,
@@ -474,7 +475,7 @@ class Result:
 
 def _name(entry: dict[str, t.Any], quote: str = "'") -> str:
     external_id = entry["external_id"]
-    return "without an external id" if external_id is None else f"{quote}{external_id}{quote}"
+    return "without an external id" if external_id is None else f"{quote}{shown(external_id)}{quote}"
 
 
 def run(

@@ -28,6 +28,7 @@ import typing as t
 
 from .database import ScopedJournal
 from .errors import InputError
+from .text import shown
 
 if t.TYPE_CHECKING:
     from .options import Entry
@@ -313,16 +314,17 @@ class Journal(ScopedJournal):
 
     def _want_more(self, entry: Entry) -> None:
         """Put an entry on the worklist that is more than an external id."""
+        name = shown(entry.external_id or "")
         row = self._db.execute(
             "SELECT request_id, data FROM temp.work WHERE external_id = ?", (entry.external_id,)
         ).fetchone()
         if row and row[0] and entry.request_id and row[0] != entry.request_id:
             raise InputError(
-                f"{entry.position} asks for '{entry.external_id}' a second time with another request_id: leave one of them."
+                f"{entry.position} asks for '{name}' a second time with another request_id: leave one of them."
             )
         if row and row[1] != entry.data:
             raise InputError(
-                f"{entry.position} asks for '{entry.external_id}' a second time with other linked_data or routing_data: leave one of them."
+                f"{entry.position} asks for '{name}' a second time with other linked_data or routing_data: leave one of them."
             )
         try:
             if not row:
@@ -336,7 +338,7 @@ class Journal(ScopedJournal):
                 )
         except sqlite3.IntegrityError:
             raise InputError(
-                f"{entry.position} has the request_id '{entry.request_id}' of another interaction, and VCC processes only the first of two:"
+                f"{entry.position} has the request_id '{shown(entry.request_id or '')}' of another interaction, and VCC processes only the first of two:"
                 " give each its own."
             ) from None
 
@@ -361,10 +363,10 @@ class Journal(ScopedJournal):
             },
         ).fetchone()
         if row:
-            name = "an interaction without an external id" if row[0] is None else f"'{row[0]}'"
-            used = f"to {row[3]} it" if row[2] == row[0] else f"for '{row[2]}'"
+            name = "an interaction without an external id" if row[0] is None else f"'{shown(row[0])}'"
+            used = f"to {shown(str(row[3]))} it" if row[2] == row[0] else f"for '{shown(str(row[2]))}'"
             raise InputError(
-                f"The request_id '{row[1]}' of {name} has been used {used} before, and VCC would ignore it: give each its own."
+                f"The request_id '{shown(row[1])}' of {name} has been used {used} before, and VCC would ignore it: give each its own."
             )
 
     def _look_up(self, after: int, new_ids: t.Iterator[str | None], claims: t.Iterator[int]) -> list[Interaction]:

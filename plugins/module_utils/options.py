@@ -19,6 +19,7 @@ from .auth import TokenCache, check_token
 from .errors import InputError
 from .files import check_distinct
 from .settings import SOURCES, place, settled, with_environment, without_blanks
+from .text import shown, without_user
 
 # The hosts of the release guide, and the newer ones of the API reference.
 TOKEN_URL = "https://{region}.{domain}/Auth/connect/token"
@@ -46,6 +47,8 @@ _INVISIBLE = _VARIANTS | frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\u
 # Printable ASCII without what ends the path of a URL or stands for a slash in some readers; and the same with a query.
 _URL_CHARACTERS = re.compile(r"[!\"$->@-\[\]-~]+")
 _URL_CHARACTERS_AND_QUERY = re.compile(r"[!\"$-\[\]-~]+")
+
+_WITH_USER = "{name} has to be a URL without a user and password in it."
 
 
 # The connection and auth options of every module: their environment variables are VCC_ and the option's name in capitals.
@@ -308,7 +311,9 @@ def _account(params: t.Mapping[str, t.Any]) -> str:
 def _api_url(params: t.Mapping[str, t.Any]) -> str:
     region, domain = params["region"], params["domain"]
     if not re.fullmatch(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", domain):
-        raise InputError(f"domain has to be a host name such as newvoicemedia.com, not '{domain}'.")
+        raise InputError(
+            f"domain has to be a host name such as newvoicemedia.com, not '{shown(without_user(domain))}'."
+        )
     api_url = params["api_url"] or (API_URL.format(region=region, domain=domain) if region else None)
     if not api_url:
         raise InputError(
@@ -429,7 +434,7 @@ def _check_finite(position: str, value: t.Any) -> None:
     # Ansible would write out all digits of 1e999999999, for longer than anyone waits.
     if isinstance(value, str) and any(map(str.isdigit, value)):
         raise InputError(f"{position} has to be a number of fewer digits.")
-    raise InputError(f"{position} has to be a number that ends, not {value}.")
+    raise InputError(f"{position} has to be a number that ends, not {shown(str(value))}.")
 
 
 def _listed(value: t.Any) -> t.Sequence[t.Any]:
@@ -594,6 +599,9 @@ def checked_url(name: str, url: str) -> str:
         raise InputError(
             f"{name} has to begin with https://: over plain http, credentials are sent to this host itself only."
         )
+    # A password with a slash in it makes the user a host, and what is behind it a path.
+    if "@" in url:
+        raise InputError(_WITH_USER.format(name=name))
     return url.rstrip("/")
 
 
@@ -613,5 +621,5 @@ def _scheme(name: str, url: str, characters: re.Pattern[str], example: str) -> s
     if not host or parts.scheme not in ("https", "http") or not characters.fullmatch(url):
         raise InputError(f"{name} has to be a URL such as {example}.")
     if parts.username is not None or parts.password is not None:
-        raise InputError(f"{name} has to be a URL without a user and password in it.")
+        raise InputError(_WITH_USER.format(name=name))
     return parts.scheme

@@ -17,6 +17,7 @@ from .client import BODY_LIMIT, Session
 from .errors import CallError, InputError, JournalError
 from .journal import Registration
 from .options import UNVERIFIED, check_name, connection, https_url, text_of
+from .text import shown
 
 # VCC's spelling of what an agent may be permitted to do.
 ACTIONS = {
@@ -42,7 +43,9 @@ def run(params: t.Mapping[str, t.Any], check_mode: bool, diff_mode: bool, secret
     fields = _fields(params)
     body = json.dumps(fields).encode()
     if len(body) >= BODY_LIMIT:
-        raise InputError(f"The settings of '{name}' come to {len(body)} bytes; a call takes {BODY_LIMIT}: send less.")
+        raise InputError(
+            f"The settings of '{shown(name)}' come to {len(body)} bytes; a call takes {BODY_LIMIT}: send less."
+        )
     settings = _settings(fields)
     secrets |= _header_secrets(fields)
     session = Session(to, secrets=secrets)
@@ -65,7 +68,8 @@ def run(params: t.Mapping[str, t.Any], check_mode: bool, diff_mode: bool, secret
                 journal.accept(settings)
             except JournalError as exc:
                 result.update(
-                    failed=True, msg=f"The provider '{name}' is registered, but the next run will not know: {exc}"
+                    failed=True,
+                    msg=f"The provider '{shown(name)}' is registered, but the next run will not know: {exc}",
                 )
     finally:
         journal.close()
@@ -81,7 +85,7 @@ def _register(session: Session, journal: Registration, name: str, body: bytes) -
     except CallError as exc:
         journal.abandon()
         how = "may or may not be" if exc.uncertain else "is not"
-        raise CallError(f"The provider '{name}' {how} registered: {exc}", exc.uncertain) from None
+        raise CallError(f"The provider '{shown(name)}' {how} registered: {exc}", exc.uncertain) from None
 
 
 def _fields(params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:

@@ -13,6 +13,7 @@ import typing as t
 
 from .errors import InputError
 from .files import check_file
+from .text import shown
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
@@ -57,7 +58,9 @@ class Report:
             file, self._file = self._file, None
             with contextlib.suppress(OSError):
                 file.close()
-            self.problem = f"The report {self.path} is not complete ({exc.strerror}): the result and the journal are."
+            self.problem = (
+                f"The report {shown(self.path or '')} is not complete ({exc.strerror}): the result and the journal are."
+            )
 
 
 def _opened(path: str, predict: bool) -> int:

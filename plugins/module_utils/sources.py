@@ -20,6 +20,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from .errors import InputError
 from .options import DATA_SPEC, MAX_ID_LENGTH, Entry, check_data, check_data_texts, check_id, check_kinds, validated
+from .text import shown, shown_names
 
 # The longest line of a source file, in bytes.
 MAX_LINE_LENGTH = 1024 * 1024
@@ -333,7 +334,7 @@ def _from_csv(path: str, lines: t.Iterator[tuple[int, str]], delimiter: str) -> 
                 header = row
                 if header.count("external_id") != 1:
                     raise InputError(
-                        f"{position} is no header with one column external_id; its columns: {', '.join(header)}."
+                        f"{position} is no header with one column external_id; its columns: {shown_names(header)}."
                     )
                 continue
             if len(row) > len(header):
@@ -370,7 +371,7 @@ def _validated_data(position: str, fields: dict[str, t.Any]) -> dict[str, t.Any]
     except InputError as exc:
         raise InputError(f"{position}: {exc}") from None
     if validation.error_messages:
-        raise InputError(f"{position}: {validation.error_messages[0]}.")
+        raise InputError(f"{position}: {shown(validation.error_messages[0])}.")
     data: dict[str, t.Any] = validation.validated_parameters
     check_data(f"{position}: ", data)
     return {name: data[name] for name in given}

@@ -12,6 +12,7 @@ import typing as t
 from .database import JournalFile, ScopedJournal
 from .errors import InputError
 from .options import check_id
+from .text import clean
 
 # VCC's words for what became of an interaction.
 RELEASE = "Release"
@@ -124,7 +125,7 @@ def _entry(
     asked: float,
     accepted: float | None,
 ) -> dict[str, t.Any]:
-    return {
+    entry = {
         "external_id": external_id,
         "provider": provider or None,
         "api_url": api_url,
@@ -135,6 +136,8 @@ def _entry(
         "asked": written(asked),
         "accepted": None if accepted is None else written(accepted),
     }
+    # No text that this collection has written has a control character, but others may have written to the file.
+    return {name: clean(value) if isinstance(value, str) else value for name, value in entry.items()}
 
 
 def written(seconds: float) -> str:

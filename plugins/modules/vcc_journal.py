@@ -114,6 +114,7 @@ from ansible_collections.vonage.vcc.plugins.module_utils.options import (
     journal_scope,
     path_of_journal,
 )
+from ansible_collections.vonage.vcc.plugins.module_utils.text import shown
 from ansible_collections.vonage.vcc.plugins.module_utils.upkeep import Notes, Upkeep, notices
 
 
@@ -137,8 +138,8 @@ def note(params: dict[str, t.Any], check_mode: bool) -> tuple[dict[str, t.Any], 
         return {"changed": False, "noted": 0, "ignored": ignored}, "", ""
     with contextlib.closing(Notes(path_of_journal(params), api_url, account, provider, predict=check_mode)) as journal:
         changes = journal.note(given, check_mode)
-    before = "".join(f"{external_id}: {state}\n" for external_id, state, dummy in changes)
-    after = "".join(f"{external_id}: {state}\n" for external_id, dummy, state in changes)
+    before = "".join(f"{shown(external_id)}: {state}\n" for external_id, state, dummy in changes)
+    after = "".join(f"{shown(external_id)}: {state}\n" for external_id, dummy, state in changes)
     return {"changed": bool(changes), "noted": len(changes), "ignored": ignored}, before, after
 
 

@@ -120,14 +120,14 @@ class TestWire:
 
     def test_every_setting_in_the_spelling_of_vcc(self, sim, register):
         register(
-            endpoint=f"{HOOK}?key=1",
+            endpoint=f"{HOOK}/@team?key=1@2",
             headers={"Authorization": "Basic dTpw", "X-Number": 7, "X-Empty": "", "!#$%&'*+-.^_`|~": "\x20~"},
             agent_actions_permitted=dict.fromkeys(("release", "hold", "transfer_to_agent", "transfer_to_route"), True),
         )
         assert bodies(sim) == [
             {
                 "provider": "tickets",
-                "endpoint": f"{HOOK}?key=1",
+                "endpoint": f"{HOOK}/@team?key=1@2",
                 "headers": {
                     "Authorization": "Basic dTpw",
                     "X-Number": "7",

@@ -1,0 +1,73 @@
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What reaches the terminal of ansible-playbook, by both ways in."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import COLLECTION, PATIENCE, PYTHONPATH
+
+# With an environment of its own, a task runs as a module.
+WAYS = {"action": {}, "module": {"environment": {"A": "b"}}}
+OWNED = "\x1b]0;owned\x07\x9b31m"
+
+
+@pytest.fixture
+def play(tmp_path):
+    """Plays tasks that may fail, as talkative as a user may want it, and returns all that is printed."""
+
+    def run(tasks, env):
+        tasks = [{**task, "ignore_errors": True, "name": str(number)} for number, task in enumerate(tasks)]
+        playbook = tmp_path / "play.yml"
+        playbook.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}]))
+        inventory = tmp_path / "inventory"
+        inventory.write_text(f"localhost ansible_connection=local ansible_python_interpreter={sys.executable}\n")
+        ansible = {
+            "ANSIBLE_COLLECTIONS_PATH": str(COLLECTION.parents[2]),
+            "ANSIBLE_HOME": str(tmp_path / "ansible"),
+            "ANSIBLE_LOCAL_TEMP": str(tmp_path / "local"),
+            "ANSIBLE_REMOTE_TMP": str(tmp_path / "remote"),
+            "ANSIBLE_NOCOLOR": "1",
+            "ANSIBLE_INJECT_INVOCATION": "1",
+            "PYTHONPATH": PYTHONPATH,
+            "PYTHONIOENCODING": "utf-8",
+            "LC_ALL": "C.UTF-8",
+        }
+        command = [sys.executable, "-m", "ansible", "playbook", "-vvv", "-i", inventory, playbook]
+        process = subprocess.run(
+            command, env={**os.environ, **ansible, **env}, capture_output=True, timeout=PATIENCE, check=False
+        )
+        printed = (process.stdout + process.stderr).decode("utf-8", "surrogateescape")
+        assert process.returncode == 0, printed
+        assert f"ignored={len(tasks)}" in printed, printed
+        return printed
+
+    return run
+
+
+def test_no_words_of_others_are_obeyed_by_a_terminal_and_no_password_of_a_url_is_shown(play, tmp_path):
+    (tmp_path / "ids.csv").write_text(f"na{OWNED}me\n1\n")
+    line = {"external_id": "a", "linked_data": [{"type": "url", "value": "x", f"na{OWNED}me": "y"}]}
+    (tmp_path / "ids.jsonl").write_text(json.dumps(line))
+    usual = {"region": "emea", "access_token": "t0ken-t0ken", "journal": "", "state": "dispatched", "route": "r"}
+    given = [
+        {**usual, "src": str(tmp_path / "ids.csv"), "api_url": "https://api.example"},
+        {**usual, "src": str(tmp_path / "ids.jsonl"), "api_url": "https://api.example"},
+        {**usual, "external_id": "a", "api_url": "https://ann:first-hush@api.example"},
+        {**usual, "external_id": "a"},
+    ]
+    tasks = [{"vonage.vcc.vcc_interaction": each, **way} for each in given for way in WAYS.values()]
+    printed = play(tasks, {"VCC_API_URL": "https://ann:second-hu%73h@api.example"})
+    assert r"its columns: na\x1b]0;owned\x07\x9b31mme." in printed
+    assert printed.count("api_url has to be a URL without a user and password in it.") >= 4
+    assert {char for char in printed if not char.isprintable()} == {"\n"}
+    for hidden in ("first-hush", "second-hu%73h", "second-hush"):
+        assert hidden not in printed
+    assert "********@api.example" in printed  # in what a module says of its invocation

@@ -1,0 +1,103 @@
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What modules print: no user and password of a URL, and no message that a terminal obeys."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+
+import pytest
+from ansible.module_utils.testing import patch_module_args
+
+from ansible_collections.vonage.vcc.plugins.module_utils.doors import begin, leave
+from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import call_main
+
+# A password that is a part of what is said against it.
+USER = "ann:pass"
+URL = f"https://{USER}@api.example/v1"
+MASKED = "https://********@api.example/v1"
+
+TASKS = {
+    "vcc_interaction": {"external_id": "a", "journal": ""},
+    "vcc_provider": {"name": "tickets", "journal": ""},
+    "vcc_token": {},
+    "vcc_ongoing_info": {},
+    "vcc_journal": {"older_than": 9},
+    "vcc_journal_info": {},
+}
+CREDENTIALS = {"client_id": "c", "client_secret": "s3cret-s3cret", "region": "emea", "retries": 0}
+
+every = pytest.mark.parametrize("module", TASKS)
+
+
+@pytest.fixture
+def usual(tmp_path):
+    """The options of a task, without a network or a file of the user's."""
+
+    def make(module):
+        journal = {"journal": str(tmp_path / "journal.db")} if module.startswith("vcc_journal") else {}
+        return {**CREDENTIALS, **TASKS[module], **journal}
+
+    return make
+
+
+@every
+@pytest.mark.parametrize("name", ["api_url", "auth_url", "domain"])
+@pytest.mark.parametrize("source", ["option", "environment"])
+def test_a_password_in_a_url_is_in_no_output(monkeypatch, usual, module, name, source):
+    given = usual(module)
+    if source == "option":
+        given[name] = URL
+    else:
+        monkeypatch.setenv(f"VCC_{name.upper()}", URL)
+    result, dummy, printed = call_main(module, **given)
+    assert USER not in printed
+    assert MASKED in printed or "invocation" not in printed  # which ansible-core 2.21 leaves out
+    if not module.startswith("vcc_journal"):
+        assert f"{name} has to be a" in result["msg"]
+        assert "user and password" in result["msg"] or name == "domain"
+
+
+@every
+def test_nor_where_ansible_refuses_the_task_itself(usual, module):
+    for wrong in ({"colour": "blue"}, {"timeout": "x"}, {"timeout": float("inf")}):
+        result, code, printed = call_main(module, **{**usual(module), "api_url": URL, **wrong})
+        assert code == 1
+        assert USER not in printed
+        assert next(iter(wrong)) in result["msg"]
+
+
+def test_an_endpoint_is_a_url_too(usual):
+    dummy, code, printed = call_main("vcc_provider", **usual("vcc_provider"), endpoint=URL)
+    assert code == 1
+    assert USER not in printed
+
+
+@every
+def test_what_ansible_itself_says_of_a_task_is_printable(usual, module):
+    for wrong in ({"na\x1b]0;owned\x07me": 1}, {"region": "\x1b]0;owned\x07\u202e\x9b"}, {"timeout": "\x1b]0;\x07"}):
+        result, code, dummy = call_main(module, **{**usual(module), **wrong})
+        assert code == 1
+        assert result["msg"].isprintable()
+        assert r"\x1b]0;" in result["msg"]
+
+
+def test_a_warning_is_printable():
+    printed, errors = io.StringIO(), io.StringIO()
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(patch_module_args({}))
+        stack.enter_context(contextlib.redirect_stdout(printed))
+        stack.enter_context(contextlib.redirect_stderr(errors))  # where other tests have imported Ansible's controller
+        stack.enter_context(pytest.raises(SystemExit))
+        leave(begin(argument_spec={}), {"changed": False, "warnings": ["\x1b]0;owned\x07\u202e"]})
+    assert r"\\x1b]0;owned\\x07\\u202e" in printed.getvalue()
+
+
+def test_a_diff_of_the_journal_is_printable(usual):
+    notification = {"notification": "Release", "objectid": "a\u202eb", "notificationid": "n-1"}
+    given = {**usual("vcc_journal"), "older_than": None, "notifications": [notification]}
+    result, code, dummy = call_main("vcc_journal", diff=True, **{k: v for k, v in given.items() if v is not None})
+    assert code == 0
+    assert result["diff"]["after"] == "a\\u202eb: released\n"
