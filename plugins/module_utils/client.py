@@ -12,7 +12,6 @@ import re
 import threading
 import time
 import typing as t
-from urllib.parse import quote, quote_plus
 
 from .auth import Auth
 from .errors import AccessError, CallError, RefusedError, UnansweredError, VccError
@@ -72,6 +71,9 @@ ANSWER_LIMIT = 16 * 1024 * 1024
 # The most of a server's own words that an error repeats.
 DETAIL_LENGTH = 200
 
+# Letters and digits of a secret in a row that give it away.
+SECRET_PART = 6
+
 
 class Answer(t.NamedTuple):
     """A response: its status, its body, and whether an earlier attempt of the same call may have taken effect."""
@@ -101,28 +103,25 @@ class Answer(t.NamedTuple):
     def detail(self, secrets: t.Iterable[str] = ()) -> str:
         """The message in a JSON error body, cut to one short line, in brackets behind a blank; empty if there is none.
 
-        :arg secrets: what is masked in it, before it is cut: of a part of one, nobody would know that it is one.
+        :arg secrets: a message with a part of one, however it is spelled, counts as none.
         """
         body = self.json() if self.is_json() else None
         message = body.get("message") if isinstance(body, dict) else None
         if not isinstance(message, str):
             return ""
-        for text in sorted({text for secret in secrets for text in _spellings(secret)}, key=len, reverse=True):
-            message = message.replace(text, "********")
-        line = shown(message.strip(), DETAIL_LENGTH)
-        return f" ({line})" if line else ""
+        message = message.strip()
+        line = shown(message, DETAIL_LENGTH)
+        # Only what is shown of it counts.
+        told = any(_tells(message[:DETAIL_LENGTH], secret) for secret in secrets)
+        return f" ({line})" if line and not told else ""
 
 
-def _spellings(secret: str) -> set[str]:
-    """A secret as it is, and as it stands in the body or the form in which the server got it."""
-    return {
-        secret,
-        json.dumps(secret)[1:-1],
-        json.dumps(secret, ensure_ascii=False)[1:-1],
-        quote(secret),
-        quote(secret, safe=""),
-        quote_plus(secret),
-    }
+def _tells(message: str, secret: str) -> bool:
+    """Whether a message has a part of a secret, whatever escapes, line ends and the like are in between."""
+    told, hidden = ("".join(filter(str.isalnum, text)) for text in (message, secret))
+    return secret in message or any(
+        hidden[at : at + SECRET_PART] in told for at in range(max(len(hidden) - SECRET_PART, 0) + 1) if hidden
+    )
 
 
 class Http:
@@ -320,10 +319,17 @@ class Client:
     :arg api_url: the API gateway, without a slash at its end.
     :arg scope: what the token of C(auth) is for.
     :arg secrets: what no error repeats.
+    :arg quoting: whether errors repeat any words of the server's at all.
     """
 
     def __init__(
-        self, http: Http, auth: Auth, api_url: str, scope: str = WRITE_SCOPE, secrets: t.Collection[str] = ()
+        self,
+        http: Http,
+        auth: Auth,
+        api_url: str,
+        scope: str = WRITE_SCOPE,
+        secrets: t.Collection[str] = (),
+        quoting: bool = True,
     ) -> None:
         self.calls = 0
         self._lock = threading.Lock()
@@ -332,6 +338,7 @@ class Client:
         self._api_url = api_url
         self._scope = scope
         self._secrets = secrets
+        self._quoting = quoting
 
     def authenticate(self) -> None:
         """Have a token at hand; raises as C(Auth.token) does."""
@@ -370,12 +377,15 @@ class Client:
             by_vcc = answer.is_by_vcc()
             who = "VCC" if by_vcc else "A proxy or gateway before VCC"
             raise RefusedError(
-                f"{who} refused it with status {answer.status}{answer.detail(self._secrets)}",
+                f"{who} refused it with status {answer.status}{self._detail(answer)}",
                 answer.status,
                 by_vcc,
                 answer.uncertain,
             )
         raise self._strange(answer)
+
+    def _detail(self, answer: Answer) -> str:
+        return answer.detail(self._secrets) if self._quoting else ""
 
     def _strange(self, answer: Answer) -> UnansweredError:
         return UnansweredError(
@@ -410,7 +420,7 @@ class Client:
             )
         if answer.status == 403 and answer.is_by_vcc():
             raise AccessError(
-                f"VCC refuses access (403){answer.detail(self._secrets)}: give the API client the scope {self._scope}.",
+                f"VCC refuses access (403){self._detail(answer)}: give the API client the scope {self._scope}.",
                 answer.uncertain,
             )
         return answer
@@ -432,9 +442,12 @@ class Session:
     """What tasks with the same connection can share: the HTTP session, the token, and the secrets to keep out of output.
 
     :arg secrets: a set to keep the secrets in.
+    :arg quoting: as with Client.
     """
 
-    def __init__(self, to: Connection, scope: str = WRITE_SCOPE, secrets: set[str] | None = None) -> None:
+    def __init__(
+        self, to: Connection, scope: str = WRITE_SCOPE, secrets: set[str] | None = None, quoting: bool = True
+    ) -> None:
         self.secrets = set() if secrets is None else secrets
         self.secrets |= to.secrets
         self.http = Http(to.timeout, to.retries, to.verify, to.requests_per_minute)
@@ -449,7 +462,7 @@ class Session:
             cache_path=to.token_cache,
             on_token=self.secrets.add,
         )
-        self.client = Client(self.http, self.auth, to.api_url, scope, self.secrets)
+        self.client = Client(self.http, self.auth, to.api_url, scope, self.secrets, quoting)
         for url in (to.api_url, to.auth_url):
             if url:
                 self.http.look_for_proxy(url)

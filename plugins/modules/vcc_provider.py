@@ -37,6 +37,7 @@ options:
   headers:
     description:
       - HTTP headers that VCC is to send with each notification, by name. The values count as secrets.
+      - If VCC refuses a registration with headers, the message names the status only, since VCC's own words may repeat a value in any spelling.
       - C(Authorization) has the form V(type credentials), for example V(Bearer) and a token, so that O(endpoint) can tell VCC from others.
     type: dict
   agent_actions_permitted:

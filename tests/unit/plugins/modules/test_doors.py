@@ -191,7 +191,7 @@ class TestCalling:
 
 
 @pytest.mark.parametrize(("module", "path"), [("vcc_provider", REGISTER), ("vcc_ongoing_info", ONGOING)])
-def test_a_token_that_a_server_repeats_is_masked(sim, act, tmp_path, module, path):
+def test_what_a_server_says_with_a_token_in_it_is_not_repeated(sim, act, tmp_path, module, path):
     cache = tmp_path / "tokens.json"
     act(module, token_cache=str(cache))
     (entry,) = json.loads(cache.read_text()).values()
@@ -199,7 +199,8 @@ def test_a_token_that_a_server_repeats_is_masked(sim, act, tmp_path, module, pat
     force = {"force": True} if module == "vcc_provider" else {}
     result, code, printed = act(module, token_cache=str(cache), **force)
     assert code == 1
-    assert "not with ********" in result["msg"]
+    assert "VCC refused it with status 400" in result["msg"]
+    assert "not with" not in printed
     assert entry["access_token"] not in printed
 
 
@@ -228,13 +229,6 @@ class TestProvider:
             assert "hush-hush" not in printed
         assert len(sim.bodies(REGISTER)) == 2
 
-    def test_a_header_that_a_server_repeats_is_masked(self, sim, act):
-        sim.fault("status", status=400, path=REGISTER, body={"message": "not with Bearer hush-hush"})
-        result, code, printed = act("vcc_provider", **self.FULL)
-        assert code == 1
-        assert result["msg"].endswith("VCC refused it with status 400 (not with ********)")
-        assert "hush-hush" not in printed
-
     @pytest.mark.parametrize(
         ("given", "said"),
         [
@@ -256,12 +250,14 @@ class TestProvider:
         assert "hush-hush" not in text
         assert sim.calls == []
 
-    @pytest.mark.parametrize("message", ["no {}, please", "x" * 190 + "Bearer {}"], ids=["alone", "cut"])
-    def test_the_credentials_of_a_header_are_masked_wherever_a_server_repeats_them(self, sim, act, message):
-        sim.fault("status", status=400, path=REGISTER, body={"message": message.format("hush-hush")})
-        dummy, code, printed = act("vcc_provider", **self.FULL)
-        assert code == 1
-        assert "hus" not in printed and "Bearer h" not in printed
+    def test_after_a_call_with_headers_nothing_that_a_server_says_is_repeated(self, sim, act):
+        value = "Bearer hu+sh/sh"
+        for spelled in ("hu+sh/sh", r"hu\u002Bsh\/sh", "hu%2bsh%2fsh", "hu&#43;sh/sh", "hu+s", "hu\n+s\nh/sh"):
+            sim.fault("status", status=400, path=REGISTER, body={"message": f"not with {spelled}"})
+            result, code, printed = act("vcc_provider", **{**self.FULL, "headers": {"Authorization": value}})
+            assert code == 1
+            assert result["msg"] == "The provider 'tickets' is not registered: VCC refused it with status 400"
+            assert "not with" not in printed
 
     def test_no_permission_at_all_is_the_default(self, sim, act):
         assert not act("vcc_provider", agent_actions_permitted=None)[1]

@@ -128,7 +128,7 @@ class TestSecrets:
         sim.fault("status", status=400, body={"message": f"not with {token}"})
         result, code, printed = module(external_id="a", access_token=token)
         assert code == 1
-        assert "not with ********" in result["msg"]
+        assert "VCC refused it with status 400: " in result["msg"]
         assert token not in printed
 
     def test_a_token_that_the_task_got_itself(self, sim, module, tmp_path):
@@ -138,7 +138,7 @@ class TestSecrets:
         sim.fault("status", status=400, body={"message": f"not with {entry['access_token']}"})
         result, dummy, printed = module(external_id="b", token_cache=str(cache))
         assert len(sim.token_calls) == 1
-        assert "not with ********" in result["msg"]
+        assert "VCC refused it with status 400: " in result["msg"]
         assert entry["access_token"] not in printed
 
 
