@@ -14,8 +14,25 @@ import typing as t
 from ansible.module_utils.common.dict_transformations import camel_dict_to_snake_dict
 
 from .client import STATS_SCOPE, Client, Session
-from .errors import RefusedError
+from .errors import CallError, RefusedError
 from .options import UNVERIFIED, check_number, connection
+from .text import clean
+
+# The most pages that are read, and interactions that are returned.
+MOST_PAGES = 10_000
+MOST_ITEMS = 100_000
+
+# After so many pages in a row with nothing new, whatever VCC says of their number, there is nothing more.
+STALE_PAGES = 20
+
+# The levels of an item that are returned; those of the contract come to five.
+LEVELS = 20
+
+# Beyond any number that VCC means, and within what every reader of JSON takes.
+HIGHEST = 1e300
+
+# The longest name of a property, in characters.
+NAME_LENGTH = 1024
 
 
 def run(params: t.Mapping[str, t.Any], secrets: set[str]) -> dict[str, t.Any]:
@@ -32,6 +49,7 @@ def run(params: t.Mapping[str, t.Any], secrets: set[str]) -> dict[str, t.Any]:
         items, reported = _all_pages(client, params["page_size"])
     except RefusedError as exc:
         raise RefusedError(f"{exc}: check page_size and api_url.", exc.status, exc.by_vcc) from None
+    items = [_returned(item) for item in items]
     matching = [item for item in items if _matches(item, params)]
     result: dict[str, t.Any] = {
         "changed": False,
@@ -49,9 +67,10 @@ def run(params: t.Mapping[str, t.Any], secrets: set[str]) -> dict[str, t.Any]:
 
 
 def _all_pages(client: Client, limit: int) -> tuple[list[dict[str, t.Any]], int | None]:
-    """The items of all pages, each once, and the total that the last page names."""
+    """The items of all pages, each once, and the total that the last page names. Raises CallError if they do not come to an end."""
     found: dict[str | int, dict[str, t.Any]] = {}
     page = pages = 1
+    stale = 0
     reported: int | None = None
     while page <= pages:
         items, meta = client.ongoing(page, limit)
@@ -63,11 +82,35 @@ def _all_pages(client: Client, limit: int) -> tuple[list[dict[str, t.Any]], int 
             found[guid if isinstance(guid, str) else len(found)] = item
         # A server that gives the same page again and again would hold this up for ever.
         given = _number(meta.get("page"))
-        if not items or given not in (page, None) or (given is None and len(found) == before):
+        stale = 0 if len(found) > before else stale + 1
+        if not items or given not in (page, None) or stale >= (1 if given is None else STALE_PAGES):
             break
+        if len(found) > MOST_ITEMS:
+            raise CallError(
+                f"VCC lists more than {MOST_ITEMS} ongoing interactions, and no more are read: check api_url and any proxy in between."
+            )
         pages = _number(meta.get("pageCount")) or (page + 1 if len(items) >= limit else page)
         page += 1
+        if page > MOST_PAGES and page <= pages:
+            raise CallError(
+                f"VCC lists more than {MOST_PAGES} pages of ongoing interactions, and no more are read: set page_size higher."
+            )
     return list(found.values()), reported
+
+
+def _returned(value: t.Any, levels: int = LEVELS) -> t.Any:
+    """What VCC has sent as a result can have it: texts that can be written, numbers that end, and no more levels than anybody nests."""
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, (int, float)):
+        return value if abs(value) < HIGHEST else None
+    if not isinstance(value, (dict, list)):
+        return value
+    if not levels:
+        return None
+    if isinstance(value, list):
+        return [_returned(one, levels - 1) for one in value]
+    return {clean(name[:NAME_LENGTH]): _returned(one, levels - 1) for name, one in value.items()}
 
 
 def _number(value: t.Any) -> int | None:

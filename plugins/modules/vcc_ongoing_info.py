@@ -24,19 +24,19 @@ options:
     default: 100
   medium:
     description:
-      - Return only the interactions of this medium, compared with C(medium) of the item as it stands.
+      - Return only the interactions of this medium, compared with C(medium) of the item as it is returned.
       - This and the other filters are applied by this module, after it has read all pages.
     type: str
   direction:
-    description: Return only the interactions of this direction, compared with C(direction) of the item as it stands.
+    description: Return only the interactions of this direction, compared with C(direction) of the item as it is returned.
     type: str
   queue:
     description:
-      - Return only the interactions of this queue, compared with C(service_name) of the item as it stands.
+      - Return only the interactions of this queue, compared with C(service_name) of the item as it is returned.
     type: str
   agent:
     description:
-      - Return only the interactions that this agent takes part in, compared with C(party.id) of each channel of the item as it stands.
+      - Return only the interactions that this agent takes part in, compared with C(party.id) of each channel of the item as it is returned.
     type: str
 extends_documentation_fragment:
   - vonage.vcc.attributes
@@ -53,6 +53,7 @@ attributes:
     support: N/A
     details: Nothing changes.
 notes:
+  - It reads at most 10000 pages and 100000 interactions, and fails beyond. Behind 20 pages in a row with nothing new it takes the list for complete.
   - Interactions begin and end while the pages are read. One that moves to another page meanwhile is returned once, or may be missing.
 seealso:
   - module: vonage.vcc.vcc_interaction
@@ -81,6 +82,8 @@ interactions:
   description:
     - The ongoing interactions that match, as VCC describes them, with the names of its properties in snake_case.
     - Which properties there are is up to VCC; the sample has those that are documented.
+    - Control characters, and what is not valid Unicode, are replaced by the replacement character, U+FFFD. What is nested more than 20 levels deep,
+      and a number beyond 1e300, is null.
   returned: success
   type: list
   elements: dict

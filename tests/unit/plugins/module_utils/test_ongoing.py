@@ -11,7 +11,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from ansible_collections.vonage.vcc.plugins.module_utils import options
+from ansible_collections.vonage.vcc.plugins.module_utils import ongoing, options
 from ansible_collections.vonage.vcc.plugins.module_utils.errors import (
     AccessError,
     CallError,
@@ -21,7 +21,7 @@ from ansible_collections.vonage.vcc.plugins.module_utils.errors import (
 )
 from ansible_collections.vonage.vcc.plugins.module_utils.ongoing import run
 from ansible_collections.vonage.vcc.tests.simulator import CLIENT_SECRET
-from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import Recorder, validated_by
+from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import Recorder, run_module, validated_by
 
 ONGOING = "/stats/interactions/ongoing"
 
@@ -395,6 +395,103 @@ class TestStrange:
         result = read()
         assert listed(result) == ["g"]
         assert result["totals"] == {"reported": None, "listed": 1, "matched": 1, "api_calls": 1}
+
+
+class TestHostile:
+    """What is in a page keeps neither the other items nor what comes behind this task from going on."""
+
+    @pytest.fixture
+    def page(self, sim):
+        """Orders pages with what is given as JSON for the value of a property of one item of two."""
+
+        def order(value):
+            items = f'[{{"guid": "g-1", "serviceName": {value}}}, {{"guid": "g-2", "serviceName": "sales"}}]'
+            body = f'{{"meta": {{"page": 1, "pageCount": 1, "totalCount": 2}}, "items": {items}}}'
+            sim.fault("status", status=200, body=body, path=ONGOING, times=None)
+
+        return order
+
+    @pytest.mark.parametrize(
+        ("value", "returned"),
+        [
+            (r'"Ann \ud83d"', "Ann \ufffd"),
+            (r'"\udfff\ud800"', "\ufffd\ufffd"),
+            (r'"a\u001b]0;owned\u0007\u009b31m\u0085\u007f\n"', "a\ufffd]0;owned\ufffd\ufffd31m\ufffd\ufffd\ufffd"),
+            ('"\u009b31m"', "\ufffd31m"),
+            (r'"Zo\u00eb \ud83c\udfa7 a\u200db\u00a0"', "Zoë 🎧 a\u200db\u00a0"),
+            (r'{"na\u001bMe\ud800": ["\u009b"]}', {"na\ufffd_me\ufffd": ["\ufffd"]}),
+            ("NaN", None),
+            ("[1e999, -Infinity, 1e299]", [None, None, 1e299]),
+            ("1" + "0" * 4000, None),
+            ('{"aB": [[{"cD": true}]]}', {"a_b": [[{"c_d": True}]]}),
+        ],
+        ids=lambda value: ascii(value)[:40],
+    )
+    def test_what_cannot_be_shown_or_written_is_replaced(self, page, read, value, returned):
+        page(value)
+        first, second = read()["interactions"]
+        assert first["service_name"] == returned
+        assert second == {"guid": "g-2", "service_name": "sales"}
+        json.dumps(first, ensure_ascii=False, allow_nan=False).encode()
+        assert listed(read(queue="sales")) == ["g-2"]
+        if isinstance(returned, str):
+            assert listed(read(queue=returned)) == ["g-1"]
+
+    @pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a": ', "}"), ('[{"aB": ', "}]")], ids=ascii)
+    def test_what_is_nested_too_deep_is_null(self, page, read, opening, closing):
+        """As deep as a reader of JSON gets."""
+        page(opening * 400 + "7" + closing * 400)
+        first, second = read()["interactions"]
+        assert second["service_name"] == "sales"
+        depth, value = 0, first
+        while isinstance(value, (dict, list)):
+            value = (
+                next(iter(value.values() if isinstance(value, dict) else value[-1:]), None)
+                if depth
+                else value["service_name"]
+            )
+            depth += 1
+        assert (value, depth) == (None, 20)
+
+    def test_900_levels_in_a_process_of_its_own(self, sim, page, tmp_path):
+        """Which has fewer levels of its own than a test."""
+        page("[" * 900 + "]" * 900)
+        env = sim.environment(tmp_path)
+        result, code, printed = run_module(tmp_path, env=env, module="vcc_ongoing_info")
+        assert code == 0, printed
+        assert listed(result) == ["g-1", "g-2"]
+
+    def test_a_long_name_takes_no_time(self, page, read):
+        page(f'{{"{"A" * 20_000}": 1}}')
+        (name,) = read()["interactions"][0]["service_name"]
+        assert len(name) < 2000
+
+    def endless(self, sim, items, pages):
+        """Has each of some pages bring what C(items) returns for its number, and say that there are many more."""
+        for page in range(1, pages + 1):
+            body = {"meta": {"page": page, "pageCount": 10**9, "totalCount": 3}, "items": items(page)}
+            sim.fault("status", status=200, body=json.dumps(body), path=ONGOING)
+
+    def test_pages_without_an_end_and_with_nothing_new(self, sim, read):
+        self.endless(sim, lambda page: [{"guid": "g-1"}, {"guid": f"g-{page}" if page < 5 else "g-2"}], 50)
+        result = read()
+        assert listed(result) == ["g-1", "g-2", "g-3", "g-4"]
+        assert result["totals"]["api_calls"] == 4 + ongoing.STALE_PAGES
+
+    def test_interactions_without_an_end(self, sim, failure):
+        self.endless(sim, lambda page: [{"guid": f"{page}-{number}"} for number in range(30_000)], 5)
+        said = failure(CallError)
+        assert said.startswith("VCC lists more than 100000 ongoing interactions, and no more are read: check api_url ")
+        assert len(sim.queries) == 4
+
+    @pytest.mark.parametrize("item", [{"guid": "{}"}, {"guid": None}], ids=str)
+    def test_pages_without_an_end(self, sim, failure, monkeypatch, item):
+        monkeypatch.setattr(ongoing, "MOST_PAGES", 30)
+        self.endless(sim, lambda page: [{"guid": item["guid"] and f"g-{page}"}], 31)
+        assert failure(CallError) == (
+            "VCC lists more than 30 pages of ongoing interactions, and no more are read: set page_size higher."
+        )
+        assert len(sim.queries) == 30
 
 
 class TestRefused:
