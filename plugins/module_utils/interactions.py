@@ -10,6 +10,7 @@ a C(route), or C(release), with an C(externalid).
 
 from __future__ import annotations
 
+import heapq
 import json
 import typing as t
 
@@ -50,11 +51,9 @@ CHECKED = {
     "dispatch": "the route, the provider, linked_data and routing_data",
 }
 
-# Up to so many requested interactions, a result lists every outcome; above, those that need attention.
+# Up to so many requested interactions, a result lists every outcome; above, so many of those that need attention. The report has all.
 LISTED = 1000
-
-# The most outcomes that a result lists; the report has all.
-LISTED_AT_MOST = 10_000
+LISTED_AT_MOST = 100
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
@@ -399,14 +398,15 @@ class Result:
         self._counts = dict.fromkeys(("requested", state, "unchanged", "failed", "unknown", "api_calls"), 0)
         self._counts["requested"] = requested
         self._listed: list[tuple[int, dict[str, t.Any]]] = []
+        self._more = 0
 
     def add(self, outcome: Outcome) -> None:
         undone = outcome.state != self._state
         self._counts[outcome.state if undone or outcome.changed else "unchanged"] += len(outcome.interactions)
-        room = LISTED if self._counts["requested"] <= LISTED else LISTED_AT_MOST - len(self._listed) if undone else 0
+        room = LISTED if self._counts["requested"] <= LISTED else LISTED_AT_MOST if undone else 0
         if not (room or self._report.path):
             return
-        for number, one in enumerate(outcome.interactions):
+        for one in outcome.interactions:
             entry = {
                 "external_id": one.external_id,
                 "provider": self._provider,
@@ -416,8 +416,12 @@ class Result:
                 "evidence": outcome.evidence,
                 "message": outcome.message,
             }
-            if number < room:
-                self._listed.append((one.seq, entry))
+            if len(self._listed) < room:
+                heapq.heappush(self._listed, (-one.seq, entry))
+            elif room:
+                # Those are listed that were asked for first.
+                heapq.heappushpop(self._listed, (-one.seq, entry))
+                self._more += 1
             self._report.write(entry)
 
     def finish(self, api_calls: int, diff_mode: bool, broken: VccError | None = None) -> dict[str, t.Any]:
@@ -426,7 +430,7 @@ class Result:
         seen = counts[self._state] + counts["unchanged"] + counts["failed"] + counts["unknown"]
         counts["failed"] += counts["requested"] - seen
         counts["api_calls"] = api_calls
-        interactions = [entry for dummy, entry in sorted(self._listed, key=lambda item: item[0])]
+        interactions = [entry for dummy, entry in sorted(self._listed, key=lambda item: -item[0])]
         result: dict[str, t.Any] = {"changed": counts[self._state] > 0, "summary": counts, "interactions": interactions}
         if diff_mode:
             result["diff"] = self._diff(interactions)
@@ -450,8 +454,20 @@ class Result:
         parts += [f"{unknown} may or may not be {self._state}"] if unknown else []
         return (
             f"Of {requested} interactions {' and '.join(parts)}; the first is {name}: {message}"
-            " Running the task again takes up only what is left."
+            f" Running the task again takes up only what is left.{self._unlisted()}"
         )
+
+    def _unlisted(self) -> str:
+        """One sentence on what the result has no room for, behind a blank, empty if it has all."""
+        if not self._more:
+            return ""
+        whole = self._report.path and not self._report.problem
+        where = (
+            f"report {shown(self._report.path or '')} has all of them"
+            if whole
+            else "set report for a file with all of them"
+        )
+        return f" The first {len(self._listed)} are in the result, and {self._more} more are not: {where}."
 
     def _diff(self, interactions: list[dict[str, t.Any]]) -> dict[str, str]:
         counts = self._counts

@@ -58,9 +58,7 @@ class Report:
             file, self._file = self._file, None
             with contextlib.suppress(OSError):
                 file.close()
-            self.problem = (
-                f"The report {shown(self.path or '')} is not complete ({exc.strerror}): the result and the journal are."
-            )
+            self.problem = f"The report {shown(self.path or '')} is not complete ({exc.strerror}): the summary and the journal are."
 
 
 def _opened(path: str, predict: bool) -> int:

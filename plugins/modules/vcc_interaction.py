@@ -337,7 +337,8 @@ summary:
 interactions:
   description:
     - The outcome of each interaction, in the order they were asked for, for up to 1000 interactions.
-    - Above that, only the failed and unknown ones, and at most 10000 of them; O(report) has all.
+    - Above that, only the failed and unknown ones, and at most 100 of them, those that were asked for first. The message then says how many more there
+      are; O(report) has all.
   returned: when the input is valid
   type: list
   elements: dict

@@ -800,11 +800,33 @@ class TestResult:
         assert task(external_ids=ids[:500])["summary"]["unchanged"] == 500
         assert task(external_ids=[*ids[:500], *"abc", *(f"x{number}" for number in range(600))])["interactions"] == []
 
-    def test_ten_thousand_of_them_at_most(self, task):
-        result = task(external_ids=[str(number) for number in range(10_500)], client_secret="wr0ng", journal="")
-        assert len(result["interactions"]) == 10_000
-        assert result["summary"]["failed"] == 10_500
-        assert result["msg"].startswith("Of 10500 interactions 10500 failed; the first is '0': ")
+    def test_a_hundred_of_them_at_most_and_the_report_has_all(self, sim, task, tmp_path):
+        """Those that were asked for first, although releases are sent in an order of their own."""
+        ids = [str(number) for number in range(1300, 0, -1)]
+        sim.fault("cut", times=None)
+        result = task(external_ids=ids)
+        assert column(result, "external_id") == ids[:100]
+        assert summary(result) == {"requested": 1300, "unknown": 1300}
+        assert result["msg"].startswith("Of 1300 interactions 1300 may or may not be released; the first is '1300': ")
+        assert result["msg"].endswith(
+            " The first 100 are in the result, and 1200 more are not: set report for a file with all of them."
+        )
+        assert len(json.dumps(result)) < 50_000
+        report = tmp_path / "report.jsonl"
+        result = task(external_ids=ids, report=str(report))
+        assert column(result, "external_id") == ids[:100]
+        assert result["msg"].endswith(f", and 1200 more are not: report {report} has all of them.")
+        lines = [json.loads(line) for line in report.read_text().splitlines()]
+        assert sorted(line["external_id"] for line in lines) == sorted(ids)
+
+    def test_where_all_of_them_are_listed_nothing_more_is_said(self, sim, task):
+        ids = [str(number) for number in range(1102)]
+        task(external_ids=ids[:1001])
+        sim.fault("cut", times=None)
+        result = task(external_ids=ids[:1101])
+        assert column(result, "external_id") == ids[1001:1101]
+        assert result["msg"].endswith("Running the task again takes up only what is left.")
+        assert "The first 100 are in the result, and 1 more are not: " in task(external_ids=ids)["msg"]
 
     def test_a_warning_where_no_certificates_are_asked_for(self, task):
         assert "warnings" not in task(external_id="a")
