@@ -77,7 +77,7 @@ _LINKED_DATA: dict[str, t.Any] = {
     "type": "list",
     "elements": "dict",
     "options": {
-        "type": {"type": "str", "required": True, "choices": ["clid", "url", "name", "mediatype", "object"]},
+        "type": {"type": "str", "required": True},
         "value": {"type": "str", "required": True},
         "label": {"type": "str"},
         "owner": {"type": "str"},
@@ -506,6 +506,8 @@ def is_loopback(url: str) -> bool:
 
 
 def check_data(prefix: str, fields: t.Mapping[str, t.Any]) -> None:
+    for index, link in enumerate(fields["linked_data"] or ()):
+        check_name(f"{prefix}linked_data[{index}].type", link["type"])
     routing = fields["routing_data"] or {}
     queue = routing.get("personal_queue")
     if queue:

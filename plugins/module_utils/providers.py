@@ -132,14 +132,23 @@ def _settings(fields: dict[str, t.Any]) -> dict[str, str]:
 
 
 def _diff(name: str, settings: dict[str, str], found: dict[str, str] | None) -> dict[str, str]:
-    """Which settings change, by name: a value may be a secret, and of the former ones there is but a hash."""
-    before = f"{name}: not known to be registered\n"
+    """Which settings change, by name: a value may be a secret, and of the former ones there is but a hash. Permissions are told by it."""
+    before = f"{shown(name)}: not known to be registered\n"
     if found:
-        texts = {"same": "registered", "removed": "registered", "changed": "registered with another value"}
-        before = "".join(f"{one}: {texts[how]}\n" for one, how in sorted(found.items()) if how in texts)
+        before = "".join(
+            f"{one}: {_told(one, settings.get(one), how)}\n" for one, how in sorted(found.items()) if how != "added"
+        )
     return {
-        "before_header": f"VCC provider {name}",
-        "after_header": f"VCC provider {name}",
+        "before_header": f"VCC provider {shown(name)}",
+        "after_header": f"VCC provider {shown(name)}",
         "before": before,
-        "after": "".join(f"{one}: registered\n" for one in sorted(settings)),
+        "after": "".join(f"{one}: {_told(one, settings[one])}\n" for one in sorted(settings)),
     }
+
+
+def _told(name: str, value: str | None, how: str = "same") -> str:
+    """What a diff says of a setting that has a value, or had one before if that is "changed" or "removed"."""
+    if name.startswith("agent_actions_permitted."):
+        # There are two values, so what was not the same was the other one.
+        return "permitted" if (value == "1") is (how == "same") else "not permitted"
+    return "registered with another value" if how == "changed" else "registered"

@@ -72,10 +72,12 @@ options:
         elements: dict
         suboptions: &linked_data
           type:
-            description: What the value is.
+            description:
+              - What the value is. Any text is sent as it is.
+              - VCC is known to take V(clid), V(url), V(name), V(mediatype) and V(object), and may take more, such as the data sources of an interaction
+                plan.
             type: str
             required: true
-            choices: [clid, url, name, mediatype, object]
           value:
             description: The value; a number has to be a whole one.
             type: str

@@ -75,7 +75,7 @@ attributes:
     details: No call of any kind is made and nothing is written.
   diff_mode:
     support: full
-    details: Says which settings change, by name. Values are not shown, since they may be secrets.
+    details: Says which settings change, by name, and which actions are permitted. Other values are not shown, since they may be secrets.
   idempotent:
     support: partial
     details: With the same journal and without O(force). Registrations made elsewhere are not seen.

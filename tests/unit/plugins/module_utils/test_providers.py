@@ -47,10 +47,15 @@ OTHER = {
     "headers": {"Authorization": f"Bearer {HIDDEN}-4", "X-New": f"{HIDDEN}-5", "X-Same": f"{HIDDEN}-3"},
     "agent_actions_permitted": {"release": True, "hold": True},
 }
-ACTIONS = [
-    f"agent_actions_permitted.{name}: registered"
-    for name in ("hold", "release", "transfer_to_agent", "transfer_to_route")
-]
+
+
+def actions(*permitted):
+    """What a diff says of each action."""
+    return [
+        f"agent_actions_permitted.{name}: {'permitted' if name in permitted else 'not permitted'}"
+        for name in ("hold", "release", "transfer_to_agent", "transfer_to_route")
+    ]
+
 
 REGISTERING = """
 import json
@@ -256,7 +261,7 @@ class TestDiff:
             "after_header": "VCC provider tickets",
             "before": "tickets: not known to be registered\n",
             "after": lines(
-                *ACTIONS,
+                *actions("release"),
                 "endpoint: registered",
                 "headers.Authorization: registered",
                 "headers.X-Old: registered",
@@ -275,21 +280,37 @@ class TestDiff:
             "headers.X-Old",
         ]
         assert result["diff"]["before"] == lines(
-            "agent_actions_permitted.hold: registered with another value",
-            *ACTIONS[1:],
+            *actions("release"),
             "endpoint: registered with another value",
             "headers.Authorization: registered with another value",
             "headers.X-Old: registered",
             "headers.X-Same: registered",
         )
         assert result["diff"]["after"] == lines(
-            *ACTIONS,
+            *actions("hold", "release"),
             "endpoint: registered",
             "headers.Authorization: registered",
             "headers.X-New: registered",
             "headers.X-Same: registered",
         )
         assert "hooks.example" not in json.dumps(result)
+
+    @pytest.mark.parametrize(
+        ("before", "after"),
+        [((), ()), ((), ("hold",)), (("hold",), ()), (("hold", "release"), ("hold", "transfer_to_route"))],
+        ids=str,
+    )
+    @pytest.mark.parametrize("check", [True, False])
+    def test_which_actions_were_and_are_permitted(self, register, check, before, after):
+        register(agent_actions_permitted=dict.fromkeys(before, True))
+        diff = register(check=check, diff=True, agent_actions_permitted=dict.fromkeys(after, True))["diff"]
+        assert diff["before"] == lines(*actions(*before))
+        assert diff["after"] == lines(*actions(*after))
+
+    def test_a_name_is_shown_as_a_terminal_can(self, register):
+        diff = register(diff=True, name="a\u202eb")["diff"]
+        assert diff["before_header"] == diff["after_header"] == r"VCC provider a\u202eb"
+        assert diff["before"] == "a\\u202eb: not known to be registered\n"
 
     @pytest.mark.parametrize(
         ("before", "after", "named"),
