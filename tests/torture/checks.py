@@ -210,6 +210,9 @@ def _check_refused(table, process, result):
 def _check_result(table, process, result):
     task = process.task
     message = result.get("msg", "")
+    if task.door in plan.ENGINES:
+        said = [message, *(entry["message"] for entry in result.get("interactions", ()))]
+        _check("".join(said).isprintable(), f"a terminal may obey what it says: {said}")
     if task.mistaken:
         _check("summary" not in result, f"it has taken a file that is {task.mistaken} for one of ids: {result}")
         _check(message.startswith("src ") or "cannot be used" in message, f"it has done nothing: {message}")

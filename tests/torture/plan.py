@@ -56,7 +56,7 @@ VARIABLES = (
 )
 
 # What an id can look like: in any source, and where a line of text would not do.
-PLAIN = ("case-{}", "00{}", "Fall \u201e{}\u201c ü", "a,b;{}", 'q"uo\\te {}', "{}", "🐟{}")
+PLAIN = ("case-{}", "00{}", "Fall \u201e{}\u201c ü", "a,b;{}", 'q"uo\\te {}', "{}", "🐟{}", "a\u202eb\u200b{}")
 SPECIAL = ("'{}'", "#{}", "{{{}")
 
 # Files that are not what they seem, whatever ids they hold: how each ends, and what is in it. None stands for a pipe.
