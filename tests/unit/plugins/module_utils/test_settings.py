@@ -142,7 +142,11 @@ class TestEnvironment:
             ("VCC_VALIDATE_CERTS", "perhaps", "validate_certs has to be true or false, not 'perhaps'."),
             ("VCC_API_URL", "vcc", "api_url has to be a URL such as https://emea.api.newvoicemedia.com."),
             ("VCC_DOMAIN", "mars", "domain has to be a host name such as newvoicemedia.com, not 'mars'."),
-            ("VCC_CA_PATH", "/nowhere", "ca_path /nowhere does not exist on the host that makes the calls: name a file"),
+            (
+                "VCC_CA_PATH",
+                "/nowhere",
+                "ca_path /nowhere does not exist on the host that makes the calls: name a file",
+            ),
             ("VCC_REGION", "\x1b]0;owned\x07" * 9, "region has to be emea, nam or apac, not '\\x1b]0;owned"),
         ],
     )
