@@ -110,7 +110,7 @@ def test_what_has_failed_before(name):
         ("no_proof", "the journal has "),
         ("early_proof", "the journal says that VCC has taken"),
         ("denies_it", "is reported failed, and VCC has taken it"),
-        ("mixes_files", "it is not refused, though its report is the log of the journal"),
+        ("mixes_files", "it is not refused, though its report is the lock of the token cache"),
         ("believes_anyone", "it is not refused, though its journal is a stranger's"),
         ("keeps_silent", "it lists "),
         ("optimist", "and VCC has not taken it"),
@@ -127,8 +127,8 @@ def test_an_engine_that_breaks_its_word(lie, sentence):
     over the other action, and then two ask for either with one request id. One has a file that is not what it seems, and
     two have a file that is not theirs.
     """
-    before, killed, *both, log, stranger = [_task(number) for number in range(2, 8)]
-    log.form, log.misplaced = "src.jsonl", "report is the log of the journal"
+    before, killed, *both, lock, stranger = [_task(number) for number in range(2, 8)]
+    lock.form, lock.misplaced = "src.jsonl", "report is the lock of the token cache"
     stranger.form, stranger.misplaced = "src.jsonl", "journal is a stranger's"
     killed.signal = ("SIGKILL", "hold")
     before.ids = killed.ids = ["g"]
@@ -144,7 +144,7 @@ def test_an_engine_that_breaks_its_word(lie, sentence):
             plan.Wave([before, mistaken]),
             plan.Wave([killed], [("hold", {})]),
             plan.Wave(both),
-            plan.Wave([log, stranger]),
+            plan.Wave([lock, stranger]),
         ]
     )
     assert [one for one in violations(drawn) if sentence in one] == []
