@@ -119,7 +119,7 @@ class Bench:
         command = [sys.executable, "-I", "-S", str(HERE / "measure.py"), str(log)]
         command += self._inputs.command(case, server.urls)
         server.reset(case.ms / 1000)
-        environment = self._environment(server.urls, journal if row.journal else "")
+        environment = self._environment(server.urls, journal if row.journal else "none")
         with subprocess.Popen(command, env=environment, cwd=self._folder, stdout=subprocess.PIPE) as process:
             try:
                 measured, _nothing = process.communicate(timeout=LIMIT)

@@ -339,7 +339,8 @@ class Table:
             "token cache is a file of the user's": ("token_cache", str(own)),
             "journal is a stranger's": ("journal", str(own)),
         }
-        name, given[name] = kept[task.misplaced]
+        name, path = kept[task.misplaced]
+        given[name] = path
         if task.misplaced == "report is a link to the journal":
             own.symlink_to(self.journal)
         elif task.misplaced == "report is a pipe":

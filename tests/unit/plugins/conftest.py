@@ -21,7 +21,7 @@ from ansible_collections.vonage.vcc.tests.simulator.contract import contract
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import Clock, Recorder, journal_rows, validated
 
 # Settings without a name that gives them away.
-OTHERS = ("NETRC", "ANSIBLE_PYTHON_INTERPRETER")
+OTHERS = ("NETRC", "ANSIBLE_HOME", "ANSIBLE_PYTHON_INTERPRETER")
 
 # Where each test runs in a fork of its own, the forks share what is read here.
 contract()

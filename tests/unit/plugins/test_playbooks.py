@@ -72,7 +72,7 @@ def play(sim, place, tmp_path):
             **(env or {}),
         }
         process = subprocess.run(
-            [sys.executable, "-m", "ansible", "playbook", str(playbook)],
+            [sys.executable, "-m", "ansible.cli.playbook", str(playbook)],
             env=environment,
             cwd=place,
             stdin=subprocess.DEVNULL,

@@ -40,7 +40,7 @@ def play(tmp_path):
             "PYTHONIOENCODING": "utf-8",
             "LC_ALL": "C.UTF-8",
         }
-        command = [sys.executable, "-m", "ansible", "playbook", "-vvv", "-i", inventory, playbook]
+        command = [sys.executable, "-m", "ansible.cli.playbook", "-vvv", "-i", inventory, playbook]
         process = subprocess.run(
             command, env={**os.environ, **ansible, **env}, capture_output=True, timeout=PATIENCE, check=False
         )

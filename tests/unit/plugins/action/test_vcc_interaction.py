@@ -50,8 +50,10 @@ class Vaulted(collections.abc.Sequence):
 class Unsafe(str):
     """As ansible-core before 2.19 has an !unsafe value: it never turns into mere text."""
 
-    def __str__(self):
+    def _itself(self):
         return self
+
+    __str__ = _itself
 
     def __getitem__(self, index):
         return Unsafe(super().__getitem__(index))

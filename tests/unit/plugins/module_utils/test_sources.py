@@ -613,6 +613,7 @@ class TestNoFile:
             done = subprocess.run(
                 [sys.executable, "-c", code],
                 stdin=theirs,
+                check=False,
                 capture_output=True,
                 text=True,
                 timeout=PATIENCE,
