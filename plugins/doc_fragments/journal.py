@@ -13,7 +13,7 @@ options:
     description:
       - Path of the journal, a SQLite file, on the host that runs the engine; not on a network file system. A module that writes to it makes it
         with mode 0600 where it is missing.
-      - A file that every user can write to is refused, and so is that of another user, since what it says may be false. The module
+      - A file that every user can write to is refused, and so is that of another user but root, since what it says may be false. The module
         M(vonage.vcc.vcc_journal_info) shows any journal that it can read.
       - Users of a group can share one in a folder of that group which no one else can write to and which has the setgid bit (C(chmod 2770)). There it is
         made with mode 0660. In containers of OpenShift, whose group is 0, a folder of group 0 that the group can write to needs no setgid bit. One that

@@ -187,7 +187,11 @@ class Http:
         uncertain = False
         spent = 0.0
         while True:
-            self._pace()
+            spent += self._pace()
+            if spent > self._budget:
+                raise UnansweredError(
+                    f"{what} {url} keeps answering other calls with status 429: run the task again later.", uncertain
+                )
             started = self._clock()
             wanted: float | None = None
             limited = False
@@ -245,18 +249,24 @@ class Http:
                     content += part
                     if len(content) > ANSWER_LIMIT:
                         raise requests.exceptions.ContentDecodingError
+                # urllib3 1.26 says nothing of a body that is shorter than it should be.
+                if response.raw.length_remaining:
+                    raise requests.exceptions.ConnectionError
         return response.status_code, bytes(content), response.headers.get("Retry-After")
 
-    def _pace(self) -> None:
+    def _pace(self) -> float:
+        """Wait for the turn of a request; return the seconds beyond that, for which a 429 of another call holds it back."""
         with self._lock:
             now = self._clock()
-            at = max(now, self._next_at, self._not_before)
+            turn = max(now, self._next_at)
+            at = max(turn, self._not_before)
             self._next_at = at + self._interval
         while at > now:
             self._sleep(at - now)
             now = at
             with self._lock:
                 at = max(at, self._not_before)
+        return at - turn
 
     def _hold_back(self, delay: float) -> None:
         """The fair-use limit is that of the account: whoever meets it makes all others wait too."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import heapq
 import json
+import re
 import typing as t
 
 from .client import BODY_LIMIT, Client, Session
@@ -170,6 +171,7 @@ class Sender:
         self._refused_calls = 0
         self._refused_alone = 0
         self._refusals: set[str] = set()
+        self._probed = False
         self._taken = False
         self._halves: list[Batch] = []
         self._accepted: list[Interaction] = []
@@ -352,7 +354,8 @@ class Sender:
     def _count_refused(self, exc: RefusedError, alone: bool) -> None:
         self._refused_calls += 1
         self._refused_alone += alone
-        self._refusals.add(str(exc))
+        # What has a digit in it, such as an id, may differ from call to call.
+        self._refusals.add(re.sub(r"\S*\d\S*", str(exc.status), str(exc)))
         if self._max_failures is not None:
             if self._refused_alone >= self._max_failures:
                 self._stop(
@@ -366,12 +369,25 @@ class Sender:
             and self._refused_calls >= REFUSED_CALLS
             and self._refused_alone >= REFUSED_ALONE
         ):
+            if self._halves and not self._probed:
+                self._probe()
+                return
             self._stop(
                 StoppedError(
-                    f"VCC has given each of the first {self._refused_calls} calls the same answer: {exc}. Check the provider and what else the"
+                    f"VCC has refused {self._refused_calls} calls in the same way and taken none: {exc}. Check the provider and what else the"
                     " interactions have in common, or set max_failures to go on in spite of that."
                 )
             )
+
+    def _probe(self) -> None:
+        """Ask for the one farthest from those that were refused before it is taken for granted that VCC refuses all."""
+        self._probed = True
+        far = self._halves[0]
+        self._halves.append(Batch(far.interactions[-1:], far.encoded[-1:], far.depth + 1))
+        if len(far.interactions) > 1:
+            self._halves[0] = far._replace(interactions=far.interactions[:-1], encoded=far.encoded[:-1])
+        else:
+            del self._halves[0]
 
     def _stop(self, exc: VccError) -> None:
         """Send no more. What is wrong with the journal is told before all else that is wrong."""

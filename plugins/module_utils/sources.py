@@ -272,8 +272,9 @@ def _from_json(path: str, file: io.FileIO, dispatched: bool) -> t.Iterator[Entry
         raise InputError(
             f"src {path} is longer than {MAX_JSON_LENGTH} bytes, which is too much for one JSON array: give one object a line, as jsonl."
         )
+    text = "\n".join(_decoded(path, 1, file.readall()))
     try:
-        items = json.loads("\n".join(_decoded(path, 1, file.readall())))
+        items = json.loads(text) if text.strip() else []
     except json.JSONDecodeError as exc:
         remedy = "for one JSON object a line, set src_format to jsonl" if exc.msg == "Extra data" else "check the file"
         raise InputError(
@@ -344,8 +345,6 @@ def _from_csv(path: str, lines: t.Iterator[tuple[int, str]], delimiter: str) -> 
             yield _entry(position, fields.get("external_id", ""), fields.get("request_id") or None)
     except csv.Error as exc:
         raise InputError(f"src {path}, line {reader.line_num} is not CSV ({exc}).") from None
-    if header is None:
-        raise InputError(f"src {path} is empty: a CSV file needs a header with the column external_id.")
 
 
 def _entry(position: str, external_id: t.Any, request_id: t.Any, data: dict[str, t.Any] | None = None) -> Entry:

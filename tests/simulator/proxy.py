@@ -20,7 +20,9 @@ import trustme
 HOST = "vcc.example"  # a host that is not the loopback, before which no proxy stands
 APPLICATION_DATA = 23  # the first byte of such a TLS record
 
-# What can go wrong, and the detail that says how: a status in place of 200, bytes of the answer to CONNECT (the rest never comes), and whether
+ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
+
+# What can go wrong, and the detail that says how: a status in place of 200, bytes of the answer to CONNECT behind which nothing comes, and whether
 # the connection is reset rather than closed in place of VCC's answer.
 KINDS = {"refuse": 403, "silence": 0, "cut": False}
 
@@ -118,11 +120,11 @@ class Proxy:
             if kind == "refuse":
                 client.sendall(f"HTTP/1.1 {how} Refused\r\nContent-Length: 0\r\n\r\n".encode())
             elif kind == "silence":
-                client.sendall(b"HTTP/1.1 200 Connection established"[:how])
+                client.sendall(ESTABLISHED[:how])
                 client.recv(1)  # until the client gives up
             else:
                 with socket.create_connection(("127.0.0.1", self._port)) as vcc, self._known(vcc):
-                    client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+                    client.sendall(ESTABLISHED)
                     self._carry(client, vcc)
 
     @contextlib.contextmanager

@@ -439,6 +439,7 @@ def _fault_on_the_way(rng, endless):
         ("redirect", {"location": location, "length": rng.choice([0, 10, 1_000_000]), "taken": rng.random() < 0.3}),
         ("trickle", {"part": "head", "seconds": 0.002}),
         ("status", {"status": rng.choice([401, 403, 407]), "body": "<html>Sign in</html>"}),
+        ("status", {"status": 400, "body": {"message": "The provider is not registered"}}),
     ]
     if endless:
         choices = [
@@ -448,7 +449,9 @@ def _fault_on_the_way(rng, endless):
         ]
     kind, details = rng.choice(choices)
     path = rng.choice([{}, {}, {}, {"path": "/Auth/connect/token"}])
-    return kind, {**details, **path, "times": rng.choice([1, 1, 2]), "after": rng.choice([0, 0, 1, 2])}
+    # One refusal after the other comes to that of a task as a whole.
+    times = rng.choice([1, 1, 2, 40] if details.get("status") == 400 else [1, 1, 2])
+    return kind, {**details, **path, "times": times, "after": rng.choice([0, 0, 1, 2])}
 
 
 def _fault_at_proxy(rng):
@@ -457,7 +460,7 @@ def _fault_at_proxy(rng):
             ("cut", rng.random() < 0.5),
             ("cut", rng.random() < 0.5),
             ("refuse", rng.choice([403, 407, 502, 503])),
-            ("silence", rng.choice([0, 10])),
+            ("silence", rng.choice([0, 10, 1000])),  # the last one stalls the handshake of TLS
         ]
     )
     return kind, {"how": how, "times": rng.choice([1, 1, 2]), "after": rng.choice([0, 0, 1, 2])}

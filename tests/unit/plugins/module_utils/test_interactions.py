@@ -116,7 +116,17 @@ class TestRelease:
         assert sim.released == ["a", "b"]
 
     @pytest.mark.parametrize("check", [False, True])
-    @pytest.mark.parametrize(("name", "content"), [("ids.txt", "\n"), ("ids.csv", "external_id\n"), ("ids.json", "[]")])
+    @pytest.mark.parametrize(
+        ("name", "content"),
+        [
+            ("ids.txt", "\n"),
+            ("ids.csv", "external_id\n"),
+            ("ids.csv", ""),
+            ("ids.json", "[]"),
+            ("ids.json", ""),
+            ("ids.jsonl", ""),
+        ],
+    )
     def test_an_empty_file_is_told_of(self, sim, task, tmp_path, name, content, check):
         (tmp_path / name).write_text(content)
         result = task(src=str(tmp_path / name), check=check)
@@ -471,7 +481,7 @@ class TestRefusedAsAWhole:
         counts = summary(result)
         assert counts["requested"] == counts["failed"] + counts["unknown"] == 3000
         assert counts["failed"] >= 8
-        assert "the same answer: VCC refused it with status 400 (The provider is not registered)" in result["msg"]
+        assert "in the same way and taken none: VCC refused it with status 400 (The provider is not" in result["msg"]
         assert "max_failures" in result["msg"]
 
     def test_the_next_run_asks_with_the_same_request_ids(self, sim, task, rows):
@@ -492,6 +502,20 @@ class TestRefusedAsAWhole:
         sim.poison(*ids[:500])
         result = task(external_ids=ids)
         assert summary(result) == {"requested": 1000, "released": 500, "failed": 500}
+
+    def test_nor_does_a_dispatch_whose_first_are_bad_keep_back_the_others(self, sim, task):
+        ids = [f"case-{number:03}" for number in range(300)]
+        sim.poison(*ids[:10])
+        result = task(state="dispatched", route="Support", external_ids=ids)
+        assert summary(result) == {"requested": 300, "dispatched": 290, "failed": 10}
+        # In the order asked for, but for the one by which it is seen that VCC does not refuse all.
+        assert [effect["external_id"] for effect in sim.effects] == [ids[-1], *ids[10:-1]]
+
+    def test_by_answers_that_name_what_they_are_about(self, sim, task):
+        for number in range(40):
+            sim.fault("status", status=400, body={"message": f"No provider for case-{number} (trace {number:04x}f)"})
+        result = task(external_ids=[f"case-{number:02}" for number in range(40)])
+        assert 20 <= result["summary"]["api_calls"] < 30
 
     def test_not_where_the_answers_differ(self, sim, task):
         ids = [f"case-{number:02}" for number in range(40)]

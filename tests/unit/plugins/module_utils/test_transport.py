@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 import threading
 import urllib.request
@@ -16,7 +17,7 @@ import requests
 from ansible_collections.vonage.vcc.plugins.module_utils import client, interactions, ongoing, options, providers
 from ansible_collections.vonage.vcc.plugins.module_utils.errors import InputError, UnansweredError
 from ansible_collections.vonage.vcc.tests.simulator.proxy import HOST, Proxy, certificate_for
-from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import Recorder, validated, validated_by
+from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import Clock, Recorder, validated, validated_by
 
 TOKEN = "/Auth/connect/token"
 PERMITTED = {"release": False, "hold": False, "transfer_to_agent": False, "transfer_to_route": False}
@@ -48,7 +49,12 @@ def answering(*answers, hold=False):
             for answer in answers:
                 connection, dummy = server.accept()
                 with connection:
-                    connection.recv(65536)
+                    request = connection.recv(65536)
+                    if request.startswith(b"POST"):  # whole, or what is left of it would make the end a reset
+                        head, dummy, body = request.partition(b"\r\n\r\n")
+                        length = int(re.search(rb"Content-Length: (\d+)", head)[1])
+                        while len(body) < length:
+                            body += connection.recv(65536)
                     connection.sendall(answer)
                     if hold:
                         over.wait(20)
@@ -124,9 +130,10 @@ class TestProxy:
         assert states(result) == [("failed", "none")]
         assert (proxy.tunnels, sim.calls) == (1, [])
 
-    def test_one_that_never_answers_is_given_up(self, behind, impatient):
+    @pytest.mark.parametrize("length", [0, 10, 1000], ids=["nothing", "part of an answer", "no TLS behind it"])
+    def test_one_that_never_answers_is_given_up(self, behind, impatient, length):
         sim, proxy, given = behind
-        proxy.fault("silence", how=10, times=None)
+        proxy.fault("silence", how=length, times=None)
         result = run({**given, "external_id": "a", "access_token": "t0ken", "timeout": 1})
         assert states(result) == [("failed", "none")]
         assert sim.calls == []
@@ -274,6 +281,7 @@ class TestFinalAnswer:
             b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 1000 + b"\r\n",
             b"HTTP/1.1 200 OK\r\nX: " + b"y" * 100_000 + b"\r\n\r\n",
             b"HTTP/2.0 200\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n",
         ],
         ids=lambda answer: repr(answer[-12:]),
     )
@@ -336,6 +344,21 @@ class TestBound:
         result = task(external_id="a", timeout=1)
         assert "(it was given up, having taken too long): run the task again later." in result["msg"]
         assert states(result) == [("unknown" if "Invoke" in path else "failed", "none")]
+
+    def test_of_waits_for_the_limits_that_other_calls_meet(self, sim, make_http):
+        held = [60.0] * 3
+
+        def sleep(seconds):
+            clock.sleep(seconds)
+            if held:
+                http._hold_back(held.pop())  # as another call does meanwhile
+
+        clock = Clock()
+        http = make_http(timeout=1, sleep=sleep, clock=clock)
+        http._hold_back(30)
+        with pytest.raises(UnansweredError, match="keeps answering other calls with status 429"):
+            http.send("POST", sim.url + "/interactions/Invoke", "VCC at", body=b"{}")
+        assert sim.calls == []
 
     def test_of_a_handshake_that_stalls(self, task, impatient):
         with answering(b"\x16\x03\x03", hold=True) as url:
