@@ -17,6 +17,9 @@ from .text import shown
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
+# Bytes in which the first line of a report ends.
+LONGEST_LINE = 64 * 1024
+
 
 class Report:
     """Every outcome as a line of JSON in a file, as the work goes on. Without a path, nothing.
@@ -69,10 +72,16 @@ def _opened(path: str, predict: bool) -> int:
             return os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600)
     # What some devices do when they are opened, and a pipe's wait for a reader, come after a look from without.
     _check(path, os.lstat(path))
-    handle = os.open(path, flags)
+    handle = os.open(path, flags ^ os.O_WRONLY | os.O_RDWR)
     try:
         info = os.fstat(handle)
         _check(path, info)
+        if not _is_report(os.pread(handle, LONGEST_LINE, 0)):
+            raise _unwritable(
+                path,
+                "it is a file, but no report of this collection, and would be replaced",
+                "set report to another path",
+            )
         if not predict:
             if stat.S_IMODE(info.st_mode) != 0o600:
                 with contextlib.suppress(PermissionError):  # of a file system without modes
@@ -82,6 +91,12 @@ def _opened(path: str, predict: bool) -> int:
         os.close(handle)
         raise
     return handle
+
+
+def _is_report(begin: bytes) -> bool:
+    """Whether a file that begins so is empty or an earlier report, maybe one that breaks off in its first line."""
+    line, whole, dummy = begin.partition(b"\n")
+    return not begin or (begin.startswith(b'{"external_id":') and (b'"evidence":' in line or not whole))
 
 
 def _check(path: str, info: os.stat_result) -> None:

@@ -20,7 +20,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from .errors import InputError
 from .options import DATA_SPEC, MAX_ID_LENGTH, Entry, check_data, check_data_texts, check_id, check_kinds, validated
-from .text import shown, shown_names
+from .text import COLUMN_LENGTH, shown, shown_names
 
 # The longest line of a source file, in bytes.
 MAX_LINE_LENGTH = 1024 * 1024
@@ -167,6 +167,16 @@ def _opened(path: str) -> io.FileIO:
     return io.FileIO(handle)
 
 
+# What no id has in it, and what a line with any of that has, which is quick to look for.
+_NO_ID = re.compile(
+    r"""external_ids?["']?\s*[:=]"""
+    r"|</?(a|b|br|body|div|h[1-6]|head|html|i|li|p|pre|script|span|table|t[dhr]|title|ul)\b[^>]*>|\bENC\[|^age-encryption\.org"
+    r"""|^(["']).*\2\s*[,;|\t]""",
+    re.IGNORECASE,
+)
+_MARKS = ("external_id", "EXTERNAL_ID", "<", "ENC[", "age-encryption.org", '",', '";', '"|', '"\t', "',", "';")
+
+
 def _check_magic(path: str, file: io.FileIO) -> None:
     """Raise InputError for a file whose first bytes say that it holds no list of interactions, whatever its name."""
     head = file.read(BLOCK_LENGTH).removeprefix(codecs.BOM_UTF8).lstrip()
@@ -230,6 +240,7 @@ def _from_texts(path: str, blocks: t.Iterator[tuple[int, list[str]]]) -> t.Itera
             not (whole.isascii() and whole.isprintable())
             or max(map(len, ids), default=0) > MAX_ID_LENGTH
             or not _SUSPECT.isdisjoint([*map(_first_of, ids), *map(_last_of, ids)])
+            or any(mark in whole for mark in _MARKS)
         ):
             for place, text in enumerate(lines, number):
                 if text.strip():
@@ -243,6 +254,7 @@ def _check_no_header(position: str, text: str) -> None:
         ("\t", "set src_format to tsv"),
         (",", "set src_format to csv"),
         (";", "save the table with commas between its columns, as .csv"),
+        ("|", "save the table with commas between its columns, as .csv"),
     ):
         if "externalid" in (re.sub("[^a-z]", "", cell.lower()) for cell in text.split(delimiter)):
             raise InputError(f"{position} is the header of a table, not an id: {remedy}.")
@@ -256,6 +268,10 @@ def _check_line(position: str, text: str) -> None:
                 raise InputError(f"{position} {said}.")
         if text[0] in "[{" and _is_json(text):
             raise InputError(f"{position} {_LIKE_JSON}.")
+    if _NO_ID.search(text):
+        raise InputError(
+            f"{position} looks like part of a table, a page or a file of settings, not like an id: check the file, or give such ids as CSV."
+        )
     check_id(position, text)
 
 
@@ -267,6 +283,19 @@ def _is_json(text: str) -> bool:
     return True
 
 
+class _AmbiguousError(Exception):
+    """An object has two values of one name."""
+
+
+def _unambiguous(pairs: list[tuple[str, t.Any]]) -> dict[str, t.Any]:
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        seen: set[str] = set()
+        twice = next(name for name, dummy in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
+        raise _AmbiguousError(f"has an object with {shown(twice, COLUMN_LENGTH)} twice: leave one of them")
+    return fields
+
+
 def _from_json(path: str, file: io.FileIO, dispatched: bool) -> t.Iterator[Entry | list[str]]:
     if os.fstat(file.fileno()).st_size > MAX_JSON_LENGTH:
         raise InputError(
@@ -274,7 +303,9 @@ def _from_json(path: str, file: io.FileIO, dispatched: bool) -> t.Iterator[Entry
         )
     text = "\n".join(_decoded(path, 1, file.readall()))
     try:
-        items = json.loads(text) if text.strip() else []
+        items = json.loads(text, object_pairs_hook=_unambiguous) if text.strip() else []
+    except _AmbiguousError as exc:
+        raise InputError(f"src {path} {exc}.") from None
     except json.JSONDecodeError as exc:
         remedy = "for one JSON object a line, set src_format to jsonl" if exc.msg == "Extra data" else "check the file"
         raise InputError(
@@ -303,7 +334,9 @@ def _from_jsonl(path: str, lines: t.Iterator[tuple[int, str]], dispatched: bool)
             continue
         position = f"src {path}, line {number}"
         try:
-            fields = json.loads(text)
+            fields = json.loads(text, object_pairs_hook=_unambiguous)
+        except _AmbiguousError as exc:
+            raise InputError(f"{position} {exc}.") from None
         except (ValueError, RecursionError):
             raise InputError(f"{position} is not JSON: each line has to be an object with external_id.") from None
         if isinstance(fields, list):
@@ -326,16 +359,36 @@ def _from_csv(path: str, lines: t.Iterator[tuple[int, str]], delimiter: str) -> 
         csv.field_size_limit(MAX_LINE_LENGTH)
     reader = csv.reader((text + "\n" for dummy, text in lines), delimiter=delimiter, strict=True)
     header: list[str] | None = None
+    before = 0
     try:
         for row in reader:
             position = f"src {path}, line {reader.line_num}"
+            begin, before = before + 1, reader.line_num
+            # Few programs put quotes around the cells of such a table, but its texts may begin with one.
+            if delimiter == "\t" and reader.line_num > begin:
+                raise InputError(
+                    f"src {path}, line {begin} has a double quote that does not end in its line: double it, or save the table as CSV."
+                )
             if not any(cell.strip() for cell in row):
                 continue
             if header is None:
                 header = row
                 if header.count("external_id") != 1:
+                    other = len(header) == 1 and any(mark in header[0] for mark in ";\t")
+                    remedy = (
+                        " Save the table with commas between its columns, or set src_format to tsv." if other else ""
+                    )
                     raise InputError(
-                        f"{position} is no header with one column external_id; its columns: {shown_names(header)}."
+                        f"{position} is no header with one column external_id; its columns: {shown_names(header)}.{remedy}"
+                    )
+                near = [
+                    name
+                    for name in header
+                    if name != "request_id" and re.sub(r"[\W_]", "", name.lower()) == "requestid"
+                ]
+                if near:
+                    raise InputError(
+                        f"{position} has a column {shown(near[0], COLUMN_LENGTH)!r}: name it request_id if it is one, or leave it out."
                     )
                 continue
             if len(row) > len(header):

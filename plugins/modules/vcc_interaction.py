@@ -191,8 +191,8 @@ options:
     description:
       - Path of a file, on the host that runs the engine, for the outcome of every interaction. It is written as the work goes on, one JSON
         object a line, with the keys of RV(interactions). Its mode is 0600.
-      - A file that is there is replaced. A symbolic link, a file with a second hard link, another user's file, and what is no regular file, such as
-        V(/dev/stdout) or V(/dev/null), are refused before any call.
+      - An empty file or an earlier report that is there is replaced. Any other file is refused before any call, and so are a symbolic link, a file
+        with a second hard link, another user's file, and what is no regular file, such as V(/dev/stdout) or V(/dev/null).
       - Check mode writes none, and fails where the report cannot be written.
     type: path
   calls_in_flight:

@@ -915,6 +915,10 @@ class TestDiff:
         assert task(external_ids=["a", "b"], diff=True)["diff"] == predicted["diff"]
 
 
+# A line of a report, and one that a full disk broke off.
+EARLIER = '{"external_id":"z","provider":null,"request_id":"r","state":"released","changed":true,"evidence":"api","message":""}\n'
+
+
 class TestReport:
     @pytest.fixture
     def report(self, tmp_path):
@@ -1027,7 +1031,7 @@ class TestReport:
         assert outputs == [said] * 2
 
     def test_in_check_mode_a_file_is_left_as_it_is(self, task, report):
-        report.write_text("before")
+        report.write_text(EARLIER)
         before = snapshot(report.parent)
         assert "failed" not in task(external_id="a", report=str(report), check=True)
         assert snapshot(report.parent) == before
@@ -1073,12 +1077,29 @@ class TestReport:
         assert target.exists() is (kind != "dangling")
         assert kind == "dangling" or target.read_text() == "precious"
 
-    @pytest.mark.parametrize("before", [0o666, 0o644, 0o200])
+    @pytest.mark.parametrize("before", [0o666, 0o644])
     def test_closes_a_file_that_was_open_to_others(self, task, report, before):
-        report.write_text("before")
+        report.write_text(EARLIER)
         report.chmod(before)
         task(external_id="a", report=str(report))
         assert oct(mode(report)) == "0o600"
+        assert [one["external_id"] for one in self.lines(report)] == ["a"]
+
+    @pytest.mark.parametrize("check", [False, True])
+    @pytest.mark.parametrize(
+        "content", [b"k1\nk2\n", b"SQLite format 3\0", b'{"external_id":"a"}\n{"external_id":"b"}\n', b"{"]
+    )
+    def test_replaces_no_file_that_is_none(self, sim, task, report, content, check):
+        report.write_bytes(content)
+        result = task(external_id="a", report=str(report), check=check)
+        assert "no report of this collection, and would be replaced): set report to another path" in result["msg"]
+        assert report.read_bytes() == content
+        assert sim.calls == []
+
+    @pytest.mark.parametrize("content", ["", EARLIER, EARLIER[:20], EARLIER * 2 + EARLIER[:5]])
+    def test_replaces_an_earlier_one(self, task, report, content):
+        report.write_text(content)
+        task(external_id="a", report=str(report))
         assert [one["external_id"] for one in self.lines(report)] == ["a"]
 
     @pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")

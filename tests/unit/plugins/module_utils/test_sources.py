@@ -640,3 +640,33 @@ class TestStreaming:
             assert tracemalloc.get_traced_memory()[1] < 300_000  # bytes
         finally:
             tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.txt", '"case-1",5\n', "line 1 looks like part of a table"),
+        ("a.txt", "a\nexternal_id: case-1\n", "line 2 looks like part of a table, a page or a file of settings"),
+        ("a.txt", "external_ids: [case-1, case-2]\n", "line 1 "),
+        ("a.txt", "case-1<br>\n", "line 1 looks like"),
+        ("a.txt", "case-1</td>\n", "line 1 looks like"),
+        ("a.txt", '<a href="mailto:x@y">\n', "line 1 "),
+        ("a.txt", "ENC[AES256_GCM,data:x]\n", "line 1 looks like"),
+        ("a.txt", "age-encryption.org/v1\nx\n", "line 1 looks like"),
+        ("a.txt", "external_id|name\ncase-1|Ann\n", "line 1 is the header of a table"),
+        ("a.tsv", 'external_id\tname\na\t"x\nb\ty\nc\tz"\n', "line 2 has a double quote that does not end in its line"),
+        ("a.json", '[{"external_id": "a", "external_id": "b"}]', "has an object with external_id twice"),
+        ("a.jsonl", '{"external_id": "a", "external_id": "b"}\n', "line 1 has an object with external_id twice"),
+        ("a.csv", "external_id, request_id\na,r\n", "line 1 has a column ' request_id': name it request_id"),
+        ("a.csv", "external_id,Request-ID\na,r\n", "line 1 has a column 'Request-ID'"),
+        ("a.csv", "external_id;name\na;Ann\n", "Save the table with commas"),
+    ],
+)
+def test_what_could_be_meant_otherwise_is_refused(src, name, content, said):
+    assert said in refusal(src=src(content, name))
+
+
+def test_what_only_resembles_that_is_taken(src):
+    ids = ["<4711.abc@mail.example>", 'q"uo', "a<b", "O'Brien, Ann", "tables", "external-1", '5" disk']
+    assert asked_for(src=src("\n".join(ids))) == ids
+    assert asked_for(src=src('external_id\tname\n"a"\t"x"\nb\t5" y\n', "a.tsv")) == ["a", "b"]
