@@ -17,21 +17,22 @@ from ansible.module_utils.errors import UnsupportedError
 from ansible.plugins.action import ActionBase
 
 # The controller imports this file, and requests with it, once, before it forks its workers.
-from ansible_collections.vonage.vcc.plugins.module_utils.client import Session
-from ansible_collections.vonage.vcc.plugins.module_utils.database import SQLITE_IMPORT_ERROR
-from ansible_collections.vonage.vcc.plugins.module_utils.errors import InputError
-from ansible_collections.vonage.vcc.plugins.module_utils.interactions import run
-from ansible_collections.vonage.vcc.plugins.module_utils.options import (
+from ansible_collections.vonage.vcc.plugins.module_utils._api.client import Session
+from ansible_collections.vonage.vcc.plugins.module_utils._api.transport import REQUESTS_IMPORT_ERROR
+from ansible_collections.vonage.vcc.plugins.module_utils._connection import PATHS, Connection
+from ansible_collections.vonage.vcc.plugins.module_utils._errors import InputError
+from ansible_collections.vonage.vcc.plugins.module_utils._interactions.task import run
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.sqlite import SQLITE_IMPORT_ERROR
+from ansible_collections.vonage.vcc.plugins.module_utils._options import (
     INTERACTION_SPEC,
-    PATHS,
-    Connection,
     check_given,
-    number_warnings,
+    from_environment,
+    told,
     validated,
+    without_blanks,
 )
-from ansible_collections.vonage.vcc.plugins.module_utils.settings import from_environment, told, without_blanks
-from ansible_collections.vonage.vcc.plugins.module_utils.text import LONGEST_MESSAGE, shown
-from ansible_collections.vonage.vcc.plugins.module_utils.transport import REQUESTS_IMPORT_ERROR
+from ansible_collections.vonage.vcc.plugins.module_utils._text import LONGEST_MESSAGE, shown
+from ansible_collections.vonage.vcc.plugins.module_utils._validation import number_warnings
 
 # A worker works off all items of a loop, and ends with the task.
 _sessions: dict[Connection, Session] = {}

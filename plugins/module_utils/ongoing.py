@@ -13,10 +13,11 @@ import typing as t
 
 from ansible.module_utils.common.dict_transformations import camel_dict_to_snake_dict
 
-from .client import STATS_SCOPE, Client, Session
-from .errors import CallError, RefusedError
-from .options import UNVERIFIED, check_number, connection
-from .text import clean
+from ._api.client import STATS_SCOPE, Client, Session
+from ._connection import UNVERIFIED, connection
+from ._errors import CallError, RefusedError
+from ._text import clean
+from ._validation import check_number
 
 # The most pages that are read, and interactions that are returned.
 MOST_PAGES = 10_000

@@ -13,11 +13,12 @@ import json
 import re
 import typing as t
 
-from .client import BODY_LIMIT, Session
-from .errors import CallError, InputError, JournalError
-from .journal import Registration
-from .options import UNVERIFIED, check_name, connection, https_url, text_of
-from .text import shown
+from ._api.client import BODY_LIMIT, Session
+from ._connection import UNVERIFIED, connection
+from ._errors import CallError, InputError, JournalError
+from ._journal.registrations import Registration
+from ._text import shown
+from ._validation import check_name, https_url, text_of
 
 # VCC's spelling of what an agent may be permitted to do.
 ACTIONS = {

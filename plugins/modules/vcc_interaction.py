@@ -378,10 +378,11 @@ interactions:
       message: ""
 """
 
-from ansible_collections.vonage.vcc.plugins.module_utils.client import Session
-from ansible_collections.vonage.vcc.plugins.module_utils.doors import begin, check_libraries, leave
-from ansible_collections.vonage.vcc.plugins.module_utils.interactions import run
-from ansible_collections.vonage.vcc.plugins.module_utils.options import INTERACTION_SPEC, Connection
+from ansible_collections.vonage.vcc.plugins.module_utils._api.client import Session
+from ansible_collections.vonage.vcc.plugins.module_utils._connection import Connection
+from ansible_collections.vonage.vcc.plugins.module_utils._interactions.task import run
+from ansible_collections.vonage.vcc.plugins.module_utils._module import begin, check_libraries, leave
+from ansible_collections.vonage.vcc.plugins.module_utils._options import INTERACTION_SPEC
 
 
 def main() -> None:

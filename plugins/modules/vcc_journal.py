@@ -106,16 +106,13 @@ pruned:
 import contextlib
 import typing as t
 
-from ansible_collections.vonage.vcc.plugins.module_utils.doors import begin, serve
-from ansible_collections.vonage.vcc.plugins.module_utils.options import (
-    KEPT_JOURNAL_SPEC,
-    check_name,
-    check_number,
-    journal_scope,
-    path_of_journal,
-)
-from ansible_collections.vonage.vcc.plugins.module_utils.text import shown
-from ansible_collections.vonage.vcc.plugins.module_utils.upkeep import Notes, Upkeep, notices
+from ansible_collections.vonage.vcc.plugins.module_utils._connection import journal_scope, path_of_journal
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.notifications import Notes, notices
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.upkeep import Upkeep
+from ansible_collections.vonage.vcc.plugins.module_utils._module import begin, serve
+from ansible_collections.vonage.vcc.plugins.module_utils._options import KEPT_JOURNAL_SPEC
+from ansible_collections.vonage.vcc.plugins.module_utils._text import shown
+from ansible_collections.vonage.vcc.plugins.module_utils._validation import check_name, check_number
 
 
 def keep(params: dict[str, t.Any], check_mode: bool, diff_mode: bool) -> dict[str, t.Any]:

@@ -175,16 +175,16 @@ entries:
 import contextlib
 import typing as t
 
-from ansible_collections.vonage.vcc.plugins.module_utils.doors import begin, serve
-from ansible_collections.vonage.vcc.plugins.module_utils.options import (
-    JOURNAL_INFO_SPEC,
+from ansible_collections.vonage.vcc.plugins.module_utils._connection import path_of_journal
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.upkeep import Upkeep
+from ansible_collections.vonage.vcc.plugins.module_utils._module import begin, serve
+from ansible_collections.vonage.vcc.plugins.module_utils._options import JOURNAL_INFO_SPEC
+from ansible_collections.vonage.vcc.plugins.module_utils._validation import (
     check_id,
     check_ids_given,
     check_name,
     check_number,
-    path_of_journal,
 )
-from ansible_collections.vonage.vcc.plugins.module_utils.upkeep import Upkeep
 
 LARGEST_PAGE = 10_000
 

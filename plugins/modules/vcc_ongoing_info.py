@@ -132,9 +132,9 @@ totals:
   sample: {reported: 120, listed: 120, matched: 1, api_calls: 2}
 """
 
-from ansible_collections.vonage.vcc.plugins.module_utils.doors import begin, serve
+from ansible_collections.vonage.vcc.plugins.module_utils._module import begin, serve
+from ansible_collections.vonage.vcc.plugins.module_utils._options import ONGOING_SPEC
 from ansible_collections.vonage.vcc.plugins.module_utils.ongoing import run
-from ansible_collections.vonage.vcc.plugins.module_utils.options import ONGOING_SPEC
 
 
 def main() -> None:

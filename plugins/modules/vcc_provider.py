@@ -126,8 +126,8 @@ evidence:
   sample: api
 """
 
-from ansible_collections.vonage.vcc.plugins.module_utils.doors import begin, serve
-from ansible_collections.vonage.vcc.plugins.module_utils.options import PROVIDER_SPEC
+from ansible_collections.vonage.vcc.plugins.module_utils._module import begin, serve
+from ansible_collections.vonage.vcc.plugins.module_utils._options import PROVIDER_SPEC
 from ansible_collections.vonage.vcc.plugins.module_utils.providers import run
 
 

@@ -86,18 +86,13 @@ expires_at:
 import time
 import typing as t
 
-from ansible_collections.vonage.vcc.plugins.module_utils.client import Session
-from ansible_collections.vonage.vcc.plugins.module_utils.doors import begin, serve
-from ansible_collections.vonage.vcc.plugins.module_utils.errors import InputError
-from ansible_collections.vonage.vcc.plugins.module_utils.options import (
-    TOKEN_SPEC,
-    UNVERIFIED,
-    check_name,
-    checked_url,
-    connection,
-)
-from ansible_collections.vonage.vcc.plugins.module_utils.settings import place
-from ansible_collections.vonage.vcc.plugins.module_utils.upkeep import written
+from ansible_collections.vonage.vcc.plugins.module_utils._api.client import Session
+from ansible_collections.vonage.vcc.plugins.module_utils._connection import UNVERIFIED, connection
+from ansible_collections.vonage.vcc.plugins.module_utils._errors import InputError
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.upkeep import written
+from ansible_collections.vonage.vcc.plugins.module_utils._module import begin, serve
+from ansible_collections.vonage.vcc.plugins.module_utils._options import TOKEN_SPEC, place
+from ansible_collections.vonage.vcc.plugins.module_utils._validation import check_name, checked_url
 
 
 def get(params: dict[str, t.Any]) -> dict[str, t.Any]:

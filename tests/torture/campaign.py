@@ -33,7 +33,7 @@ import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ansible_collections.vonage.vcc.plugins.module_utils.journal import Journal
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.journal import Journal
 from ansible_collections.vonage.vcc.tests import simulator
 from ansible_collections.vonage.vcc.tests.simulator import CLIENT_ID, CLIENT_SECRET, Simulator
 from ansible_collections.vonage.vcc.tests.simulator.proxy import HOST, Proxy, certificate_for

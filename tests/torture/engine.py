@@ -31,16 +31,12 @@ import time
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from sitecustomize import set_clock
 
-from ansible_collections.vonage.vcc.plugins.module_utils import (
-    client,
-    database,
-    interactions,
-    journal,
-    options,
-    sources,
-)
-from ansible_collections.vonage.vcc.plugins.module_utils.client import Client
-from ansible_collections.vonage.vcc.plugins.module_utils.transport import Attempt
+from ansible_collections.vonage.vcc.plugins.module_utils import _connection, _options
+from ansible_collections.vonage.vcc.plugins.module_utils._api import client, http
+from ansible_collections.vonage.vcc.plugins.module_utils._api.client import Client
+from ansible_collections.vonage.vcc.plugins.module_utils._api.transport import Attempt
+from ansible_collections.vonage.vcc.plugins.module_utils._interactions import result, sender, sources, task
+from ansible_collections.vonage.vcc.plugins.module_utils._journal import journal, sqlite
 
 # Engines that break their word, to show that the campaign notices.
 
@@ -100,26 +96,26 @@ def _denies_it(_order):
 
 def _mixes_files(_order):
     """Does not see which of its files are one."""
-    options.check_distinct = lambda paths: None
+    _connection.check_distinct = lambda paths: None
 
 
 def _believes_anyone(_order):
     """Takes the journal of a stranger for its own."""
-    database.distrust = lambda path: ""
+    sqlite.distrust = lambda path: ""
 
 
 def _keeps_silent(_order):
     """Does not report every third interaction."""
-    add = interactions.Result.add
-    interactions.Result.add = lambda self, outcome: add(
+    add = result.Result.add
+    result.Result.add = lambda self, outcome: add(
         self, outcome._replace(interactions=[one for one in outcome.interactions if one.seq % 3])
     )
 
 
 def _optimist(_order):
     """Reports as released what is not known to be."""
-    interactions.Sender._undone = lambda self, batch, *details, **others: [
-        interactions.Outcome(batch.interactions, self._wire.state, True, "api")
+    sender.Sender._undone = lambda self, batch, *details, **others: [
+        result.Outcome(batch.interactions, self._wire.state, True, "api")
     ]
 
 
@@ -169,7 +165,7 @@ LIES = {
 
 
 def validated(given):
-    validation = options.validated(ArgumentSpecValidator(**options.INTERACTION_SPEC), given)
+    validation = _options.validated(ArgumentSpecValidator(**_options.INTERACTION_SPEC), given)
     if validation.errors.errors:
         raise ValueError(validation.errors.msg)
     return validation.validated_parameters
@@ -182,7 +178,7 @@ def obey(order):
     signal.signal(signal.SIGINT, signal.default_int_handler)
     random.seed(order["seed"])
     set_clock(order["clock"])
-    for module in (client, interactions, journal):
+    for module in (client, http, journal, result, sender):
         for name, value in order["limits"].items():
             if hasattr(module, name):
                 setattr(module, name, value)
@@ -196,8 +192,8 @@ def obey(order):
         resource.setrlimit(resource.RLIMIT_FSIZE, (order["file_size"], resource.RLIM_INFINITY))
     if order["lie"]:
         LIES[order["lie"]](order)
-    result = interactions.run(validated(order["options"]), order["check"], False, {})
-    print(json.dumps(result), flush=True)
+    outcome = task.run(validated(order["options"]), order["check"], False, {})
+    print(json.dumps(outcome), flush=True)
 
 
 def warm_up():
@@ -207,8 +203,8 @@ def warm_up():
         source.write('{"external_id": "x"}\n')
         source.flush()
         params = validated({**given, "src": source.name, "journal": "", "retries": 0, "token_cache": "/dev/null/none"})
-        interactions.run(params, False, False, {})
-        interactions.run({**params, "token_cache": None}, False, False, {})
+        task.run(params, False, False, {})
+        task.run({**params, "token_cache": None}, False, False, {})
 
 
 def serve(channel):

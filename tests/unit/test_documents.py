@@ -13,7 +13,7 @@ import pytest
 import yaml
 from jinja2 import Environment, nodes
 
-from ansible_collections.vonage.vcc.plugins.module_utils import options
+from ansible_collections.vonage.vcc.plugins.module_utils import _options
 from ansible_collections.vonage.vcc.tests.examples.documents import (
     CONTRIBUTING,
     GUIDES,
@@ -30,15 +30,15 @@ from ansible_collections.vonage.vcc.tests.tools import matrix
 
 MAKEFILE = read(ROOT / "Makefile")
 TARGETS = dict(re.findall(r"^([a-z]+):.*## (.*)$", MAKEFILE, re.MULTILINE))
-SPECS = [options.CONNECTION_SPEC, options.JOURNAL_SPEC]
+SPECS = [_options.CONNECTION_SPEC, _options.JOURNAL_SPEC]
 VARIABLES = {f"VCC_{name.upper()}": name for spec in SPECS for name in spec}
 EVERY_SPEC = {
-    "vcc_interaction": options.INTERACTION_SPEC["argument_spec"],
-    "vcc_journal": options.KEPT_JOURNAL_SPEC["argument_spec"],
-    "vcc_journal_info": options.JOURNAL_INFO_SPEC,
-    "vcc_ongoing_info": options.ONGOING_SPEC,
-    "vcc_provider": options.PROVIDER_SPEC,
-    "vcc_token": options.TOKEN_SPEC,
+    "vcc_interaction": _options.INTERACTION_SPEC["argument_spec"],
+    "vcc_journal": _options.KEPT_JOURNAL_SPEC["argument_spec"],
+    "vcc_journal_info": _options.JOURNAL_INFO_SPEC,
+    "vcc_ongoing_info": _options.ONGOING_SPEC,
+    "vcc_provider": _options.PROVIDER_SPEC,
+    "vcc_token": _options.TOKEN_SPEC,
 }
 
 
@@ -118,10 +118,8 @@ class TestMakeCommands:
 class TestContributing:
     def test_places_exist(self):
         places = first_column(section(CONTRIBUTING, "Where things are"))
-        # "`client.py`, `auth.py`" stand in the folder of the first of them.
-        paths = [
-            place if "/" in place or (ROOT / place).exists() else f"plugins/module_utils/{place}" for place in places
-        ]
+        # Some stand in the folder of the first of their row.
+        paths = [place if (ROOT / place).exists() else f"plugins/module_utils/{place}" for place in places]
         assert len(paths) > 20
         assert [path for path in paths if not (ROOT / path).exists()] == []
 
@@ -161,11 +159,11 @@ class TestEnvironmentVariables:
             assert f"E(VCC_{name.upper()})" in " ".join(option["description"]), name
 
     def test_the_readme_lists_the_regions(self):
-        regions = ", ".join(f"`{region}`" for region in options.CONNECTION_SPEC["region"]["choices"])
+        regions = ", ".join(f"`{region}`" for region in _options.CONNECTION_SPEC["region"]["choices"])
         assert f"region of the account ({regions})" in read(README)
 
     def test_the_readme_knows_where_the_journal_is(self):
-        assert f"(`{options.JOURNAL_SPEC['journal']['default']}` unless" in read(README)
+        assert f"(`{_options.JOURNAL_SPEC['journal']['default']}` unless" in read(README)
 
 
 class TestPlaybookVariables:
@@ -178,14 +176,14 @@ class TestPlaybookVariables:
         return (used | shared) - made - set(self.SHARED)
 
     def test_the_connection_has_every_option_from_its_variable(self):
-        assert set(self.SHARED["vcc_connection"]) == set(options.CONNECTION_SPEC)
+        assert set(self.SHARED["vcc_connection"]) == set(_options.CONNECTION_SPEC)
         for name, template in self.SHARED["vcc_connection"].items():
             assert names_in(template) - {"vcc_folder", "vcc_relative"} == {f"vcc_{name}"}
 
     @pytest.mark.parametrize("path", [path for path in PLAYBOOKS if path.stem != "demo"], ids=lambda path: path.stem)
     def test_the_comment_names_what_the_playbook_takes(self, path):
         comment = head_comment(path)
-        connection = {f"vcc_{name}" for name in options.CONNECTION_SPEC}
+        connection = {f"vcc_{name}" for name in _options.CONNECTION_SPEC}
         taken = self.taken(path)
         assert taken >= connection
         named = set(re.findall(r"\bvcc_\w+", comment))

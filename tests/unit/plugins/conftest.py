@@ -12,10 +12,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from ansible_collections.vonage.vcc.plugins.module_utils._api.client import WRITE_SCOPE, Client
+from ansible_collections.vonage.vcc.plugins.module_utils._api.http import Http
+from ansible_collections.vonage.vcc.plugins.module_utils._connection import connection
+from ansible_collections.vonage.vcc.plugins.module_utils._interactions.task import run
 from ansible_collections.vonage.vcc.plugins.module_utils.auth import Auth
-from ansible_collections.vonage.vcc.plugins.module_utils.client import WRITE_SCOPE, Client, Http
-from ansible_collections.vonage.vcc.plugins.module_utils.interactions import run
-from ansible_collections.vonage.vcc.plugins.module_utils.options import connection
 from ansible_collections.vonage.vcc.tests.simulator import CLIENT_ID, CLIENT_SECRET
 from ansible_collections.vonage.vcc.tests.simulator.contract import contract
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import Clock, Recorder, journal_rows, validated

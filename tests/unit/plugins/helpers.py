@@ -20,11 +20,11 @@ from urllib.parse import quote
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.vonage.vcc.plugins.module_utils import options
+from ansible_collections.vonage.vcc.plugins.module_utils import _options
 from ansible_collections.vonage.vcc.tests.simulator import CLIENT_ID, CLIENT_SECRET, Simulator
 
 # The folder of the collection, and the search path with which another Python finds it and all else that this one has.
-COLLECTION = Path(options.__file__).parents[2]
+COLLECTION = Path(_options.__file__).parents[2]
 PYTHONPATH = os.pathsep.join([str(COLLECTION.parents[2]), *filter(None, sys.path)])
 
 # Long enough for anything that should happen, on a slow machine too; only a failing test waits for it.
@@ -109,13 +109,13 @@ class Invalid(Exception):
 
 def validated(**given):
     """The options of vcc_interaction as the doors hand them on. Raises Invalid."""
-    return validated_by(options.INTERACTION_SPEC, **given)
+    return validated_by(_options.INTERACTION_SPEC, **given)
 
 
 def validated_by(spec, /, **given):
     """The options of a module as its door hands them on. Raises Invalid, or InputError for what Ansible itself stumbles over."""
     validator = ArgumentSpecValidator(**(spec if "argument_spec" in spec else {"argument_spec": spec}))
-    validation = options.validated(validator, given)
+    validation = _options.validated(validator, given)
     if validation.errors.errors:
         raise Invalid(validation.errors.msg)
     return validation.validated_parameters
@@ -201,7 +201,7 @@ ENGINE = """
 import json
 import signal
 import sys
-from ansible_collections.vonage.vcc.plugins.module_utils.interactions import run
+from ansible_collections.vonage.vcc.plugins.module_utils._interactions.task import run
 signal.signal(signal.SIGINT, signal.default_int_handler)  # which a job in the background inherits as ignored
 print(json.dumps(run(json.loads(sys.argv[1]), False, False, {})))
 """

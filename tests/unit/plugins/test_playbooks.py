@@ -14,10 +14,10 @@ from urllib.parse import quote
 import pytest
 import yaml
 
-from ansible_collections.vonage.vcc.plugins.module_utils import options
+from ansible_collections.vonage.vcc.plugins.module_utils import _options
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import COLLECTION, PATIENCE, journal_rows
 
-CONNECTION = [f"vcc_{name}" for name in options.CONNECTION_SPEC]
+CONNECTION = [f"vcc_{name}" for name in _options.CONNECTION_SPEC]
 SHARED = ["vcc_hosts", "vcc_provider", "vcc_force", "vcc_journal"]
 RELEASE = [*SHARED, "vcc_journal_ttl", "vcc_report"]
 

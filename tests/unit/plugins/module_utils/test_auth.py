@@ -18,9 +18,9 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from ansible_collections.vonage.vcc.plugins.module_utils.auth import TokenCache
-from ansible_collections.vonage.vcc.plugins.module_utils.client import Client
-from ansible_collections.vonage.vcc.plugins.module_utils.errors import (
+from ansible_collections.vonage.vcc.plugins.module_utils._api.client import Client
+from ansible_collections.vonage.vcc.plugins.module_utils._api.token_cache import TokenCache
+from ansible_collections.vonage.vcc.plugins.module_utils._errors import (
     AccessError,
     CallError,
     InputError,
@@ -612,7 +612,7 @@ class TestCacheInDoubt:
 EIGHT = """
 import sys
 from ansible_collections.vonage.vcc.plugins.module_utils.auth import Auth
-from ansible_collections.vonage.vcc.plugins.module_utils.client import Http
+from ansible_collections.vonage.vcc.plugins.module_utils._api.http import Http
 auth_url, client_id, client_secret, cache_path = sys.argv[1:]
 auth = Auth(Http(30, 0, True), auth_url, client_id, client_secret, "interactions:write", cache_path=cache_path)
 together()
@@ -623,7 +623,7 @@ print(auth.token())
 ASKING = """
 import sys
 from ansible_collections.vonage.vcc.plugins.module_utils.auth import Auth
-from ansible_collections.vonage.vcc.plugins.module_utils.client import Http
+from ansible_collections.vonage.vcc.plugins.module_utils._api.http import Http
 auth_url, client_id, client_secret, cache_path = sys.argv[1:]
 print(flush=True)
 Auth(Http(30, 0, True), auth_url, client_id, client_secret, "interactions:write", cache_path=cache_path).token()

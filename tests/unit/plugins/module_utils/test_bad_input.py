@@ -17,9 +17,11 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.configuration import set_hypothesis_home_dir
 
-from ansible_collections.vonage.vcc.plugins.module_utils import client, interactions, ongoing, options, providers
-from ansible_collections.vonage.vcc.plugins.module_utils.client import Http
-from ansible_collections.vonage.vcc.plugins.module_utils.errors import InputError, VccError
+from ansible_collections.vonage.vcc.plugins.module_utils import _options, ongoing, providers
+from ansible_collections.vonage.vcc.plugins.module_utils._api import http
+from ansible_collections.vonage.vcc.plugins.module_utils._api.http import Http
+from ansible_collections.vonage.vcc.plugins.module_utils._errors import InputError, VccError
+from ansible_collections.vonage.vcc.plugins.module_utils._interactions import task
 from ansible_collections.vonage.vcc.plugins.modules import vcc_journal, vcc_journal_info, vcc_token
 from ansible_collections.vonage.vcc.tests.simulator import CLIENT_ID, CLIENT_SECRET
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import Clock, Invalid, call_main, validated_by
@@ -32,25 +34,25 @@ ENOUGH = 20
 
 
 def by_interaction(params, check):
-    return interactions.run(params, check, True, {})
+    return task.run(params, check, True, {})
 
 
 # Of each module: its spec, what it does, and a task that works.
 MODULES = {
-    "vcc_interaction": (options.INTERACTION_SPEC, by_interaction, {"external_id": "a"}),
+    "vcc_interaction": (_options.INTERACTION_SPEC, by_interaction, {"external_id": "a"}),
     "vcc_provider": (
-        options.PROVIDER_SPEC,
+        _options.PROVIDER_SPEC,
         lambda params, check: providers.run(params, check, True, set()),
         {"name": "crm", "endpoint": "https://hooks.example/", "headers": {"X-Key": "k"}},
     ),
-    "vcc_token": (options.TOKEN_SPEC, lambda params, check: vcc_token.get(params), {}),
-    "vcc_ongoing_info": (options.ONGOING_SPEC, lambda params, check: ongoing.run(params, set()), {}),
+    "vcc_token": (_options.TOKEN_SPEC, lambda params, check: vcc_token.get(params), {}),
+    "vcc_ongoing_info": (_options.ONGOING_SPEC, lambda params, check: ongoing.run(params, set()), {}),
     "vcc_journal": (
-        options.KEPT_JOURNAL_SPEC,
+        _options.KEPT_JOURNAL_SPEC,
         lambda params, check: vcc_journal.keep(params, check, True),
         {"notifications": [{"notification": "Release", "objectid": "a", "notificationid": "n"}]},
     ),
-    "vcc_journal_info": (options.JOURNAL_INFO_SPEC, lambda params, check: vcc_journal_info.show(params), {}),
+    "vcc_journal_info": (_options.JOURNAL_INFO_SPEC, lambda params, check: vcc_journal_info.show(params), {}),
 }
 
 # Any character there is: controls, surrogates, blanks of all kinds, others.
@@ -150,7 +152,7 @@ def tasks(draw, module):
         name: draw(fitting(every[name]) if every[name].get("type") == "path" else fitting(every[name]) | VALUES)
         for name in names
     }
-    if module == "vcc_interaction" and set(bad) & set(options.SOURCES):
+    if module == "vcc_interaction" and set(bad) & set(_options.SOURCES):
         works = {}
     if module == "vcc_interaction" and bad.get("state") == "dispatched":
         works = {"route": "sales", **works}
@@ -170,7 +172,7 @@ class Wire:
         self.calls = self.waits = 0
         self._find = socket.getaddrinfo
         monkeypatch.setattr(socket, "getaddrinfo", self.find)
-        monkeypatch.setattr(client, "Http", functools.partial(Http, sleep=self.wait, clock=Clock()))
+        monkeypatch.setattr(http, "Http", functools.partial(Http, sleep=self.wait, clock=Clock()))
 
     def find(self, host, *others, **more):
         self.calls += 1
@@ -221,7 +223,7 @@ def act(complete, wire):
         with complete(module, given) as every:
             try:
                 if module == "vcc_interaction":
-                    options.check_given(given)
+                    _options.check_given(given)
                 result = MODULES[module][1](validated_by(MODULES[module][0], **every), check)
             except Invalid:
                 return None
@@ -322,7 +324,7 @@ WHAT_STUMBLES = [
         "vcc_interaction",
         "routing_data",
         '{"personal_queue": {"agent": "a", "logged_in_timeout": "inf"}}',
-        options.STUMBLED,
+        _options.STUMBLED,
     ),
 ]
 

@@ -11,13 +11,13 @@ import sqlite3
 
 import pytest
 
-from ansible_collections.vonage.vcc.plugins.module_utils import options
-from ansible_collections.vonage.vcc.plugins.module_utils.errors import CallError, InputError
-from ansible_collections.vonage.vcc.plugins.module_utils.journal import Journal
-from ansible_collections.vonage.vcc.plugins.module_utils.options import Entry
-from ansible_collections.vonage.vcc.plugins.module_utils.sources import entries
-from ansible_collections.vonage.vcc.plugins.module_utils.text import clean, shown, shown_names, without_user
-from ansible_collections.vonage.vcc.plugins.module_utils.upkeep import Upkeep
+from ansible_collections.vonage.vcc.plugins.module_utils import _connection
+from ansible_collections.vonage.vcc.plugins.module_utils._errors import CallError, InputError
+from ansible_collections.vonage.vcc.plugins.module_utils._interactions import task
+from ansible_collections.vonage.vcc.plugins.module_utils._interactions.sources import Entry, entries
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.journal import Journal
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.upkeep import Upkeep
+from ansible_collections.vonage.vcc.plugins.module_utils._text import clean, shown, shown_names, without_user
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import validated
 
 # What a terminal obeys, what turns the direction of a line, what ends a line, and what cannot be written.
@@ -96,8 +96,8 @@ def refusal(given):
     """What is said against the input of a task."""
     with pytest.raises(InputError) as caught:
         params = validated(region="emea", access_token="t", journal="", **given)
-        options.connection(params)
-        options.check_limits(params)
+        _connection.connection(params)
+        task.check_limits(params)
         list(entries(params))
     said = str(caught.value)
     assert said.isprintable()

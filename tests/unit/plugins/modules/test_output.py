@@ -11,7 +11,7 @@ import io
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.vonage.vcc.plugins.module_utils.doors import begin, leave
+from ansible_collections.vonage.vcc.plugins.module_utils._module import begin, leave
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import call_main
 
 # A password that is a part of what is said against it.

@@ -1,0 +1,144 @@
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The connection that a task uses: hosts, URLs and credentials."""
+
+from __future__ import annotations
+
+import os
+import re
+import typing as t
+
+from ._api.token_cache import TokenCache
+from ._errors import InputError
+from ._files import check_distinct
+from ._options import place
+from ._text import shown, without_user
+from ._validation import check_number, checked_url
+from .auth import check_token
+
+# The hosts of the release guide, and the newer ones of the API reference.
+TOKEN_URL = "https://{region}.{domain}/Auth/connect/token"
+
+API_URL = "https://{region}.api.{domain}"
+
+# The longest timeout, in seconds.
+LONGEST_TIMEOUT = 3600
+
+# The warning of every module where validate_certs is false.
+UNVERIFIED = "validate_certs is false: anyone on the way to VCC can read the token and change what is sent."
+
+# The options that name a file on the host that runs the engine.
+PATHS = ("src", "report", "journal", "token_cache", "ca_path")
+
+
+class Connection(t.NamedTuple):
+    """Where to call and as whom. Two tasks with equal connections can share one session and one token."""
+
+    api_url: str
+    auth_url: str | None
+    account: str
+    client_id: str | None
+    client_secret: str | None
+    access_token: str | None
+    token_cache: str | None
+    verify: bool | str
+    timeout: int
+    retries: int
+    requests_per_minute: int | None
+
+    @property
+    def secrets(self) -> set[str]:
+        return {secret for secret in (self.client_secret, self.access_token) if secret}
+
+
+def connection(params: t.Mapping[str, t.Any]) -> Connection:
+    """Return the connection that validated options describe. Raises InputError."""
+    api_url = _api_url(params)
+    region = params["region"]
+    auth_url = params["auth_url"] or (TOKEN_URL.format(region=region, domain=params["domain"]) if region else None)
+    client_id, client_secret, access_token = (
+        params[name] or None for name in ("client_id", "client_secret", "access_token")
+    )
+    if bool(client_id) != bool(client_secret) and not access_token:
+        missing = "client_secret" if client_id else "client_id"
+        raise InputError(
+            f"{missing} is missing: set it or {place('VCC_' + missing.upper())}; the client credentials need both."
+        )
+    if not client_secret and not access_token:
+        raise InputError(
+            "The credentials are missing: set client_id and client_secret "
+            f"(or {place('VCC_CLIENT_ID and VCC_CLIENT_SECRET')}), or access_token."
+        )
+    if client_id and client_secret and not auth_url:
+        raise InputError("auth_url is missing: client credentials need it, or region, beside api_url.")
+    if access_token:
+        try:
+            check_token(access_token)
+        except ValueError:
+            raise InputError("access_token has a character that no token has: check how it was copied.") from None
+    check_number(params, "timeout", 1, LONGEST_TIMEOUT)
+    check_number(params, "retries", 0)
+    check_number(params, "requests_per_minute", 1)
+    _check_paths(params)
+    if params["token_cache"]:
+        TokenCache(params["token_cache"]).check()
+    ca_path = params["ca_path"]
+    return Connection(
+        api_url=api_url,
+        auth_url=checked_url("auth_url", auth_url) if auth_url else None,
+        account=_account(params),
+        client_id=client_id,
+        client_secret=client_secret,
+        access_token=access_token,
+        token_cache=params["token_cache"] or None,
+        verify=(ca_path or True) if params["validate_certs"] else False,
+        timeout=params["timeout"],
+        retries=params["retries"],
+        requests_per_minute=params["requests_per_minute"],
+    )
+
+
+def journal_scope(params: t.Mapping[str, t.Any]) -> tuple[str, str]:
+    """Return the API URL and the account whose journal entries validated options mean. Raises InputError."""
+    return _api_url(params), _account(params)
+
+
+def path_of_journal(params: t.Mapping[str, t.Any]) -> str:
+    """Return the path of the journal where there has to be one. Raises InputError."""
+    path: str = params["journal"]
+    if not path:
+        raise InputError("journal is empty or none, so that there is no journal: set it to the path of one.")
+    _check_paths(params)
+    return path
+
+
+def _account(params: t.Mapping[str, t.Any]) -> str:
+    return params["account"] or params["client_id"] or ""
+
+
+def _api_url(params: t.Mapping[str, t.Any]) -> str:
+    region, domain = params["region"], params["domain"]
+    if not re.fullmatch(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", domain):
+        raise InputError(
+            f"domain has to be a host name such as newvoicemedia.com, not '{shown(without_user(domain))}'."
+        )
+    api_url = params["api_url"] or (API_URL.format(region=region, domain=domain) if region else None)
+    if not api_url:
+        raise InputError(
+            f"The region of the VCC account is missing: set region (emea, nam or apac) or {place('VCC_REGION')}, "
+            "or else api_url and auth_url."
+        )
+    return checked_url("api_url", api_url)
+
+
+def _check_paths(params: t.Mapping[str, t.Any]) -> None:
+    for name in PATHS:
+        path = params.get(name) or ""
+        try:
+            os.fsencode(path)
+        except ValueError:
+            raise InputError(f"{name} is not valid Unicode: write the path in UTF-8.") from None
+        if "\0" in path:
+            raise InputError(f"{name} has a character that no path can have: remove it.")
+    check_distinct({name: params.get(name) for name in PATHS})

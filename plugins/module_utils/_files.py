@@ -1,0 +1,184 @@
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Folders for what others must not read, files that must not be another's, and who holds the lock of one."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import pwd
+import stat
+import typing as t
+import unicodedata
+
+from ._errors import InputError
+
+# The options that name a file that is written, and what stands beside each of those files, by the end of its name.
+WRITTEN = {"report": (), "journal": ("-wal", "-shm", "-journal"), "token_cache": (".lock",)}
+
+
+def make_folder_for(path: str, shared: bool = False) -> None:
+    """Make the folder of a file, and those above it that are missing, for their owner only (mode 0700). Raises OSError.
+
+    :arg shared: make them for the group too, where the folder above them is shared with it.
+    """
+    folder = os.path.dirname(os.path.abspath(path))
+    mask = 0o007 if shared and is_shared(_existing(folder)) else 0o077
+    before = os.umask(mask)
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except FileExistsError:
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path) from None
+    finally:
+        os.umask(before)
+
+
+def check_folder_for(path: str) -> None:
+    """Raise the OSError that making a file there, and the folders above it, would come to; makes none."""
+    _check_folder(_existing(os.path.dirname(os.path.abspath(path))), path)
+
+
+def check_file(path: str) -> None:
+    """Raise the OSError that making a file in a folder that is there would come to; makes none."""
+    folder = os.path.dirname(os.path.abspath(path))
+    os.stat(folder)
+    _check_folder(folder, path)
+
+
+def _check_folder(folder: str, path: str) -> None:
+    if not os.path.isdir(folder):
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)
+    if os.statvfs(folder).f_flag & os.ST_RDONLY:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), path)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+
+
+def _existing(folder: str) -> str:
+    """The folder, or the nearest above it that is there."""
+    while not os.path.lexists(folder):
+        folder = os.path.dirname(folder)
+    return folder
+
+
+def is_shared(folder: str) -> bool:
+    """Whether a folder is meant for a group: its group may write to it and owns what is made in it, and no one else may.
+
+    What is made in a folder of group 0 by a process of that group is owned by it without a setgid bit too; so do containers of OpenShift.
+    """
+    info = os.stat(folder)
+    given = info.st_mode & stat.S_ISGID or info.st_gid == 0 == os.getegid()
+    return bool(given and info.st_mode & stat.S_IWGRP and not info.st_mode & stat.S_IWOTH)
+
+
+def distrust(path: str) -> str:
+    """Say why a file that is there cannot be trusted to be written by this user's processes only; empty if it can. Raises OSError.
+
+    A file of another user can if its folder and it are shared with a group of this process.
+    """
+    info = os.lstat(path)
+    if stat.S_ISLNK(info.st_mode):
+        return "is a symbolic link"
+    if not stat.S_ISREG(info.st_mode):
+        return "is no regular file"
+    if info.st_mode & stat.S_IWOTH:
+        return "can be written by every user"
+    if info.st_uid in (os.geteuid(), 0):
+        return ""
+    folder = os.stat(os.path.dirname(os.path.abspath(path)))
+    shared = (
+        info.st_mode & stat.S_IWGRP
+        and info.st_gid in (os.getegid(), *os.getgroups())
+        and folder.st_gid == info.st_gid
+        and folder.st_mode & stat.S_IWGRP
+        and not folder.st_mode & stat.S_IWOTH
+    )
+    return "" if shared else f"belongs to the user {_name_of(info.st_uid)}"
+
+
+def _name_of(user: int) -> str:
+    try:
+        return pwd.getpwuid(user).pw_name
+    except (KeyError, OSError):
+        return str(user)
+
+
+def make_file(path: str) -> None:
+    """Make a file, if it is not there, for its owner only (mode 0600), or in a folder that is shared with a group for that too (mode 0660)."""
+    shared = is_shared(os.path.dirname(os.path.abspath(path)))
+    before = os.umask(0o117 if shared else 0o177)
+    try:
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o660))
+    finally:
+        os.umask(before)
+
+
+def check_distinct(paths: t.Mapping[str, str | None]) -> None:
+    """Raise InputError where a file that a task writes is another file of that task too, whatever their paths look like.
+
+    :arg paths: by the name of the option.
+    """
+    found: dict[t.Any, tuple[str, str]] = {}
+    for name in (*WRITTEN, *(name for name in paths if name not in WRITTEN)):
+        path = paths.get(name)
+        for ending in ("", *WRITTEN.get(name, ())) if path else ():
+            file = f"{path}{ending}"
+            other, its_file = found.setdefault(_identity(file), (name, file))
+            if other == name or not {name, other} & WRITTEN.keys():
+                continue
+            which = other if its_file == paths[other] else f"{its_file}, which goes with {other},"
+            is_also = name if file == path else f"{file}, which goes with {name}"
+            raise InputError(f"{which} is the same file as {is_also}: give each option a file of its own.")
+
+
+def _identity(path: str) -> t.Any:
+    """What two paths of one file have in common: links, mounts, capitals and, where it is not there yet, spellings of its name aside."""
+    path = os.path.realpath(path)
+    missing: list[str] = []
+    while True:
+        try:
+            info = os.stat(path)
+        except OSError:
+            path, name = os.path.split(path)
+            if name:
+                missing.append(unicodedata.normalize("NFC", name).casefold())
+                continue
+            return tuple(missing)
+        return info.st_dev, info.st_ino, tuple(missing)
+
+
+def holders(path: str) -> str:
+    """Name the other processes that hold a lock on a file for writing, as far as Linux says; empty if none is found."""
+    try:
+        inode = os.stat(path).st_ino
+        with open("/proc/locks", encoding="ascii", errors="replace") as file:
+            locks = [line.split() for line in file if "->" not in line]
+    except OSError:
+        return ""
+    found = {lock[4]: "" for lock in locks if len(lock) > 5 and lock[3] == "WRITE" and lock[5].endswith(f":{inode}")}
+    found.pop(str(os.getpid()), None)
+    for pid in list(found):
+        if not _has_open(pid, path):
+            del found[pid]
+            continue
+        with contextlib.suppress(OSError, IndexError):
+            with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+                text = file.read()
+            name = "".join(char for char in text[text.index("(") + 1 : text.rindex(")")] if char.isprintable())
+            state = text[text.rindex(")") :].split()[1]
+            found[pid] = f" ({name}{', which is stopped' if state in 'Tt' else ''})"
+    return " and ".join(f"process {pid}{what}" for pid, what in found.items())
+
+
+def _has_open(pid: str, path: str) -> bool:
+    """Whether a process has a file open: two file systems may give two files the same number."""
+    folder = f"/proc/{pid}/fd"
+    with contextlib.suppress(OSError):
+        for name in os.listdir(folder):
+            with contextlib.suppress(OSError):
+                if os.path.samefile(f"{folder}/{name}", path):
+                    return True
+    return False

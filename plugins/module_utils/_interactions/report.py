@@ -1,0 +1,117 @@
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The report of a task: every outcome, in a file."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import stat
+import typing as t
+
+from .._errors import InputError
+from .._files import check_file
+from .._text import shown
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+# Bytes in which the first line of a report ends.
+LONGEST_LINE = 64 * 1024
+
+
+class Report:
+    """Every outcome as a line of JSON in a file, as the work goes on. Without a path, nothing.
+
+    :arg predict: write nothing, and make none; only see whether it could be written.
+    Raises InputError for a file that is not this user's alone: no link is followed, no device or pipe written to, and nobody else's file.
+    """
+
+    def __init__(self, path: str | None, predict: bool = False) -> None:
+        self.problem = ""
+        self.path = None if predict else path
+        self._file: t.TextIO | None = None
+        if not path:
+            return
+        try:
+            if predict and not os.path.lexists(path):
+                check_file(path)
+                return
+            handle = _opened(path, predict)
+            if predict:
+                os.close(handle)
+            else:
+                self._file = os.fdopen(handle, "w", buffering=1, encoding="utf-8")
+        except OSError as exc:
+            raise _unwritable(path, exc.strerror) from None
+
+    def write(self, entry: dict[str, t.Any]) -> None:
+        self._attempt(lambda file: file.write(_encode(entry) + "\n"))
+
+    def close(self) -> None:
+        self._attempt(lambda file: file.close())
+
+    def _attempt(self, act: t.Callable[[t.TextIO], t.Any]) -> None:
+        if self._file is None:
+            return
+        try:
+            act(self._file)
+        except OSError as exc:
+            file, self._file = self._file, None
+            with contextlib.suppress(OSError):
+                file.close()
+            self.problem = f"The report {shown(self.path or '')} is not complete ({exc.strerror}): the summary and the journal are."
+
+
+def _opened(path: str, predict: bool) -> int:
+    """Open the file of a report, emptied, or with C(predict) as it is."""
+    flags = os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+    if not predict:
+        with contextlib.suppress(FileExistsError):
+            return os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600)
+    # What some devices do when they are opened, and a pipe's wait for a reader, come after a look from without.
+    _check(path, os.lstat(path))
+    handle = os.open(path, flags ^ os.O_WRONLY | os.O_RDWR)
+    try:
+        info = os.fstat(handle)
+        _check(path, info)
+        if not _is_report(os.pread(handle, LONGEST_LINE, 0)):
+            raise _unwritable(
+                path,
+                "it is a file, but no report of this collection, and would be replaced",
+                "set report to another path",
+            )
+        if not predict:
+            if stat.S_IMODE(info.st_mode) != 0o600:
+                with contextlib.suppress(PermissionError):  # of a file system without modes
+                    os.fchmod(handle, 0o600)
+            os.ftruncate(handle, 0)
+    except BaseException:
+        os.close(handle)
+        raise
+    return handle
+
+
+def _is_report(begin: bytes) -> bool:
+    """Whether a file that begins so is empty or an earlier report, maybe one that breaks off in its first line."""
+    line, whole, dummy = begin.partition(b"\n")
+    return not begin or (begin.startswith(b'{"external_id":') and (b'"evidence":' in line or not whole))
+
+
+def _check(path: str, info: os.stat_result) -> None:
+    if stat.S_ISLNK(info.st_mode):
+        raise _unwritable(path, "it is a symbolic link", "set report to the file itself")
+    if not stat.S_ISREG(info.st_mode):
+        raise _unwritable(path, "it is no regular file", "set report to a file, or leave it out")
+    if info.st_uid != os.geteuid():
+        raise _unwritable(path, "it belongs to another user", "remove it, or set report to another file")
+    if info.st_nlink > 1:
+        raise _unwritable(path, "it has another name, a hard link", "remove it, or set report to another file")
+
+
+def _unwritable(path: str, why: str | None, remedy: str = "") -> InputError:
+    advice = f": {remedy}" if remedy else ""
+    return InputError(
+        f"report {path} cannot be written on the host that runs the task ({why or 'unknown error'}){advice}."
+    )

@@ -1,0 +1,135 @@
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The result of a task, collected from the outcomes of its interactions."""
+
+from __future__ import annotations
+
+import heapq
+import typing as t
+
+from .._errors import VccError
+from .._journal.journal import Interaction
+from .._text import clean, shown
+from .report import Report
+
+# Up to so many requested interactions, a result lists every outcome; above, so many of those that need attention. The report has all.
+LISTED = 1000
+
+LISTED_AT_MOST = 100
+
+
+class Outcome(t.NamedTuple):
+    """What became of some interactions, and how we know."""
+
+    interactions: t.Sequence[Interaction]
+    state: str
+    changed: bool
+    evidence: str
+    message: str = ""
+
+
+class Result:
+    """What a task returns, collected from outcomes."""
+
+    def __init__(self, requested: int, state: str, provider: str | None, report: Report) -> None:
+        self._state = state
+        self._provider = provider
+        self._report = report
+        self._counts = dict.fromkeys(("requested", state, "unchanged", "failed", "unknown", "api_calls"), 0)
+        self._counts["requested"] = requested
+        self._listed: list[tuple[int, dict[str, t.Any]]] = []
+        self._more = 0
+
+    def add(self, outcome: Outcome) -> None:
+        undone = outcome.state != self._state
+        self._counts[outcome.state if undone or outcome.changed else "unchanged"] += len(outcome.interactions)
+        room = LISTED if self._counts["requested"] <= LISTED else LISTED_AT_MOST if undone else 0
+        if not (room or self._report.path):
+            return
+        for one in outcome.interactions:
+            entry = {
+                "external_id": one.external_id,
+                "provider": self._provider,
+                "request_id": one.request_id and clean(one.request_id),
+                "state": outcome.state,
+                "changed": outcome.changed,
+                "evidence": outcome.evidence,
+                "message": outcome.message,
+            }
+            if len(self._listed) < room:
+                heapq.heappush(self._listed, (-one.seq, entry))
+            elif room:
+                # Those are listed that were asked for first.
+                heapq.heappushpop(self._listed, (-one.seq, entry))
+                self._more += 1
+            self._report.write(entry)
+
+    def finish(self, api_calls: int, diff_mode: bool, broken: VccError | None = None) -> dict[str, t.Any]:
+        """Return the task's result; C(broken) is what kept the work or its outcomes from being complete."""
+        counts = self._counts
+        seen = counts[self._state] + counts["unchanged"] + counts["failed"] + counts["unknown"]
+        counts["failed"] += counts["requested"] - seen
+        counts["api_calls"] = api_calls
+        interactions = [entry for dummy, entry in sorted(self._listed, key=lambda item: -item[0])]
+        result: dict[str, t.Any] = {"changed": counts[self._state] > 0, "summary": counts, "interactions": interactions}
+        if diff_mode:
+            result["diff"] = self._diff(interactions)
+        problems = [self._undone(interactions), str(broken or ""), self._report.problem]
+        if str(broken) in problems[0]:
+            problems[1] = ""
+        if any(problems):
+            result.update(failed=True, msg=" ".join(filter(None, problems)))
+        return result
+
+    def _undone(self, interactions: list[dict[str, t.Any]]) -> str:
+        """One sentence on what is not released, empty if all is."""
+        requested, failed, unknown = (self._counts[name] for name in ("requested", "failed", "unknown"))
+        first = next((one for one in interactions if one["state"] != self._state), None)
+        if not first:
+            return ""
+        name, message = _name(first), first["message"]
+        if requested == 1:
+            return f"Interaction {name} {'is not' if failed else 'may or may not be'} {self._state}: {message}"
+        parts = [f"{failed} failed"] if failed else []
+        parts += [f"{unknown} may or may not be {self._state}"] if unknown else []
+        return (
+            f"Of {requested} interactions {' and '.join(parts)}; the first is {name}: {message}"
+            f" Running the task again takes up only what is left.{self._unlisted()}"
+        )
+
+    def _unlisted(self) -> str:
+        """One sentence on what the result has no room for, behind a blank, empty if it has all."""
+        if not self._more:
+            return ""
+        whole = self._report.path and not self._report.problem
+        where = (
+            f"report {shown(self._report.path or '')} has all of them"
+            if whole
+            else "set report for a file with all of them"
+        )
+        return f" The first {len(self._listed)} are in the result, and {self._more} more are not: {where}."
+
+    def _diff(self, interactions: list[dict[str, t.Any]]) -> dict[str, str]:
+        counts = self._counts
+        if counts["requested"] <= LISTED:
+            before = [(_name(one, ""), one["state"] == self._state and not one["changed"]) for one in interactions]
+            after = [(_name(one, ""), one["state"] == self._state) for one in interactions]
+        else:
+            done, left = counts["unchanged"], counts["failed"] + counts["unknown"]
+            before = [(f"{done} interactions", True), (f"{counts[self._state] + left} interactions", False)]
+            after = [(f"{done + counts[self._state]} interactions", True), (f"{left} interactions", False)]
+        return {
+            "before_header": "VCC interactions",
+            "after_header": "VCC interactions",
+            "before": self._diff_lines(before),
+            "after": self._diff_lines(after),
+        }
+
+    def _diff_lines(self, states: list[tuple[str, bool]]) -> str:
+        return "".join(f"{name}: {'' if so else 'not known to be '}{self._state}\n" for name, so in states)
+
+
+def _name(entry: dict[str, t.Any], quote: str = "'") -> str:
+    external_id = entry["external_id"]
+    return "without an external id" if external_id is None else f"{quote}{shown(external_id)}{quote}"

@@ -1,0 +1,114 @@
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A task of vcc_interaction, from its options to its result."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._api.client import Session
+from .._api.http import MOST_IN_FLIGHT
+from .._connection import UNVERIFIED, Connection, connection
+from .._errors import InputError, JournalError, StoppedError, VccError
+from .._journal.journal import Journal
+from .._options import SOURCES
+from .._validation import check_data, check_name, check_number
+from .payload import Wire
+from .report import Report
+from .result import Outcome, Result
+from .sender import Sender, predicted
+
+
+def run(
+    params: t.Mapping[str, t.Any], check_mode: bool, diff_mode: bool, sessions: dict[Connection, Session]
+) -> dict[str, t.Any]:
+    """Do what a task of vcc_interaction asks for, and return its result.
+
+    :arg params: its options, validated with C(options.INTERACTION_SPEC).
+    :arg sessions: the sessions of earlier tasks with equal connections; a new one is added.
+    Never raises VccError: a failure is a result with C(failed) and C(msg).
+    """
+    try:
+        return _run(params, check_mode, diff_mode, sessions)
+    except VccError as exc:
+        return {"failed": True, "changed": False, "msg": str(exc)}
+
+
+def _run(
+    params: t.Mapping[str, t.Any], check_mode: bool, diff_mode: bool, sessions: dict[Connection, Session]
+) -> dict[str, t.Any]:
+    to = connection(params)
+    check_limits(params)
+    session = sessions.get(to) or Session(to)
+    sessions[to] = session
+    wire = Wire(params)
+    provider = params["provider"] or None
+    journal = Journal(
+        params["journal"] or "",
+        to.api_url,
+        to.account,
+        provider,
+        params["journal_ttl"],
+        wire.action,
+        params["force"],
+        predict=check_mode,
+    )
+    try:
+        requested = journal.want(wire.entries())
+        report = Report(params["report"], predict=check_mode)
+        result = Result(requested, wire.state, provider, report)
+        if check_mode:
+            broken = _collect(predicted(journal, wire.state), result)
+            api_calls = 0
+        else:
+            calls_before = session.client.calls
+            # Dispatches are to queue in the order in which they are asked for.
+            in_flight = params["calls_in_flight"] if wire.action == "release" else 1
+            sender = Sender(journal, session.client, wire, in_flight, params["max_failures"])
+            broken = _collect(sender.outcomes(), result)
+            if isinstance(sender.stopped, (JournalError, StoppedError)):
+                broken = sender.stopped
+            api_calls = session.client.calls - calls_before
+        report.close()
+        finished = result.finish(api_calls, diff_mode, broken)
+    finally:
+        journal.close()
+    warnings = []
+    if not requested and params["src"]:
+        warnings.append(f"src {params['src']} is empty: it asks for no interaction.")
+    if wire.nameless:
+        warnings.append(
+            f"{wire.nameless} of the interactions have no external id: they can never be released by this API,"
+            " and running the task again does not leave them alone."
+        )
+    if not to.verify:
+        warnings.append(UNVERIFIED)
+    if warnings:
+        finished["warnings"] = warnings
+    return finished
+
+
+def _collect(outcomes: t.Iterator[Outcome], result: Result) -> VccError | None:
+    try:
+        for outcome in outcomes:
+            result.add(outcome)
+    except VccError as exc:
+        return exc
+    return None
+
+
+def check_limits(params: t.Mapping[str, t.Any]) -> None:
+    """Check what the argument spec of vcc_interaction cannot. Raises InputError."""
+    if sum(params[name] is not None for name in SOURCES) != 1:
+        raise InputError(
+            "Say which interactions are meant, with one of external_id, external_ids, src and interactions."
+        )
+    check_number(params, "journal_ttl", 0)
+    check_number(params, "calls_in_flight", 1, MOST_IN_FLIGHT)
+    check_number(params, "max_failures", 1)
+    if params["provider"]:
+        check_name("provider", params["provider"])
+    if params["state"] == "dispatched":
+        check_name("route", params["route"])
+        check_data("", params)

@@ -1,0 +1,409 @@
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The journal: what was asked of VCC and what it accepted, in a SQLite file.
+
+A row says what an interaction's last action was, dispatch or release, with which C(request_id) it was asked for, and when VCC accepted it (NULL
+while pending). Rows are durable before their call is made, so whoever finds one pending can repeat the call with the same C(request_id), of which
+VCC processes only the first. An action ends what the row said of the other one.
+
+A claim is a row with an id that no other claim ever has. Who takes up the claim of another process, or ends what that has claimed, writes the
+row anew: so whoever made a claim finds it by its id for as long as nothing has come in between. What is withdrawn gives way to the row that was
+there before, with the id that it had.
+
+The worklist, the interactions that the current task asks for, is a temporary table beside it: it drops duplicates without holding the
+task's input in memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import operator
+import os
+import time
+import typing as t
+
+with contextlib.suppress(ImportError):  # which the doors report
+    import sqlite3
+
+from .._errors import InputError
+from .._interactions.sources import Entry
+from .._text import shown
+from .sqlite import ScopedJournal
+
+# Interactions that are looked up and claimed in one transaction.
+CHUNK = 1000
+
+_WORKLIST = """
+CREATE TEMP TABLE work (
+    seq INTEGER PRIMARY KEY,
+    external_id TEXT UNIQUE,
+    request_id TEXT,
+    data TEXT
+);
+CREATE UNIQUE INDEX temp.own_id ON work (request_id) WHERE request_id IS NOT NULL;
+"""
+
+# What of the worklist is behind some place, in order. Dispatches queue as they are asked for. Among releases nothing depends on the order, and the
+# journal is written much quicker in its own.
+_BEHIND = {
+    "dispatch": "work.seq > :after ORDER BY work.seq",
+    "release": "work.external_id > coalesce((SELECT external_id FROM temp.work WHERE seq = :after), '') ORDER BY work.external_id",
+}
+
+_LOOK_UP = """
+SELECT work.seq, work.external_id, work.request_id, work.data,
+    interaction.id, interaction.action, interaction.request_id, interaction.asked, interaction.accepted
+FROM temp.work LEFT JOIN interaction ON interaction.scope = :scope AND interaction.external_id = work.external_id
+WHERE {behind} LIMIT :limit
+"""
+
+# A request id of the worklist that has been used, in whatever scope, for something else or in a call that is not to be repeated.
+_USED = """
+SELECT work.external_id, work.request_id, used.external_id, used.action
+FROM {pairs}
+LEFT JOIN interaction AS now ON now.scope = used.scope AND now.external_id = used.external_id AND now.action = used.action
+WHERE (scope.api_url, scope.account) = (:api_url, :account)
+    AND (
+        used.scope <> :scope OR used.external_id IS NOT work.external_id OR used.action <> :action
+        OR used.processed AND (
+            :force OR now.asked IS NULL OR :ttl AND abs(:now - coalesce(now.accepted, now.asked)) >= :ttl
+        )
+    )
+LIMIT 1
+"""
+
+# Of the whole worklist, for which the whole journal is read once.
+_USED_EVER = """
+(
+    SELECT scope, request_id, external_id, action, 0 AS processed FROM interaction
+    UNION ALL SELECT scope, request_id, external_id, action, 1 FROM own_request
+) AS used
+CROSS JOIN temp.work ON work.request_id = used.request_id
+CROSS JOIN scope ON scope.id = used.scope
+"""
+
+# Of a chunk. Only what users have chosen can have come to be used since, and that is quick to find.
+_USED_SINCE = """
+(SELECT external_id, request_id FROM temp.work WHERE {behind} LIMIT :limit) AS work
+CROSS JOIN scope
+CROSS JOIN (SELECT *, 1 AS processed FROM own_request) AS used ON used.scope = scope.id AND used.request_id = work.request_id
+"""
+
+
+class Interaction(t.NamedTuple):
+    """One interaction of the worklist and what the journal says of it.
+
+    :arg seq: its place among the distinct interactions that were asked for, from 1.
+    :arg external_id: None for a dispatch without one, of which the journal keeps nothing.
+    :arg data: JSON to send of this one alone, or None.
+    :arg request_id: to ask with, or asked with; None if it is yet to be made.
+    :arg proven: the journal proves that VCC accepted it; nothing is left to do.
+    :arg pending: it was asked for before, and VCC's answer is not known.
+    :arg before: the row that a claim of it replaces, if any: id, action, request id, asked, accepted. Not for a claim that is taken up.
+    :arg asked: the time in the row of a claim of it.
+    :arg claim: the id of that row; 0 if there is none.
+    """
+
+    seq: int
+    external_id: str | None
+    request_id: str | None
+    proven: bool
+    pending: bool
+    data: str | None = None
+    before: tuple[int, str, str, float, float | None] | None = None
+    asked: float = 0.0
+    claim: int = 0
+
+
+class Journal(ScopedJournal):
+    """The journal of the interactions of one scope, for a task that asks for one action.
+
+    :arg ttl: seconds for which a row says something; 0 for ever. An older one counts as no row.
+    :arg action: what is asked for, "release" or "dispatch"; the rows of the other one prove nothing.
+    :arg force: whether to ask again for what is proven or pending, with a new request id.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        api_url: str,
+        account: str,
+        provider: str | None,
+        ttl: int,
+        action: str = "release",
+        force: bool = False,
+        predict: bool = False,
+        clock: t.Callable[[], float] = time.time,
+    ) -> None:
+        super().__init__(path, api_url, account, provider, predict, clock)
+        self._action = action
+        self._ttl = ttl
+        self._force = force
+        self._own_ids = False
+        with self._failing():
+            self._db.executescript(_WORKLIST)
+
+    def want(self, entries: t.Iterable[Entry | list[str]]) -> int:
+        """Put entries on the worklist; plain duplicates count once. Return how many distinct interactions it holds.
+
+        :arg entries: with C(data) as JSON, if any; or lists of external ids.
+        Raises InputError for an interaction that is asked for with two request ids or with differing data, and for a request id that stands for
+        two interactions or actions.
+        """
+        varied = False
+
+        def is_plain(entry: Entry | list[str]) -> bool:
+            nonlocal varied
+            if isinstance(entry, list):
+                return True
+            varied = varied or entry.data is not None
+            return not varied and entry.request_id is None and entry.external_id is not None
+
+        with self._failing():
+            self._db.execute("BEGIN")
+            for plain, group in itertools.groupby(entries, is_plain):
+                if not plain:
+                    for entry in group:
+                        self._want_more(t.cast("Entry", entry))
+                else:
+                    lists = (one if isinstance(one, list) else [one.external_id] for one in group)
+                    self._write(
+                        "INSERT OR IGNORE INTO temp.work (external_id) VALUES ",
+                        "(?)",
+                        zip(itertools.chain.from_iterable(lists)),
+                    )
+            wanted: int = self._db.execute("SELECT count(*) FROM temp.work").fetchone()[0]
+            own = self._db.execute("SELECT 1 FROM temp.work WHERE request_id IS NOT NULL LIMIT 1").fetchone()
+            self._own_ids = own is not None
+            if self._own_ids:
+                self._check_request_ids()
+            self._db.execute("COMMIT")
+            if wanted > CHUNK:
+                # A damaged page has to show before the first call, not at the chunk that needs it.
+                (verdict,) = self._db.execute("PRAGMA main.quick_check(1)").fetchone()
+                if verdict != "ok":
+                    raise sqlite3.DatabaseError(verdict)
+            return wanted
+
+    def look_up(self, after: int) -> list[Interaction]:
+        """Return the next chunk of the worklist, in the order in which it is to be sent; empty at its end. Writes nothing.
+
+        :arg after: the place of the last one of the chunk before; 0 for the first chunk.
+        """
+        with self._failing():
+            return self._look_up(after, itertools.repeat(None), itertools.repeat(0))
+
+    def claim(self, after: int, accepted: t.Collection[Interaction] = ()) -> list[Interaction]:
+        """Return the same chunk with a request id for all that is to be sent, durably noted as pending.
+
+        Of two processes at once, the second finds the first one's request ids, or its proof. What it takes up is its own claim then.
+
+        :arg accepted: what to accept in the same transaction, which saves one.
+        """
+        digits = os.urandom(16 * CHUNK).hex()
+        new_ids = (digits[at : at + 32] for at in range(0, len(digits), 32))
+        with self._writing():
+            if accepted:
+                self._accept(accepted)
+            if self._own_ids:
+                self._check_request_ids(after)
+            chunk = self._look_up(after, new_ids, itertools.count(self._last_claim() + 1))
+            claimed = [one for one in chunk if one.claim]
+            self._write(
+                "INSERT OR REPLACE INTO interaction (scope, action, id, external_id, request_id, asked) VALUES ",
+                f"({self._scope}, '{self._action}', ?, ?, ?, ?)",  # to bind the same values for all would take its time
+                map(operator.attrgetter("claim", "external_id", "request_id", "asked"), claimed),
+            )
+            if self._own_ids:
+                self._keep_own_ids(claimed)
+            return chunk
+
+    def _last_claim(self) -> int:
+        row = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'interaction'").fetchone()
+        return row[0] if row else 0
+
+    def accept(self, interactions: t.Collection[Interaction]) -> None:
+        """Note that VCC has accepted these: from now on they are proven.
+
+        Where another process has asked for something else meanwhile, it is not known which of the two VCC took last: neither is proven then.
+        """
+        with self._writing():
+            self._accept(interactions)
+
+    def _accept(self, interactions: t.Collection[Interaction]) -> None:
+        now = self._clock()
+        claimed = [one for one in interactions if one.claim]
+        noted = 0
+        for first, last in _runs(one.claim for one in claimed):
+            noted += self._db.execute(
+                "UPDATE interaction SET accepted = ? WHERE id BETWEEN ? AND ?", (now, first, last)
+            ).rowcount
+        if noted < len(claimed):
+            self._settle(claimed, now)
+        if self._own_ids:
+            self._keep_own_ids([one for one in interactions if one.external_id is None])
+
+    def _keep_own_ids(self, interactions: list[Interaction]) -> None:
+        """Keep the request ids of the user's own that VCC may have had; without an external id, only those that it has accepted, since they can be repeated."""
+        now = self._clock()
+        self._db.executemany(
+            "INSERT OR IGNORE INTO own_request (scope, request_id, external_id, action, asked)"
+            " SELECT ?, request_id, external_id, ?, ? FROM temp.work WHERE seq = ? AND request_id = ?",
+            [(self._scope, self._action, now, one.seq, one.request_id) for one in interactions],
+        )
+
+    def withdraw(self, interactions: t.Iterable[Interaction]) -> None:
+        """Take back claims of which VCC has processed nothing: what the journal said before, it says again.
+
+        A claim that another process has taken up since stays, since that one may still have its effect.
+        """
+        with self._writing():
+            for one in interactions:
+                if one.before:
+                    undone = self._db.execute(
+                        "UPDATE interaction SET id = ?, action = ?, request_id = ?, asked = ?, accepted = ? WHERE id = ? AND accepted IS NULL",
+                        (*one.before, one.claim),
+                    )
+                else:
+                    undone = self._db.execute("DELETE FROM interaction WHERE id = ? AND accepted IS NULL", (one.claim,))
+                if self._own_ids and undone.rowcount:
+                    self._db.execute(
+                        "DELETE FROM own_request WHERE scope = ? AND request_id = ?", (self._scope, one.request_id)
+                    )
+
+    def uphold(self, interactions: t.Iterable[Interaction]) -> None:
+        """See that claims whose answer is not known are still there, should another process have withdrawn them.
+
+        Where another process has asked for something else meanwhile, that is not proven any more, as with C(accept).
+        """
+        with self._writing():
+            self._settle([one for one in interactions if one.claim], None)
+
+    def _settle(self, interactions: list[Interaction], accepted: float | None) -> None:
+        """Note of claims, one by one, that VCC has or may have taken them, whatever other processes have made of their rows."""
+        for one in interactions:
+            row = self._db.execute(
+                "SELECT id, action, request_id, asked, accepted FROM interaction WHERE scope = ? AND external_id = ?",
+                (self._scope, one.external_id),
+            ).fetchone()
+            if row is None:
+                # Withdrawn by a release that has found nothing to release, so nobody knows whether a dispatch came before that or behind it.
+                # Or forgotten, as a user wished.
+                if self._action == "release":
+                    self._replace(one.external_id, self._action, one.request_id, self._clock(), accepted)
+                continue
+            known, action, request_id, asked, proof = row
+            if action != self._action:
+                # That is proven no more, nor by its own answer.
+                self._replace(one.external_id, action, os.urandom(16).hex(), asked, None)
+            elif request_id == one.request_id:
+                if accepted is not None:
+                    self._db.execute("UPDATE interaction SET accepted = ? WHERE id = ?", (accepted, known))
+            elif proof is None:
+                # Asked for anew, which is not to go back to what was proven before.
+                self._replace(one.external_id, action, request_id, asked, None)
+
+    def _want_more(self, entry: Entry) -> None:
+        """Put an entry on the worklist that is more than an external id."""
+        name = shown(entry.external_id or "")
+        row = self._db.execute(
+            "SELECT request_id, data FROM temp.work WHERE external_id = ?", (entry.external_id,)
+        ).fetchone()
+        if row and row[0] and entry.request_id and row[0] != entry.request_id:
+            raise InputError(
+                f"{entry.position} asks for '{name}' a second time with another request_id: leave one of them."
+            )
+        if row and row[1] != entry.data:
+            raise InputError(
+                f"{entry.position} asks for '{name}' a second time with other linked_data or routing_data: leave one of them."
+            )
+        try:
+            if not row:
+                self._db.execute(
+                    "INSERT INTO temp.work (external_id, request_id, data) VALUES (?, ?, ?)",
+                    (entry.external_id, entry.request_id, entry.data),
+                )
+            elif entry.request_id:
+                self._db.execute(
+                    "UPDATE temp.work SET request_id = ? WHERE external_id = ?", (entry.request_id, entry.external_id)
+                )
+        except sqlite3.IntegrityError:
+            raise InputError(
+                f"{entry.position} has the request_id '{shown(entry.request_id or '')}' of another interaction, and VCC processes only the first of two:"
+                " give each its own."
+            ) from None
+
+    def _check_request_ids(self, after: int | None = None) -> None:
+        """A request id that VCC may have had for another interaction or action, or before, would be dropped by VCC without a word.
+
+        Raises InputError for one of those on the worklist; with C(after), for one in the chunk behind that place that has come to be used since.
+        """
+        pairs = _USED_EVER if after is None else _USED_SINCE.format(behind=_BEHIND[self._action])
+        row = self._db.execute(
+            _USED.format(pairs=pairs),
+            {
+                "api_url": self._scope_key[0],
+                "account": self._scope_key[1],
+                "scope": self._scope or 0,
+                "action": self._action,
+                "force": self._force,
+                "ttl": self._ttl,
+                "now": self._clock(),
+                "after": after,
+                "limit": CHUNK,
+            },
+        ).fetchone()
+        if row:
+            name = "an interaction without an external id" if row[0] is None else f"'{shown(row[0])}'"
+            used = f"to {shown(str(row[3]))} it" if row[2] == row[0] else f"for '{shown(str(row[2]))}'"
+            raise InputError(
+                f"The request_id '{shown(row[1])}' of {name} has been used {used} before, and VCC would ignore it: give each its own."
+            )
+
+    def _look_up(self, after: int, new_ids: t.Iterator[str | None], claims: t.Iterator[int]) -> list[Interaction]:
+        now = self._clock()
+        rows = self._db.execute(
+            _LOOK_UP.format(behind=_BEHIND[self._action]),
+            {"scope": self._scope, "after": after, "limit": CHUNK},
+        )
+        return [
+            Interaction(
+                row[0],
+                row[1],
+                row[2] or next(new_ids),
+                False,
+                False,
+                row[3],
+                None,
+                now,
+                next(claims) if row[1] is not None else 0,
+            )
+            if row[4] is None
+            else self._judge(now, new_ids, claims, row)
+            for row in rows
+        ]
+
+    def _judge(
+        self, now: float, new_ids: t.Iterator[str | None], claims: t.Iterator[int], row: tuple[t.Any, ...]
+    ) -> Interaction:
+        """What the journal says of an interaction that it has a row of."""
+        seq, external_id, own_id, data, dummy, action, known_id, asked, accepted = row
+        # A time far in the future was written by a clock that has been wrong, and says no more than one far in the past.
+        fresh = not self._ttl or abs(now - (asked if accepted is None else accepted)) < self._ttl
+        pending = action == self._action and fresh and accepted is None
+        if action != self._action or not fresh or self._force:
+            request_id = own_id or next(new_ids)
+            return Interaction(seq, external_id, request_id, False, pending, data, row[4:], now, next(claims))
+        if pending:
+            # What may be under way is repeated as it was begun, even if it has been given a request id since.
+            return Interaction(seq, external_id, known_id, False, True, data, None, asked, next(claims))
+        return Interaction(seq, external_id, known_id, True, False, data)
+
+
+def _runs(numbers: t.Iterable[int]) -> t.Iterator[tuple[int, int]]:
+    """The first and last of each run of numbers that follow one another."""
+    for dummy, run in itertools.groupby(enumerate(numbers), lambda item: item[1] - item[0]):
+        found = [number for dummy, number in run]
+        yield found[0], found[-1]

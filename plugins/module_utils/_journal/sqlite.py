@@ -1,0 +1,403 @@
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The journal's file: a SQLite database that only its owner can read, its tables, and how it fails."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import itertools
+import math
+import os
+import shutil
+import stat
+import tempfile
+import time
+import typing as t
+from urllib.parse import quote
+
+try:
+    import sqlite3
+
+    SQLITE_IMPORT_ERROR: str | None = None
+except ImportError:
+    import traceback
+
+    SQLITE_IMPORT_ERROR = traceback.format_exc()
+
+from .._errors import JournalError
+from .._files import WRITTEN, check_folder_for, distrust, holders, make_file, make_folder_for
+
+APPLICATION_ID = 0x56434331
+
+# Seconds to wait for another process that writes to the journal.
+BUSY_TIMEOUT = 60
+
+# Bytes of the header of a database.
+HEADER_LENGTH = 100
+
+# A folder with so few bytes left is full, whatever the last write was.
+LITTLE_ROOM = 256 * 1024
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+_FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
+
+_MISPLACED = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG)
+
+# What helps: never to go on without what the journal knows.
+_CHECK_THE_PATH = "check the path that the option journal names"
+
+_RESTORE = "restore it with .recover of the command sqlite3, or from a backup; what that lacks, the next run may release or dispatch a second time"
+
+# Rows that one statement writes, which is much quicker than one at a time. Old versions of SQLite take 999 values.
+ROWS_AT_ONCE = 100
+
+# The id of an interaction's row is that of a claim: a new claim is a new row, and no id is ever used again.
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS scope (
+    id INTEGER PRIMARY KEY,
+    api_url TEXT NOT NULL,
+    account TEXT NOT NULL,
+    provider TEXT NOT NULL,
+    UNIQUE (api_url, account, provider)
+);
+CREATE TABLE IF NOT EXISTS interaction (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    scope INTEGER NOT NULL REFERENCES scope (id),
+    external_id TEXT NOT NULL,
+    action TEXT NOT NULL,
+    request_id TEXT NOT NULL,
+    asked REAL NOT NULL,
+    accepted REAL,
+    UNIQUE (scope, external_id)
+);
+CREATE TABLE IF NOT EXISTS registration (
+    scope INTEGER PRIMARY KEY REFERENCES scope (id),
+    key BLOB NOT NULL,
+    settings TEXT NOT NULL,
+    asked REAL NOT NULL,
+    accepted REAL
+);
+CREATE TABLE IF NOT EXISTS notification (
+    scope INTEGER NOT NULL REFERENCES scope (id),
+    id TEXT NOT NULL,
+    noted REAL NOT NULL,
+    PRIMARY KEY (scope, id)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS own_request (
+    scope INTEGER NOT NULL REFERENCES scope (id),
+    request_id TEXT NOT NULL,
+    external_id TEXT,
+    action TEXT NOT NULL,
+    asked REAL NOT NULL,
+    PRIMARY KEY (scope, request_id)
+) WITHOUT ROWID;
+"""
+
+SCHEMA_VERSION = 3
+
+
+class JournalFile:
+    """The journal of all scopes.
+
+    :arg path: the file; empty for a journal that ends with the task.
+    :arg predict: read an existing file and make none, change nothing. It fails where a run that changes something would.
+    :arg clock: seconds of the epoch.
+    :arg looking: read a file that others may have written or that cannot be written, only to show what is in it.
+    Every method raises JournalError for a file that cannot be used.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        predict: bool = False,
+        clock: t.Callable[[], float] = time.time,
+        looking: bool = False,
+    ) -> None:
+        self.path = os.path.abspath(path) if path else ""
+        self._clock = clock
+        self._looking = looking
+        with self._failing():
+            self._db = self._open(predict)
+
+    def close(self) -> None:
+        self._db.close()
+
+    def _open(self, predict: bool) -> sqlite3.Connection:
+        path = self.path
+        if predict and path and not os.path.lexists(path):
+            check_folder_for(path)
+            path = ""
+        if path:
+            if os.path.islink(path):
+                raise JournalError(f"The journal {path} is a symbolic link: set the option journal to the file itself.")
+            if not predict:
+                make_folder_for(path, shared=True)
+                # SQLite gives the files beside the journal the mode of the journal.
+                make_file(path)
+            self._check_file()
+            if predict and not os.path.getsize(path):
+                path = ""
+        if predict and path:
+            db = _read_only(path)
+        else:
+            db = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None)
+        try:
+            self._prepare(db, writable=not (predict and path))
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def _check_file(self) -> None:
+        """See that the journal is a file that can be used, and that nobody else has written it or what is beside it."""
+        flags = (os.O_RDONLY if self._looking else os.O_RDWR) | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        handle = os.open(self.path, flags)
+        try:
+            if not stat.S_ISREG(os.fstat(handle).st_mode):
+                raise JournalError(
+                    f"The journal {self.path} cannot be used (it is no regular file): {_CHECK_THE_PATH}."
+                )
+        finally:
+            os.close(handle)
+        for ending in ("", *WRITTEN["journal"]):
+            why = ""
+            if not self._looking:
+                with contextlib.suppress(FileNotFoundError):
+                    why = distrust(self.path + ending)
+            if why:
+                raise JournalError(
+                    f"The journal {self.path} cannot be used ({self.path + ending if ending else 'it'} {why}, so what it says may be false):"
+                    f" {_remedy(why)}."
+                )
+
+    def _prepare(self, db: sqlite3.Connection, writable: bool) -> None:
+        empty = not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        if not empty and db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+            raise JournalError(
+                f"The journal {self.path} cannot be used (it is a database, but no journal of this collection): {_CHECK_THE_PATH}."
+            )
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+        if version not in (0, SCHEMA_VERSION):
+            raise JournalError(
+                f"The journal {self.path} was written by another version of this collection (schema {version}, this one knows {SCHEMA_VERSION}):"
+                " run the task with that version."
+            )
+        if not writable:
+            if not version:
+                db.executescript(_SCHEMA.replace("CREATE TABLE", "CREATE TEMP TABLE"))
+            return
+        db.execute("PRAGMA synchronous = FULL")
+        if db.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+            _patiently(lambda: db.execute("PRAGMA journal_mode = WAL"))
+        if not version:
+            db.executescript(
+                f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
+            )
+
+    @contextlib.contextmanager
+    def _failing(self) -> t.Iterator[None]:
+        """Turn what SQLite and the file system raise into the sentence for the user."""
+        try:
+            yield
+        except (sqlite3.Error, OSError, ValueError) as exc:
+            where = f"The journal {self.path}" if self.path else "The temporary journal"
+            why, remedy = self._cause(exc)
+            raise JournalError(f"{where} cannot be used ({why}): {remedy}.") from None
+
+    def _cause(self, exc: Exception) -> tuple[str, str]:
+        """Why the file cannot be used, and what helps. Never another file, with which everything would be done again."""
+        number = exc.errno if isinstance(exc, OSError) else None
+        why = " ".join(((exc.strerror if isinstance(exc, OSError) else None) or str(exc)).split())
+        if "locked" in why:
+            found = holders(self.path) or holders(self.path + "-shm")
+            why += f"; {found or 'another process'} has been writing to it for {BUSY_TIMEOUT} seconds"
+            return why, (
+                "let that process go on or end it, since the next run takes up what it has begun"
+                + ("" if found else "; fuser names it")
+            )
+        if number in _FULL or "full" in why:
+            return why, f"make room in {self._without_room()}"
+        if "disk I/O error" in why:
+            return (
+                why,
+                "see if its disk is full, and look for errors of the disk; it must not be on a network file system",
+            )
+        if self._looking and "unable to open" in why:
+            return why, f"copy it and {self.path}-wal to a folder that this user can write to, and look at that copy"
+        if number in _FORBIDDEN or "readonly" in why or "unable to open" in why:
+            right = "readable" if self._looking else "writable"
+            files = "it, the files beside it whose names begin with its name, and its folder"
+            return why, f"make {files if self.path else _temporary_folder()} {right} for the user who runs the task"
+        if "not a database" in why:
+            return why, f"{_CHECK_THE_PATH}; if it was the journal, it is damaged: {_RESTORE}"
+        if isinstance(exc, sqlite3.DatabaseError) and not isinstance(exc, sqlite3.OperationalError):
+            return why, f"it is damaged, so {_RESTORE}"
+        if number in _MISPLACED:
+            return why, _CHECK_THE_PATH
+        return why, "run the task again when that is mended; what it says stays right"
+
+    def _without_room(self) -> str:
+        """The folders that are full, or else those that could be."""
+        folders = {_temporary_folder(): "the folder for temporary files (TMPDIR)"}
+        if self.path:
+            folders[os.path.dirname(self.path)] = "the folder of the journal"
+        names = {folder: f"{folder}, {what}" for folder, what in folders.items()}
+        full = [name for folder, name in names.items() if _room(folder) < LITTLE_ROOM]
+        return " and in ".join(full or names.values())
+
+    @contextlib.contextmanager
+    def _writing(self) -> t.Iterator[None]:
+        """One transaction, and all of it or nothing."""
+        with self._failing():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+
+    def _write(self, insert: str, row: str, rows: t.Iterable[t.Iterable[t.Any]]) -> None:
+        """Write rows with a statement that ends with VALUES.
+
+        :arg row: what stands there for one of them, with a parameter for each of its values.
+        """
+        rows = iter(rows)
+        while some := list(itertools.islice(rows, ROWS_AT_ONCE)):
+            self._db.execute(insert + ",".join([row] * len(some)), list(itertools.chain.from_iterable(some)))
+
+
+class ScopedJournal(JournalFile):
+    """The journal of one scope: an API URL, an account and a provider, None for none."""
+
+    def __init__(
+        self,
+        path: str,
+        api_url: str,
+        account: str,
+        provider: str | None,
+        predict: bool = False,
+        clock: t.Callable[[], float] = time.time,
+    ) -> None:
+        super().__init__(path, predict, clock)
+        self._scope_key = (api_url, account, provider or "")
+        try:
+            if not predict:
+                # Takes the write lock, so that a journal that cannot be written fails here.
+                with self._writing():
+                    self._db.execute(
+                        "INSERT OR IGNORE INTO scope (api_url, account, provider) VALUES (?, ?, ?)", self._scope_key
+                    )
+            with self._failing():
+                row = self._db.execute(
+                    "SELECT id FROM scope WHERE (api_url, account, provider) = (?, ?, ?)", self._scope_key
+                ).fetchone()
+        except BaseException:
+            self.close()
+            raise
+        self._scope: int | None = row[0] if row else None
+
+    def _replace(
+        self, external_id: str | None, action: str, request_id: str | None, asked: float, accepted: float | None
+    ) -> None:
+        """Write the row of an interaction anew, with an id of its own, by which whoever holds a claim of it can tell."""
+        self._db.execute(
+            "INSERT OR REPLACE INTO interaction (scope, external_id, action, request_id, asked, accepted) VALUES (?, ?, ?, ?, ?, ?)",
+            (self._scope, external_id, action, request_id, asked, accepted),
+        )
+
+
+def _remedy(why: str) -> str:
+    """What helps against distrust of a file."""
+    if why.startswith("can be written"):
+        return "take that right from others with chmod o-w, if what it says is right"
+    if why.startswith("belongs"):
+        return "run the task as that user, or share it with a group of this user's, as the documentation of the option journal says"
+    return "find out who has put it there, and remove it"
+
+
+def _read_only(path: str) -> sqlite3.Connection:
+    """Open an existing journal without a trace beside it.
+
+    Without a log beside it, SQLite would make one; told not to, it would not see who writes meanwhile. So it is a copy then that is read.
+    """
+    while not _has_log(path):
+        with open(path, "rb") as file:
+            before = os.fstat(file.fileno())
+            db = _copy(path, file, before.st_size)
+        after = os.stat(path)
+        if _version(before) == _version(after) and not _has_log(path):
+            return db
+        db.close()
+    return sqlite3.connect(f"file:{quote(path)}?mode=ro", uri=True, timeout=BUSY_TIMEOUT, isolation_level=None)
+
+
+def _version(info: os.stat_result) -> tuple[int, ...]:
+    return info.st_dev, info.st_ino, info.st_mtime_ns, info.st_size
+
+
+def _copy(path: str, file: t.BinaryIO, size: int) -> sqlite3.Connection:
+    """Open a copy of a database. It has no name by the time that there is anything in it, so a process that is killed leaves none."""
+    try:
+        handle, copy = tempfile.mkstemp(prefix="vcc-journal-")  # mode 0600
+        with os.fdopen(handle, "wb") as target:
+            try:
+                # SQLite reads the header, and the size of the file, as it opens it.
+                target.truncate(size)
+                target.write(file.read(HEADER_LENGTH))
+                target.flush()
+                db = sqlite3.connect(f"file:{quote(copy)}?mode=ro&immutable=1", uri=True, isolation_level=None)
+            finally:
+                os.unlink(copy)
+            try:
+                shutil.copyfileobj(file, target)
+                target.flush()
+            except BaseException:
+                db.close()
+                raise
+    except OSError as exc:
+        raise JournalError(
+            f"The journal {path} cannot be used ({tempfile.tempdir or 'TMPDIR'}, the folder for temporary files, cannot take a copy of it: {exc.strerror}):"
+            " make room there, or set TMPDIR to another folder."
+        ) from None
+    return db
+
+
+def _temporary_folder() -> str:
+    """The folder in which SQLite keeps temporary files."""
+    folders = (os.environ.get("SQLITE_TMPDIR"), os.environ.get("TMPDIR"), "/var/tmp", "/usr/tmp", "/tmp")  # noqa: S108
+    return next((one for one in folders if one and os.path.isdir(one) and os.access(one, os.W_OK | os.X_OK)), ".")
+
+
+def _room(folder: str) -> float:
+    """Bytes that a file system has left for this user."""
+    try:
+        info = os.statvfs(folder)
+    except OSError:
+        return math.inf
+    return info.f_bavail * info.f_frsize
+
+
+def _has_log(path: str) -> bool:
+    """Whether a run that goes on, or has been killed, may have written what is not in the file yet."""
+    try:
+        return os.path.getsize(path + "-wal") > 0
+    except FileNotFoundError:
+        return False
+
+
+def _patiently(act: t.Callable[[], t.Any]) -> None:
+    """Do what SQLite refuses at once, rather than after its busy timeout, while another process has the file."""
+    deadline = time.monotonic() + BUSY_TIMEOUT
+    while True:
+        try:
+            act()
+            return
+        except sqlite3.OperationalError as exc:
+            if "locked" not in str(exc) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)

@@ -1,0 +1,342 @@
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Options: the specs that plugins share, and which options are set, by the task or by the environment."""
+
+from __future__ import annotations
+
+import os
+import re
+import typing as t
+
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator, ValidationResult
+from ansible.module_utils.common.parameters import set_fallbacks
+from ansible.module_utils.errors import AnsibleFallbackNotFound
+from ansible.module_utils.parsing.convert_bool import boolean
+
+from ._errors import InputError
+from ._validation import _check_texts, _listed, check_data_texts, check_ids_given, check_kinds, check_list
+
+Spec = t.Mapping[str, t.Mapping[str, t.Any]]
+
+# The ways to say which interactions are meant.
+SOURCES = ("external_id", "external_ids", "src", "interactions")
+
+# The word for no journal.
+NONE = "none"
+
+
+def with_environment(spec: dict[str, dict[str, t.Any]]) -> dict[str, dict[str, t.Any]]:
+    """Return a spec whose options come from the environment where a task does not set them: from VCC_ and their names in capitals."""
+    return {name: {**option, "fallback": (_variable, [f"VCC_{name.upper()}"])} for name, option in spec.items()}
+
+
+def _variable(name: str) -> str:
+    value = os.environ.get(name)
+    if not value:
+        raise AnsibleFallbackNotFound
+    return value
+
+
+def without_blanks(spec: Spec, args: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Return what a task sets, without what is empty or null. Nothing is done to the options that a spec requires.
+
+    An empty journal, written in a task, stands for none. An empty id is a mistake, unless the task says otherwise which interactions it means.
+    """
+    kept: dict[str, t.Any] = {}
+    for name, value in args.items():
+        option = spec.get(name, {"required": True})  # one that there is not is left for Ansible to refuse
+        if option.get("required") or (name == "journal" and value == ""):
+            pass
+        elif value is None or value == "":
+            continue
+        elif "options" in option:
+            value = _within(option["options"], value)
+        kept[name] = value
+    if "external_id" in args and not any(name in kept for name in SOURCES):
+        kept["external_id"] = args["external_id"]
+    return kept
+
+
+def _within(spec: Spec, value: t.Any) -> t.Any:
+    if isinstance(value, t.Mapping):
+        kept = without_blanks(spec, value)
+        # An empty request id is a mistake where an interaction has no other id: nothing would tell a second dispatch from the first.
+        if "request_id" in value and not kept.get("external_id"):
+            kept["request_id"] = value["request_id"]
+        return kept
+    return [_within(spec, one) for one in value] if isinstance(value, (list, tuple)) else value
+
+
+def from_environment(spec: Spec, args: t.Mapping[str, t.Any]) -> dict[str, str]:
+    """Return the variables that options come from which a task does not set, by the names of the options."""
+    found: dict[str, str] = {}
+    for name, option in spec.items():
+        if "fallback" in option and name not in args:
+            (variable,) = option["fallback"][1]
+            if os.environ.get(variable):
+                found[name] = variable
+    return found
+
+
+def settled(spec: Spec, args: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Return what C(without_blanks) has left, with what comes from the environment. Raises InputError for what cannot be meant."""
+    variables = from_environment(spec, args)
+    settings = dict(args)
+    set_fallbacks(spec, settings)
+    if str(settings.get("journal", "")).lower() == NONE:
+        settings["journal"] = ""
+    try:
+        for name in variables:
+            if settings[name]:
+                _check_variable(name, spec[name], settings[name])
+        for name, option in spec.items():
+            if option.get("type") == "path" and isinstance(settings.get(name), str):
+                _check_path(name, settings[name])
+    except InputError as exc:
+        raise InputError(told(str(exc), variables)) from None
+    if "journal" in spec and "journal" not in settings:
+        settings["journal"] = _default_journal(spec["journal"]["default"])
+    return settings
+
+
+def told(message: str, variables: t.Mapping[str, str]) -> str:
+    """Return the message of a failure; where it is about an option from the environment, with the name of the variable before it."""
+    for name, variable in variables.items():
+        # "journal ..." and "The token cache ..."
+        if re.match(rf"(The )?{name.replace('_', '[ _]')}\b", message):
+            return f"{place(variable)}: {message}"
+    return message
+
+
+def place(variable: str) -> str:
+    """Say where a variable was looked for."""
+    return f"{variable} in the environment of {os.uname().nodename}"
+
+
+def _check_variable(name: str, option: t.Mapping[str, t.Any], value: str) -> None:
+    """Raise InputError for text that is no value of the option, before Ansible says so of an option that nobody has set."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise InputError(f"{name} is not valid Unicode: write it in UTF-8.") from None
+    shown = f"not {value!r:.60}"
+    if option["type"] == "int" and not re.fullmatch(r"[+-]?[0-9]{1,20}", value.strip()):
+        raise InputError(f"{name} has to be a whole number, {shown}.")
+    if option["type"] == "bool":
+        try:
+            boolean(value)
+        except TypeError:
+            raise InputError(f"{name} has to be true or false, {shown}.") from None
+    choices = option.get("choices")
+    if choices and value not in choices:
+        raise InputError(f"{name} has to be {', '.join(choices[:-1])} or {choices[-1]}, {shown}.")
+    if option["type"] == "path" and not os.path.isabs(_expanded(value)):
+        raise InputError(
+            f"{name} has to be an absolute path, {shown}: a relative one begins in a folder that depends on how the task is run."
+        )
+
+
+def _check_path(name: str, path: str) -> None:
+    """Raise InputError for a path that Ansible takes for one in the current folder though it is meant to begin elsewhere."""
+    if path.startswith(("~", "$")) and not os.path.isabs(_expanded(path)):
+        raise InputError(
+            f"{name} {path!r:.200} does not lead to an absolute path on {os.uname().nodename}: "
+            "it names a user or a variable that is not known there. Write the path out."
+        )
+
+
+def _default_journal(path: str) -> str:
+    if os.path.isabs(_expanded(path)):
+        return path
+    home = _expanded(os.environ.get("ANSIBLE_HOME", ""))
+    if os.path.isabs(home):
+        return os.path.join(home, "vonage_vcc", "journal.db")
+    raise InputError(
+        f"The journal has no place: this user has no home folder on {os.uname().nodename}, where HOME is not set either. "
+        "Set journal, VCC_JOURNAL, HOME or ANSIBLE_HOME to an absolute path."
+    )
+
+
+def _expanded(path: str) -> str:
+    return os.path.expanduser(os.path.expandvars(path))
+
+
+# The connection and auth options of every module: their environment variables are VCC_ and the option's name in capitals.
+CONNECTION_SPEC = with_environment(
+    {
+        "region": {"type": "str", "choices": ["emea", "nam", "apac"]},
+        "domain": {"type": "str", "default": "newvoicemedia.com"},
+        "api_url": {"type": "str"},
+        "auth_url": {"type": "str"},
+        "account": {"type": "str"},
+        "client_id": {"type": "str"},
+        "client_secret": {"type": "str", "no_log": True},
+        "access_token": {"type": "str", "no_log": True},
+        "token_cache": {"type": "path", "no_log": False},
+        "validate_certs": {"type": "bool", "default": True},
+        "ca_path": {"type": "path"},
+        "timeout": {"type": "int", "default": 30},
+        "retries": {"type": "int", "default": 5},
+        "requests_per_minute": {"type": "int"},
+    }
+)
+
+JOURNAL_SPEC = with_environment({"journal": {"type": "path", "default": "~/.ansible/vonage_vcc/journal.db"}})
+
+_LINKED_DATA: dict[str, t.Any] = {
+    "type": "list",
+    "elements": "dict",
+    "options": {
+        "type": {"type": "str", "required": True},
+        "value": {"type": "str", "required": True},
+        "label": {"type": "str"},
+        "owner": {"type": "str"},
+        "key": {"type": "str", "no_log": False},
+    },
+}
+
+_ROUTING_DATA: dict[str, t.Any] = {
+    "type": "dict",
+    "options": {
+        "interaction_type": {"type": "str", "choices": ["live", "nonlive", "chat"]},
+        "personal_queue": {
+            "type": "dict",
+            "options": {
+                "agent": {"type": "str", "required": True},
+                "logged_in_timeout": {"type": "int"},
+                "logged_out_timeout": {"type": "int"},
+            },
+        },
+        "skills": {
+            "type": "list",
+            "elements": "dict",
+            "options": {"name": {"type": "str", "required": True}, "expiry_after": {"type": "int"}},
+        },
+    },
+}
+
+# What a dispatch says of an interaction beside its ids.
+DATA_SPEC = {"linked_data": _LINKED_DATA, "routing_data": _ROUTING_DATA}
+
+INTERACTION_SPEC: dict[str, t.Any] = {
+    "argument_spec": {
+        "state": {"type": "str", "default": "released", "choices": ["released", "dispatched"]},
+        "external_id": {"type": "str"},
+        "external_ids": {"type": "list", "elements": "str"},
+        "src": {"type": "path"},
+        "src_format": {"type": "str", "default": "auto", "choices": ["auto", "text", "csv", "tsv", "jsonl", "json"]},
+        "interactions": {
+            "type": "list",
+            "elements": "dict",
+            "options": {"external_id": {"type": "str"}, "request_id": {"type": "str"}, **DATA_SPEC},
+        },
+        "route": {"type": "str"},
+        **DATA_SPEC,
+        "provider": {"type": "str"},
+        "request_id": {"type": "str"},
+        "force": {"type": "bool", "default": False},
+        "journal_ttl": {"type": "int", "default": 86400},
+        "report": {"type": "path"},
+        "calls_in_flight": {"type": "int", "default": 4},
+        "max_failures": {"type": "int"},
+        **JOURNAL_SPEC,
+        **CONNECTION_SPEC,
+    },
+    "mutually_exclusive": [SOURCES],
+    "required_one_of": [SOURCES],
+    "required_by": {"request_id": "external_id"},
+    "required_if": [("state", "dispatched", ("route",))],
+}
+
+PROVIDER_SPEC: dict[str, t.Any] = {
+    "state": {"type": "str", "default": "present", "choices": ["present"]},
+    "name": {"type": "str", "required": True},
+    "endpoint": {"type": "str"},
+    "headers": {"type": "dict", "no_log": True},
+    "agent_actions_permitted": {
+        "type": "dict",
+        "apply_defaults": True,
+        "options": {
+            name: {"type": "bool", "default": False}
+            for name in ("release", "hold", "transfer_to_agent", "transfer_to_route")
+        },
+    },
+    "force": {"type": "bool", "default": False},
+    **JOURNAL_SPEC,
+    **CONNECTION_SPEC,
+}
+
+TOKEN_SPEC: dict[str, t.Any] = {
+    "scopes": {"type": "list", "elements": "str", "default": ["interactions:write"]},
+    **CONNECTION_SPEC,
+}
+
+ONGOING_SPEC: dict[str, t.Any] = {
+    "page_size": {"type": "int", "default": 100},
+    "medium": {"type": "str"},
+    "direction": {"type": "str"},
+    "queue": {"type": "str"},
+    "agent": {"type": "str"},
+    **CONNECTION_SPEC,
+}
+
+JOURNAL_INFO_SPEC: dict[str, t.Any] = {
+    "external_ids": {"type": "list", "elements": "str"},
+    "provider": {"type": "str"},
+    "state": {"type": "str", "choices": ["released", "dispatched", "pending"]},
+    "older_than": {"type": "int"},
+    "newer_than": {"type": "int"},
+    "page": {"type": "int", "default": 1},
+    "page_size": {"type": "int", "default": 100},
+    **JOURNAL_SPEC,
+    **CONNECTION_SPEC,
+}
+
+KEPT_JOURNAL_SPEC: dict[str, t.Any] = {
+    "argument_spec": {
+        "older_than": {"type": "int"},
+        "notifications": {"type": "list", "elements": "dict"},
+        "provider": {"type": "str"},
+        **JOURNAL_SPEC,
+        **CONNECTION_SPEC,
+    },
+    "mutually_exclusive": [("older_than", "notifications")],
+    "required_by": {"provider": "notifications"},
+    "required_one_of": [("older_than", "notifications")],
+}
+
+# What Ansible's own check of options raises where it does not refuse a value, and what to say if the value cannot be named.
+STUMBLES = (OverflowError, TypeError, UnicodeEncodeError)
+
+STUMBLED = (
+    "An option has a number that does not end, such as inf, or no dictionary where one is wanted: check the options."
+)
+
+
+def check_given(args: t.Mapping[str, t.Any]) -> None:
+    """Check texts as they stand in the task, before Ansible makes text of anything. Raises InputError.
+
+    Ansible splits a string at its commas where it wants a list, and makes text of a dict or a null where it wants text.
+    """
+    args = without_blanks(INTERACTION_SPEC["argument_spec"], args)
+    check_list("interactions", args.get("interactions"))
+    check_kinds(INTERACTION_SPEC["argument_spec"], args)
+    check_ids_given(args)
+    for index, interaction in enumerate(_listed(args.get("interactions"))):
+        if not isinstance(interaction, t.Mapping):
+            raise InputError(f"interactions[{index}] has to be a dictionary such as {{'external_id': 'case-1'}}.")
+        _check_texts(f"interactions[{index}].", interaction, ("external_id", "request_id"))
+        check_data_texts(f"interactions[{index}].", interaction)
+    _check_texts("", args, ("external_id", "request_id", "provider", "route"))
+    check_data_texts("", args)
+
+
+def validated(validator: ArgumentSpecValidator, args: t.Mapping[str, t.Any]) -> ValidationResult:
+    """Have Ansible check the options that are set. Raises InputError where that would end in an error of Python's."""
+    args = settled(validator.argument_spec, without_blanks(validator.argument_spec, args))
+    try:
+        return validator.validate(args)
+    except STUMBLES:
+        check_kinds(validator.argument_spec, args)
+        raise InputError(STUMBLED) from None

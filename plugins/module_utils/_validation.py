@@ -1,0 +1,285 @@
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Checks of options: ids, names, numbers, URLs and the types that a task gives."""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import re
+import typing as t
+import unicodedata
+from urllib.parse import urlsplit
+
+from ._errors import InputError
+from ._text import shown
+
+# The longest external id or request id, in characters.
+MAX_ID_LENGTH = 1024
+
+# More than any number is of use for, and within what SQLite and the clocks can count.
+HIGHEST = 10**12
+
+# Characters that cannot be seen, though their categories do not say so: fillers, a blank of Braille, and choices of how another looks.
+_VARIANTS = frozenset(map(chr, (*range(0x180B, 0x180E), 0x180F, *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))))
+
+_INVISIBLE = _VARIANTS | frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+
+# Printable ASCII without what ends the path of a URL or stands for a slash in some readers; and the same with a query.
+_URL_CHARACTERS = re.compile(r"[!\"$->@-\[\]-~]+")
+
+_URL_CHARACTERS_AND_QUERY = re.compile(r"[!\"$-\[\]-~]+")
+
+_WITH_USER = "{name} has to be a URL without a user and password in it."
+
+# The most numbers that a warning names.
+NAMED = 5
+
+
+def check_list(name: str, value: t.Any) -> None:
+    """Raise InputError for what stands in a task where a list is wanted, and is none."""
+    if isinstance(value, str):
+        raise InputError(
+            f"{name} has to be a list, not a string: an id may hold commas, so no string is split at them."
+        )
+    if value is not None and not isinstance(value, (list, tuple)):
+        raise InputError(f"{name} has to be a list.")
+
+
+def check_ids_given(args: t.Mapping[str, t.Any]) -> None:
+    """Check external_ids as they stand in the task. Raises InputError."""
+    check_list("external_ids", args.get("external_ids"))
+    for index, external_id in enumerate(_listed(args.get("external_ids"))):
+        text_of(f"external_ids[{index}]", external_id)
+
+
+def number_warnings(spec: t.Mapping[str, t.Any], args: t.Mapping[str, t.Any]) -> list[str]:
+    """What to warn of once, as options stand in the task: numbers in place of texts, which may have been written otherwise."""
+    found = list(_bare_numbers(spec, args, ""))
+    if not found:
+        return []
+    more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
+    return [
+        f"A bare number is taken as text: {', '.join(found[:NAMED])}{more}."
+        " Put it in quotes, since YAML reads 0123 as 83 and 12:30:45 as 45045."
+    ]
+
+
+def _bare_numbers(spec: t.Mapping[str, t.Any], args: t.Mapping[str, t.Any], prefix: str) -> t.Iterator[str]:
+    for name, option in spec.items():
+        value = args.get(name)
+        position = prefix + name
+        if option["type"] == "str" and _is_number(value):
+            yield position if option.get("no_log") else f"{position} as '{value}'"
+        elif option.get("elements") == "str":
+            yield from (
+                f"{position}[{index}] as '{one}'" for index, one in enumerate(_listed(value)) if _is_number(one)
+            )
+        elif "options" in option:
+            if isinstance(value, t.Mapping):
+                yield from _bare_numbers(option["options"], value, f"{position}.")
+            for index, one in enumerate(_listed(value)):
+                if isinstance(one, t.Mapping):
+                    yield from _bare_numbers(option["options"], one, f"{position}[{index}].")
+
+
+def _is_number(value: t.Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def check_kinds(spec: t.Mapping[str, t.Any], args: t.Mapping[str, t.Any], prefix: str = "") -> None:
+    """Raise InputError for what Ansible's own check of options stumbles over: a number without an end, and what is no dictionary."""
+    for name, option in spec.items():
+        value = args.get(name)
+        if value is None:
+            continue
+        if option["type"] == "int":
+            _check_finite(prefix + name, value)
+        elif "options" not in option:
+            continue
+        elif option["type"] == "dict":
+            _check_dictionary(prefix + name, value)
+            if isinstance(value, t.Mapping):
+                check_kinds(option["options"], value, f"{prefix}{name}.")
+        else:
+            for index, one in enumerate(_listed(value)):
+                if isinstance(one, t.Mapping):
+                    check_kinds(option["options"], one, f"{prefix}{name}[{index}].")
+
+
+def _check_finite(position: str, value: t.Any) -> None:
+    """Raise InputError for a number that Ansible cannot make a whole one of."""
+    if not isinstance(value, (float, str)):
+        return
+    try:
+        if math.isfinite(float(value)):
+            return
+    except ValueError:
+        return
+    # Ansible would write out all digits of 1e999999999, for longer than anyone waits.
+    if isinstance(value, str) and any(map(str.isdigit, value)):
+        raise InputError(f"{position} has to be a number of fewer digits.")
+    raise InputError(f"{position} has to be a number that ends, not {shown(str(value))}.")
+
+
+def _listed(value: t.Any) -> t.Sequence[t.Any]:
+    return value if isinstance(value, (list, tuple)) else ()
+
+
+def _check_texts(prefix: str, fields: t.Any, optional: t.Iterable[str], required: t.Iterable[str] = ()) -> None:
+    if not isinstance(fields, t.Mapping):
+        return
+    for name in optional:
+        if fields.get(name) is not None:
+            text_of(prefix + name, fields[name])
+    for name in required:
+        if name in fields:
+            text_of(prefix + name, fields[name])
+
+
+def check_data_texts(prefix: str, fields: t.Mapping[str, t.Any]) -> None:
+    for index, link in enumerate(_listed(fields.get("linked_data"))):
+        _check_texts(f"{prefix}linked_data[{index}].", link, ("label", "owner", "key"), ("type", "value"))
+    routing = fields.get("routing_data")
+    if isinstance(routing, t.Mapping):
+        _check_texts(f"{prefix}routing_data.personal_queue.", routing.get("personal_queue"), (), ("agent",))
+        for index, skill in enumerate(_listed(routing.get("skills"))):
+            _check_texts(f"{prefix}routing_data.skills[{index}].", skill, (), ("name",))
+
+
+def _check_dictionary(position: str, value: t.Any) -> None:
+    """Raise InputError for what Ansible stumbles over where it wants a dictionary, which may be written as a string."""
+    if value is not None and not isinstance(value, (t.Mapping, str)):
+        raise InputError(f"{position} has to be a dictionary.")
+
+
+def is_loopback(url: str) -> bool:
+    """Whether the host of C(url) is this host's loopback."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def check_data(prefix: str, fields: t.Mapping[str, t.Any]) -> None:
+    for index, link in enumerate(fields["linked_data"] or ()):
+        check_name(f"{prefix}linked_data[{index}].type", link["type"])
+    routing = fields["routing_data"] or {}
+    queue = routing.get("personal_queue")
+    if queue:
+        check_name(f"{prefix}routing_data.personal_queue.agent", queue["agent"])
+        for name in ("logged_in_timeout", "logged_out_timeout"):
+            check_number(queue, name, 0, prefix=f"{prefix}routing_data.personal_queue.")
+    for index, skill in enumerate(routing.get("skills") or ()):
+        check_name(f"{prefix}routing_data.skills[{index}].name", skill["name"])
+        check_number(skill, "expiry_after", 0, prefix=f"{prefix}routing_data.skills[{index}].")
+
+
+def check_name(position: str, value: t.Any) -> str:
+    """Return a name as text; raise InputError for one that nothing at VCC can have."""
+    return check_id(position, value, "give a name", "a name")
+
+
+def check_id(
+    position: str,
+    value: t.Any,
+    remedy: str = "give the id that the interaction was dispatched with",
+    what: str = "an id",
+    visible: bool = True,
+) -> str:
+    """Return an id as text; raise InputError for one that no interaction can have.
+
+    :arg visible: whether to refuse one that begins or ends with what cannot be seen, which is a slip in what people write.
+    """
+    text = text_of(position, value)
+    # An ASCII id that is printable is right but for its length, which is the common case and quick to see.
+    if not (text.isascii() and text.isprintable()):
+        if any(unicodedata.category(char) == "Cc" for char in text):
+            raise InputError(f"{position} has a control character, which {what} cannot have: remove it.")
+        check_unicode(position, text)
+    if not text.strip():
+        raise InputError(f"{position} is empty: {remedy}.")
+    if len(text) > MAX_ID_LENGTH:
+        raise InputError(f"{position} has {len(text)} characters; {what} has at most {MAX_ID_LENGTH}.")
+    if visible and not ("!" <= text[0] <= "~" and "!" <= text[-1] <= "~"):
+        _check_ends(position, text, what)
+    return text
+
+
+def _check_ends(position: str, text: str, what: str) -> None:
+    for edge, char in (("begins", text[0]), ("ends", text[-1])):
+        if not _is_invisible(char):
+            continue
+        if edge == "ends" and char in _VARIANTS and not text[-2].isascii():  # which says how an emoji is to look
+            continue
+        raise InputError(
+            f"{position} {edge} with white space or a character that cannot be seen (U+{ord(char):04X}),"
+            f" which VCC would take for part of {what}: remove it."
+        )
+
+
+def _is_invisible(char: str) -> bool:
+    return char.isspace() or char in _INVISIBLE or unicodedata.category(char) in ("Cc", "Cf", "Zl", "Zp", "Zs")
+
+
+def text_of(position: str, value: t.Any) -> str:
+    """Return text or a whole number as text; raise InputError for anything else."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    raise InputError(f"{position} is neither text nor a whole number: write it as a string.")
+
+
+def check_unicode(position: str, value: t.Any) -> None:
+    """Raise InputError for text that cannot be written in UTF-8."""
+    if isinstance(value, str) and any(0xD800 <= ord(char) <= 0xDFFF for char in value):
+        raise InputError(f"{position} is not valid Unicode: write it in UTF-8.")
+
+
+def check_number(
+    params: t.Mapping[str, t.Any], name: str, lowest: int, highest: int = HIGHEST, prefix: str = ""
+) -> None:
+    """Raise InputError for an option that is set to what is no whole number from C(lowest) to C(highest)."""
+    value = params[name]
+    if isinstance(value, bool):  # which Ansible takes for 0 or 1
+        raise InputError(f"{prefix}{name} has to be a whole number, not {value}.")
+    if value is None or lowest <= value <= highest:
+        return
+    limit = f"{lowest} or more" if value < lowest else f"{highest} or less"
+    shown = f", not {value}" if abs(value) <= HIGHEST else ""  # Python does not write thousands of digits
+    raise InputError(f"{prefix}{name} has to be {limit}{shown}.")
+
+
+def checked_url(name: str, url: str) -> str:
+    """Return C(url) without a slash at its end; raise InputError if credentials must not be sent there."""
+    if _scheme(name, url, _URL_CHARACTERS, "https://emea.api.newvoicemedia.com") == "http" and not is_loopback(url):
+        raise InputError(
+            f"{name} has to begin with https://: over plain http, credentials are sent to this host itself only."
+        )
+    # A password with a slash in it makes the user a host, and what is behind it a path.
+    if "@" in url:
+        raise InputError(_WITH_USER.format(name=name))
+    return url.rstrip("/")
+
+
+def https_url(name: str, url: str) -> str:
+    """Return C(url), which VCC is to call; raise InputError if it is none that begins with https://."""
+    if _scheme(name, url, _URL_CHARACTERS_AND_QUERY, "https://hooks.example.com/vcc") != "https":
+        raise InputError(f"{name} has to begin with https://, since VCC calls no other.")
+    return url
+
+
+def _scheme(name: str, url: str, characters: re.Pattern[str], example: str) -> str:
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname if parts.port != 0 else None
+    except ValueError:
+        host = None
+    if not host or parts.scheme not in ("https", "http") or not characters.fullmatch(url):
+        raise InputError(f"{name} has to be a URL such as {example}.")
+    if parts.username is not None or parts.password is not None:
+        raise InputError(_WITH_USER.format(name=name))
+    return parts.scheme

@@ -1,0 +1,537 @@
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whatever tasks came before: check mode says what a run does, a second run does nothing, and the contact centre agrees with what is reported.
+
+Hypothesis makes up histories of tasks, lost answers, moved clocks, notifications and other senders. A model keeps what should be known after each step.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import csv
+import functools
+import json
+import os
+import sqlite3
+import tempfile
+import typing as t
+
+from hypothesis import HealthCheck, note, settings
+from hypothesis import strategies as st
+from hypothesis.configuration import set_hypothesis_home_dir
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+
+from ansible_collections.vonage.vcc.plugins.module_utils._interactions import task as task_module
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.journal import Journal
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.notifications import ASSIGN, RELEASE, Notes, Notice
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.upkeep import Upkeep
+from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import column, snapshot, validated
+
+home = tempfile.TemporaryDirectory()  # gone when the process ends
+set_hypothesis_home_dir(home.name)
+
+IDS = ["a", "b", 'ü, "c"']
+KEYS = ["key-1", "key-2"]
+PROVIDERS = [None, "crm"]
+ACCOUNTS = ["day", "night"]
+DATA = [
+    {},
+    {"linked_data": [{"type": "name", "value": "Ann"}]},
+    {"linked_data": [{"type": "name", "value": "Ben"}], "routing_data": {"skills": [{"name": "French"}]}},
+]
+
+# What keeps a call from being answered, and whether it may have had its effect, and whether it has.
+LOST = {
+    "cut before": ({"kind": "cut", "when": "before"}, True, False),
+    "cut after": ({"kind": "cut", "when": "after"}, True, True),
+    "no JSON": ({"kind": "garbage", "taken": True}, True, True),
+    "a page": ({"kind": "html"}, True, False),
+    "elsewhere": ({"kind": "redirect"}, True, False),
+    "its own trouble": ({"kind": "status", "status": 503}, True, False),
+    "too many": ({"kind": "status", "status": 429}, False, False),
+}
+# The one that leaves no doubt as often as all the others, since nothing may be left of it in the journal.
+LOSSES = [*LOST, *["too many"] * (len(LOST) - 2)]
+
+
+class Asked(t.NamedTuple):
+    """A task: C(entries) are triples of external id, request id and index in DATA, where its source can have them."""
+
+    state: str
+    source: str
+    entries: tuple
+    provider: str | None
+    account: str
+    force: bool
+    ttl: int
+    journaled: bool
+
+    @property
+    def action(self):
+        return "release" if self.state == "released" else "dispatch"
+
+    @property
+    def scope(self):
+        return (self.account, self.provider)
+
+    def options(self, folder):
+        """The options of the task; what is in a file is written to C(folder)."""
+        given = {"state": self.state, "provider": self.provider, "account": self.account, "force": self.force}
+        # One call at a time, so that their order is known.
+        given.update(
+            calls_in_flight=1,
+            journal_ttl=self.ttl,
+            journal=str(folder / "kept" / "journal.db") if self.journaled else "",
+        )
+        if self.state == "dispatched":
+            given["route"] = "sales"
+        if self.source == "external_id":
+            given["external_id"] = self.entries[0][0]
+            if self.entries[0][1]:
+                given["request_id"] = self.entries[0][1]
+        elif self.source == "external_ids":
+            given["external_ids"] = [entry[0] for entry in self.entries]
+        else:
+            objects = [
+                {"external_id": external_id, **({"request_id": key} if key else {}), **copy.deepcopy(DATA[data])}
+                for external_id, key, data in self.entries
+            ]
+            if self.source == "interactions":
+                given["interactions"] = objects
+            else:
+                given["src"] = str(self._written(folder, objects))
+        return given
+
+    def _written(self, folder, objects):
+        path = folder / f"ids.{self.source}"
+        with path.open("w", encoding="utf-8", newline="") as file:
+            if self.source == "jsonl":
+                file.writelines(json.dumps(one) + "\n" for one in objects)
+            elif self.source == "csv":
+                csv.writer(file).writerows(
+                    [("request_id", "external_id"), *((one.get("request_id"), one["external_id"]) for one in objects)]
+                )
+            else:
+                file.writelines(one["external_id"] + "\n" for one in objects)
+        return path
+
+    def worklist(self):
+        """The distinct interactions as lists of external id and request id; None if they contradict each other."""
+        found = []
+        by_id = {}
+        for external_id, key, data in self.entries:
+            if self.state == "released":
+                data = 0
+                key = None if self.source == "interactions" else key
+            if external_id is None or external_id not in by_id:
+                found.append([external_id, key, data])
+                if external_id is not None:
+                    by_id[external_id] = found[-1]
+                continue
+            known = by_id[external_id]
+            if data != known[2] or (key and known[1] and key != known[1]):
+                return None
+            known[1] = known[1] or key
+        keys = [key for dummy, key, dummy in found if key]
+        return None if len(set(keys)) < len(keys) else [one[:2] for one in found]
+
+
+@st.composite
+def asked(draw):
+    state = draw(st.sampled_from(["released", "released", "dispatched"]))
+    source = draw(st.sampled_from(["external_id", "external_ids", "interactions", "jsonl", "csv", "txt"]))
+    nameless = [None] if source == "interactions" and state == "dispatched" else []
+    has_key = source in ("external_id", "interactions", "jsonl", "csv")
+    has_data = source in ("interactions", "jsonl")
+    entry = st.tuples(
+        st.sampled_from(IDS + IDS + nameless),
+        st.sampled_from([None, None, None, *KEYS]) if has_key else st.none(),
+        st.sampled_from([0, 0, 0, 1, 2]) if has_data else st.just(0),
+    )
+    few = {"min_size": 1, "max_size": 1} if source == "external_id" else {"min_size": source == "csv", "max_size": 4}
+    return Asked(
+        state,
+        source,
+        tuple(draw(st.lists(entry, **few))),
+        draw(st.sampled_from(PROVIDERS)),
+        draw(st.sampled_from([ACCOUNTS[0], ACCOUNTS[0], ACCOUNTS[1]])),
+        draw(st.sampled_from([False, False, False, True])),
+        draw(st.sampled_from([0, 100, 86400])),
+        draw(st.sampled_from([True, True, True, True, False])),
+    )
+
+
+class Row(t.NamedTuple):
+    """What the journal is to hold of an interaction."""
+
+    action: str
+    request_id: str
+    asked: float
+    accepted: float | None
+
+    @property
+    def time(self):
+        return self.asked if self.accepted is None else self.accepted
+
+
+class Item(t.NamedTuple):
+    """An interaction of a task as it is to be planned."""
+
+    external_id: str | None
+    request_id: str | None
+    proven: bool
+    pending: bool
+    own_id: str | None
+
+
+class Histories(RuleBasedStateMachine):
+    """The engine with its journal and a simulator, beside a model of both."""
+
+    def __init__(self, sim, clock, folder):
+        super().__init__()
+        self.sim = sim
+        self.clock = clock
+        self.place = tempfile.TemporaryDirectory(dir=folder)
+        self.folder = type(folder)(self.place.name)
+        (self.folder / "kept").mkdir()
+        self.path = self.folder / "kept" / "journal.db"
+        self.sessions = {}
+        self.rows = {}  # (scope, external id) -> Row
+        self.used = {}  # (scope, request id of one's own that VCC may have had) -> (external id, action, when)
+        self.taken = set()  # the request ids that VCC has processed
+        self.known = {}  # (account, request id that VCC may have had) -> (scope, external id, action), for the journal to know
+        self.live = dict.fromkeys(((provider, one) for provider in PROVIDERS for one in [*IDS, None]), 0)
+        self.last = None
+        self.notices = 0
+
+    @initialize()
+    def begin(self):
+        self.sim.reset()
+        self.clock.now = 1_800_000_000.0
+        for provider in PROVIDERS[1:]:
+            self.sim.register(provider)
+
+    def teardown(self):
+        for session in self.sessions.values():
+            session.http.close()
+        self.place.cleanup()
+
+    # What can happen
+
+    @rule(task=asked(), trouble=st.sampled_from([None, None, None, "expired", "too_large"]))
+    def do(self, task, trouble):
+        """A task is predicted and run, and run again; VCC may end a token or find a call too large meanwhile."""
+        self.last = task
+        self._do(task, trouble)
+
+    @rule(task=asked(), loss=st.sampled_from(LOSSES))
+    def lose(self, task, loss):
+        """A task whose call is not answered."""
+        self.last = task
+        self._lose(task, loss)
+
+    @rule(force=st.booleans())
+    def repeat(self, force):
+        """The last task once more, whatever became of it."""
+        if self.last:
+            self._do(self.last._replace(force=force), None)
+
+    @rule(loss=st.sampled_from(LOSSES), force=st.booleans())
+    def lose_again(self, loss, force):
+        if self.last:
+            self._lose(self.last._replace(force=force), loss)
+
+    @rule(seconds=st.sampled_from([-150.0, -20.0, 30.0, 99.0, 100.0, 86400.0]))
+    def pass_time(self, seconds):
+        self.clock.now += seconds
+
+    @rule(external_id=st.sampled_from(IDS), provider=st.sampled_from(PROVIDERS))
+    def dispatch_elsewhere(self, external_id, provider):
+        self.sim.dispatch(external_id, provider=provider)
+        self.live[provider, external_id] += 1
+
+    @rule(older_than=st.sampled_from([0, 100, 86400]))
+    def prune(self, older_than):
+        if not self.path.exists():
+            return
+        before = self.clock.now - older_than
+        old = [key for key, row in self.rows.items() if row.time <= before]
+        with contextlib.closing(Upkeep(str(self.path), clock=self.clock)) as journal:
+            assert journal.prune(older_than, predict=True)["interactions"] == len(old)
+            pruned = journal.prune(older_than, predict=False)
+        assert pruned["interactions"] == len(old)
+        for key in old:
+            del self.rows[key]
+        if any(pruned.values()):
+            self.used = {key: used for key, used in self.used.items() if used[2] > before}
+        self._forget()
+
+    @rule(
+        external_id=st.sampled_from(IDS),
+        provider=st.sampled_from(PROVIDERS),
+        kinds=st.lists(st.sampled_from([RELEASE, ASSIGN]), min_size=1, max_size=2),
+    )
+    def notify(self, external_id, provider, kinds):
+        """VCC says what became of an interaction of the first account."""
+        given = []
+        for kind in kinds:
+            self.notices += 1
+            given.append(Notice(kind, external_id, f"notice-{self.notices}"))
+        key = ((ACCOUNTS[0], provider), external_id)
+        row = known = self.rows.pop(key, None)
+        for kind, dummy, notice_id in given:
+            if kind == RELEASE:
+                same = row is not None and row.action == "release"
+                row = Row(
+                    "release",
+                    row.request_id if same else notice_id,
+                    known.asked if known else self.clock.now,
+                    self.clock.now,
+                )
+            elif row and row.action == "release" and row.accepted is not None:
+                row = None
+        if row:
+            self.rows[key] = row
+        scope = (self.sim.url, *key[0])
+        said = []
+        for predict in (True, False):
+            with contextlib.closing(Notes(str(self.path), *scope, predict=predict, clock=self.clock)) as journal:
+                said.append(journal.note(given, predict))
+        assert said[0] == said[1]
+        with contextlib.closing(Notes(str(self.path), *scope, clock=self.clock)) as journal:
+            assert journal.note(given, False) == []
+
+    @rule()
+    def lose_the_journal(self):
+        self.path.unlink(missing_ok=True)
+        self.rows.clear()
+        self.used.clear()
+        self._forget()
+
+    def _forget(self):
+        """The journal need not know what is not in it any more."""
+        kept = {(scope[0], row.request_id) for (scope, dummy), row in self.rows.items()}
+        kept |= {(scope[0], request_id) for scope, request_id in self.used}
+        self.known = {key: claim for key, claim in self.known.items() if key in kept}
+
+    # What has to be so after each of them
+
+    @invariant()
+    def the_journal_holds_what_the_model_does(self):
+        found = {}
+        if self.path.exists():
+            with contextlib.closing(sqlite3.connect(self.path)) as db:
+                for account, provider, external_id, *row in db.execute(
+                    "SELECT account, provider, external_id, action, request_id, asked, accepted FROM interaction"
+                    " JOIN scope ON scope.id = interaction.scope"
+                ):
+                    found[(account, provider or None), external_id] = Row(*row)
+        assert found == self.rows
+
+    @invariant()
+    def what_is_live_is_what_the_model_says(self):
+        for provider in PROVIDERS:
+            live = [one for one in IDS for dummy in range(self.live[provider, one])]
+            assert sorted(self.sim.live(provider)) == sorted(live)
+
+    # How
+
+    def _run(self, task, check):
+        return task_module.run(validated(**self.sim.options(**task.options(self.folder))), check, True, self.sessions)
+
+    def _plan(self, task):
+        """The items of a task by the model; None if the task is to be refused."""
+        wanted = task.worklist()
+        if wanted is None:
+            return None
+        rows = self.rows if task.journaled else {}
+        items = []
+        for external_id, own in wanted:
+            if own and task.journaled and self._is_used_up(task, external_id, own):
+                return None
+            row = rows.get((task.scope, external_id))
+            if row is None or row.action != task.action:
+                items.append(Item(external_id, own, False, False, own))
+                continue
+            young = self._is_young(task, row)
+            pending = young and row.accepted is None
+            if young and not task.force:
+                items.append(Item(external_id, row.request_id, not pending, pending, own))
+            else:
+                items.append(Item(external_id, own, False, pending, own))
+        return items
+
+    def _is_young(self, task, row):
+        return not task.ttl or abs(self.clock.now - row.time) < task.ttl
+
+    def _is_used_up(self, task, external_id, request_id):
+        """Whether VCC would ignore a task with this request id of one's own, as far as the journal knows."""
+        this = (task.scope, external_id, task.action)
+        for (scope, other), row in self.rows.items():
+            if scope[0] == task.account and row.request_id == request_id and (scope, other, row.action) != this:
+                return True
+        for (scope, known), (other, action, dummy) in self.used.items():
+            if scope[0] == task.account and known == request_id:
+                row = self.rows.get((scope, other))
+                stands = row is not None and row.action == action and self._is_young(task, row) and not task.force
+                if (scope, other, action) != this or not stands:
+                    return True
+        return False
+
+    def _predict(self, task):
+        """What check mode says, for which it has changed nothing and called no one."""
+        before = (snapshot(self.folder / "kept"), len(self.sim.calls))
+        task.options(self.folder)
+        predicted = self._run(task, check=True)
+        assert (snapshot(self.folder / "kept"), len(self.sim.calls)) == before
+        return predicted
+
+    def _do(self, task, trouble):
+        items = self._plan(task)
+        predicted = self._predict(task)
+        if items is None:
+            calls = len(self.sim.calls)
+            real = self._run(task, check=False)
+            assert real["failed"]
+            assert "request" in real["msg"] or "linked_data" in real["msg"]
+            assert (predicted, len(self.sim.calls)) == (real, calls)
+            return
+        left = [item for item in items if not item.proven]
+        if trouble == "expired" and left:
+            self.sim.fault("expired")
+        if trouble == "too_large" and len(left) > 1:
+            self.sim.fault("too_large")
+        real = self._really(task, items, took=True)
+        note(json.dumps([predicted, real]))
+        assert "failed" not in real
+        self._says(predicted, real, items)
+        again = task._replace(force=False)
+        if task.journaled and self._plan(again) is not None:
+            self._changes_nothing(again, real)
+
+    def _says(self, predicted, real, items):
+        """The prediction is the result, but for what only a call can tell."""
+        ids = column(predicted, "request_id")
+        assert ids == [item.request_id for item in items]
+        for told, one, item in zip(ids, real["interactions"], items):
+            assert told in (one["request_id"], None)
+            assert one["evidence"] == ("journal" if item.proven else "api")
+        assert column(predicted, "evidence") == ["journal" if item.proven else "predicted" for item in items]
+        assert predicted["summary"]["api_calls"] == 0
+        same = []
+        for result in (predicted, real):
+            same.append(json.loads(json.dumps(result)))
+            del same[-1]["summary"]["api_calls"]
+            for one in same[-1]["interactions"]:
+                del one["request_id"], one["evidence"]
+        assert same[0] == same[1]
+        assert column(real, "changed") == [not item.proven for item in items]
+        assert real["changed"] == (not all(item.proven for item in items))
+
+    def _changes_nothing(self, task, before):
+        """A run after a run."""
+        calls = len(self.sim.calls)
+        items = self._plan(task)
+        again = self._really(task, items, took=True)
+        named = [one["external_id"] is not None for one in again["interactions"]]
+        assert column(again, "changed") == [not one for one in named]
+        assert again["changed"] == (not all(named))
+        if all(named):
+            assert again["diff"]["before"] == again["diff"]["after"] == before["diff"]["after"]
+            assert (again["summary"]["api_calls"], len(self.sim.calls)) == (0, calls)
+            assert column(again, "request_id") == column(before, "request_id")
+
+    def _lose(self, task, loss):
+        items = self._plan(task)
+        if items is None or all(item.proven for item in items):
+            return
+        fault, uncertain, took = LOST[loss]
+        self._predict(task)
+        self.sim.fault(**fault)
+        real = self._really(task, items, took, answered=False)
+        expected = [
+            task.state if item.proven else "unknown" if uncertain or item.pending else "failed" for item in items
+        ]
+        assert column(real, "state") == expected
+        assert (real["failed"], real["changed"]) == (True, False)
+        assert not any(column(real, "changed"))
+        for item, one in zip(items, real["interactions"]):
+            assert item.request_id in (one["request_id"], None)
+            assert bool(one["message"]) == (not item.proven)
+
+    def _really(self, task, items, took, answered=True):
+        """Run a task for real, and see that VCC did what the model says; then the model knows it too."""
+        effects, ignored, calls = len(self.sim.effects), len(self.sim.ignored), len(self.sim.invoke_calls)
+        real = self._run(task, check=False)
+        assert column(real, "external_id") == [item.external_id for item in items]
+        assert set(column(real, "provider")) <= {task.provider}
+        assert real["summary"]["requested"] == len(items)
+        assert real["summary"]["api_calls"] == len(self.sim.invoke_calls) - calls
+        assert all(column(real, "request_id"))
+        new = [[], []]
+        for item, one in zip(items, real["interactions"]):
+            if item.proven:
+                continue
+            claim = (task.scope, item.external_id, task.action)
+            known = self.known.get((task.account, one["request_id"])) if task.journaled else None
+            assert known in (None, claim)
+            if took:
+                again = one["request_id"] in self.taken
+                # VCC ignores what repeats a call that was not answered; all else it would have to be asked anew.
+                assert item.pending or not (again and known)
+                new[again].append(self._effect(task, one))
+            kept = answered if item.external_id is None else one["state"] != "failed"
+            if kept and task.journaled:
+                self.known[task.account, one["request_id"]] = claim
+            if kept and task.journaled and item.own_id == one["request_id"]:
+                used = (item.external_id, task.action, self.clock.now)
+                self.used.setdefault((task.scope, item.own_id), used)
+            # What has failed for sure leaves the journal as it was.
+            if task.journaled and item.external_id is not None and one["state"] != "failed":
+                key = (task.scope, item.external_id)
+                row = self.rows.get(key)
+                kept = row and row.request_id == one["request_id"] and row.accepted is None
+                asked_at = row.asked if kept else self.clock.now
+                self.rows[key] = Row(task.action, one["request_id"], asked_at, self.clock.now if answered else None)
+        if task.action == "release":
+            new = [sorted(some, key=lambda effect: effect["external_id"]) for some in new]
+        assert [self.sim.effects[effects:], self.sim.ignored[ignored:]] == new
+        return real
+
+    def _effect(self, task, one):
+        """What VCC is to do with an interaction."""
+        found = False
+        key = (task.provider, one["external_id"])
+        if one["request_id"] not in self.taken:
+            if task.action == "dispatch":
+                self.live[key] += 1
+            elif self.live[key]:
+                self.live[key] -= 1
+                found = True
+        self.taken.add(one["request_id"])
+        return {
+            "action": task.action,
+            "external_id": one["external_id"],
+            "provider": task.provider,
+            "request_id": one["request_id"],
+            "found": found,
+        }
+
+
+def test_whatever_came_before(sim, clock, tmp_path, monkeypatch):
+    """The same histories each time; with HISTORIES, so many that are new, from pytest's option C(--hypothesis-seed) on."""
+    histories = os.environ.get("HISTORIES")
+    monkeypatch.setattr(task_module, "Journal", functools.partial(Journal, clock=clock))
+    run_state_machine_as_test(
+        lambda: Histories(sim, clock, tmp_path),
+        settings=settings(
+            max_examples=int(histories or 100),
+            stateful_step_count=12,
+            deadline=None,
+            derandomize=not histories,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )

@@ -1,0 +1,154 @@
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A run that is killed, wherever it is, leaves nothing released twice and nothing left out."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import sqlite3
+import time
+
+import pytest
+
+from ansible_collections.vonage.vcc.plugins.module_utils._interactions.task import run
+from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import PATIENCE, engine, journal_rows, validated
+
+# About ninety fit into one call, so these need three.
+IDS = [f"{number:05d}{'x' * 1000}" for number in range(250)]
+
+
+@pytest.fixture
+def given(sim, listed, tmp_path):
+    """The options of a task that releases all."""
+    sim.dispatch(*IDS)
+    return sim.options(src=listed(IDS), journal=str(tmp_path / "kept" / "journal.db"))
+
+
+@pytest.fixture
+def again(given):
+    """The next run of the same task."""
+    sessions = {}
+    yield lambda check=False: run(validated(**given), check, False, sessions)
+    for session in sessions.values():
+        session.http.close()
+
+
+def kill(process, how=signal.SIGKILL):
+    process.send_signal(how)
+    assert process.wait(PATIENCE) in (-how, 1)
+
+
+def wait_for(look):
+    """What C(look) finds as soon as it is anything; a journal that is not made yet is nothing."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        with contextlib.suppress(sqlite3.OperationalError):
+            found = look()
+            if found:
+                return found
+        time.sleep(0.01)
+    raise AssertionError("it did not come about")
+
+
+def all_released_once(sim):
+    return sorted(sim.released) == sorted(IDS) and sim.live() == []
+
+
+def request_ids(effects):
+    return {effect["external_id"]: effect["request_id"] for effect in effects}
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT], ids=lambda how: how.name)
+@pytest.mark.parametrize("done", [0, 1, 2])
+def test_between_the_effect_and_its_note(sim, given, again, done, how):
+    hold = sim.fault("hold", after=done)
+    with engine(**given) as process:
+        assert hold.entered.wait(PATIENCE)
+        kill(process, how)
+    hold.release()
+    accepted = sum(call["interactions"] for call in sim.invoke_calls[:done])
+    in_doubt = sim.invoke_calls[done]["interactions"]
+    before = request_ids(sim.effects)
+    assert len(before) == accepted + in_doubt
+
+    result = again()
+    counts = result["summary"]
+    assert "failed" not in result
+    assert (counts["unchanged"], counts["released"], counts["failed"], counts["unknown"]) == (
+        accepted,
+        250 - accepted,
+        0,
+        0,
+    )
+    assert all_released_once(sim)
+    repeated = request_ids(sim.ignored)
+    assert list(repeated) == IDS[accepted : accepted + in_doubt]
+    assert repeated.items() <= before.items()
+
+
+def test_before_an_effect_that_comes_all_the_same(sim, given, again):
+    """VCC has the call and has not begun with it; by the time the next run calls, it may have, or not."""
+    token = sim.issue_token()
+    with sim.lock, engine(**given, access_token=token) as process:
+        wait_for(sim.bodies)
+        kill(process)
+    result = again()
+    assert result["summary"]["released"] == 250
+    assert all_released_once(sim)
+
+
+def test_between_the_claim_and_the_call(sim, given, again):
+    """The first call waits a minute after that for the token, when its rows are in the journal."""
+    with engine(**given, requests_per_minute=1) as process:
+        claimed = wait_for(lambda: journal_rows(given["journal"]))
+        kill(process)
+    assert sim.invoke_calls == []
+
+    result = again()
+    assert result["summary"]["released"] == 250
+    assert all_released_once(sim)
+    assert sim.ignored == []
+    effects = request_ids(sim.effects)
+    assert {one: row["request_id"] for one, row in claimed.items()}.items() <= effects.items()
+
+
+def test_as_check_mode_says(sim, given, again):
+    hold = sim.fault("hold", after=1)
+    with engine(**given) as process:
+        assert hold.entered.wait(PATIENCE)
+        kill(process)
+    hold.release()
+    predicted, real = again(check=True), again()
+    for result in (predicted, real):
+        del result["summary"]["api_calls"]
+        for one in result["interactions"]:
+            del one["evidence"], one["request_id"]
+    assert predicted == real
+    assert 0 < real["summary"]["unchanged"] < 250
+
+
+def test_again_and_again(sim, given, again):
+    """Five runs, each of which is killed at its first call, and one that is not."""
+    for dummy in range(5):
+        hold = sim.fault("hold")
+        with engine(**given) as process:
+            assert hold.entered.wait(PATIENCE)
+            kill(process)
+        hold.release()
+    assert again()["summary"]["released"] == 250
+    assert all_released_once(sim)
+    assert len({json.dumps(request_ids([effect])) for effect in sim.ignored}) < len(sim.ignored)
+
+
+def test_the_report_ends_with_a_whole_line(sim, given, tmp_path):
+    hold = sim.fault("hold", after=2)
+    report = tmp_path / "report.jsonl"
+    with engine(**given, report=str(report)) as process:
+        assert hold.entered.wait(PATIENCE)
+        kill(process)
+    hold.release()
+    lines = [json.loads(line) for line in report.read_text(encoding="utf-8").splitlines()]
+    assert [one["external_id"] for one in lines] == IDS[: sum(call["interactions"] for call in sim.invoke_calls[:2])]
