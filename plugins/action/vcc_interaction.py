@@ -25,7 +25,7 @@ from ansible_collections.vonage.vcc.plugins.module_utils._interactions.task impo
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.sqlite import SQLITE_IMPORT_ERROR
 from ansible_collections.vonage.vcc.plugins.module_utils._options import (
     INTERACTION_SPEC,
-    check_given,
+    check_raw_types,
     from_environment,
     told,
     validated,
@@ -46,7 +46,7 @@ class ActionModule(ActionBase):
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         try:
             args = _plain(self._task.args)
-            check_given(args)
+            check_raw_types(args)
             if self._is_plain_local(task_vars or {}):
                 result.update(self._run_here(args))
                 return result

@@ -23,29 +23,29 @@ class JournalError(VccError):
     """The journal cannot be read or written."""
 
 
-class CallError(VccError):
+class ApiError(VccError):
     """A call to VCC did not succeed.
 
-    C(uncertain) is true when an attempt of the call may have taken effect all the same.
+    C(maybe_processed) is true when an attempt of the call may have taken effect all the same.
     """
 
-    def __init__(self, message: str, uncertain: bool = False) -> None:
+    def __init__(self, message: str, maybe_processed: bool = False) -> None:
         super().__init__(message)
-        self.uncertain = uncertain
+        self.maybe_processed = maybe_processed
 
 
-class AccessError(CallError):
+class AuthError(ApiError):
     """VCC refuses the credentials or the token (401, 403): no further call can succeed."""
 
 
-class RefusedError(CallError):
+class RejectedError(ApiError):
     """VCC refused the call with a status of 4xx.
 
     C(by_vcc) is false when the answer has a body that is not JSON, so comes from something in between.
     """
 
-    def __init__(self, message: str, status: int, by_vcc: bool, uncertain: bool = False) -> None:
-        super().__init__(message, uncertain)
+    def __init__(self, message: str, status: int, by_vcc: bool, maybe_processed: bool = False) -> None:
+        super().__init__(message, maybe_processed)
         self.status = status
         self.by_vcc = by_vcc
 
@@ -54,5 +54,5 @@ class StoppedError(VccError):
     """VCC has refused so much that a task sends no more."""
 
 
-class UnansweredError(CallError):
+class NoResponseError(ApiError):
     """No answer that can be relied on: no connection, a timeout, 429 or 5xx to the last retry, a redirect, a page of HTML."""

@@ -12,9 +12,9 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ._api.transport import REQUESTS_IMPORT_ERROR
 from ._errors import InputError, VccError
 from ._journal.sqlite import SQLITE_IMPORT_ERROR
-from ._options import STUMBLED, STUMBLES, from_environment, settled, told, without_blanks
+from ._options import CONVERSION_ERRORS, CONVERSION_FAILED, from_environment, settled, told, without_blanks
 from ._text import LONGEST_MESSAGE, URLS, shown, without_user
-from ._validation import check_kinds, check_unicode, number_warnings
+from ._validation import check_types, check_unicode, number_warnings
 
 
 class Module(AnsibleModule):  # type: ignore[misc]
@@ -48,14 +48,14 @@ class Module(AnsibleModule):  # type: ignore[misc]
                 self.params[name] = without_user(self.params[name])
 
 
-def begin(**spec: t.Any) -> Module:
+def create_module(**spec: t.Any) -> Module:
     """Make a module, of what AnsibleModule takes. Where an option stops that, the module fails with a sentence."""
     refusals: list[str] = []
     try:
         module = Module(supports_check_mode=True, **spec)
     except InputError as exc:
         refusals.append(str(exc))
-    except STUMBLES:
+    except CONVERSION_ERRORS:
         pass
     else:
         for warning in number_warnings(spec["argument_spec"], module.given):
@@ -65,7 +65,7 @@ def begin(**spec: t.Any) -> Module:
     def look_at(name: str, option: dict[str, t.Any]) -> t.Callable[[t.Any], None]:
         def look(value: t.Any) -> None:
             try:
-                check_kinds({name: option}, {name: value})
+                check_types({name: option}, {name: value})
                 check_unicode(name, value)
             except InputError as exc:
                 refusals.append(str(exc))
@@ -78,7 +78,7 @@ def begin(**spec: t.Any) -> Module:
         for name, option in spec["argument_spec"].items()
     }
     module = AnsibleModule(argument_spec=looking, supports_check_mode=True)
-    module.fail_json(changed=False, msg=(refusals or [STUMBLED])[0])
+    module.fail_json(changed=False, msg=(refusals or [CONVERSION_FAILED])[0])
     raise AssertionError
 
 
@@ -89,7 +89,7 @@ def check_libraries(module: Module) -> None:
             module.fail_json(msg=missing_required_lib(library), exception=error)
 
 
-def leave(module: Module, result: dict[str, t.Any], secrets: t.Iterable[str] = ()) -> None:
+def exit_module(module: Module, result: dict[str, t.Any], secrets: t.Iterable[str] = ()) -> None:
     """End with a result, in which C(secrets) are masked."""
     module.no_log_values.update(secrets)
     if "warnings" in result:
@@ -99,7 +99,7 @@ def leave(module: Module, result: dict[str, t.Any], secrets: t.Iterable[str] = (
     module.exit_json(**result)
 
 
-def serve(module: Module, act: t.Callable[[set[str]], dict[str, t.Any]]) -> None:
+def run_module(module: Module, act: t.Callable[[set[str]], dict[str, t.Any]]) -> None:
     """Do what a module is for and end with its result.
 
     :arg act: returns the result; to the set that it is given it adds what must not be in any output. May raise VccError.
@@ -110,4 +110,4 @@ def serve(module: Module, act: t.Callable[[set[str]], dict[str, t.Any]]) -> None
         result = act(secrets)
     except VccError as exc:
         result = {"failed": True, "changed": False, "msg": str(exc)}
-    leave(module, result, secrets)
+    exit_module(module, result, secrets)

@@ -15,7 +15,7 @@ from ansible.module_utils.errors import AnsibleFallbackNotFound
 from ansible.module_utils.parsing.convert_bool import boolean
 
 from ._errors import InputError
-from ._validation import _check_texts, _listed, check_data_texts, check_ids_given, check_kinds, check_list
+from ._validation import _check_texts, _listed, check_data_texts, check_ids_given, check_list, check_types
 
 Spec = t.Mapping[str, t.Mapping[str, t.Any]]
 
@@ -307,21 +307,21 @@ KEPT_JOURNAL_SPEC: dict[str, t.Any] = {
 }
 
 # What Ansible's own check of options raises where it does not refuse a value, and what to say if the value cannot be named.
-STUMBLES = (OverflowError, TypeError, UnicodeEncodeError)
+CONVERSION_ERRORS = (OverflowError, TypeError, UnicodeEncodeError)
 
-STUMBLED = (
+CONVERSION_FAILED = (
     "An option has a number that does not end, such as inf, or no dictionary where one is wanted: check the options."
 )
 
 
-def check_given(args: t.Mapping[str, t.Any]) -> None:
+def check_raw_types(args: t.Mapping[str, t.Any]) -> None:
     """Check texts as they stand in the task, before Ansible makes text of anything. Raises InputError.
 
     Ansible splits a string at its commas where it wants a list, and makes text of a dict or a null where it wants text.
     """
     args = without_blanks(INTERACTION_SPEC["argument_spec"], args)
     check_list("interactions", args.get("interactions"))
-    check_kinds(INTERACTION_SPEC["argument_spec"], args)
+    check_types(INTERACTION_SPEC["argument_spec"], args)
     check_ids_given(args)
     for index, interaction in enumerate(_listed(args.get("interactions"))):
         if not isinstance(interaction, t.Mapping):
@@ -337,6 +337,6 @@ def validated(validator: ArgumentSpecValidator, args: t.Mapping[str, t.Any]) -> 
     args = settled(validator.argument_spec, without_blanks(validator.argument_spec, args))
     try:
         return validator.validate(args)
-    except STUMBLES:
-        check_kinds(validator.argument_spec, args)
-        raise InputError(STUMBLED) from None
+    except CONVERSION_ERRORS:
+        check_types(validator.argument_spec, args)
+        raise InputError(CONVERSION_FAILED) from None

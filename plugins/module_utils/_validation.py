@@ -51,7 +51,7 @@ def check_ids_given(args: t.Mapping[str, t.Any]) -> None:
     """Check external_ids as they stand in the task. Raises InputError."""
     check_list("external_ids", args.get("external_ids"))
     for index, external_id in enumerate(_listed(args.get("external_ids"))):
-        text_of(f"external_ids[{index}]", external_id)
+        as_text(f"external_ids[{index}]", external_id)
 
 
 def number_warnings(spec: t.Mapping[str, t.Any], args: t.Mapping[str, t.Any]) -> list[str]:
@@ -88,7 +88,7 @@ def _is_number(value: t.Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def check_kinds(spec: t.Mapping[str, t.Any], args: t.Mapping[str, t.Any], prefix: str = "") -> None:
+def check_types(spec: t.Mapping[str, t.Any], args: t.Mapping[str, t.Any], prefix: str = "") -> None:
     """Raise InputError for what Ansible's own check of options stumbles over: a number without an end, and what is no dictionary."""
     for name, option in spec.items():
         value = args.get(name)
@@ -101,11 +101,11 @@ def check_kinds(spec: t.Mapping[str, t.Any], args: t.Mapping[str, t.Any], prefix
         elif option["type"] == "dict":
             _check_dictionary(prefix + name, value)
             if isinstance(value, t.Mapping):
-                check_kinds(option["options"], value, f"{prefix}{name}.")
+                check_types(option["options"], value, f"{prefix}{name}.")
         else:
             for index, one in enumerate(_listed(value)):
                 if isinstance(one, t.Mapping):
-                    check_kinds(option["options"], one, f"{prefix}{name}[{index}].")
+                    check_types(option["options"], one, f"{prefix}{name}[{index}].")
 
 
 def _check_finite(position: str, value: t.Any) -> None:
@@ -132,10 +132,10 @@ def _check_texts(prefix: str, fields: t.Any, optional: t.Iterable[str], required
         return
     for name in optional:
         if fields.get(name) is not None:
-            text_of(prefix + name, fields[name])
+            as_text(prefix + name, fields[name])
     for name in required:
         if name in fields:
-            text_of(prefix + name, fields[name])
+            as_text(prefix + name, fields[name])
 
 
 def check_data_texts(prefix: str, fields: t.Mapping[str, t.Any]) -> None:
@@ -193,7 +193,7 @@ def check_id(
 
     :arg visible: whether to refuse one that begins or ends with what cannot be seen, which is a slip in what people write.
     """
-    text = text_of(position, value)
+    text = as_text(position, value)
     # An ASCII id that is printable is right but for its length, which is the common case and quick to see.
     if not (text.isascii() and text.isprintable()):
         if any(unicodedata.category(char) == "Cc" for char in text):
@@ -224,7 +224,7 @@ def _is_invisible(char: str) -> bool:
     return char.isspace() or char in _INVISIBLE or unicodedata.category(char) in ("Cc", "Cf", "Zl", "Zp", "Zs")
 
 
-def text_of(position: str, value: t.Any) -> str:
+def as_text(position: str, value: t.Any) -> str:
     """Return text or a whole number as text; raise InputError for anything else."""
     if isinstance(value, str):
         return value

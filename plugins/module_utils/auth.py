@@ -24,7 +24,7 @@ except ImportError:  # not a POSIX system
     fcntl = None  # type: ignore[assignment]
 
 from ._api.token_cache import TokenCache
-from ._errors import AccessError, UnansweredError
+from ._errors import AuthError, NoResponseError
 
 # A token is renewed this many seconds before it ends, or at half its life if that is shorter.
 MARGIN = 60
@@ -58,7 +58,7 @@ class Token(t.NamedTuple):
         return self.expires_at is not None and 0 <= self.expires_at - now <= seconds
 
 
-class Auth:
+class TokenProvider:
     """The source of bearer tokens for one VCC account and scope. Several threads may ask at once.
 
     :arg http: sends requests (C(client.Http)).
@@ -103,7 +103,7 @@ class Auth:
     def current(self) -> Token:
         """Return a token that can be used now.
 
-        Raises AccessError (refused credentials), UnansweredError (no token endpoint reached), InputError (token cache).
+        Raises AuthError (refused credentials), NoResponseError (no token endpoint reached), InputError (token cache).
         """
         with self._lock:
             if self._token is None or not self._token.usable(self._clock()):
@@ -115,7 +115,7 @@ class Auth:
         with self._lock:
             if self._token is None or self._token.value == rejected:
                 if not (self._client_id and self._client_secret and self._auth_url):
-                    raise AccessError(
+                    raise AuthError(
                         "VCC refused the access token (401), which has expired or is wrong: give a new access_token, or client_id and client_secret."
                     )
                 self._token = self._cached(rejected)
@@ -161,14 +161,14 @@ class Auth:
             answer = self._http.send(
                 "POST", self._auth_url, "The token endpoint", headers={"Accept": "application/json"}, form=form
             )
-        except UnansweredError as exc:
-            exc.uncertain = False  # whatever became of it, no API call was made
+        except NoResponseError as exc:
+            exc.maybe_processed = False  # whatever became of it, no API call was made
             raise
         body = answer.json() if answer.is_json() else None
         fields: dict[str, t.Any] = body if isinstance(body, dict) else {}
         if answer.status != 200:
             if answer.status in (401, 403, 407) and not answer.is_by_vcc():
-                raise UnansweredError(
+                raise NoResponseError(
                     f"A proxy or gateway before the token endpoint {self._auth_url} refused the request with status {answer.status}:"
                     " check auth_url, region and the proxy."
                 )
@@ -179,7 +179,7 @@ class Auth:
         try:
             value = check_token(fields["access_token"])
         except (KeyError, TypeError, ValueError):
-            raise UnansweredError(
+            raise NoResponseError(
                 f"The token endpoint {self._auth_url} answered without a token: check auth_url, region and any proxy in between."
             ) from None
         self._on_token(value)
@@ -193,20 +193,20 @@ class Auth:
             return Token(value, asked)
         return Token(value, asked + lifetime - min(MARGIN, lifetime / 2), asked + lifetime)
 
-    def _refusal(self, status: int, error: str | None) -> AccessError | UnansweredError:
+    def _refusal(self, status: int, error: str | None) -> AuthError | NoResponseError:
         if error == "invalid_scope":
-            return AccessError(
+            return AuthError(
                 f"VCC gives the API client no token for the scope {self._scope} (invalid_scope): grant it that scope in VCC."
             )
         if error == "invalid_client" or status == 401:
-            return AccessError(
+            return AuthError(
                 f"VCC refused the client credentials ({error or status}): check client_id, client_secret and region."
             )
         if status in (400, 403):
-            return AccessError(
+            return AuthError(
                 f"The token endpoint {self._auth_url} refused the request"
                 f" ({error or status}): check client_id, client_secret and auth_url."
             )
-        return UnansweredError(
+        return NoResponseError(
             f"The token endpoint {self._auth_url} answered with status {status}: check auth_url, region and any proxy in between."
         )

@@ -15,7 +15,7 @@ from ansible.module_utils.common.dict_transformations import camel_dict_to_snake
 
 from ._api.client import STATS_SCOPE, Client, Session
 from ._connection import UNVERIFIED, connection
-from ._errors import CallError, RefusedError
+from ._errors import ApiError, RejectedError
 from ._text import clean
 from ._validation import check_number
 
@@ -41,15 +41,15 @@ def run(params: t.Mapping[str, t.Any], secrets: set[str]) -> dict[str, t.Any]:
 
     :arg params: its options, validated with C(options.ONGOING_SPEC).
     :arg secrets: what must not be in any output is added to it.
-    Raises InputError and, if a page cannot be had, CallError.
+    Raises InputError and, if a page cannot be had, ApiError.
     """
     to = connection(params)
     check_number(params, "page_size", 1)
     client = Session(to, STATS_SCOPE, secrets).client
     try:
         items, reported = _all_pages(client, params["page_size"])
-    except RefusedError as exc:
-        raise RefusedError(f"{exc}: check page_size and api_url.", exc.status, exc.by_vcc) from None
+    except RejectedError as exc:
+        raise RejectedError(f"{exc}: check page_size and api_url.", exc.status, exc.by_vcc) from None
     items = [_returned(item) for item in items]
     matching = [item for item in items if _matches(item, params)]
     result: dict[str, t.Any] = {
@@ -68,7 +68,7 @@ def run(params: t.Mapping[str, t.Any], secrets: set[str]) -> dict[str, t.Any]:
 
 
 def _all_pages(client: Client, limit: int) -> tuple[list[dict[str, t.Any]], int | None]:
-    """The items of all pages, each once, and the total that the last page names. Raises CallError if they do not come to an end."""
+    """The items of all pages, each once, and the total that the last page names. Raises ApiError if they do not come to an end."""
     found: dict[str | int, dict[str, t.Any]] = {}
     page = pages = 1
     stale = 0
@@ -87,13 +87,13 @@ def _all_pages(client: Client, limit: int) -> tuple[list[dict[str, t.Any]], int 
         if not items or given not in (page, None) or stale >= (1 if given is None else STALE_PAGES):
             break
         if len(found) > MOST_ITEMS:
-            raise CallError(
+            raise ApiError(
                 f"VCC lists more than {MOST_ITEMS} ongoing interactions, and no more are read: check api_url and any proxy in between."
             )
         pages = _number(meta.get("pageCount")) or (page + 1 if len(items) >= limit else page)
         page += 1
         if page > MOST_PAGES and page <= pages:
-            raise CallError(
+            raise ApiError(
                 f"VCC lists more than {MOST_PAGES} pages of ongoing interactions, and no more are read: set page_size higher."
             )
     return list(found.values()), reported

@@ -15,10 +15,10 @@ import typing as t
 
 from ._api.client import BODY_LIMIT, Session
 from ._connection import UNVERIFIED, connection
-from ._errors import CallError, InputError, JournalError
+from ._errors import ApiError, InputError, JournalError
 from ._journal.registrations import Registration
 from ._text import shown
-from ._validation import check_name, https_url, text_of
+from ._validation import as_text, check_name, https_url
 
 # VCC's spelling of what an agent may be permitted to do.
 ACTIONS = {
@@ -37,7 +37,7 @@ def run(params: t.Mapping[str, t.Any], check_mode: bool, diff_mode: bool, secret
 
     :arg params: its options, validated with C(options.PROVIDER_SPEC).
     :arg secrets: what must not be in any output is added to it.
-    Raises InputError, JournalError and, if VCC has not accepted it, CallError.
+    Raises InputError, JournalError and, if VCC has not accepted it, ApiError.
     """
     to = connection(params)
     name = check_name("name", params["name"])
@@ -50,7 +50,7 @@ def run(params: t.Mapping[str, t.Any], check_mode: bool, diff_mode: bool, secret
     settings = _settings(fields)
     # Nobody knows in which spelling a server repeats a header.
     session = Session(to, secrets=secrets, quoting="headers" not in fields)
-    journal = Registration(params["journal"] or "", to.api_url, to.account, name, predict=check_mode)
+    journal = Registration(params["journal"] or "", to.api_url, to.account, name, dry_run=check_mode)
     try:
         found = journal.compare(settings)
         changed = params["force"] or not found or set(found.values()) != {"same"}
@@ -83,10 +83,10 @@ def _register(session: Session, journal: Registration, name: str, body: bytes) -
     journal.begin()
     try:
         session.client.register(body)
-    except CallError as exc:
-        journal.abandon()
-        how = "may or may not be" if exc.uncertain else "is not"
-        raise CallError(f"The provider '{shown(name)}' {how} registered: {exc}", exc.uncertain) from None
+    except ApiError as exc:
+        journal.cancel()
+        how = "may or may not be" if exc.maybe_processed else "is not"
+        raise ApiError(f"The provider '{shown(name)}' {how} registered: {exc}", exc.maybe_processed) from None
 
 
 def _fields(params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
@@ -110,7 +110,7 @@ def _header(name: str, value: t.Any) -> str:
     """The value of a header. What is wrong with one is said without it."""
     if not _HEADER_NAME.fullmatch(name):
         raise InputError("headers has a name that no HTTP header can have: write it as a word such as Authorization.")
-    text = text_of(f"headers.{name}", value)
+    text = as_text(f"headers.{name}", value)
     if not _HEADER_VALUE.fullmatch(text):
         raise InputError(f"headers.{name} has a character that no HTTP header can have: write it in printable ASCII.")
     if name.lower() == "authorization" and not re.fullmatch(r"\S+ \S.*", text):

@@ -381,16 +381,16 @@ interactions:
 from ansible_collections.vonage.vcc.plugins.module_utils._api.client import Session
 from ansible_collections.vonage.vcc.plugins.module_utils._connection import Connection
 from ansible_collections.vonage.vcc.plugins.module_utils._interactions.task import run
-from ansible_collections.vonage.vcc.plugins.module_utils._module import begin, check_libraries, leave
+from ansible_collections.vonage.vcc.plugins.module_utils._module import check_libraries, create_module, exit_module
 from ansible_collections.vonage.vcc.plugins.module_utils._options import INTERACTION_SPEC
 
 
 def main() -> None:
-    module = begin(**INTERACTION_SPEC)
+    module = create_module(**INTERACTION_SPEC)
     check_libraries(module)
     sessions: dict[Connection, Session] = {}
     result = run(module.params, module.check_mode, module._diff, sessions)
-    leave(module, result, {secret for session in sessions.values() for secret in session.secrets})
+    exit_module(module, result, {secret for session in sessions.values() for secret in session.secrets})
 
 
 if __name__ == "__main__":

@@ -107,9 +107,12 @@ import contextlib
 import typing as t
 
 from ansible_collections.vonage.vcc.plugins.module_utils._connection import journal_scope, path_of_journal
-from ansible_collections.vonage.vcc.plugins.module_utils._journal.notifications import Notes, notices
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.notifications import (
+    NotificationLog,
+    parse_notifications,
+)
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.upkeep import Upkeep
-from ansible_collections.vonage.vcc.plugins.module_utils._module import begin, serve
+from ansible_collections.vonage.vcc.plugins.module_utils._module import create_module, run_module
 from ansible_collections.vonage.vcc.plugins.module_utils._options import KEPT_JOURNAL_SPEC
 from ansible_collections.vonage.vcc.plugins.module_utils._text import shown
 from ansible_collections.vonage.vcc.plugins.module_utils._validation import check_name, check_number
@@ -129,11 +132,13 @@ def keep(params: dict[str, t.Any], check_mode: bool, diff_mode: bool) -> dict[st
 
 def note(params: dict[str, t.Any], check_mode: bool) -> tuple[dict[str, t.Any], str, str]:
     provider = check_name("provider", params["provider"]) if params["provider"] else None
-    given, ignored = notices(params["notifications"])
+    given, ignored = parse_notifications(params["notifications"])
     api_url, account = journal_scope(params)
     if not given:
         return {"changed": False, "noted": 0, "ignored": ignored}, "", ""
-    with contextlib.closing(Notes(path_of_journal(params), api_url, account, provider, predict=check_mode)) as journal:
+    with contextlib.closing(
+        NotificationLog(path_of_journal(params), api_url, account, provider, dry_run=check_mode)
+    ) as journal:
         changes = journal.note(given, check_mode)
     before = "".join(f"{shown(external_id)}: {state}\n" for external_id, state, dummy in changes)
     after = "".join(f"{shown(external_id)}: {state}\n" for external_id, dummy, state in changes)
@@ -142,7 +147,7 @@ def note(params: dict[str, t.Any], check_mode: bool) -> tuple[dict[str, t.Any], 
 
 def prune(params: dict[str, t.Any], check_mode: bool) -> tuple[dict[str, t.Any], str, str]:
     check_number(params, "older_than", 0)
-    with contextlib.closing(Upkeep(path_of_journal(params), predict=check_mode)) as journal:
+    with contextlib.closing(Upkeep(path_of_journal(params), dry_run=check_mode)) as journal:
         pruned = journal.prune(params["older_than"], check_mode)
     before = "".join(f"old {name}: {count}\n" for name, count in pruned.items())
     after = "".join(f"old {name}: 0\n" for name in pruned)
@@ -150,8 +155,8 @@ def prune(params: dict[str, t.Any], check_mode: bool) -> tuple[dict[str, t.Any],
 
 
 def main() -> None:
-    module = begin(**KEPT_JOURNAL_SPEC)
-    serve(module, lambda secrets: keep(module.params, module.check_mode, module._diff))
+    module = create_module(**KEPT_JOURNAL_SPEC)
+    run_module(module, lambda secrets: keep(module.params, module.check_mode, module._diff))
 
 
 if __name__ == "__main__":

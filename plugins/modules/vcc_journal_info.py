@@ -177,7 +177,7 @@ import typing as t
 
 from ansible_collections.vonage.vcc.plugins.module_utils._connection import path_of_journal
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.upkeep import Upkeep
-from ansible_collections.vonage.vcc.plugins.module_utils._module import begin, serve
+from ansible_collections.vonage.vcc.plugins.module_utils._module import create_module, run_module
 from ansible_collections.vonage.vcc.plugins.module_utils._options import JOURNAL_INFO_SPEC
 from ansible_collections.vonage.vcc.plugins.module_utils._validation import (
     check_id,
@@ -198,7 +198,7 @@ def show(params: dict[str, t.Any]) -> dict[str, t.Any]:
         check_name("provider", params["provider"])
     for index, external_id in enumerate(params["external_ids"] or ()):
         check_id(f"external_ids[{index}]", external_id)
-    with contextlib.closing(Upkeep(path_of_journal(params), predict=True, looking=True)) as journal:
+    with contextlib.closing(Upkeep(path_of_journal(params), dry_run=True, looking=True)) as journal:
         entries, matched = journal.entries(params)
         return {
             "changed": False,
@@ -214,13 +214,13 @@ def show(params: dict[str, t.Any]) -> dict[str, t.Any]:
 
 
 def main() -> None:
-    module = begin(argument_spec=JOURNAL_INFO_SPEC)
+    module = create_module(argument_spec=JOURNAL_INFO_SPEC)
 
     def act(secrets: set[str]) -> dict[str, t.Any]:
         check_ids_given(module.given)
         return show(module.params)
 
-    serve(module, act)
+    run_module(module, act)
 
 
 if __name__ == "__main__":

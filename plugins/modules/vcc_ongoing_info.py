@@ -132,14 +132,14 @@ totals:
   sample: {reported: 120, listed: 120, matched: 1, api_calls: 2}
 """
 
-from ansible_collections.vonage.vcc.plugins.module_utils._module import begin, serve
+from ansible_collections.vonage.vcc.plugins.module_utils._module import create_module, run_module
 from ansible_collections.vonage.vcc.plugins.module_utils._options import ONGOING_SPEC
 from ansible_collections.vonage.vcc.plugins.module_utils.ongoing import run
 
 
 def main() -> None:
-    module = begin(argument_spec=ONGOING_SPEC)
-    serve(module, lambda secrets: run(module.params, secrets))
+    module = create_module(argument_spec=ONGOING_SPEC)
+    run_module(module, lambda secrets: run(module.params, secrets))
 
 
 if __name__ == "__main__":

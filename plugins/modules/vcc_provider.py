@@ -126,14 +126,14 @@ evidence:
   sample: api
 """
 
-from ansible_collections.vonage.vcc.plugins.module_utils._module import begin, serve
+from ansible_collections.vonage.vcc.plugins.module_utils._module import create_module, run_module
 from ansible_collections.vonage.vcc.plugins.module_utils._options import PROVIDER_SPEC
 from ansible_collections.vonage.vcc.plugins.module_utils.providers import run
 
 
 def main() -> None:
-    module = begin(argument_spec=PROVIDER_SPEC)
-    serve(module, lambda secrets: run(module.params, module.check_mode, module._diff, secrets))
+    module = create_module(argument_spec=PROVIDER_SPEC)
+    run_module(module, lambda secrets: run(module.params, module.check_mode, module._diff, secrets))
 
 
 if __name__ == "__main__":

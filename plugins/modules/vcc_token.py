@@ -89,8 +89,8 @@ import typing as t
 from ansible_collections.vonage.vcc.plugins.module_utils._api.client import Session
 from ansible_collections.vonage.vcc.plugins.module_utils._connection import UNVERIFIED, connection
 from ansible_collections.vonage.vcc.plugins.module_utils._errors import InputError
-from ansible_collections.vonage.vcc.plugins.module_utils._journal.upkeep import written
-from ansible_collections.vonage.vcc.plugins.module_utils._module import begin, serve
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.upkeep import isoformat_utc
+from ansible_collections.vonage.vcc.plugins.module_utils._module import create_module, run_module
 from ansible_collections.vonage.vcc.plugins.module_utils._options import TOKEN_SPEC, place
 from ansible_collections.vonage.vcc.plugins.module_utils._validation import check_name, checked_url
 
@@ -116,7 +116,7 @@ def get(params: dict[str, t.Any]) -> dict[str, t.Any]:
         "changed": False,
         "access_token": token.value,
         "expires_in": None if ends is None else int(ends - time.time()),
-        "expires_at": None if ends is None else written(ends),
+        "expires_at": None if ends is None else isoformat_utc(ends),
     }
     if not to.verify:
         result["warnings"] = [UNVERIFIED]
@@ -124,7 +124,7 @@ def get(params: dict[str, t.Any]) -> dict[str, t.Any]:
 
 
 def main() -> None:
-    module = begin(argument_spec=TOKEN_SPEC)
+    module = create_module(argument_spec=TOKEN_SPEC)
 
     def act(secrets: set[str]) -> dict[str, t.Any]:
         result = get(module.params)
@@ -132,7 +132,7 @@ def main() -> None:
         module.no_log_values.discard(result["access_token"])
         return result
 
-    serve(module, act)
+    run_module(module, act)
 
 
 if __name__ == "__main__":

@@ -244,7 +244,7 @@ class Table:
         # Claims that VCC has taken, or may have, to the knowledge of a process that could write it down.
         self.noted = set()
         self.mute = set()  # (wave, action, key) of processes that may not know, or could not write it down
-        self.idle = set()  # (task, key) of processes that have found it proven, or were refused
+        self.idle = set()  # (task, key) of processes that have found it confirmed, or were refused
         self.open = set()  # claims that came last, and of which nobody knows that
         self._lie = lie
         self._patience = patience
@@ -354,7 +354,7 @@ class Table:
             with contextlib.closing(
                 Journal(str(own), given["api_url"], CLIENT_ID, task.provider, 0, task.action)
             ) as journal:
-                journal.want([[*task.ids]])
+                journal.add_all([[*task.ids]])
                 journal.accept(journal.claim(0))
             own.chmod(0o666)
             if os.geteuid() == 0:

@@ -105,12 +105,12 @@ def after_last(table, forecast):
         _check(bool(result.get("failed")) == undone, f"failed is {result.get('failed')}: {result.get('msg')}")
         if forecast is not None:
             _check(
-                _proven(forecast) == _proven(result),
-                f"check mode found {len(_proven(forecast))} proven, the run behind it {len(_proven(result))}",
+                _confirmed(forecast) == _confirmed(result),
+                f"check mode found {len(_confirmed(forecast))} confirmed, the run behind it {len(_confirmed(result))}",
             )
 
 
-def _proven(result):
+def _confirmed(result):
     return sorted(one["external_id"] for one in result.get("interactions", []) if one["evidence"] == "journal")
 
 
@@ -135,7 +135,7 @@ def at_end(table):
             asked = {number for _action, numbers in lives.get(key, ()) for number in numbers}
             _check(waves.keys() <= asked, f"effects of {key} in waves {sorted(waves.keys() - asked)} unasked")
         for life, numbers in lives.get(key, ()):
-            # Who finds it proven, or does nothing, neither asks nor ends what is known.
+            # Who finds it confirmed, or does nothing, neither asks nor ends what is known.
             tasks = [one for one in _tasks(table, key, numbers) if (one[1].number, key) not in table.idle]
             for action in DONE:
                 had = [one for number in numbers for one in waves.get(number, ()) if one[0] == action]

@@ -47,13 +47,13 @@ def _sends_nothing(_order):
 
 def _new_ids(_order):
     """Asks with a new request id for what is pending."""
-    judge = journal.Journal._judge
+    judge = journal.Journal._classify
 
     def judge_anew(self, *row):
         one = judge(self, *row)
         return one._replace(request_id=os.urandom(16).hex()) if one.pending else one
 
-    journal.Journal._judge = judge_anew
+    journal.Journal._classify = judge_anew
 
 
 def _reuses_ids(_order):
@@ -64,12 +64,12 @@ def _reuses_ids(_order):
 def _no_claims(_order):
     """Does not note what it asks for before it has an answer: its claims are of no row."""
 
-    def look_up(self, after, accepted=()):
+    def claim_nothing(self, after, accepted=()):
         self.accept(accepted)
-        chunk = self.look_up(after)
+        chunk = self.plan(after)
         return [one._replace(request_id=one.request_id or os.urandom(16).hex(), claim=-1) for one in chunk]
 
-    journal.Journal.claim = look_up
+    journal.Journal.claim = claim_nothing
 
 
 def _no_proof(_order):
@@ -83,7 +83,7 @@ def _early_proof(_order):
 
     def claim_and_accept(self, *asked):
         chunk = claim(self, *asked)
-        self.accept([one for one in chunk if not one.proven])
+        self.accept([one for one in chunk if not one.confirmed])
         return chunk
 
     journal.Journal.claim = claim_and_accept
@@ -115,7 +115,7 @@ def _keeps_silent(_order):
 def _optimist(_order):
     """Reports as released what is not known to be."""
     sender.Sender._undone = lambda self, batch, *details, **others: [
-        result.Outcome(batch.interactions, self._wire.state, True, "api")
+        result.Outcome(batch.interactions, self._payload.state, True, "api")
     ]
 
 

@@ -20,7 +20,7 @@ SEEDS = range(1, 13)
 REGRESSIONS = {
     "withdrawn_claim": "a process withdrew a claim that another one had taken up, which was dispatched twice then",
     "withdrawn_claim_after_403": "the same, where the process was refused with 403 and another killed",
-    "release_that_found_nothing": "the 404 of a release left a dispatch proven that another release had ended",
+    "release_that_found_nothing": "the 404 of a release left a dispatch confirmed that another release had ended",
 }
 
 

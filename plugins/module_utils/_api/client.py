@@ -9,9 +9,9 @@ import threading
 import typing as t
 
 from .._connection import Connection
-from .._errors import AccessError, CallError, RefusedError, UnansweredError, VccError
-from ..auth import Auth
-from .http import Answer, Http
+from .._errors import ApiError, AuthError, NoResponseError, RejectedError, VccError
+from ..auth import TokenProvider
+from .http import Http, Response
 
 # What a token has to be good for.
 WRITE_SCOPE = "interactions:write"
@@ -38,7 +38,7 @@ class Client:
     def __init__(
         self,
         http: Http,
-        auth: Auth,
+        auth: TokenProvider,
         api_url: str,
         scope: str = WRITE_SCOPE,
         secrets: t.Collection[str] = (),
@@ -60,7 +60,7 @@ class Client:
     def invoke(self, body: bytes) -> None:
         """C(POST /interactions/Invoke) with a JSON body of at most 100,000 bytes; returns when VCC has accepted it (200).
 
-        Raises AccessError (401 with a fresh token, 403), RefusedError (any other 4xx) and UnansweredError. The body of a success is
+        Raises AuthError (401 with a fresh token, 403), RejectedError (any other 4xx) and NoResponseError. The body of a success is
         undocumented: nothing and JSON are taken as VCC's, anything else as a page of something in between.
         """
         self._accepted(self._call("POST", "/interactions/Invoke", INTERACTIONS_ACCEPT, body))
@@ -83,30 +83,30 @@ class Client:
         meta = body.get("meta")
         return items, meta if isinstance(meta, dict) else {}
 
-    def _accepted(self, answer: Answer) -> None:
+    def _accepted(self, answer: Response) -> None:
         if answer.status == 200 and answer.is_plain():
             return
         if 400 <= answer.status < 500:
             by_vcc = answer.is_by_vcc()
             who = "VCC" if by_vcc else "A proxy or gateway before VCC"
-            raise RefusedError(
+            raise RejectedError(
                 f"{who} refused it with status {answer.status}{self._detail(answer)}",
                 answer.status,
                 by_vcc,
-                answer.uncertain,
+                answer.maybe_processed,
             )
         raise self._strange(answer)
 
-    def _detail(self, answer: Answer) -> str:
+    def _detail(self, answer: Response) -> str:
         return answer.detail(self._secrets) if self._quoting else ""
 
-    def _strange(self, answer: Answer) -> UnansweredError:
-        return UnansweredError(
+    def _strange(self, answer: Response) -> NoResponseError:
+        return NoResponseError(
             f"{self._api_url} answered with status {answer.status} in a way that VCC does not: check api_url, region and any proxy in between.",
-            uncertain=True,
+            maybe_processed=True,
         )
 
-    def _call(self, method: str, path: str, accept: str, body: bytes | None) -> Answer:
+    def _call(self, method: str, path: str, accept: str, body: bytes | None) -> Response:
         token = self._auth.token()
         answer = self._send(method, path, accept, body, token)
         # The first renewal may come to the token of a cache, which can be as useless.
@@ -116,29 +116,29 @@ class Client:
             try:
                 token = self._auth.renew(rejected=token)
                 again = self._send(method, path, accept, body, token)
-            except CallError as exc:
-                exc.uncertain = exc.uncertain or answer.uncertain
+            except ApiError as exc:
+                exc.maybe_processed = exc.maybe_processed or answer.maybe_processed
                 raise
             except VccError as exc:
-                if answer.uncertain:
-                    raise UnansweredError(str(exc), uncertain=True) from None
+                if answer.maybe_processed:
+                    raise NoResponseError(str(exc), maybe_processed=True) from None
                 raise
-            answer = again._replace(uncertain=again.uncertain or answer.uncertain)
+            answer = again._replace(maybe_processed=again.maybe_processed or answer.maybe_processed)
             if not self._auth.is_cached(token):
                 break
         if answer.status == 401 and answer.is_by_vcc():
-            raise AccessError(
+            raise AuthError(
                 "VCC refuses a token that it has just given out (401): check account, region and api_url.",
-                answer.uncertain,
+                answer.maybe_processed,
             )
         if answer.status == 403 and answer.is_by_vcc():
-            raise AccessError(
+            raise AuthError(
                 f"VCC refuses access (403){self._detail(answer)}: give the API client the scope {self._scope}.",
-                answer.uncertain,
+                answer.maybe_processed,
             )
         return answer
 
-    def _send(self, method: str, path: str, accept: str, body: bytes | None, token: str) -> Answer:
+    def _send(self, method: str, path: str, accept: str, body: bytes | None, token: str) -> Response:
         headers = {"Accept": accept, "Authorization": f"Bearer {token}"}
         if body is not None:
             headers["Content-Type"] = "application/json"
@@ -164,7 +164,7 @@ class Session:
         self.secrets = set() if secrets is None else secrets
         self.secrets |= to.secrets
         self.http = Http(to.timeout, to.retries, to.verify, to.requests_per_minute)
-        self.auth = Auth(
+        self.auth = TokenProvider(
             self.http,
             to.auth_url,
             to.client_id,

@@ -27,7 +27,7 @@ try:
 except ImportError:
     pass  # which transport tells
 
-from .._errors import UnansweredError
+from .._errors import NoResponseError
 from .._text import shown
 from .._validation import is_loopback
 from .transport import Attempt, OverdueError, authorities, new_session, proxies_for
@@ -59,12 +59,12 @@ DETAIL_LENGTH = 200
 SECRET_PART = 6
 
 
-class Answer(t.NamedTuple):
+class Response(t.NamedTuple):
     """A response: its status, its body, and whether an earlier attempt of the same call may have taken effect."""
 
     status: int
     body: bytes
-    uncertain: bool
+    maybe_processed: bool
 
     def json(self) -> t.Any:
         return json.loads(self.body)
@@ -156,7 +156,7 @@ class Http:
         body: bytes | None = None,
         form: dict[str, str] | None = None,
         on_request: t.Callable[[], t.Any] = lambda: None,
-    ) -> Answer:
+    ) -> Response:
         """Send one request until it is answered with a status that is not worth a retry.
 
         Retried with the same body: 429, 500, 502, 503, 504, connection errors and timeouts, after C(Retry-After) or else an
@@ -164,17 +164,18 @@ class Http:
 
         :arg what: who is called, to begin a sentence with.
         :arg on_request: called before each attempt.
-        Raises UnansweredError.
+        Raises NoResponseError.
         """
         retry = self._policy
         exchange = functools.partial(self._exchange, method, url, headers or {}, body if form is None else form)
-        uncertain = False
+        maybe_processed = False
         spent = 0.0
         while True:
             spent += self._pace()
             if spent > self._budget:
-                raise UnansweredError(
-                    f"{what} {url} keeps answering other calls with status 429: run the task again later.", uncertain
+                raise NoResponseError(
+                    f"{what} {url} keeps answering other calls with status 429: run the task again later.",
+                    maybe_processed,
                 )
             started = self._clock()
             wanted: float | None = None
@@ -185,15 +186,15 @@ class Http:
                 status, content, retry_after = attempt.run(exchange, self._budget - spent)
             except Exception as exc:  # of all that lies below, each has to become an outcome
                 why, retriable, remedy = _describe(exc, attempt.sent)
-                uncertain = uncertain or attempt.sent
+                maybe_processed = maybe_processed or attempt.sent
                 failure = f"{what} {url} gave no answer ({why})"
                 if not retriable:
-                    raise UnansweredError(f"{failure}: {remedy}.", uncertain) from None
+                    raise NoResponseError(f"{failure}: {remedy}.", maybe_processed) from None
             else:
                 if status not in self._policy.status_forcelist:
-                    return Answer(status, content, uncertain)
+                    return Response(status, content, maybe_processed)
                 limited = status == 429
-                uncertain = uncertain or not limited
+                maybe_processed = maybe_processed or not limited
                 failure = f"{what} {url} keeps answering with status {status}"
                 wanted = self._seconds(retry_after)
             try:
@@ -201,12 +202,12 @@ class Http:
             except MaxRetryError:
                 if limited:
                     self._hold_back(min(retry.get_backoff_time() if wanted is None else wanted, WAITING))
-                raise UnansweredError(f"{failure}: run the task again later.", uncertain) from None
+                raise NoResponseError(f"{failure}: run the task again later.", maybe_processed) from None
             delay = retry.get_backoff_time() + random.uniform(0, 1) if wanted is None else wanted
             spent += self._clock() - started + delay
             if spent > self._budget:
                 asked = f" and asks to wait {wanted:.0f} s" if wanted else ""
-                raise UnansweredError(f"{failure}{asked}: run the task again later.", uncertain)
+                raise NoResponseError(f"{failure}{asked}: run the task again later.", maybe_processed)
             if limited:
                 self._hold_back(delay)
             self._sleep(delay)

@@ -36,7 +36,7 @@ class Batch(t.NamedTuple):
         return [Batch(self.interactions[part], self.encoded[part], self.depth + 1) for part in parts]
 
 
-class Wire:
+class PayloadBuilder:
     """Spells a task's interactions as VCC wants them.
 
     :arg params: the options of vcc_interaction, validated.

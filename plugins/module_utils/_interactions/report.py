@@ -24,22 +24,22 @@ LONGEST_LINE = 64 * 1024
 class Report:
     """Every outcome as a line of JSON in a file, as the work goes on. Without a path, nothing.
 
-    :arg predict: write nothing, and make none; only see whether it could be written.
+    :arg dry_run: write nothing, and make none; only see whether it could be written.
     Raises InputError for a file that is not this user's alone: no link is followed, no device or pipe written to, and nobody else's file.
     """
 
-    def __init__(self, path: str | None, predict: bool = False) -> None:
+    def __init__(self, path: str | None, dry_run: bool = False) -> None:
         self.problem = ""
-        self.path = None if predict else path
+        self.path = None if dry_run else path
         self._file: t.TextIO | None = None
         if not path:
             return
         try:
-            if predict and not os.path.lexists(path):
+            if dry_run and not os.path.lexists(path):
                 check_file(path)
                 return
-            handle = _opened(path, predict)
-            if predict:
+            handle = _opened(path, dry_run)
+            if dry_run:
                 os.close(handle)
             else:
                 self._file = os.fdopen(handle, "w", buffering=1, encoding="utf-8")
@@ -64,10 +64,10 @@ class Report:
             self.problem = f"The report {shown(self.path or '')} is not complete ({exc.strerror}): the summary and the journal are."
 
 
-def _opened(path: str, predict: bool) -> int:
-    """Open the file of a report, emptied, or with C(predict) as it is."""
+def _opened(path: str, dry_run: bool) -> int:
+    """Open the file of a report, emptied, or with C(dry_run) as it is."""
     flags = os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-    if not predict:
+    if not dry_run:
         with contextlib.suppress(FileExistsError):
             return os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600)
     # What some devices do when they are opened, and a pipe's wait for a reader, come after a look from without.
@@ -82,7 +82,7 @@ def _opened(path: str, predict: bool) -> int:
                 "it is a file, but no report of this collection, and would be replaced",
                 "set report to another path",
             )
-        if not predict:
+        if not dry_run:
             if stat.S_IMODE(info.st_mode) != 0o600:
                 with contextlib.suppress(PermissionError):  # of a file system without modes
                     os.fchmod(handle, 0o600)

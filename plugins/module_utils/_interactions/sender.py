@@ -9,17 +9,17 @@ import re
 import typing as t
 
 from .._api.client import BODY_LIMIT, Client
-from .._errors import AccessError, CallError, JournalError, RefusedError, StoppedError, UnansweredError, VccError
+from .._errors import ApiError, AuthError, JournalError, NoResponseError, RejectedError, StoppedError, VccError
 from .._journal.journal import Interaction, Journal
 from .flight import Flight
-from .payload import Batch, Wire
+from .payload import Batch, PayloadBuilder
 from .result import Outcome
 
 # Statuses that one Interaction object can bring on a whole call.
-NARROWED = (400, 404, 413, 417)
+SPLIT_STATUSES = (400, 404, 413, 417)
 
 # After so many calls in a row without an answer of VCC's own, the rest is not sent.
-GIVE_UP_AFTER = 3
+MAX_CONSECUTIVE_FAILURES = 3
 
 # VCC refuses a task as a whole if it refuses so many calls, of these so many with one interaction only, all with the same answer, and takes none.
 REFUSED_CALLS = 20
@@ -27,7 +27,7 @@ REFUSED_CALLS = 20
 REFUSED_ALONE = 8
 
 # What to look at when VCC refuses an interaction.
-CHECKED = {
+HINTS = {
     "release": "the external id, and the provider it was dispatched with",
     "dispatch": "the route, the provider, linked_data and routing_data",
 }
@@ -47,11 +47,16 @@ class Sender:
     """
 
     def __init__(
-        self, journal: Journal, client: Client, wire: Wire, in_flight: int = 1, max_failures: int | None = None
+        self,
+        journal: Journal,
+        client: Client,
+        payload: PayloadBuilder,
+        in_flight: int = 1,
+        max_failures: int | None = None,
     ) -> None:
         self._journal = journal
         self._client = client
-        self._wire = wire
+        self._payload = payload
         self._calls: Flight[Batch, VccError | None] = Flight(self._invoke, in_flight)
         self._max_failures = max_failures
         self._unanswered = 0
@@ -84,20 +89,20 @@ class Sender:
             self._note_accepted()
 
     def _plan(self) -> t.Iterator[Outcome | Batch]:
-        """The outcomes of what is proven, and the batches of the rest."""
+        """The outcomes of what is confirmed, and the batches of the rest."""
         batch = Batch([], [])
-        size = self._wire.frame
+        size = self._payload.frame
         for chunk in self._chunks():
-            yield Outcome([one for one in chunk if one.proven], self._wire.state, False, "journal")
+            yield Outcome([one for one in chunk if one.confirmed], self._payload.state, False, "journal")
             for one in chunk:
-                if one.proven:
+                if one.confirmed:
                     continue
-                encoded = self._wire.object(one)
+                encoded = self._payload.object(one)
                 length = len(encoded) if encoded.isascii() else len(encoded.encode())
                 if size + length >= BODY_LIMIT:
                     yield batch
                     batch = Batch([], [])
-                    size = self._wire.frame
+                    size = self._payload.frame
                 batch.interactions.append(one)
                 batch.encoded.append(encoded)
                 size += length + len(",")
@@ -111,7 +116,7 @@ class Sender:
         while True:
             chunk = [] if ready and not self.stopped else self._look_up(after)
             try:
-                if not ready and not all(one.proven for one in chunk):
+                if not ready and not all(one.confirmed for one in chunk):
                     ready = True
                     self._client.authenticate()
                 if ready and not self.stopped:
@@ -127,7 +132,7 @@ class Sender:
 
     def _look_up(self, after: int) -> list[Interaction]:
         try:
-            return self._journal.look_up(after)
+            return self._journal.plan(after)
         except JournalError as exc:
             self._stop(exc)
             return []
@@ -142,7 +147,7 @@ class Sender:
         if self.stopped:
             return NotSentError(f"not sent: {self.stopped}")
         try:
-            self._client.invoke(self._wire.body(batch.encoded))
+            self._client.invoke(self._payload.body(batch.encoded))
         except VccError as exc:
             return exc
         return None
@@ -157,29 +162,29 @@ class Sender:
             self._unanswered = 0
             self._taken = True
             self._accepted += batch.interactions
-            yield Outcome(batch.interactions, self._wire.state, True, "api")
-        elif isinstance(exc, RefusedError):
+            yield Outcome(batch.interactions, self._payload.state, True, "api")
+        elif isinstance(exc, RejectedError):
             yield from self._refused(batch, exc)
         else:
-            if isinstance(exc, UnansweredError):
+            if isinstance(exc, NoResponseError):
                 self._count_unanswered(exc)
             elif not isinstance(exc, NotSentError):
                 self._stop(exc)
-            uncertain = isinstance(exc, CallError) and exc.uncertain
-            evidence = "status" if isinstance(exc, AccessError) else "none"
-            yield from self._broken_off(batch, str(exc), uncertain, evidence)
+            maybe_processed = isinstance(exc, ApiError) and exc.maybe_processed
+            evidence = "status" if isinstance(exc, AuthError) else "none"
+            yield from self._broken_off(batch, str(exc), maybe_processed, evidence)
 
-    def _refused(self, batch: Batch, exc: RefusedError) -> t.Iterator[Outcome]:
+    def _refused(self, batch: Batch, exc: RejectedError) -> t.Iterator[Outcome]:
         # A page of HTML with 404 says that the address is wrong, not the interaction.
-        if exc.status not in NARROWED or (exc.status == 404 and not exc.by_vcc):
+        if exc.status not in SPLIT_STATUSES or (exc.status == 404 and not exc.by_vcc):
             message = f"{exc}: check api_url and any proxy in between."
-            self._count_unanswered(UnansweredError(message))
-            yield from self._broken_off(batch, message, exc.uncertain, "status")
+            self._count_unanswered(NoResponseError(message))
+            yield from self._broken_off(batch, message, exc.maybe_processed, "status")
             return
         self._unanswered = 0
-        if exc.uncertain:
+        if exc.maybe_processed:
             batch = batch._replace(interactions=[one._replace(pending=True) for one in batch.interactions])
-        missing = exc.status == 404 and self._wire.action == "release"
+        missing = exc.status == 404 and self._payload.action == "release"
         alone = len(batch.interactions) == 1
         self._taken = self._taken or (alone and missing)
         if not missing:
@@ -187,36 +192,36 @@ class Sender:
         if not alone:
             # For as long as VCC takes nothing, those that are looked at alone come from all over the row.
             many = len(batch.interactions) > REFUSED_ALONE
-            self._halves += reversed(batch.halves(mixed=many and not self._taken and self._wire.action == "release"))
+            self._halves += reversed(batch.halves(mixed=many and not self._taken and self._payload.action == "release"))
             return
         (one,) = batch.interactions
         if missing:
-            # Nothing is proven by that, and neither is an earlier dispatch any more.
-            self._note(self._journal.withdraw, [one._replace(before=None)])
+            # Nothing is confirmed by that, and neither is an earlier dispatch any more.
+            self._note(self._journal.release_claim, [one._replace(before=None)])
             yield Outcome([one], "released", False, "status", "VCC answered 404: it has no such interaction.")
             return
-        yield from self._undone(batch, f"{exc}: check {CHECKED[self._wire.action]}.", evidence="status")
+        yield from self._undone(batch, f"{exc}: check {HINTS[self._payload.action]}.", evidence="status")
 
-    def _broken_off(self, batch: Batch, message: str, uncertain: bool, evidence: str) -> t.Iterator[Outcome]:
+    def _broken_off(self, batch: Batch, message: str, maybe_processed: bool, evidence: str) -> t.Iterator[Outcome]:
         """The outcomes of a call that VCC has neither accepted nor refused for what is in it."""
-        if batch.depth and not uncertain:
-            uncertain = True
-            message += f" VCC may have {self._wire.state} it with the call that it refused as a whole."
-        yield from self._undone(batch, message, uncertain, evidence)
+        if batch.depth and not maybe_processed:
+            maybe_processed = True
+            message += f" VCC may have {self._payload.state} it with the call that it refused as a whole."
+        yield from self._undone(batch, message, maybe_processed, evidence)
 
     def _undone(
-        self, batch: Batch, message: str, uncertain: bool = False, evidence: str = "none"
+        self, batch: Batch, message: str, maybe_processed: bool = False, evidence: str = "none"
     ) -> t.Iterator[Outcome]:
         """The outcomes of interactions that were not accepted now; an earlier attempt or run may have had its effect all the same."""
-        unknown = [one for one in batch.interactions if uncertain or one.pending]
-        failed = [one for one in batch.interactions if not (uncertain or one.pending)]
+        unknown = [one for one in batch.interactions if maybe_processed or one.pending]
+        failed = [one for one in batch.interactions if not (maybe_processed or one.pending)]
         if unknown:
-            self._note(self._journal.uphold, unknown)
+            self._note(self._journal.keep_pending, unknown)
         if failed:
-            self._note(self._journal.withdraw, failed)
+            self._note(self._journal.release_claim, failed)
         yield Outcome(failed, "failed", False, evidence, message)
-        if not uncertain:
-            message += f" An earlier attempt, whose answer was lost, may have {self._wire.state} it."
+        if not maybe_processed:
+            message += f" An earlier attempt, whose answer was lost, may have {self._payload.state} it."
         yield Outcome([one for one in unknown if one.external_id is not None], "unknown", False, evidence, message)
         message += " It has no external id: running the task again may dispatch it a second time."
         yield Outcome([one for one in unknown if one.external_id is None], "unknown", False, evidence, message)
@@ -233,12 +238,12 @@ class Sender:
         except JournalError as exc:
             self._stop(exc)
 
-    def _count_unanswered(self, exc: UnansweredError) -> None:
+    def _count_unanswered(self, exc: NoResponseError) -> None:
         self._unanswered += 1
-        if self._unanswered >= GIVE_UP_AFTER:
+        if self._unanswered >= MAX_CONSECUTIVE_FAILURES:
             self._stop(exc)
 
-    def _count_refused(self, exc: RefusedError, alone: bool) -> None:
+    def _count_refused(self, exc: RejectedError, alone: bool) -> None:
         self._refused_calls += 1
         self._refused_alone += alone
         # What has a digit in it, such as an id, may differ from call to call.
@@ -282,10 +287,10 @@ class Sender:
             self.stopped = exc
 
 
-def predicted(journal: Journal, state: str) -> t.Iterator[Outcome]:
+def preview(journal: Journal, state: str) -> t.Iterator[Outcome]:
     """Yield the outcome that each interaction of the worklist will have once, without a call. Raises JournalError."""
-    chunk = journal.look_up(0)
+    chunk = journal.plan(0)
     while chunk:
-        yield Outcome([one for one in chunk if one.proven], state, False, "journal")
-        yield Outcome([one for one in chunk if not one.proven], state, True, "predicted")
-        chunk = journal.look_up(chunk[-1].seq)
+        yield Outcome([one for one in chunk if one.confirmed], state, False, "journal")
+        yield Outcome([one for one in chunk if not one.confirmed], state, True, "predicted")
+        chunk = journal.plan(chunk[-1].seq)

@@ -14,10 +14,10 @@ from .._errors import InputError, JournalError, StoppedError, VccError
 from .._journal.journal import Journal
 from .._options import SOURCES
 from .._validation import check_data, check_name, check_number
-from .payload import Wire
+from .payload import PayloadBuilder
 from .report import Report
 from .result import Outcome, Result
-from .sender import Sender, predicted
+from .sender import Sender, preview
 
 
 def run(
@@ -42,7 +42,7 @@ def _run(
     check_limits(params)
     session = sessions.get(to) or Session(to)
     sessions[to] = session
-    wire = Wire(params)
+    payload = PayloadBuilder(params)
     provider = params["provider"] or None
     journal = Journal(
         params["journal"] or "",
@@ -50,22 +50,22 @@ def _run(
         to.account,
         provider,
         params["journal_ttl"],
-        wire.action,
+        payload.action,
         params["force"],
-        predict=check_mode,
+        dry_run=check_mode,
     )
     try:
-        requested = journal.want(wire.entries())
-        report = Report(params["report"], predict=check_mode)
-        result = Result(requested, wire.state, provider, report)
+        requested = journal.add_all(payload.entries())
+        report = Report(params["report"], dry_run=check_mode)
+        result = Result(requested, payload.state, provider, report)
         if check_mode:
-            broken = _collect(predicted(journal, wire.state), result)
+            broken = _collect(preview(journal, payload.state), result)
             api_calls = 0
         else:
             calls_before = session.client.calls
             # Dispatches are to queue in the order in which they are asked for.
-            in_flight = params["calls_in_flight"] if wire.action == "release" else 1
-            sender = Sender(journal, session.client, wire, in_flight, params["max_failures"])
+            in_flight = params["calls_in_flight"] if payload.action == "release" else 1
+            sender = Sender(journal, session.client, payload, in_flight, params["max_failures"])
             broken = _collect(sender.outcomes(), result)
             if isinstance(sender.stopped, (JournalError, StoppedError)):
                 broken = sender.stopped
@@ -77,9 +77,9 @@ def _run(
     warnings = []
     if not requested and params["src"]:
         warnings.append(f"src {params['src']} is empty: it asks for no interaction.")
-    if wire.nameless:
+    if payload.nameless:
         warnings.append(
-            f"{wire.nameless} of the interactions have no external id: they can never be released by this API,"
+            f"{payload.nameless} of the interactions have no external id: they can never be released by this API,"
             " and running the task again does not leave them alone."
         )
     if not to.verify:

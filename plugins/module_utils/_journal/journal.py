@@ -99,7 +99,7 @@ class Interaction(t.NamedTuple):
     :arg external_id: None for a dispatch without one, of which the journal keeps nothing.
     :arg data: JSON to send of this one alone, or None.
     :arg request_id: to ask with, or asked with; None if it is yet to be made.
-    :arg proven: the journal proves that VCC accepted it; nothing is left to do.
+    :arg confirmed: the journal proves that VCC accepted it; nothing is left to do.
     :arg pending: it was asked for before, and VCC's answer is not known.
     :arg before: the row that a claim of it replaces, if any: id, action, request id, asked, accepted. Not for a claim that is taken up.
     :arg asked: the time in the row of a claim of it.
@@ -109,7 +109,7 @@ class Interaction(t.NamedTuple):
     seq: int
     external_id: str | None
     request_id: str | None
-    proven: bool
+    confirmed: bool
     pending: bool
     data: str | None = None
     before: tuple[int, str, str, float, float | None] | None = None
@@ -122,7 +122,7 @@ class Journal(ScopedJournal):
 
     :arg ttl: seconds for which a row says something; 0 for ever. An older one counts as no row.
     :arg action: what is asked for, "release" or "dispatch"; the rows of the other one prove nothing.
-    :arg force: whether to ask again for what is proven or pending, with a new request id.
+    :arg force: whether to ask again for what is confirmed or pending, with a new request id.
     """
 
     def __init__(
@@ -134,18 +134,18 @@ class Journal(ScopedJournal):
         ttl: int,
         action: str = "release",
         force: bool = False,
-        predict: bool = False,
+        dry_run: bool = False,
         clock: t.Callable[[], float] = time.time,
     ) -> None:
-        super().__init__(path, api_url, account, provider, predict, clock)
+        super().__init__(path, api_url, account, provider, dry_run, clock)
         self._action = action
         self._ttl = ttl
         self._force = force
         self._own_ids = False
-        with self._failing():
+        with self._wrap_errors():
             self._db.executescript(_WORKLIST)
 
-    def want(self, entries: t.Iterable[Entry | list[str]]) -> int:
+    def add_all(self, entries: t.Iterable[Entry | list[str]]) -> int:
         """Put entries on the worklist; plain duplicates count once. Return how many distinct interactions it holds.
 
         :arg entries: with C(data) as JSON, if any; or lists of external ids.
@@ -161,12 +161,12 @@ class Journal(ScopedJournal):
             varied = varied or entry.data is not None
             return not varied and entry.request_id is None and entry.external_id is not None
 
-        with self._failing():
+        with self._wrap_errors():
             self._db.execute("BEGIN")
             for plain, group in itertools.groupby(entries, is_plain):
                 if not plain:
                     for entry in group:
-                        self._want_more(t.cast("Entry", entry))
+                        self._add(t.cast("Entry", entry))
                 else:
                     lists = (one if isinstance(one, list) else [one.external_id] for one in group)
                     self._write(
@@ -187,12 +187,12 @@ class Journal(ScopedJournal):
                     raise sqlite3.DatabaseError(verdict)
             return wanted
 
-    def look_up(self, after: int) -> list[Interaction]:
+    def plan(self, after: int) -> list[Interaction]:
         """Return the next chunk of the worklist, in the order in which it is to be sent; empty at its end. Writes nothing.
 
         :arg after: the place of the last one of the chunk before; 0 for the first chunk.
         """
-        with self._failing():
+        with self._wrap_errors():
             return self._look_up(after, itertools.repeat(None), itertools.repeat(0))
 
     def claim(self, after: int, accepted: t.Collection[Interaction] = ()) -> list[Interaction]:
@@ -204,7 +204,7 @@ class Journal(ScopedJournal):
         """
         digits = os.urandom(16 * CHUNK).hex()
         new_ids = (digits[at : at + 32] for at in range(0, len(digits), 32))
-        with self._writing():
+        with self._transaction():
             if accepted:
                 self._accept(accepted)
             if self._own_ids:
@@ -225,11 +225,11 @@ class Journal(ScopedJournal):
         return row[0] if row else 0
 
     def accept(self, interactions: t.Collection[Interaction]) -> None:
-        """Note that VCC has accepted these: from now on they are proven.
+        """Note that VCC has accepted these: from now on they are confirmed.
 
-        Where another process has asked for something else meanwhile, it is not known which of the two VCC took last: neither is proven then.
+        Where another process has asked for something else meanwhile, it is not known which of the two VCC took last: neither is confirmed then.
         """
-        with self._writing():
+        with self._transaction():
             self._accept(interactions)
 
     def _accept(self, interactions: t.Collection[Interaction]) -> None:
@@ -241,7 +241,7 @@ class Journal(ScopedJournal):
                 "UPDATE interaction SET accepted = ? WHERE id BETWEEN ? AND ?", (now, first, last)
             ).rowcount
         if noted < len(claimed):
-            self._settle(claimed, now)
+            self._reconcile(claimed, now)
         if self._own_ids:
             self._keep_own_ids([one for one in interactions if one.external_id is None])
 
@@ -254,12 +254,12 @@ class Journal(ScopedJournal):
             [(self._scope, self._action, now, one.seq, one.request_id) for one in interactions],
         )
 
-    def withdraw(self, interactions: t.Iterable[Interaction]) -> None:
+    def release_claim(self, interactions: t.Iterable[Interaction]) -> None:
         """Take back claims of which VCC has processed nothing: what the journal said before, it says again.
 
         A claim that another process has taken up since stays, since that one may still have its effect.
         """
-        with self._writing():
+        with self._transaction():
             for one in interactions:
                 if one.before:
                     undone = self._db.execute(
@@ -273,15 +273,15 @@ class Journal(ScopedJournal):
                         "DELETE FROM own_request WHERE scope = ? AND request_id = ?", (self._scope, one.request_id)
                     )
 
-    def uphold(self, interactions: t.Iterable[Interaction]) -> None:
+    def keep_pending(self, interactions: t.Iterable[Interaction]) -> None:
         """See that claims whose answer is not known are still there, should another process have withdrawn them.
 
-        Where another process has asked for something else meanwhile, that is not proven any more, as with C(accept).
+        Where another process has asked for something else meanwhile, that is not confirmed any more, as with C(accept).
         """
-        with self._writing():
-            self._settle([one for one in interactions if one.claim], None)
+        with self._transaction():
+            self._reconcile([one for one in interactions if one.claim], None)
 
-    def _settle(self, interactions: list[Interaction], accepted: float | None) -> None:
+    def _reconcile(self, interactions: list[Interaction], accepted: float | None) -> None:
         """Note of claims, one by one, that VCC has or may have taken them, whatever other processes have made of their rows."""
         for one in interactions:
             row = self._db.execute(
@@ -296,16 +296,16 @@ class Journal(ScopedJournal):
                 continue
             known, action, request_id, asked, proof = row
             if action != self._action:
-                # That is proven no more, nor by its own answer.
+                # That is confirmed no more, nor by its own answer.
                 self._replace(one.external_id, action, os.urandom(16).hex(), asked, None)
             elif request_id == one.request_id:
                 if accepted is not None:
                     self._db.execute("UPDATE interaction SET accepted = ? WHERE id = ?", (accepted, known))
             elif proof is None:
-                # Asked for anew, which is not to go back to what was proven before.
+                # Asked for anew, which is not to go back to what was confirmed before.
                 self._replace(one.external_id, action, request_id, asked, None)
 
-    def _want_more(self, entry: Entry) -> None:
+    def _add(self, entry: Entry) -> None:
         """Put an entry on the worklist that is more than an external id."""
         name = shown(entry.external_id or "")
         row = self._db.execute(
@@ -381,11 +381,11 @@ class Journal(ScopedJournal):
                 next(claims) if row[1] is not None else 0,
             )
             if row[4] is None
-            else self._judge(now, new_ids, claims, row)
+            else self._classify(now, new_ids, claims, row)
             for row in rows
         ]
 
-    def _judge(
+    def _classify(
         self, now: float, new_ids: t.Iterator[str | None], claims: t.Iterator[int], row: tuple[t.Any, ...]
     ) -> Interaction:
         """What the journal says of an interaction that it has a row of."""

@@ -17,7 +17,7 @@ RELEASE = "Release"
 ASSIGN = "AssignToAgent"
 
 
-class Notice(t.NamedTuple):
+class Notification(t.NamedTuple):
     """A notification of VCC: C(kind) is RELEASE or ASSIGN."""
 
     kind: str
@@ -25,12 +25,12 @@ class Notice(t.NamedTuple):
     notification_id: str
 
 
-def notices(notifications: t.Iterable[t.Any]) -> tuple[list[Notice], int]:
+def parse_notifications(notifications: t.Iterable[t.Any]) -> tuple[list[Notification], int]:
     """Return what VCC's notifications say of interactions with an external id, and how many others there are.
 
     The contract: C([{"notification", "objectid", "notificationid", ...}]). Raises InputError for what is no notification.
     """
-    found: list[Notice] = []
+    found: list[Notification] = []
     ignored = 0
     for index, one in enumerate(notifications):
         position = f"notifications[{index}]"
@@ -43,24 +43,24 @@ def notices(notifications: t.Iterable[t.Any]) -> tuple[list[Notice], int]:
         notification_id = check_id(f"{position}.notificationid", one["notificationid"], visible=False)
         if kind in (RELEASE, ASSIGN) and isinstance(external_id, (str, int)) and external_id != "":
             objectid = check_id(f"{position}.objectid", external_id, visible=False)
-            found.append(Notice(kind, objectid, notification_id))
+            found.append(Notification(kind, objectid, notification_id))
         else:
             ignored += 1
     return found, ignored
 
 
-class Notes(ScopedJournal):
+class NotificationLog(ScopedJournal):
     """What VCC notifies a provider of: a release is proof, an assignment to an agent ends such proof."""
 
-    def note(self, given: t.Iterable[Notice], predict: bool) -> list[tuple[str, str, str]]:
-        """Take note of what has not been noted before, or with C(predict) only say what that is.
+    def note(self, given: t.Iterable[Notification], dry_run: bool) -> list[tuple[str, str, str]]:
+        """Take note of what has not been noted before, or with C(dry_run) only say what that is.
 
         Return (external id, state before, state after) for each. A notification counts once, however often it comes.
         """
-        with self._failing() if predict else self._writing():
+        with self._wrap_errors() if dry_run else self._transaction():
             changes = []
             known: dict[str, tuple[str, str, bool] | None] = {}
-            new: dict[str, Notice] = {}
+            new: dict[str, Notification] = {}
             for notice in given:
                 if notice.notification_id in new or self._is_noted(notice):
                     continue
@@ -70,11 +70,11 @@ class Notes(ScopedJournal):
                 after = _after(notice, before)
                 known[external_id] = after
                 changes.append((external_id, _state(before), _state(after)))
-            if not predict:
+            if not dry_run:
                 self._keep(new, known)
             return changes
 
-    def _is_noted(self, notice: Notice) -> bool:
+    def _is_noted(self, notice: Notification) -> bool:
         row = self._db.execute(
             "SELECT 1 FROM notification WHERE scope = ? AND id = ?", (self._scope, notice.notification_id)
         ).fetchone()
@@ -87,7 +87,7 @@ class Notes(ScopedJournal):
         ).fetchone()
         return (row[0], row[1], bool(row[2])) if row else None
 
-    def _keep(self, new: dict[str, Notice], known: dict[str, tuple[str, str, bool] | None]) -> None:
+    def _keep(self, new: dict[str, Notification], known: dict[str, tuple[str, str, bool] | None]) -> None:
         now = self._clock()
         self._db.executemany(
             "INSERT INTO notification (scope, id, noted) VALUES (?, ?, ?)", ((self._scope, one, now) for one in new)
@@ -101,11 +101,11 @@ class Notes(ScopedJournal):
                 asked = self._db.execute(
                     "SELECT asked FROM interaction WHERE scope = ? AND external_id = ?", (self._scope, external_id)
                 ).fetchone()
-                # A claim that is withdrawn later does not bring back what was proven before it.
+                # A claim that is withdrawn later does not bring back what was confirmed before it.
                 self._replace(external_id, *row[:2], asked[0] if asked else now, now if row[2] else None)
 
 
-def _after(notice: Notice, before: tuple[str, str, bool] | None) -> tuple[str, str, bool] | None:
+def _after(notice: Notification, before: tuple[str, str, bool] | None) -> tuple[str, str, bool] | None:
     """What is known of an interaction after a notice: its last action, the request id of that, and whether it was accepted."""
     if notice.kind == RELEASE:
         same = before is not None and before[0] == "release"

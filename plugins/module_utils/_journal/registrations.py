@@ -17,7 +17,7 @@ with contextlib.suppress(ImportError):  # which the doors report
 from .sqlite import ScopedJournal
 
 # Seconds for which another process that has begun to register a provider, and has not said how it ended, may still be at it.
-CONTEST = 600
+OVERLAP_SECONDS = 600
 
 
 class Registration(ScopedJournal):
@@ -28,7 +28,7 @@ class Registration(ScopedJournal):
 
     def compare(self, settings: t.Mapping[str, str]) -> dict[str, str] | None:
         """Return what became of each setting: "same", "changed", "added" or "removed"; None if the journal does not know how it is registered."""
-        with self._failing():
+        with self._wrap_errors():
             row = self._db.execute(
                 "SELECT key, settings FROM registration WHERE scope = ? AND accepted IS NOT NULL", (self._scope,)
             ).fetchone()
@@ -48,12 +48,12 @@ class Registration(ScopedJournal):
         """Durably note that the registration is about to change."""
         self._key = os.urandom(32)
         now = self._clock()
-        with self._writing():
+        with self._transaction():
             row = self._db.execute(
                 "SELECT asked FROM registration WHERE scope = ? AND accepted IS NULL", (self._scope,)
             ).fetchone()
             # Another process may still be at it, and VCC may take its call last.
-            self._contested = row[0] if row and abs(now - row[0]) <= CONTEST else None
+            self._contested = row[0] if row and abs(now - row[0]) <= OVERLAP_SECONDS else None
             self._db.execute(
                 "INSERT OR REPLACE INTO registration (scope, key, settings, asked) VALUES (?, ?, '{}', ?)",
                 (self._scope, self._key, now),
@@ -62,26 +62,26 @@ class Registration(ScopedJournal):
     def accept(self, settings: t.Mapping[str, str]) -> None:
         """Note that VCC has accepted these; unless another process was at it too, since then it is not known who came last."""
         if self._contested is not None:
-            return self._leave()
+            return self._restore()
         hashed = {name: _hash(self._key, name, value) for name, value in settings.items()}
-        with self._writing():
+        with self._transaction():
             self._db.execute(
                 "UPDATE registration SET settings = ?, accepted = ? WHERE scope = ? AND key = ?",
                 (json.dumps(hashed), self._clock(), self._scope, self._key),
             )
         return None
 
-    def abandon(self) -> None:
+    def cancel(self) -> None:
         """Note that this process is at it no more, and that it is not known how the provider is registered."""
         if self._contested is not None:
-            return self._leave()
-        with self._writing():
+            return self._restore()
+        with self._transaction():
             self._db.execute("DELETE FROM registration WHERE scope = ? AND key = ?", (self._scope, self._key))
         return None
 
-    def _leave(self) -> None:
+    def _restore(self) -> None:
         """Let the row say again what it said of the other process."""
-        with self._writing():
+        with self._transaction():
             self._db.execute(
                 "UPDATE registration SET asked = ? WHERE scope = ? AND key = ?",
                 (self._contested, self._scope, self._key),

@@ -103,7 +103,7 @@ class JournalFile:
     """The journal of all scopes.
 
     :arg path: the file; empty for a journal that ends with the task.
-    :arg predict: read an existing file and make none, change nothing. It fails where a run that changes something would.
+    :arg dry_run: read an existing file and make none, change nothing. It fails where a run that changes something would.
     :arg clock: seconds of the epoch.
     :arg looking: read a file that others may have written or that cannot be written, only to show what is in it.
     Every method raises JournalError for a file that cannot be used.
@@ -112,40 +112,40 @@ class JournalFile:
     def __init__(
         self,
         path: str,
-        predict: bool = False,
+        dry_run: bool = False,
         clock: t.Callable[[], float] = time.time,
         looking: bool = False,
     ) -> None:
         self.path = os.path.abspath(path) if path else ""
         self._clock = clock
         self._looking = looking
-        with self._failing():
-            self._db = self._open(predict)
+        with self._wrap_errors():
+            self._db = self._open(dry_run)
 
     def close(self) -> None:
         self._db.close()
 
-    def _open(self, predict: bool) -> sqlite3.Connection:
+    def _open(self, dry_run: bool) -> sqlite3.Connection:
         path = self.path
-        if predict and path and not os.path.lexists(path):
+        if dry_run and path and not os.path.lexists(path):
             check_folder_for(path)
             path = ""
         if path:
             if os.path.islink(path):
                 raise JournalError(f"The journal {path} is a symbolic link: set the option journal to the file itself.")
-            if not predict:
+            if not dry_run:
                 make_folder_for(path, shared=True)
                 # SQLite gives the files beside the journal the mode of the journal.
                 make_file(path)
             self._check_file()
-            if predict and not os.path.getsize(path):
+            if dry_run and not os.path.getsize(path):
                 path = ""
-        if predict and path:
+        if dry_run and path:
             db = _read_only(path)
         else:
             db = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None)
         try:
-            self._prepare(db, writable=not (predict and path))
+            self._prepare(db, writable=not (dry_run and path))
         except BaseException:
             db.close()
             raise
@@ -198,7 +198,7 @@ class JournalFile:
             )
 
     @contextlib.contextmanager
-    def _failing(self) -> t.Iterator[None]:
+    def _wrap_errors(self) -> t.Iterator[None]:
         """Turn what SQLite and the file system raise into the sentence for the user."""
         try:
             yield
@@ -249,9 +249,9 @@ class JournalFile:
         return " and in ".join(full or names.values())
 
     @contextlib.contextmanager
-    def _writing(self) -> t.Iterator[None]:
+    def _transaction(self) -> t.Iterator[None]:
         """One transaction, and all of it or nothing."""
-        with self._failing():
+        with self._wrap_errors():
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -280,19 +280,19 @@ class ScopedJournal(JournalFile):
         api_url: str,
         account: str,
         provider: str | None,
-        predict: bool = False,
+        dry_run: bool = False,
         clock: t.Callable[[], float] = time.time,
     ) -> None:
-        super().__init__(path, predict, clock)
+        super().__init__(path, dry_run, clock)
         self._scope_key = (api_url, account, provider or "")
         try:
-            if not predict:
+            if not dry_run:
                 # Takes the write lock, so that a journal that cannot be written fails here.
-                with self._writing():
+                with self._transaction():
                     self._db.execute(
                         "INSERT OR IGNORE INTO scope (api_url, account, provider) VALUES (?, ?, ?)", self._scope_key
                     )
-            with self._failing():
+            with self._wrap_errors():
                 row = self._db.execute(
                     "SELECT id FROM scope WHERE (api_url, account, provider) = (?, ?, ?)", self._scope_key
                 ).fetchone()

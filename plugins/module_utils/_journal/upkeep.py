@@ -40,32 +40,32 @@ _OLD = {
 class Upkeep(JournalFile):
     """The journal of all scopes, to look at and to prune. A file that is not there counts as empty, and is never made.
 
-    :arg predict: change nothing.
+    :arg dry_run: change nothing.
     :arg looking: only show what is in it, whoever may have written it.
     """
 
     def __init__(
         self,
         path: str,
-        predict: bool = False,
+        dry_run: bool = False,
         clock: t.Callable[[], float] = time.time,
         looking: bool = False,
     ) -> None:
         self.exists = os.path.lexists(path)
-        super().__init__(path if self.exists else "", predict, clock, looking)
+        super().__init__(path if self.exists else "", dry_run, clock, looking)
         self.path = os.path.abspath(path)
-        with self._failing():
+        with self._wrap_errors():
             self._db.executescript(_KNOWN)
 
     def schema_version(self) -> int | None:
         """Return the version of the file's schema, None if there is none."""
-        with self._failing():
+        with self._wrap_errors():
             version: int = self._db.execute("PRAGMA user_version").fetchone()[0]
         return version if self.exists and os.path.getsize(self.path) else None
 
     def counts(self) -> dict[str, int]:
         """Return how many interactions are in which state, and how many registrations of providers are known."""
-        with self._failing():
+        with self._wrap_errors():
             counts = dict.fromkeys(("released", "dispatched", "pending"), 0)
             counts.update(self._db.execute("SELECT state, count(*) FROM known GROUP BY state"))
             providers = self._count("FROM registration WHERE accepted IS NOT NULL")
@@ -81,7 +81,7 @@ class Upkeep(JournalFile):
             "after": None if params["newer_than"] is None else now - params["newer_than"],
             "everyone": params["external_ids"] is None,
         }
-        with self._failing():
+        with self._wrap_errors():
             self._db.executemany(
                 "INSERT OR IGNORE INTO temp.wanted VALUES (?)", ((one,) for one in params["external_ids"] or ())
             )
@@ -93,14 +93,14 @@ class Upkeep(JournalFile):
             ).fetchall()
         return [_entry(*row) for row in rows], matching
 
-    def prune(self, older_than: int, predict: bool) -> dict[str, int]:
-        """Forget what is C(older_than) seconds old, or with C(predict) only say how many of each kind that is."""
+    def prune(self, older_than: int, dry_run: bool) -> dict[str, int]:
+        """Forget what is C(older_than) seconds old, or with C(dry_run) only say how many of each kind that is."""
         before = self._clock() - older_than
-        with self._failing():
+        with self._wrap_errors():
             pruned = {name: self._count(old, (before,)) for name, old in _OLD.items()}
-        if predict or not any(pruned.values()):
+        if dry_run or not any(pruned.values()):
             return pruned
-        with self._writing():
+        with self._transaction():
             return {name: self._db.execute(f"DELETE {old}", (before,)).rowcount for name, old in _OLD.items()}
 
     def _count(self, what: str, values: t.Any = ()) -> int:
@@ -127,13 +127,13 @@ def _entry(
         "state": state,
         "action": action,
         "request_id": request_id,
-        "asked": written(asked),
-        "accepted": None if accepted is None else written(accepted),
+        "asked": isoformat_utc(asked),
+        "accepted": None if accepted is None else isoformat_utc(accepted),
     }
     # No text that this collection has written has a control character, but others may have written to the file.
     return {name: clean(value) if isinstance(value, str) else value for name, value in entry.items()}
 
 
-def written(seconds: float) -> str:
+def isoformat_utc(seconds: float) -> str:
     """Return a time of the epoch as ISO 8601 in UTC, to the second."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))

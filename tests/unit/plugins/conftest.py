@@ -16,7 +16,7 @@ from ansible_collections.vonage.vcc.plugins.module_utils._api.client import WRIT
 from ansible_collections.vonage.vcc.plugins.module_utils._api.http import Http
 from ansible_collections.vonage.vcc.plugins.module_utils._connection import connection
 from ansible_collections.vonage.vcc.plugins.module_utils._interactions.task import run
-from ansible_collections.vonage.vcc.plugins.module_utils.auth import Auth
+from ansible_collections.vonage.vcc.plugins.module_utils.auth import TokenProvider
 from ansible_collections.vonage.vcc.tests.simulator import CLIENT_ID, CLIENT_SECRET
 from ansible_collections.vonage.vcc.tests.simulator.contract import contract
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import Clock, Recorder, journal_rows, validated
@@ -77,7 +77,9 @@ def make_auth(sim, clock, make_http):
         http=None, auth_url=None, client_id=CLIENT_ID, client_secret=CLIENT_SECRET, scope="interactions:write", **others
     ):
         auth_url = sim.token_url if auth_url is None else auth_url
-        return Auth(http or make_http(), auth_url, client_id, client_secret, scope, **{"clock": clock, **others})
+        return TokenProvider(
+            http or make_http(), auth_url, client_id, client_secret, scope, **{"clock": clock, **others}
+        )
 
     return make
 
@@ -117,7 +119,9 @@ def task(sim, folder, clock):
 
     def without_waiting(to):
         http = Http(to.timeout, to.retries, to.verify, sleep=clock.sleep, clock=clock)
-        auth = Auth(http, to.auth_url, to.client_id, to.client_secret, WRITE_SCOPE, access_token=to.access_token)
+        auth = TokenProvider(
+            http, to.auth_url, to.client_id, to.client_secret, WRITE_SCOPE, access_token=to.access_token
+        )
         return {to: SimpleNamespace(http=http, client=Client(http, auth, to.api_url))}
 
     do.journal = str(folder / "journal.db")

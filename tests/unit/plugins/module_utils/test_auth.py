@@ -21,10 +21,10 @@ import pytest
 from ansible_collections.vonage.vcc.plugins.module_utils._api.client import Client
 from ansible_collections.vonage.vcc.plugins.module_utils._api.token_cache import TokenCache
 from ansible_collections.vonage.vcc.plugins.module_utils._errors import (
-    AccessError,
-    CallError,
+    ApiError,
+    AuthError,
     InputError,
-    UnansweredError,
+    NoResponseError,
 )
 from ansible_collections.vonage.vcc.tests.simulator import CLIENT_ID, CLIENT_SECRET
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import PATIENCE, at_once, body_of, mode, python
@@ -32,7 +32,7 @@ from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import PATIENCE, 
 TOKEN = "/Auth/connect/token"
 
 
-def failure(act, *arguments, kind=CallError, hidden=(CLIENT_SECRET,)):
+def failure(act, *arguments, kind=ApiError, hidden=(CLIENT_SECRET,)):
     """The exception that C(act) ends with; none of what is hidden may show in what is printed of it."""
     with pytest.raises(kind) as caught:
         act(*arguments)
@@ -195,9 +195,9 @@ class TestRenewal:
 
     def test_a_second_401_fails_plainly(self, sim, client):
         sim.fault("expired", times=None)
-        exc = failure(client().invoke, body_of("a"), kind=AccessError)
+        exc = failure(client().invoke, body_of("a"), kind=AuthError)
         assert str(exc) == "VCC refuses a token that it has just given out (401): check account, region and api_url."
-        assert not exc.uncertain
+        assert not exc.maybe_processed
         assert self.statuses(sim) == [401, 401]
         assert len(sim.token_calls) == 2
 
@@ -220,7 +220,7 @@ class TestRenewal:
     def test_a_ready_token_alone_fails_plainly_when_it_has_ended(self, sim, client, credentials):
         client_id, client_secret = credentials
         one = client(access_token="an-old-one", client_id=client_id, client_secret=client_secret)
-        exc = failure(one.invoke, body_of("a"), kind=AccessError, hidden=["an-old-one"])
+        exc = failure(one.invoke, body_of("a"), kind=AuthError, hidden=["an-old-one"])
         assert "VCC refused the access token (401)" in str(exc)
         assert "access_token" in str(exc)
         assert self.statuses(sim) == [401]
@@ -243,20 +243,20 @@ class TestRenewal:
         one = Client(make_http(retries=1), make_auth(), sim.url)
         sim.fault("cut", when="after")
         sim.fault("expired", times=None)
-        assert failure(one.invoke, body_of("a"), kind=AccessError).uncertain
+        assert failure(one.invoke, body_of("a"), kind=AuthError).maybe_processed
 
     def test_what_the_new_token_meets_stays_uncertain_too(self, sim, make_http, make_auth):
         one = Client(make_http(retries=1), make_auth(access_token="an-old-one", client_secret="wrong"), sim.url)
         sim.fault("cut", when="after")
         sim.fault("expired", times=None)
-        exc = failure(one.invoke, body_of("a"), kind=AccessError, hidden=["an-old-one"])
+        exc = failure(one.invoke, body_of("a"), kind=AuthError, hidden=["an-old-one"])
         assert "invalid_client" in str(exc)
-        assert exc.uncertain
+        assert exc.maybe_processed
 
 
 class TestRefusal:
     def test_wrong_credentials(self, make_auth):
-        exc = failure(make_auth(client_secret="a-wr0ng-one").token, kind=AccessError, hidden=["a-wr0ng-one"])
+        exc = failure(make_auth(client_secret="a-wr0ng-one").token, kind=AuthError, hidden=["a-wr0ng-one"])
         assert (
             str(exc)
             == "VCC refused the client credentials (invalid_client): check client_id, client_secret and region."
@@ -264,7 +264,7 @@ class TestRefusal:
 
     def test_a_scope_that_is_not_granted(self, sim, make_auth):
         sim.add_client("reader", "s3cret", scopes=("stats",))
-        exc = failure(make_auth(client_id="reader", client_secret="s3cret").token, kind=AccessError, hidden=["s3cret"])
+        exc = failure(make_auth(client_id="reader", client_secret="s3cret").token, kind=AuthError, hidden=["s3cret"])
         assert str(exc) == (
             "VCC gives the API client no token for the scope interactions:write (invalid_scope): grant it that scope in VCC."
         )
@@ -289,10 +289,10 @@ class TestRefusal:
     )
     def test_other_refusals(self, sim, make_auth, status, body, said):
         sim.fault("status", path=TOKEN, status=status, body=body)
-        exc = failure(make_auth().token, kind=AccessError)
+        exc = failure(make_auth().token, kind=AuthError)
         assert said in str(exc)
         assert "stranger" not in str(exc)
-        assert not exc.uncertain
+        assert not exc.maybe_processed
         assert len(sim.calls) == 1
 
     @pytest.mark.parametrize(
@@ -319,11 +319,11 @@ class TestRefusal:
         ],
     )
     def test_no_answer_of_a_token_endpoint(self, sim, make_auth, kind, details):
-        """Nothing of it makes a release uncertain, since there was no call yet."""
+        """Nothing of it makes a release maybe_processed, since there was no call yet."""
         sim.fault(kind, path=TOKEN, **details)
-        exc = failure(make_auth().token, kind=UnansweredError, hidden=[CLIENT_SECRET, "hidden"])
+        exc = failure(make_auth().token, kind=NoResponseError, hidden=[CLIENT_SECRET, "hidden"])
         assert sim.token_url in str(exc)
-        assert not exc.uncertain
+        assert not exc.maybe_processed
         assert len(sim.calls) == 1
 
     def test_the_token_endpoint_is_asked_again_like_any_other(self, sim, make_http, make_auth):
@@ -334,7 +334,7 @@ class TestRefusal:
 
     def test_a_refusal_is_not_remembered(self, sim, make_auth):
         auth = make_auth(client_id="late", client_secret="s3cret")
-        failure(auth.token, kind=AccessError)
+        failure(auth.token, kind=AuthError)
         sim.add_client("late", "s3cret")
         assert auth.token()
 
@@ -429,7 +429,7 @@ class TestCache:
         make_auth(cache_path=str(path)).token()
         sim.fault("expired", times=None)
         one = Client(make_http(), make_auth(cache_path=str(path), access_token="an-old-one"), sim.url)
-        exc = failure(one.invoke, body_of("a"), kind=AccessError, hidden=["an-old-one"])
+        exc = failure(one.invoke, body_of("a"), kind=AuthError, hidden=["an-old-one"])
         assert "a token that it has just given out (401)" in str(exc)
         assert (len(sim.token_calls), one.calls) == (2, 3)
 
@@ -443,7 +443,7 @@ class TestCache:
 
     def test_a_refusal_leaves_the_others_tokens(self, sim, make_auth, path):
         token = make_auth(cache_path=str(path)).token()
-        failure(make_auth(cache_path=str(path), client_secret="wrong", account="x").token, kind=AccessError)
+        failure(make_auth(cache_path=str(path), client_secret="wrong", account="x").token, kind=AuthError)
         assert make_auth(cache_path=str(path)).token() == token
 
     def test_a_relative_path_begins_in_the_current_folder(self, make_auth, tmp_path, monkeypatch):
@@ -611,10 +611,10 @@ class TestCacheInDoubt:
 
 EIGHT = """
 import sys
-from ansible_collections.vonage.vcc.plugins.module_utils.auth import Auth
+from ansible_collections.vonage.vcc.plugins.module_utils.auth import TokenProvider
 from ansible_collections.vonage.vcc.plugins.module_utils._api.http import Http
 auth_url, client_id, client_secret, cache_path = sys.argv[1:]
-auth = Auth(Http(30, 0, True), auth_url, client_id, client_secret, "interactions:write", cache_path=cache_path)
+auth = TokenProvider(Http(30, 0, True), auth_url, client_id, client_secret, "interactions:write", cache_path=cache_path)
 together()
 print(auth.token())
 """
@@ -622,11 +622,11 @@ print(auth.token())
 
 ASKING = """
 import sys
-from ansible_collections.vonage.vcc.plugins.module_utils.auth import Auth
+from ansible_collections.vonage.vcc.plugins.module_utils.auth import TokenProvider
 from ansible_collections.vonage.vcc.plugins.module_utils._api.http import Http
 auth_url, client_id, client_secret, cache_path = sys.argv[1:]
 print(flush=True)
-Auth(Http(30, 0, True), auth_url, client_id, client_secret, "interactions:write", cache_path=cache_path).token()
+TokenProvider(Http(30, 0, True), auth_url, client_id, client_secret, "interactions:write", cache_path=cache_path).token()
 """
 
 

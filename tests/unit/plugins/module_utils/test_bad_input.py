@@ -165,7 +165,7 @@ class Endless(Exception):
     """A task that would go on trying."""
 
 
-class Wire:
+class PayloadBuilder:
     """Nothing is reached but this host, and every look-up of a host is counted."""
 
     def __init__(self, monkeypatch):
@@ -188,7 +188,7 @@ class Wire:
 
 @pytest.fixture
 def wire(monkeypatch):
-    return Wire(monkeypatch)
+    return PayloadBuilder(monkeypatch)
 
 
 @pytest.fixture
@@ -223,7 +223,7 @@ def act(complete, wire):
         with complete(module, given) as every:
             try:
                 if module == "vcc_interaction":
-                    _options.check_given(given)
+                    _options.check_raw_types(given)
                 result = MODULES[module][1](validated_by(MODULES[module][0], **every), check)
             except Invalid:
                 return None
@@ -324,7 +324,7 @@ WHAT_STUMBLES = [
         "vcc_interaction",
         "routing_data",
         '{"personal_queue": {"agent": "a", "logged_in_timeout": "inf"}}',
-        _options.STUMBLED,
+        _options.CONVERSION_FAILED,
     ),
 ]
 

@@ -11,7 +11,7 @@ from ansible_collections.vonage.vcc.plugins.module_utils._connection import conn
 from ansible_collections.vonage.vcc.plugins.module_utils._errors import InputError
 from ansible_collections.vonage.vcc.plugins.module_utils._interactions.sources import entries
 from ansible_collections.vonage.vcc.plugins.module_utils._interactions.task import check_limits
-from ansible_collections.vonage.vcc.plugins.module_utils._options import check_given
+from ansible_collections.vonage.vcc.plugins.module_utils._options import check_raw_types
 from ansible_collections.vonage.vcc.plugins.module_utils._validation import https_url
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import Invalid, validated
 
@@ -468,7 +468,7 @@ class TestNumbersAndFiles:
     @pytest.mark.parametrize("option", ["external_ids", "interactions"])
     def test_what_ansible_would_make_a_list_of_is_refused(self, option, value):
         with pytest.raises(InputError, match=f"{option} has to be a list"):
-            check_given({option: value})
+            check_raw_types({option: value})
 
     @pytest.mark.parametrize(
         ("given", "position"),
@@ -487,7 +487,7 @@ class TestNumbersAndFiles:
     )
     def test_a_number_without_end_is_refused(self, given, position):
         with pytest.raises(InputError) as caught:
-            check_given(given)
+            check_raw_types(given)
         assert str(caught.value).startswith(f"{position} has to be a number that ends, not ")
 
     def test_the_time_limit_of_the_journal(self):

@@ -77,7 +77,7 @@ class TestOptions:
         ways = {"external_id": "a", "external_ids": ["b"], "src": "/f", "interactions": [{"external_id": "c"}]}
         for name, value in ways.items():
             given = {**dict.fromkeys(ways, nothing), name: value}
-            _options.check_given(given)
+            _options.check_raw_types(given)
             params = validated(**given)
             assert [one for one in ways if params[one] is not None] == [name]
 

@@ -12,7 +12,7 @@ import sqlite3
 import pytest
 
 from ansible_collections.vonage.vcc.plugins.module_utils import _connection
-from ansible_collections.vonage.vcc.plugins.module_utils._errors import CallError, InputError
+from ansible_collections.vonage.vcc.plugins.module_utils._errors import ApiError, InputError
 from ansible_collections.vonage.vcc.plugins.module_utils._interactions import task
 from ansible_collections.vonage.vcc.plugins.module_utils._interactions.sources import Entry, entries
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.journal import Journal
@@ -52,7 +52,7 @@ class TestShown:
         assert len(shown_names(["x" * 100_000] * 40)) < 600
 
     def test_every_error_is_printable_and_of_limited_length(self):
-        for exc in (InputError(f"{STRANGE} is wrong"), CallError(STRANGE * 10_000, True)):
+        for exc in (InputError(f"{STRANGE} is wrong"), ApiError(STRANGE * 10_000, True)):
             assert str(exc).isprintable()
             assert len(str(exc)) <= 10_000
 
@@ -185,18 +185,18 @@ class TestIds:
         path = str(folder / "journal.db")
         scope = ("https://api.example", "main", None, 0, "dispatch")
         with contextlib.closing(Journal(path, *scope)) as journal:
-            journal.want([Entry("interactions[0]", "z", self.ODD)])
+            journal.add_all([Entry("interactions[0]", "z", self.ODD)])
             journal.claim(0)
         with contextlib.closing(sqlite3.connect(path)) as db:
             db.execute("UPDATE own_request SET external_id = ?", (f"\x1b]0;owned\x07{'x' * 100_000}",))
             db.execute("UPDATE interaction SET external_id = ?", ("\x1b]0;\u202e",))
             db.commit()
         with contextlib.closing(Journal(path, *scope)) as journal, pytest.raises(InputError) as caught:
-            journal.want([Entry("interactions[0]", self.ODD, self.ODD)])
+            journal.add_all([Entry("interactions[0]", self.ODD, self.ODD)])
         said = str(caught.value)
         assert said.startswith(f"The request_id '{self.SHOWN}' of '{self.SHOWN}' has been used for '\\x1b]0;")
         assert len(said) < 2000
-        with contextlib.closing(Upkeep(path, predict=True)) as journal:
+        with contextlib.closing(Upkeep(path, dry_run=True)) as journal:
             wanted = dict.fromkeys(("external_ids", "provider", "state", "older_than", "newer_than"))
             (entry,), dummy = journal.entries({**wanted, "page": 1, "page_size": 10})
         assert entry["external_id"] == "\ufffd]0;\u202e"

@@ -11,7 +11,7 @@ import io
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.vonage.vcc.plugins.module_utils._module import begin, leave
+from ansible_collections.vonage.vcc.plugins.module_utils._module import create_module, exit_module
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import call_main
 
 # A password that is a part of what is said against it.
@@ -91,7 +91,7 @@ def test_a_warning_is_printable():
         stack.enter_context(contextlib.redirect_stdout(printed))
         stack.enter_context(contextlib.redirect_stderr(errors))  # where other tests have imported Ansible's controller
         stack.enter_context(pytest.raises(SystemExit))
-        leave(begin(argument_spec={}), {"changed": False, "warnings": ["\x1b]0;owned\x07\u202e"]})
+        exit_module(create_module(argument_spec={}), {"changed": False, "warnings": ["\x1b]0;owned\x07\u202e"]})
     assert r"\\x1b]0;owned\\x07\\u202e" in printed.getvalue()
 
 

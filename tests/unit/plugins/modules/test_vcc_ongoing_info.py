@@ -13,11 +13,11 @@ import pytest
 
 from ansible_collections.vonage.vcc.plugins.module_utils import _connection, _options, ongoing
 from ansible_collections.vonage.vcc.plugins.module_utils._errors import (
-    AccessError,
-    CallError,
+    ApiError,
+    AuthError,
     InputError,
-    RefusedError,
-    UnansweredError,
+    NoResponseError,
+    RejectedError,
 )
 from ansible_collections.vonage.vcc.plugins.module_utils.ongoing import run
 from ansible_collections.vonage.vcc.tests.simulator import CLIENT_SECRET
@@ -72,7 +72,7 @@ def read(sim):
 def failure(read):
     """What a task says that fails, in one sentence."""
 
-    def do(kind=CallError, **given):
+    def do(kind=ApiError, **given):
         with pytest.raises(kind) as caught:
             read(**given)
         assert "\n" not in str(caught.value)
@@ -375,19 +375,19 @@ class TestStrange:
     )
     def test_what_is_no_page_is_no_answer(self, sim, failure, body):
         sim.fault("status", status=200, body=body, path=ONGOING)
-        assert failure(UnansweredError) == (
+        assert failure(NoResponseError) == (
             f"{sim.url} answered with status 200 in a way that VCC does not: check api_url, region and any proxy in between."
         )
 
     @pytest.mark.parametrize("kind", ["html", "garbage", "redirect"])
     def test_what_comes_of_something_in_between_is_no_answer(self, sim, failure, kind):
         sim.fault(kind, path=ONGOING)
-        assert "in a way that VCC does not" in failure(UnansweredError)
+        assert "in a way that VCC does not" in failure(NoResponseError)
 
     def test_a_later_page_that_fails_fails_all(self, sim, failure):
         sim.dispatch(*names(3))
         sim.fault("html", path=ONGOING, after=1)
-        assert "in a way that VCC does not" in failure(UnansweredError, page_size=2)
+        assert "in a way that VCC does not" in failure(NoResponseError, page_size=2)
 
     @pytest.mark.parametrize("meta", [None, [], "x", {}, {"pageCount": None, "totalCount": "3"}, {"totalCount": True}])
     def test_without_its_meta_a_page_counts_and_the_total_is_not_known(self, sim, read, meta):
@@ -480,7 +480,7 @@ class TestHostile:
 
     def test_interactions_without_an_end(self, sim, failure):
         self.endless(sim, lambda page: [{"guid": f"{page}-{number}"} for number in range(30_000)], 5)
-        said = failure(CallError)
+        said = failure(ApiError)
         assert said.startswith("VCC lists more than 100000 ongoing interactions, and no more are read: check api_url ")
         assert len(sim.queries) == 4
 
@@ -488,7 +488,7 @@ class TestHostile:
     def test_pages_without_an_end(self, sim, failure, monkeypatch, item):
         monkeypatch.setattr(ongoing, "MOST_PAGES", 30)
         self.endless(sim, lambda page: [{"guid": item["guid"] and f"g-{page}"}], 31)
-        assert failure(CallError) == (
+        assert failure(ApiError) == (
             "VCC lists more than 30 pages of ongoing interactions, and no more are read: set page_size higher."
         )
         assert len(sim.queries) == 30
@@ -497,17 +497,17 @@ class TestHostile:
 class TestRefused:
     def test_a_refusal_names_what_may_be_wrong(self, sim, failure):
         sim.fault("status", status=400, body={"message": "limit is too high"}, path=ONGOING)
-        assert failure(RefusedError, page_size=9999) == (
+        assert failure(RejectedError, page_size=9999) == (
             "VCC refused it with status 400 (limit is too high): check page_size and api_url."
         )
 
     def test_a_token_without_the_scope_is_named(self, sim, failure):
-        said = failure(AccessError, access_token=sim.issue_token(["interactions:write"]))
+        said = failure(AuthError, access_token=sim.issue_token(["interactions:write"]))
         assert said == "VCC refuses access (403): give the API client the scope stats."
 
     def test_a_client_without_the_scope_is_named(self, sim, failure):
         sim.add_client("writer", "s3cret", scopes=["interactions:write"])
-        said = failure(AccessError, client_id="writer", client_secret="s3cret")
+        said = failure(AuthError, client_id="writer", client_secret="s3cret")
         assert (
             said == "VCC gives the API client no token for the scope stats (invalid_scope): grant it that scope in VCC."
         )
@@ -527,7 +527,7 @@ class TestRefused:
     @pytest.mark.parametrize("order", [{"kind": "cut"}, {"kind": "status", "status": 500}], ids=["cut", "500"])
     def test_no_answer_is_said(self, sim, failure, order):
         sim.fault(path=ONGOING, **order)
-        assert failure(UnansweredError).startswith(f"VCC at {sim.url}{ONGOING}?page=1&limit=100 ")
+        assert failure(NoResponseError).startswith(f"VCC at {sim.url}{ONGOING}?page=1&limit=100 ")
 
     def test_the_caller_learns_what_to_hide(self, sim, read):
         secrets = set()

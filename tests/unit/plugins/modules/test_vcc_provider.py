@@ -13,13 +13,13 @@ import pytest
 
 from ansible_collections.vonage.vcc.plugins.module_utils import _connection, _options
 from ansible_collections.vonage.vcc.plugins.module_utils._errors import (
-    AccessError,
-    CallError,
+    ApiError,
+    AuthError,
     InputError,
     JournalError,
-    UnansweredError,
+    NoResponseError,
 )
-from ansible_collections.vonage.vcc.plugins.module_utils._journal.registrations import CONTEST, Registration
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.registrations import OVERLAP_SECONDS, Registration
 from ansible_collections.vonage.vcc.plugins.module_utils.providers import run
 from ansible_collections.vonage.vcc.tests.simulator import CLIENT_SECRET
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import (
@@ -60,11 +60,11 @@ def actions(*permitted):
 REGISTERING = """
 import json
 import sys
-from ansible_collections.vonage.vcc.plugins.module_utils._errors import CallError
+from ansible_collections.vonage.vcc.plugins.module_utils._errors import ApiError
 from ansible_collections.vonage.vcc.plugins.module_utils.providers import run
 try:
     print(json.dumps(run(json.loads(sys.argv[1]), False, False, set())))
-except CallError as exc:
+except ApiError as exc:
     print(json.dumps(str(exc)))
 """
 
@@ -96,7 +96,7 @@ def register(given):
 def refused(register):
     """What a task says that fails."""
 
-    def do(kind=CallError, **others):
+    def do(kind=ApiError, **others):
         with pytest.raises(kind) as caught:
             register(**others)
         return caught.value
@@ -435,7 +435,7 @@ class TestFailure:
         said = said.format(url=sim.url + REGISTER, host=sim.url)
         failure = refused(**OTHER)
         assert str(failure).startswith(f"The provider 'tickets' {said}")
-        assert failure.uncertain == ("may or may not" in said)
+        assert failure.maybe_processed == ("may or may not" in said)
         assert "\n" not in str(failure)
         assert HIDDEN not in str(failure)
         assert "such thing" not in str(failure) and "Payload" not in str(failure)
@@ -468,7 +468,7 @@ class TestFailure:
         assert not register()["changed"]
 
     def test_a_ready_token_that_has_expired_is_named(self, sim, refused):
-        failure = refused(access_token="old", client_id=None, client_secret=None, kind=CallError)
+        failure = refused(access_token="old", client_id=None, client_secret=None, kind=ApiError)
         assert str(failure).startswith("The provider 'tickets' is not registered: VCC refused the access token (401)")
 
     def test_a_token_without_the_scope_is_named(self, sim, refused):
@@ -479,9 +479,9 @@ class TestFailure:
     def test_without_a_token_what_is_known_stays_known(self, sim, register, refused, wrong):
         register(**FULL)
         if wrong == "secret":
-            refused(AccessError, client_secret="wrong", **OTHER)
+            refused(AuthError, client_secret="wrong", **OTHER)
         else:
-            refused(UnansweredError, auth_url=f"{sim.url}/nowhere", **OTHER)
+            refused(NoResponseError, auth_url=f"{sim.url}/nowhere", **OTHER)
         assert len(bodies(sim)) == 1
         assert not register(**FULL)["changed"]
 
@@ -583,14 +583,14 @@ class TestRegistration:
     def test_one_that_was_overtaken_takes_nothing_away(self, one, clock):
         first, second = one(), one()
         first.begin()
-        clock.now += CONTEST + 1
+        clock.now += OVERLAP_SECONDS + 1
         second.begin()
         second.accept({"a": "1"})
         first.accept({"a": "2"})
-        first.abandon()
+        first.cancel()
         assert one().compare({"a": "1"}) == {"a": "same"}
 
-    @pytest.mark.parametrize(("later", "known"), [(CONTEST - 1, False), (CONTEST + 1, True)])
+    @pytest.mark.parametrize(("later", "known"), [(OVERLAP_SECONDS - 1, False), (OVERLAP_SECONDS + 1, True)])
     def test_one_that_never_ended_counts_for_a_while(self, one, clock, later, known):
         one().begin()
         clock.now += later
@@ -602,7 +602,7 @@ class TestRegistration:
     def test_runs_in_short_order_behind_a_killed_one_come_to_rest(self, one, clock):
         one().begin()
         for dummy in range(4):
-            clock.now += CONTEST / 2
+            clock.now += OVERLAP_SECONDS / 2
             run = one()
             run.begin()
             run.accept({"a": "1"})
@@ -613,7 +613,7 @@ class TestRegistration:
         first, second, third = one(), one(), one()
         first.begin()
         second.begin()
-        second.abandon()
+        second.cancel()
         third.begin()
         third.accept({"a": "3"})
         first.accept({"a": "1"})
@@ -622,7 +622,7 @@ class TestRegistration:
     def test_one_that_failed_counts_no_more(self, one):
         first, second = one(), one()
         first.begin()
-        first.abandon()
+        first.cancel()
         second.begin()
         second.accept({"a": "1"})
         assert one().compare({"a": "1"}) == {"a": "same"}

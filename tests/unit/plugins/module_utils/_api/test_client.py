@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The wire: what is sent again, what counts as an answer, and what may have happened all the same."""
+"""The payload: what is sent again, what counts as an answer, and what may have happened all the same."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ import trustme
 from ansible_collections.vonage.vcc.plugins.module_utils._api.client import STATS_SCOPE, Client, Session
 from ansible_collections.vonage.vcc.plugins.module_utils._connection import connection
 from ansible_collections.vonage.vcc.plugins.module_utils._errors import (
-    AccessError,
-    CallError,
+    ApiError,
+    AuthError,
     InputError,
-    RefusedError,
-    UnansweredError,
+    NoResponseError,
+    RejectedError,
 )
 from ansible_collections.vonage.vcc.tests.simulator import CLIENT_SECRET
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import Clock, body_of, validated
@@ -86,7 +86,7 @@ def client(sim, make_http, make_auth):
 SECRET = 'eyJhbGciOiJub25lIn0.a"b/c+d&e%f-QmVhcmVyMTIzNDU2.Nzg5MDEyMzQ1Njc4OTA'
 
 
-def failure(act, *arguments, kind=CallError):
+def failure(act, *arguments, kind=ApiError):
     with pytest.raises(kind) as caught:
         act(*arguments)
     return caught.value
@@ -149,7 +149,7 @@ class TestCall:
         assert one.calls == 20
 
     def test_an_api_url_may_have_a_path(self, sim, client):
-        exc = failure(client(url=sim.url + "/vcc").invoke, a_call(), kind=RefusedError)
+        exc = failure(client(url=sim.url + "/vcc").invoke, a_call(), kind=RejectedError)
         assert sim.calls[-1]["path"] == "/vcc/interactions/Invoke"
         assert exc.status == 404
 
@@ -171,7 +171,7 @@ class TestSentAgain:
         else:
             sim.fault(times=None, **order)
         one = client(retries=2)
-        exc = failure(one.invoke, a_call(), kind=UnansweredError)
+        exc = failure(one.invoke, a_call(), kind=NoResponseError)
         assert one.calls == len(sim.calls) == 3
         assert sim.url in str(exc)
         assert str(exc).endswith(": run the task again later.")
@@ -179,7 +179,7 @@ class TestSentAgain:
     @pytest.mark.parametrize("order", PASSING, ids=described)
     def test_not_at_all_with_no_retries(self, sim, client, clock, order):
         sim.fault(**order)
-        failure(client(retries=0).invoke, a_call(), kind=UnansweredError)
+        failure(client(retries=0).invoke, a_call(), kind=NoResponseError)
         assert len(sim.calls) == 1
         assert clock.slept == []
 
@@ -201,7 +201,7 @@ class TestSentAgain:
         assert len(set(sim.bodies())) == 1
 
     def test_when_no_one_listens(self, client, clock, nobody):
-        exc = failure(client(url=f"http://127.0.0.1:{nobody}", retries=3).invoke, a_call(), kind=UnansweredError)
+        exc = failure(client(url=f"http://127.0.0.1:{nobody}", retries=3).invoke, a_call(), kind=NoResponseError)
         assert "gave no answer (no connection)" in str(exc)
         assert len(clock.slept) == 3
 
@@ -250,21 +250,21 @@ class TestWaits:
 
     def test_a_wait_beyond_the_budget_is_not_begun(self, sim, client, clock):
         sim.fault("status", status=429, retry_after=3600)
-        exc = failure(client(retries=5, timeout=30).invoke, a_call(), kind=UnansweredError)
+        exc = failure(client(retries=5, timeout=30).invoke, a_call(), kind=NoResponseError)
         assert "429 and asks to wait 3600 s" in str(exc)
         assert clock.slept == []
 
     @pytest.mark.parametrize("retry_after", ["9" * 30, "Fri, 31 Dec 9999 23:59:59 GMT"])
     def test_nor_is_one_beyond_all_measure(self, sim, client, clock, retry_after):
         sim.fault("status", status=503, retry_after=retry_after)
-        failure(client(retries=5, timeout=30).invoke, a_call(), kind=UnansweredError)
+        failure(client(retries=5, timeout=30).invoke, a_call(), kind=NoResponseError)
         assert clock.slept == []
 
     @pytest.mark.parametrize(("asked", "slept"), [(7, 7), (3600, 60)])
     def test_what_ends_a_call_holds_back_the_next(self, sim, client, clock, asked, slept):
         sim.fault("status", status=429, retry_after=asked)
         one = client(retries=0)
-        failure(one.invoke, a_call(), kind=UnansweredError)
+        failure(one.invoke, a_call(), kind=NoResponseError)
         assert clock.slept == []
         one.invoke(a_call())
         assert clock.slept == [slept]
@@ -272,7 +272,7 @@ class TestWaits:
     def test_all_of_them_together_keep_to_the_budget(self, sim, client, clock):
         """(5 + 1) x 30 + 60 seconds."""
         sim.fault("status", times=None, status=429, retry_after=100)
-        failure(client(retries=5, timeout=30).invoke, a_call(), kind=UnansweredError)
+        failure(client(retries=5, timeout=30).invoke, a_call(), kind=NoResponseError)
         assert clock.slept == [100, 100]
 
     def test_the_attempts_count_too(self, sim, client, clock):
@@ -284,7 +284,7 @@ class TestWaits:
                 return self.now
 
         slow = Slow()
-        failure(client(retries=20, timeout=5, sleep=slow.sleep, clock=slow).invoke, a_call(), kind=UnansweredError)
+        failure(client(retries=20, timeout=5, sleep=slow.sleep, clock=slow).invoke, a_call(), kind=NoResponseError)
         assert 2 <= len(slow.slept) < 10
 
     def test_a_body_that_comes_byte_by_byte_in_time_is_taken(self, sim, client):
@@ -326,7 +326,7 @@ class TestNoAnswer:
     @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
     def test_a_redirect_is_not_followed(self, sim, client, status):
         sim.fault("redirect", status=status, location=f"{sim.url}/elsewhere")
-        exc = failure(client(retries=5).invoke, a_call(), kind=UnansweredError)
+        exc = failure(client(retries=5).invoke, a_call(), kind=NoResponseError)
         assert f"answered with status {status}" in str(exc)
         assert [call["path"] for call in sim.calls] == ["/interactions/Invoke"]
 
@@ -347,17 +347,17 @@ class TestNoAnswer:
     )
     def test_only_200_with_nothing_or_json_is_a_success(self, sim, client, order):
         sim.fault(**order)
-        exc = failure(client(retries=5).invoke, a_call(), kind=UnansweredError)
-        assert exc.uncertain
+        exc = failure(client(retries=5).invoke, a_call(), kind=NoResponseError)
+        assert exc.maybe_processed
         assert "in a way that VCC does not" in str(exc)
 
     def test_a_refusal_says_whose_it_is(self, sim, client):
         sim.fault("status", status=404, body="<html>")
-        assert not failure(client().invoke, a_call(), kind=RefusedError).by_vcc
+        assert not failure(client().invoke, a_call(), kind=RejectedError).by_vcc
         sim.fault("status", status=404, body="")
-        assert failure(client().invoke, a_call(), kind=RefusedError).by_vcc
+        assert failure(client().invoke, a_call(), kind=RejectedError).by_vcc
         sim.fault("status", status=404)
-        assert failure(client().invoke, a_call(), kind=RefusedError).by_vcc
+        assert failure(client().invoke, a_call(), kind=RejectedError).by_vcc
 
     @pytest.mark.parametrize("status", [400, 403])
     def test_the_reason_is_repeated_in_one_short_line(self, sim, client, status):
@@ -397,11 +397,11 @@ class TestNoAnswer:
     @pytest.mark.parametrize("body", ['{"message": 17}', '{"message": null}', '["message"]', "17", ""])
     def test_without_a_reason_there_is_none(self, sim, client, body):
         sim.fault("status", status=400, body=body)
-        assert str(failure(client().invoke, a_call(), kind=RefusedError)) == "VCC refused it with status 400"
+        assert str(failure(client().invoke, a_call(), kind=RejectedError)) == "VCC refused it with status 400"
 
     def test_a_missing_right_is_named(self, sim, client):
         sim.fault("status", status=403)
-        exc = failure(client().invoke, a_call(), kind=AccessError)
+        exc = failure(client().invoke, a_call(), kind=AuthError)
         assert str(exc) == "VCC refuses access (403): give the API client the scope interactions:write."
 
 
@@ -409,7 +409,7 @@ class TestUncertain:
     """Whether an attempt may have taken effect, although the call failed."""
 
     @pytest.mark.parametrize(
-        ("orders", "uncertain"),
+        ("orders", "maybe_processed"),
         [
             ([{"kind": "status", "status": 429}], False),
             ([{"kind": "status", "status": 429}] * 2, False),
@@ -435,14 +435,16 @@ class TestUncertain:
         ],
         ids=lambda value: "+".join(map(described, value)) if isinstance(value, list) else None,
     )
-    def test_by_what_was_answered(self, sim, client, orders, uncertain):
+    def test_by_what_was_answered(self, sim, client, orders, maybe_processed):
         for order in orders:
             sim.fault(**order)
         exc = failure(client(retries=len(orders) - 1).invoke, a_call())
-        assert exc.uncertain is uncertain
+        assert exc.maybe_processed is maybe_processed
 
     def test_not_when_no_one_listens(self, client, nobody):
-        assert not failure(client(url=f"http://127.0.0.1:{nobody}").invoke, a_call(), kind=UnansweredError).uncertain
+        assert not failure(
+            client(url=f"http://127.0.0.1:{nobody}").invoke, a_call(), kind=NoResponseError
+        ).maybe_processed
 
     def test_not_when_no_connection_comes_about_in_time(self, client):
         with socket.socket() as full, contextlib.ExitStack() as stack:
@@ -453,10 +455,10 @@ class TestUncertain:
                 other.setblocking(False)
                 other.connect_ex(full.getsockname())
             exc = failure(
-                client(url=f"http://127.0.0.1:{full.getsockname()[1]}").invoke, a_call(), kind=UnansweredError
+                client(url=f"http://127.0.0.1:{full.getsockname()[1]}").invoke, a_call(), kind=NoResponseError
             )
         assert "the connection timed out" in str(exc)
-        assert not exc.uncertain
+        assert not exc.maybe_processed
 
     def test_when_the_answer_breaks_off(self, sim, client):
         def answer(connection):
@@ -464,8 +466,8 @@ class TestUncertain:
             connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{")
 
         with listening(answer) as port:
-            exc = failure(client(url=f"http://127.0.0.1:{port}").invoke, a_call(), kind=UnansweredError)
-        assert exc.uncertain
+            exc = failure(client(url=f"http://127.0.0.1:{port}").invoke, a_call(), kind=NoResponseError)
+        assert exc.maybe_processed
 
     @pytest.mark.parametrize("answer", [b"SSH-2.0-x\r\n", b"HTTP/1.1 999999\r\n\r\n", b"\xff" * 70000])
     def test_when_the_answer_is_no_http(self, client, answer):
@@ -474,8 +476,8 @@ class TestUncertain:
             connection.sendall(answer)
 
         with listening(reply) as port:
-            exc = failure(client(url=f"http://127.0.0.1:{port}").invoke, a_call(), kind=UnansweredError)
-        assert exc.uncertain
+            exc = failure(client(url=f"http://127.0.0.1:{port}").invoke, a_call(), kind=NoResponseError)
+        assert exc.maybe_processed
 
 
 class TestSurroundings:
@@ -514,18 +516,18 @@ class TestSurroundings:
 
         with listening(refuse) as port:
             monkeypatch.setenv(variable, f"http://127.0.0.1:{port}")
-            exc = failure(client(url="https://vcc.invalid").invoke, a_call(), kind=UnansweredError)
+            exc = failure(client(url="https://vcc.invalid").invoke, a_call(), kind=NoResponseError)
         assert "(the proxy refuses the way there with status 403)" in str(exc)
-        assert not exc.uncertain
+        assert not exc.maybe_processed
         assert seen[0].startswith("CONNECT vcc.invalid:443 ")
         assert "Bearer" not in "".join(seen)
 
     def test_a_proxy_that_is_down_is_tried_again(self, client, clock, monkeypatch, nobody):
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{nobody}")
-        exc = failure(client(url="https://vcc.invalid", retries=2).invoke, a_call(), kind=UnansweredError)
+        exc = failure(client(url="https://vcc.invalid", retries=2).invoke, a_call(), kind=NoResponseError)
         assert "the proxy cannot be used" in str(exc)
         assert len(clock.slept) == 2
-        assert not exc.uncertain
+        assert not exc.maybe_processed
 
 
 class _Accepting(http.server.BaseHTTPRequestHandler):
@@ -575,10 +577,10 @@ class TestCertificates:
     def test_one_that_is_not_trusted_fails_at_once(self, serve, client, clock):
         url, dummy = serve()
         one = client(url=url, retries=5, timeout=10)
-        exc = failure(one.invoke, a_call(), kind=UnansweredError)
+        exc = failure(one.invoke, a_call(), kind=NoResponseError)
         assert "gave no answer (its certificate cannot be trusted)" in str(exc)
         assert "ca_path" in str(exc)
-        assert not exc.uncertain
+        assert not exc.maybe_processed
         assert one.calls == 1
         assert clock.slept == []
 
@@ -593,7 +595,7 @@ class TestCertificates:
 
     def test_one_for_another_name_is_not(self, serve, client):
         url, cert = serve("other.example")
-        exc = failure(client(url=url, verify=cert, timeout=10).invoke, a_call(), kind=UnansweredError)
+        exc = failure(client(url=url, verify=cert, timeout=10).invoke, a_call(), kind=NoResponseError)
         assert "certificate cannot be trusted" in str(exc)
 
     @pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
@@ -603,7 +605,7 @@ class TestCertificates:
         client(url=url, verify=False, timeout=10).invoke(a_call())
 
     def test_plain_http_behind_https_is_no_answer(self, sim, client):
-        exc = failure(client(url=sim.url.replace("http://", "https://")).invoke, a_call(), kind=UnansweredError)
+        exc = failure(client(url=sim.url.replace("http://", "https://")).invoke, a_call(), kind=NoResponseError)
         assert "gave no answer (the TLS connection failed)" in str(exc)
         assert sim.released == []
 
@@ -635,8 +637,8 @@ class TestRegister:
         assert one.calls == 1
 
     def test_what_the_contract_does_not_allow_is_refused(self, sim, client):
-        exc = failure(client().register, b'{"provider": "tickets"}', kind=RefusedError)
-        assert (exc.status, exc.by_vcc, exc.uncertain) == (400, True, False)
+        exc = failure(client().register, b'{"provider": "tickets"}', kind=RejectedError)
+        assert (exc.status, exc.by_vcc, exc.maybe_processed) == (400, True, False)
 
 
 class TestOngoing:
@@ -663,11 +665,11 @@ class TestOngoing:
 
     def test_a_missing_right_names_the_scope(self, sim, one):
         sim.fault("status", status=403, path=ONGOING)
-        assert "give the API client the scope stats." in str(failure(one.ongoing, 1, 1, kind=AccessError))
+        assert "give the API client the scope stats." in str(failure(one.ongoing, 1, 1, kind=AuthError))
 
     def test_a_refusal_says_whose_it_is(self, sim, one):
         sim.fault("status", status=404, path=ONGOING, body="<html>")
-        exc = failure(one.ongoing, 1, 1, kind=RefusedError)
+        exc = failure(one.ongoing, 1, 1, kind=RejectedError)
         assert (exc.status, exc.by_vcc) == (404, False)
 
 
@@ -680,7 +682,7 @@ class TestSession:
             assert secrets == {CLIENT_SECRET}
             assert session.client.ongoing(1, 1)[0] == []
             assert secrets == {CLIENT_SECRET, session.auth.token()}
-            failure(session.client.invoke, a_call(), kind=AccessError)
+            failure(session.client.invoke, a_call(), kind=AuthError)
 
 
 def test_a_renewal_that_cannot_be_kept_leaves_the_doubt_about_an_earlier_attempt(sim, make_http):
@@ -694,9 +696,9 @@ def test_a_renewal_that_cannot_be_kept_leaves_the_doubt_about_an_earlier_attempt
     sim.dispatch("a")
     sim.fault("status", status=503, taken=True)
     sim.fault("expired")
-    with pytest.raises(UnansweredError, match="no space left") as caught:
+    with pytest.raises(NoResponseError, match="no space left") as caught:
         Client(make_http(retries=1), FullDisk(), sim.url).invoke(body_of("a"))
-    assert caught.value.uncertain
+    assert caught.value.maybe_processed
     assert sim.released == ["a"]
 
 

@@ -15,7 +15,7 @@ import trustme
 
 from ansible_collections.vonage.vcc.plugins.module_utils import _connection, _options, ongoing, providers
 from ansible_collections.vonage.vcc.plugins.module_utils._api import http
-from ansible_collections.vonage.vcc.plugins.module_utils._errors import UnansweredError
+from ansible_collections.vonage.vcc.plugins.module_utils._errors import NoResponseError
 from ansible_collections.vonage.vcc.plugins.module_utils._interactions import task
 from ansible_collections.vonage.vcc.plugins.modules import vcc_token
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import Recorder, summary, validated, validated_by
@@ -149,7 +149,7 @@ def test_the_other_modules_are_no_less_careful(serve, authority, module):
     def act(**given):
         return run(validated_by(spec, **usual, **given))
 
-    with pytest.raises(UnansweredError, match="its certificate cannot be trusted"):
+    with pytest.raises(NoResponseError, match="its certificate cannot be trusted"):
         act()
     assert sim.requests == []
     assert "warnings" not in act(ca_path=authority.path)

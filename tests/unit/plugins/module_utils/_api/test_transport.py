@@ -16,7 +16,7 @@ import requests
 
 from ansible_collections.vonage.vcc.plugins.module_utils import _connection, _options, ongoing, providers
 from ansible_collections.vonage.vcc.plugins.module_utils._api import http
-from ansible_collections.vonage.vcc.plugins.module_utils._errors import InputError, UnansweredError
+from ansible_collections.vonage.vcc.plugins.module_utils._errors import InputError, NoResponseError
 from ansible_collections.vonage.vcc.plugins.module_utils._interactions import sender, task
 from ansible_collections.vonage.vcc.tests.simulator.proxy import HOST, Proxy, certificate_for
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import Clock, Recorder, validated, validated_by
@@ -310,7 +310,7 @@ class TestRedirect:
         sim.fault("redirect", path=None, location=LOCATIONS[0], times=None)
         given = sim.options(access_token=sim.issue_token(["stats"]))
         del given["journal"]
-        with pytest.raises(UnansweredError, match="302"):
+        with pytest.raises(NoResponseError, match="302"):
             ongoing.run(validated_by({"argument_spec": _options.ONGOING_SPEC}, **given), set())
         params = validated_by(
             {"argument_spec": _options.PROVIDER_SPEC},
@@ -358,7 +358,7 @@ class TestBound:
         clock = Clock()
         http = make_http(timeout=1, sleep=sleep, clock=clock)
         http._hold_back(30)
-        with pytest.raises(UnansweredError, match="keeps answering other calls with status 429"):
+        with pytest.raises(NoResponseError, match="keeps answering other calls with status 429"):
             http.send("POST", sim.url + "/interactions/Invoke", "VCC at", body=b"{}")
         assert sim.calls == []
 
@@ -384,9 +384,9 @@ class TestBound:
         monkeypatch.setattr(http, "WAITING", 0)
         session = make_http(timeout=0.2)
         monkeypatch.setattr(socket, "getaddrinfo", slowly)
-        with pytest.raises(UnansweredError, match="given up") as caught:
+        with pytest.raises(NoResponseError, match="given up") as caught:
             session.send("POST", sim.url + "/interactions/Invoke", "VCC at", body=b"{}")
-        assert not caught.value.uncertain
+        assert not caught.value.maybe_processed
         go_on.set()
         assert found.wait(20)
         for thread in threading.enumerate():

@@ -10,7 +10,7 @@ import json
 import pytest
 
 from ansible_collections.vonage.vcc.plugins.module_utils._errors import InputError
-from ansible_collections.vonage.vcc.plugins.module_utils._options import check_given
+from ansible_collections.vonage.vcc.plugins.module_utils._options import check_raw_types
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import Invalid, column, summary, validated
 
 LINKS = [
@@ -432,5 +432,5 @@ class TestRefused:
     )
     def test_before_ansible_makes_text_of_it(self, given, said):
         with pytest.raises(InputError) as caught:
-            check_given(given)
+            check_raw_types(given)
         assert str(caught.value).startswith(said)

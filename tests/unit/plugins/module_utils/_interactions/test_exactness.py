@@ -25,7 +25,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from ansible_collections.vonage.vcc.plugins.module_utils._interactions import task as task_module
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.journal import Journal
-from ansible_collections.vonage.vcc.plugins.module_utils._journal.notifications import ASSIGN, RELEASE, Notes, Notice
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.notifications import (
+    ASSIGN,
+    RELEASE,
+    Notification,
+    NotificationLog,
+)
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.upkeep import Upkeep
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import column, snapshot, validated
 
@@ -181,7 +186,7 @@ class Item(t.NamedTuple):
 
     external_id: str | None
     request_id: str | None
-    proven: bool
+    confirmed: bool
     pending: bool
     own_id: str | None
 
@@ -259,8 +264,8 @@ class Histories(RuleBasedStateMachine):
         before = self.clock.now - older_than
         old = [key for key, row in self.rows.items() if row.time <= before]
         with contextlib.closing(Upkeep(str(self.path), clock=self.clock)) as journal:
-            assert journal.prune(older_than, predict=True)["interactions"] == len(old)
-            pruned = journal.prune(older_than, predict=False)
+            assert journal.prune(older_than, dry_run=True)["interactions"] == len(old)
+            pruned = journal.prune(older_than, dry_run=False)
         assert pruned["interactions"] == len(old)
         for key in old:
             del self.rows[key]
@@ -278,7 +283,7 @@ class Histories(RuleBasedStateMachine):
         given = []
         for kind in kinds:
             self.notices += 1
-            given.append(Notice(kind, external_id, f"notice-{self.notices}"))
+            given.append(Notification(kind, external_id, f"notice-{self.notices}"))
         key = ((ACCOUNTS[0], provider), external_id)
         row = known = self.rows.pop(key, None)
         for kind, dummy, notice_id in given:
@@ -297,10 +302,12 @@ class Histories(RuleBasedStateMachine):
         scope = (self.sim.url, *key[0])
         said = []
         for predict in (True, False):
-            with contextlib.closing(Notes(str(self.path), *scope, predict=predict, clock=self.clock)) as journal:
+            with contextlib.closing(
+                NotificationLog(str(self.path), *scope, dry_run=predict, clock=self.clock)
+            ) as journal:
                 said.append(journal.note(given, predict))
         assert said[0] == said[1]
-        with contextlib.closing(Notes(str(self.path), *scope, clock=self.clock)) as journal:
+        with contextlib.closing(NotificationLog(str(self.path), *scope, clock=self.clock)) as journal:
             assert journal.note(given, False) == []
 
     @rule()
@@ -398,7 +405,7 @@ class Histories(RuleBasedStateMachine):
             assert "request" in real["msg"] or "linked_data" in real["msg"]
             assert (predicted, len(self.sim.calls)) == (real, calls)
             return
-        left = [item for item in items if not item.proven]
+        left = [item for item in items if not item.confirmed]
         if trouble == "expired" and left:
             self.sim.fault("expired")
         if trouble == "too_large" and len(left) > 1:
@@ -417,8 +424,8 @@ class Histories(RuleBasedStateMachine):
         assert ids == [item.request_id for item in items]
         for told, one, item in zip(ids, real["interactions"], items):
             assert told in (one["request_id"], None)
-            assert one["evidence"] == ("journal" if item.proven else "api")
-        assert column(predicted, "evidence") == ["journal" if item.proven else "predicted" for item in items]
+            assert one["evidence"] == ("journal" if item.confirmed else "api")
+        assert column(predicted, "evidence") == ["journal" if item.confirmed else "predicted" for item in items]
         assert predicted["summary"]["api_calls"] == 0
         same = []
         for result in (predicted, real):
@@ -427,8 +434,8 @@ class Histories(RuleBasedStateMachine):
             for one in same[-1]["interactions"]:
                 del one["request_id"], one["evidence"]
         assert same[0] == same[1]
-        assert column(real, "changed") == [not item.proven for item in items]
-        assert real["changed"] == (not all(item.proven for item in items))
+        assert column(real, "changed") == [not item.confirmed for item in items]
+        assert real["changed"] == (not all(item.confirmed for item in items))
 
     def _changes_nothing(self, task, before):
         """A run after a run."""
@@ -445,21 +452,22 @@ class Histories(RuleBasedStateMachine):
 
     def _lose(self, task, loss):
         items = self._plan(task)
-        if items is None or all(item.proven for item in items):
+        if items is None or all(item.confirmed for item in items):
             return
-        fault, uncertain, took = LOST[loss]
+        fault, maybe_processed, took = LOST[loss]
         self._predict(task)
         self.sim.fault(**fault)
         real = self._really(task, items, took, answered=False)
         expected = [
-            task.state if item.proven else "unknown" if uncertain or item.pending else "failed" for item in items
+            task.state if item.confirmed else "unknown" if maybe_processed or item.pending else "failed"
+            for item in items
         ]
         assert column(real, "state") == expected
         assert (real["failed"], real["changed"]) == (True, False)
         assert not any(column(real, "changed"))
         for item, one in zip(items, real["interactions"]):
             assert item.request_id in (one["request_id"], None)
-            assert bool(one["message"]) == (not item.proven)
+            assert bool(one["message"]) == (not item.confirmed)
 
     def _really(self, task, items, took, answered=True):
         """Run a task for real, and see that VCC did what the model says; then the model knows it too."""
@@ -472,7 +480,7 @@ class Histories(RuleBasedStateMachine):
         assert all(column(real, "request_id"))
         new = [[], []]
         for item, one in zip(items, real["interactions"]):
-            if item.proven:
+            if item.confirmed:
                 continue
             claim = (task.scope, item.external_id, task.action)
             known = self.known.get((task.account, one["request_id"])) if task.journaled else None

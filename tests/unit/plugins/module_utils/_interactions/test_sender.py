@@ -227,7 +227,7 @@ class TestRelease:
         assert sim.released == ["a", "b"] * 2
         assert sorted(tmp_path.rglob("*")) == before
 
-    def test_what_is_proven_is_left_out_of_the_call(self, sim, task):
+    def test_what_is_confirmed_is_left_out_of_the_call(self, sim, task):
         task(external_ids=["b", "d"])
         result = task(external_ids=["a", "b", "c", "d"])
         assert summary(result) == {"requested": 4, "released": 2, "unchanged": 2}
@@ -241,7 +241,7 @@ def released(folder, sim, ids, age, accept=True, provider=None):
     journal = Journal(
         str(folder / "journal.db"), sim.url, CLIENT_ID, provider, 0, force=True, clock=lambda: time.time() - age
     )
-    journal.want(Entry("", one) for one in ids)
+    journal.add_all(Entry("", one) for one in ids)
     after = 0
     while True:
         chunk = journal.claim(after)
@@ -647,7 +647,7 @@ class TestGivenUp:
         assert column(result, "evidence") == ["none", "none"]
         assert result["summary"]["api_calls"] == 0
 
-    def test_without_a_token_what_is_proven_is_proven_all_the_same(self, task):
+    def test_without_a_token_what_is_confirmed_is_confirmed_all_the_same(self, task):
         task(external_id="b")
         result = task(external_ids=["a", "b"], client_secret="wr0ng")
         assert summary(result) == {"requested": 2, "unchanged": 1, "failed": 1}
@@ -764,7 +764,7 @@ class TestUnknown:
 
     def test_what_is_under_way_counts_though_the_worklist_cannot_be_read_any_more(self, sim, task, monkeypatch):
         ids = long_ids(1200)
-        for name in ("claim", "look_up"):
+        for name in ("claim", "plan"):
             real = getattr(Journal, name)
 
             def broken(self, after, *others, real=real):

@@ -61,8 +61,8 @@ def ask(open_journal):
 
     def say(*external_ids, **others):
         journal = open_journal(**others)
-        journal.want(wish(*external_ids))
-        found = journal.look_up(0)
+        journal.add_all(wish(*external_ids))
+        found = journal.plan(0)
         journal.close()
         return found
 
@@ -75,7 +75,7 @@ def claim(open_journal):
 
     def begin(*external_ids, **others):
         journal = open_journal(**others)
-        journal.want(wish(*external_ids))
+        journal.add_all(wish(*external_ids))
         claimed = journal.claim(0)
         journal.close()
         return claimed
@@ -89,9 +89,9 @@ def release(open_journal):
 
     def complete(*external_ids, **others):
         journal = open_journal(**others)
-        journal.want(wish(*external_ids))
+        journal.add_all(wish(*external_ids))
         claimed = journal.claim(0)
-        journal.accept([one for one in claimed if not one.proven])
+        journal.accept([one for one in claimed if not one.confirmed])
         journal.close()
         return claimed
 
@@ -107,7 +107,7 @@ def refusal(act, *arguments, kind=JournalError, **others):
 class TestFile:
     def test_no_one_else_can_read_it(self, open_journal, path, open_umask):
         journal = open_journal()
-        journal.want(wish("a"))
+        journal.add_all(wish("a"))
         journal.claim(0)
         modes = {each.name: oct(mode(each)) for each in path.parent.iterdir()}
         assert modes == dict.fromkeys(["journal.db", "journal.db-shm", "journal.db-wal"], "0o600")
@@ -142,7 +142,7 @@ class TestFile:
         path.parent.mkdir(parents=True)
         path.touch()
         release("a")
-        assert ask("a")[0].proven
+        assert ask("a")[0].confirmed
 
     def test_a_path_may_be_relative(self, release, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
@@ -152,7 +152,7 @@ class TestFile:
     def test_a_name_may_hold_what_a_url_may_not(self, release, ask, tmp_path):
         path = tmp_path / "50% of ?mode=x #1 ä.db"
         release("a", path=path)
-        assert ask("a", path=path, predict=True)[0].proven
+        assert ask("a", path=path, dry_run=True)[0].confirmed
         assert [each.name for each in tmp_path.iterdir()] == [path.name]
 
     def test_none_wanted_leaves_none(self, open_journal, tmp_path, monkeypatch):
@@ -160,10 +160,10 @@ class TestFile:
         for name in ("TMPDIR", "SQLITE_TMPDIR"):
             monkeypatch.setenv(name, str(tmp_path))
         journal = open_journal(path="")
-        assert journal.want(wish("a", "b", "a")) == 2
+        assert journal.add_all(wish("a", "b", "a")) == 2
         claimed = journal.claim(0)
         journal.accept(claimed)
-        assert [one.proven for one in journal.look_up(0)] == [True, True]
+        assert [one.confirmed for one in journal.plan(0)] == [True, True]
         journal.close()
         assert list(tmp_path.rglob("*")) == []
 
@@ -171,7 +171,7 @@ class TestFile:
 class TestMemory:
     def test_what_is_new_is_pending_before_it_is_sent(self, open_journal, path):
         journal = open_journal()
-        journal.want(wish("a", "b"))
+        journal.add_all(wish("a", "b"))
         one, two = journal.claim(0)
         rows = journal_rows(path)
         assert {name: row["request_id"] for name, row in rows.items()} == {"a": one.request_id, "b": two.request_id}
@@ -186,22 +186,22 @@ class TestMemory:
     def test_the_same_external_id_gets_another_one_in_another_journal(self, claim, tmp_path):
         assert claim("a", path=tmp_path / "1.db")[0].request_id != claim("a", path=tmp_path / "2.db")[0].request_id
 
-    def test_what_was_accepted_is_proven(self, release, ask):
+    def test_what_was_accepted_is_confirmed(self, release, ask):
         (released,) = release("a")
         (known, new) = ask("a", "b")
-        assert (known.proven, known.pending, known.request_id) == (True, False, released.request_id)
-        assert (new.proven, new.pending, new.request_id) == (False, False, None)
+        assert (known.confirmed, known.pending, known.request_id) == (True, False, released.request_id)
+        assert (new.confirmed, new.pending, new.request_id) == (False, False, None)
 
-    def test_what_was_proven_is_not_claimed_again(self, release, claim, path):
+    def test_what_was_confirmed_is_not_claimed_again(self, release, claim, path):
         release("a")
         before = journal_rows(path)
-        assert claim("a")[0].proven
+        assert claim("a")[0].confirmed
         assert journal_rows(path) == before
 
     def test_what_was_interrupted_is_repeated_with_the_same_id(self, claim, ask):
         (first,) = claim("a")
         (found,) = ask("a")
-        assert (found.proven, found.pending, found.request_id) == (False, True, first.request_id)
+        assert (found.confirmed, found.pending, found.request_id) == (False, True, first.request_id)
         (second,) = claim("a")
         assert (second.pending, second.request_id) == (True, first.request_id)
 
@@ -214,22 +214,22 @@ class TestMemory:
 
     def test_what_vcc_refused_is_forgotten(self, open_journal, ask):
         journal = open_journal()
-        journal.want(wish("a", "b"))
+        journal.add_all(wish("a", "b"))
         one, dummy = journal.claim(0)
-        journal.withdraw([one])
+        journal.release_claim([one])
         forgotten, kept = ask("a", "b")
         assert forgotten.request_id is None
         assert kept.pending
 
-    def test_a_refusal_leaves_what_another_has_claimed_or_proven_since(self, open_journal, release, claim, ask):
+    def test_a_refusal_leaves_what_another_has_claimed_or_confirmed_since(self, open_journal, release, claim, ask):
         late = open_journal()
-        late.want(wish("a", "b"))
+        late.add_all(wish("a", "b"))
         one, two = late.claim(0)
         release("a", force=True)
         claim("b", force=True)
-        late.withdraw([one, two])
+        late.release_claim([one, two])
         found = ask("a", "b")
-        assert [each.proven for each in found] == [True, False]
+        assert [each.confirmed for each in found] == [True, False]
         assert [each.pending for each in found] == [False, True]
 
     @pytest.mark.parametrize("former", [None, "dispatch"])
@@ -238,21 +238,21 @@ class TestMemory:
             release("a", action=former)
         early, late = open_journal(), open_journal()
         for journal in (early, late):
-            journal.want(wish("a"))
+            journal.add_all(wish("a"))
         (one,), (taken_up,) = early.claim(0), late.claim(0)
-        early.withdraw([one])
+        early.release_claim([one])
         assert (ask("a")[0].pending, ask("a")[0].request_id) == (True, one.request_id)
         late.accept([taken_up])
-        assert ask("a")[0].proven
+        assert ask("a")[0].confirmed
 
     def test_what_another_has_withdrawn_can_be_accepted_all_the_same(self, open_journal, ask):
         early, late = open_journal(), open_journal()
         for journal in (early, late):
-            journal.want(wish("a"))
+            journal.add_all(wish("a"))
         (one,), (taken_up,) = early.claim(0), late.claim(0)
-        late.withdraw([taken_up])
+        late.release_claim([taken_up])
         early.accept([one])
-        assert ask("a")[0].proven
+        assert ask("a")[0].confirmed
 
     @pytest.mark.parametrize(
         "former", [{"action": "dispatch"}, {"clock_back": TTL}, {}], ids=["dispatch", "old", "force"]
@@ -263,86 +263,86 @@ class TestMemory:
         clock.now += former.get("clock_back", 0)
         before = journal_rows(path)
         journal = open_journal(force=not former)
-        journal.want(wish("a"))
+        journal.add_all(wish("a"))
         claimed = journal.claim(0)
         assert journal_rows(path) != before
-        journal.withdraw(claimed)
+        journal.release_claim(claimed)
         assert journal_rows(path) == before
 
     def test_what_another_has_withdrawn_can_be_upheld(self, open_journal, ask):
         early, late = open_journal(), open_journal()
         for journal in (early, late):
-            journal.want(wish("a"))
+            journal.add_all(wish("a"))
         (one,), (taken_up,) = early.claim(0), late.claim(0)
-        late.withdraw([taken_up])
-        early.uphold([one])
+        late.release_claim([taken_up])
+        early.keep_pending([one])
         assert (ask("a")[0].pending, ask("a")[0].request_id) == (True, one.request_id)
 
     def test_what_was_never_claimed_is_not_upheld(self, open_journal, ask):
         """It had no request id to ask with; the claim that it was found with is another's."""
         early, late = open_journal(), open_journal(force=True)
         for journal in (early, late):
-            journal.want(wish("a"))
-        claimed, found = early.claim(0), late.look_up(0)
-        early.withdraw(claimed)
+            journal.add_all(wish("a"))
+        claimed, found = early.claim(0), late.plan(0)
+        early.release_claim(claimed)
         assert (found[0].pending, found[0].request_id) == (True, None)
-        late.uphold(found)
+        late.keep_pending(found)
         assert ask("a")[0].request_id is None
 
     @pytest.mark.parametrize("accepted_first", [True, False])
-    def test_what_may_have_been_done_behind_another_action_leaves_that_unproven(
+    def test_what_may_have_been_done_behind_another_action_leaves_that_unconfirmed(
         self, open_journal, ask, accepted_first
     ):
         release, dispatch = open_journal(), open_journal(action="dispatch")
         for journal in (release, dispatch):
-            journal.want(wish("a"))
+            journal.add_all(wish("a"))
         unknown, accepted = release.claim(0), dispatch.claim(0)
         if accepted_first:
             dispatch.accept(accepted)
-        release.uphold(unknown)
+        release.keep_pending(unknown)
         if not accepted_first:
             dispatch.accept(accepted)
-        assert not ask("a", action="dispatch")[0].proven
+        assert not ask("a", action="dispatch")[0].confirmed
 
-    @pytest.mark.parametrize("ending", ["accept", "uphold"])
+    @pytest.mark.parametrize("ending", ["accept", "keep_pending"])
     def test_what_another_answer_has_ended_comes_not_back(self, open_journal, ask, release, ending):
         """Of three processes, the first one's answer comes when the third has asked anew, and that is refused."""
         early = open_journal()
-        early.want(wish("a"))
+        early.add_all(wish("a"))
         claimed = early.claim(0)
         release("a", action="dispatch")
         late = open_journal()
-        late.want(wish("a"))
+        late.add_all(wish("a"))
         refused = late.claim(0)
         getattr(early, ending)(claimed)
-        late.withdraw(refused)
-        assert not ask("a", action="dispatch")[0].proven
+        late.release_claim(refused)
+        assert not ask("a", action="dispatch")[0].confirmed
 
-    @pytest.mark.parametrize("ending", ["accept", "uphold"])
-    def test_a_dispatch_that_a_release_has_not_found_is_not_proven(self, open_journal, ask, ending):
+    @pytest.mark.parametrize("ending", ["accept", "keep_pending"])
+    def test_a_dispatch_that_a_release_has_not_found_is_not_confirmed(self, open_journal, ask, ending):
         """Another release may have found it before; of that, nothing is left in the row."""
         dispatch, release, late = open_journal(action="dispatch"), open_journal(), open_journal(force=True)
         for journal in (dispatch, release, late):
-            journal.want(wish("a"))
+            journal.add_all(wish("a"))
         dispatched = dispatch.claim(0)
         release.accept(release.claim(0))
-        late.withdraw([one._replace(before=None) for one in late.claim(0)])
+        late.release_claim([one._replace(before=None) for one in late.claim(0)])
         getattr(dispatch, ending)(dispatched)
         (found,) = ask("a", action="dispatch")
-        assert (found.proven, found.request_id) == (False, None)
+        assert (found.confirmed, found.request_id) == (False, None)
 
     @pytest.mark.parametrize("accepted_first", ["release", "dispatch"])
-    def test_of_two_actions_at_once_neither_is_proven(self, open_journal, ask, accepted_first):
+    def test_of_two_actions_at_once_neither_is_confirmed(self, open_journal, ask, accepted_first):
         journals = {action: open_journal(action=action) for action in ("release", "dispatch")}
         claimed = {}
         for action, journal in journals.items():
-            journal.want(wish("a"))
+            journal.add_all(wish("a"))
             claimed[action] = journal.claim(0)
         last = {"release": "dispatch", "dispatch": "release"}[accepted_first]
         for action in (accepted_first, last):
             journals[action].accept(claimed[action])
         for action in journals:
-            assert not ask("a", action=action)[0].proven
+            assert not ask("a", action=action)[0].confirmed
 
     def test_looking_changes_nothing(self, claim, ask, path):
         claim("a")
@@ -355,9 +355,9 @@ class TestTime:
     def test_proof_ends_with_the_time_limit(self, release, ask, claim, clock):
         (first,) = release("a")
         clock.now += TTL - 0.5
-        assert ask("a")[0].proven
+        assert ask("a")[0].confirmed
         clock.now += 0.5
-        assert not ask("a")[0].proven
+        assert not ask("a")[0].confirmed
         assert not ask("a")[0].pending
         assert claim("a")[0].request_id != first.request_id
 
@@ -371,31 +371,31 @@ class TestTime:
 
     def test_the_limit_counts_from_the_answer(self, open_journal, ask, clock):
         journal = open_journal()
-        journal.want(wish("a"))
+        journal.add_all(wish("a"))
         claimed = journal.claim(0)
         clock.now += 1000
         journal.accept(claimed)
         clock.now += TTL - 500
-        assert ask("a")[0].proven
+        assert ask("a")[0].confirmed
 
     def test_the_limit_is_that_of_the_task_that_asks(self, release, ask, clock):
         release("a", ttl=10)
         clock.now += 100
-        assert ask("a", ttl=101)[0].proven
-        assert not ask("a", ttl=100)[0].proven
+        assert ask("a", ttl=101)[0].confirmed
+        assert not ask("a", ttl=100)[0].confirmed
 
     def test_a_limit_of_0_is_none(self, release, claim, ask, clock):
         release("a")
         claim("b")
         clock.now += 50 * YEAR
         done, left = ask("a", "b", ttl=0)
-        assert done.proven
+        assert done.confirmed
         assert left.pending
 
     def test_a_clock_that_was_set_back_a_little_changes_nothing(self, release, ask, clock):
         release("a")
         clock.now -= 3600
-        assert ask("a")[0].proven
+        assert ask("a")[0].confirmed
 
     def test_a_clock_that_was_far_ahead_proves_nothing(self, release, claim, ask, clock):
         """Else a row that a wrong clock wrote would be proof for years."""
@@ -403,14 +403,14 @@ class TestTime:
         release("a")
         claim("b")
         clock.now -= 10 * YEAR
-        assert [(one.proven, one.pending) for one in ask("a", "b")] == [(False, False), (False, False)]
+        assert [(one.confirmed, one.pending) for one in ask("a", "b")] == [(False, False), (False, False)]
 
 
 class TestForce:
-    def test_what_is_proven_is_asked_again_with_a_new_id(self, release, path):
+    def test_what_is_confirmed_is_asked_again_with_a_new_id(self, release, path):
         (first,) = release("a")
         (second,) = release("a", force=True)
-        assert not second.proven
+        assert not second.confirmed
         assert second.request_id != first.request_id
         assert journal_rows(path)["a"]["request_id"] == second.request_id
 
@@ -423,29 +423,29 @@ class TestForce:
         release("a")
         (forced,) = claim("a", force=True)
         (after,) = claim("a")
-        assert (after.proven, after.pending, after.request_id) == (False, True, forced.request_id)
+        assert (after.confirmed, after.pending, after.request_id) == (False, True, forced.request_id)
 
 
 class TestWorklist:
     def test_duplicates_count_once_at_their_first_place(self, open_journal):
         journal = open_journal()
-        assert journal.want(wish("b", "a", "b", "a", "c")) == 3
-        assert [(one.seq, one.external_id) for one in journal.look_up(0)] == [(2, "a"), (1, "b"), (3, "c")]
+        assert journal.add_all(wish("b", "a", "b", "a", "c")) == 3
+        assert [(one.seq, one.external_id) for one in journal.plan(0)] == [(2, "a"), (1, "b"), (3, "c")]
 
     def test_ids_are_compared_byte_by_byte(self, open_journal):
         different = ["a", "A", "a ", " a", "é", "e\u0301", "ß", "ss"]
-        assert open_journal().want(wish(*different)) == len(different)
+        assert open_journal().add_all(wish(*different)) == len(different)
 
     def test_it_may_be_empty(self, open_journal):
         journal = open_journal()
-        assert journal.want([]) == 0
-        assert journal.look_up(0) == journal.claim(0) == []
+        assert journal.add_all([]) == 0
+        assert journal.plan(0) == journal.claim(0) == []
 
     @pytest.mark.parametrize(("action", "order"), [("dispatch", list), ("release", sorted)])
     def test_it_is_worked_off_in_chunks(self, open_journal, path, action, order):
         journal = open_journal(action=action)
         ids = [str(number * 7 % 2500) for number in range(2500)]
-        assert journal.want(wish(*ids)) == 2500
+        assert journal.add_all(wish(*ids)) == 2500
         seen, after = [], 0
         while True:
             chunk = journal.claim(after)
@@ -462,7 +462,7 @@ class TestWorklist:
             yield from wish("a")
             raise InputError("line 2 is empty")
 
-        assert refusal(open_journal().want, broken(), kind=InputError) == "line 2 is empty"
+        assert refusal(open_journal().add_all, broken(), kind=InputError) == "line 2 is empty"
 
 
 class TestOwnRequestIds:
@@ -478,23 +478,23 @@ class TestOwnRequestIds:
         ]
 
     def test_two_of_one_interaction_are_refused_by_place(self, open_journal):
-        said = refusal(open_journal().want, wish(("a", "1"), "b", ("a", "2")), kind=InputError)
+        said = refusal(open_journal().add_all, wish(("a", "1"), "b", ("a", "2")), kind=InputError)
         assert said == "entry 3 asks for 'a' a second time with another request_id: leave one of them."
 
     @pytest.mark.parametrize("ids", [[("a", "1"), ("b", "1")], [("a", "1"), "b", ("b", "1")]], ids=["new", "known"])
     def test_one_of_two_interactions_is_refused_by_place(self, open_journal, ids):
-        said = refusal(open_journal().want, wish(*ids), kind=InputError)
+        said = refusal(open_journal().add_all, wish(*ids), kind=InputError)
         assert said.startswith(f"entry {len(ids)} has the request_id '1' of another interaction")
 
     @pytest.mark.parametrize("before", ["claim", "release"])
     def test_one_that_another_interaction_has_had_is_refused(self, request, open_journal, before):
         request.getfixturevalue(before)(("a", "1"))
-        said = refusal(open_journal().want, wish(("b", "1")), kind=InputError)
+        said = refusal(open_journal().add_all, wish(("b", "1")), kind=InputError)
         assert said.startswith("The request_id '1' of 'b' has been used for 'a' before")
 
     def test_so_it_is_if_only_the_provider_differs(self, release, open_journal):
         release(("a", "1"))
-        refusal(open_journal(provider="tickets").want, wish(("a", "1")), kind=InputError)
+        refusal(open_journal(provider="tickets").add_all, wish(("a", "1")), kind=InputError)
 
     @pytest.mark.parametrize(
         "other", [{"account": "second"}, {"api_url": "https://other.example"}], ids=["account", "api_url"]
@@ -507,7 +507,7 @@ class TestOwnRequestIds:
         claim(("a", "1"))
         assert claim(("a", "1"))[0].pending
         release(("a", "1"))
-        assert ask(("a", "1"))[0].proven
+        assert ask(("a", "1"))[0].confirmed
 
     def test_that_of_an_interrupted_run_goes_before_it(self, claim):
         (first,) = claim("a")
@@ -528,7 +528,7 @@ class TestOwnRequestIds:
             clock.now += TTL
         elif how == "old":
             clock.now += TTL
-        said = refusal(open_journal(force=how == "force").want, wish(("a", "mine")), kind=InputError)
+        said = refusal(open_journal(force=how == "force").add_all, wish(("a", "mine")), kind=InputError)
         assert (
             said
             == "The request_id 'mine' of 'a' has been used to release it before, and VCC would ignore it: give each its own."
@@ -536,7 +536,7 @@ class TestOwnRequestIds:
 
     def test_one_that_vcc_has_processed_for_a_dispatch_without_a_name_is_refused(self, release, open_journal):
         release((None, "mine"), action="dispatch")
-        said = refusal(open_journal(action="dispatch").want, wish((None, "mine")), kind=InputError)
+        said = refusal(open_journal(action="dispatch").add_all, wish((None, "mine")), kind=InputError)
         assert said.startswith(
             "The request_id 'mine' of an interaction without an external id has been used to dispatch it before"
         )
@@ -550,13 +550,13 @@ class TestOwnRequestIds:
             clock.now += TTL
         for external_id in ("a", "b"):
             journal = open_journal(force=how == "force")
-            said = refusal(journal.want, wish((external_id, "mine")), kind=InputError)
+            said = refusal(journal.add_all, wish((external_id, "mine")), kind=InputError)
             assert said.startswith(f"The request_id 'mine' of '{external_id}' has been used ")
 
     def test_one_that_another_process_takes_first_is_refused_at_the_claim(self, open_journal, path):
         first, second = open_journal(), open_journal()
-        first.want(wish(("a", "mine")))
-        second.want(wish(("b", "mine")))
+        first.add_all(wish(("a", "mine")))
+        second.add_all(wish(("b", "mine")))
         first.claim(0)
         assert refusal(second.claim, 0, kind=InputError).startswith(
             "The request_id 'mine' of 'b' has been used for 'a'"
@@ -567,22 +567,22 @@ class TestOwnRequestIds:
         release(("a", "mine"))
         journal = open_journal()
         clock.now += TTL - 1
-        journal.want(wish(("a", "mine")))
+        journal.add_all(wish(("a", "mine")))
         clock.now += 1
         assert refusal(journal.claim, 0, kind=InputError).startswith("The request_id 'mine' of 'a' has been used")
 
     def test_many_of_ones_own_with_force(self, open_journal):
         journal = open_journal(force=True)
         pairs = [(f"id-{number * 7 % 2500:04d}", f"key-{number}") for number in range(2500)]
-        journal.want(wish(*pairs))
+        journal.add_all(wish(*pairs))
         claimed = journal.claim(0)
         claimed += journal.claim(claimed[-1].seq, claimed)
         assert [(one.external_id, one.request_id) for one in claimed] == sorted(pairs)[:2000]
 
     def test_one_that_vcc_has_refused_may_be_used_again(self, open_journal, claim):
         journal = open_journal()
-        journal.want(wish(("a", "mine")))
-        journal.withdraw(journal.claim(0))
+        journal.add_all(wish(("a", "mine")))
+        journal.release_claim(journal.claim(0))
         assert claim(("b", "mine"))[0].request_id == "mine"
 
 
@@ -594,14 +594,14 @@ class TestScope:
     )
     def test_each_has_its_own_proof(self, release, ask, claim, other):
         (here,) = release("a")
-        assert not ask("a", **other)[0].proven
+        assert not ask("a", **other)[0].confirmed
         (there,) = claim("a", **other)
         assert there.request_id != here.request_id
-        assert ask("a")[0].proven
+        assert ask("a")[0].confirmed
 
     def test_an_empty_provider_is_none(self, release, ask):
         release("a", provider="")
-        assert ask("a", provider=None)[0].proven
+        assert ask("a", provider=None)[0].confirmed
 
     def test_the_path_is_named_where_it_is(self, release, path):
         release("a", provider="tickets")
@@ -616,29 +616,29 @@ class TestCheckMode:
 
     def test_none_comes_into_being(self, ask, folder):
         before = snapshot(folder)
-        (found,) = ask("a", predict=True)
-        assert (found.proven, found.pending, found.request_id) == (False, False, None)
+        (found,) = ask("a", dry_run=True)
+        assert (found.confirmed, found.pending, found.request_id) == (False, False, None)
         assert snapshot(folder) == before
 
     def test_an_empty_file_stays_empty(self, ask, path, folder):
         path.parent.mkdir(parents=True)
         path.touch()
         before = snapshot(folder)
-        assert not ask("a", predict=True)[0].proven
+        assert not ask("a", dry_run=True)[0].confirmed
         assert snapshot(folder) == before
 
     def test_one_that_is_there_is_read_and_not_touched(self, release, claim, ask, folder):
         release("a")
         claim("b")
         before = snapshot(folder)
-        done, left, new = ask("a", "b", "c", predict=True)
-        assert (done.proven, left.pending, new.request_id) == (True, True, None)
+        done, left, new = ask("a", "b", "c", dry_run=True)
+        assert (done.confirmed, left.pending, new.request_id) == (True, True, None)
         assert snapshot(folder) == before
 
     def test_another_scope_is_not_added_to_it(self, release, ask, folder):
         release("a")
         before = snapshot(folder)
-        assert not ask("a", provider="tickets", predict=True)[0].proven
+        assert not ask("a", provider="tickets", dry_run=True)[0].confirmed
         assert snapshot(folder) == before
 
     def test_the_log_of_a_killed_run_is_read_and_not_touched(self, ask, path, folder):
@@ -648,7 +648,7 @@ class TestCheckMode:
             process.wait(PATIENCE)
             assert Path(f"{path}-wal").stat().st_size > 0
         before = snapshot(folder)
-        (found,) = ask("a", predict=True)
+        (found,) = ask("a", dry_run=True)
         assert (found.pending, found.request_id) == (True, request_id)
         after = snapshot(folder)
         for each in (before, after):
@@ -660,12 +660,12 @@ class TestCheckMode:
             request_id = process.stdout.readline().strip()
             with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
                 db.execute("BEGIN IMMEDIATE")
-                assert ask("a", predict=True)[0].request_id == request_id
+                assert ask("a", dry_run=True)[0].request_id == request_id
                 db.execute("ROLLBACK")
 
     def test_used_request_ids_are_refused_as_in_the_real_run(self, release, open_journal):
         release(("a", "1"))
-        said = refusal(open_journal(predict=True).want, wish(("b", "1")), kind=InputError)
+        said = refusal(open_journal(dry_run=True).add_all, wish(("b", "1")), kind=InputError)
         assert "has been used for 'a' before" in said
 
 
@@ -674,7 +674,7 @@ import sys
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.journal import Journal
 from ansible_collections.vonage.vcc.plugins.module_utils._interactions.sources import Entry
 journal = Journal(sys.argv[1], "https://api.example", "main", None, 86400, clock=lambda: 1_800_000_000)
-journal.want([Entry("", "a")])
+journal.add_all([Entry("", "a")])
 print(journal.claim(0)[0].request_id, flush=True)
 input()
 """
@@ -686,7 +686,7 @@ from ansible_collections.vonage.vcc.plugins.module_utils._journal.journal import
 from ansible_collections.vonage.vcc.plugins.module_utils._interactions.sources import Entry
 together()
 journal = Journal(sys.argv[1], "https://api.example", "main", None, 86400)
-journal.want([Entry("", str(number)) for number in range(1500)])
+journal.add_all([Entry("", str(number)) for number in range(1500)])
 after, found = 0, {}
 while True:
     chunk = journal.claim(after)
@@ -708,17 +708,17 @@ class TestCompany:
     def test_the_second_finds_the_firsts_claim(self, open_journal):
         one, two = open_journal(), open_journal()
         for journal in (one, two):
-            journal.want(wish("a", "b"))
+            journal.add_all(wish("a", "b"))
         first = [each.request_id for each in one.claim(0)]
         assert [each.request_id for each in two.claim(0)] == first
 
     def test_the_second_finds_the_firsts_proof(self, open_journal):
         one, two = open_journal(), open_journal()
         for journal in (one, two):
-            journal.want(wish("a"))
-        assert not two.look_up(0)[0].proven
+            journal.add_all(wish("a"))
+        assert not two.plan(0)[0].confirmed
         one.accept(one.claim(0))
-        assert two.claim(0)[0].proven
+        assert two.claim(0)[0].confirmed
 
     def test_a_writer_waits_for_another(self, claim, open_journal, path):
         claim("a")
@@ -738,7 +738,7 @@ from ansible_collections.vonage.vcc.plugins.module_utils._journal.journal import
 from ansible_collections.vonage.vcc.plugins.module_utils._interactions.sources import Entry
 print(flush=True)
 journal = Journal(sys.argv[1], "https://api.example", "main", None, 86400)
-journal.want([Entry("", "a")])
+journal.add_all([Entry("", "a")])
 print(journal.claim(0)[0].external_id)
 """
 
@@ -749,7 +749,7 @@ class TestDamage:
 
     def check(self, open_journal, path, predict):
         before = path.read_bytes()
-        said = refusal(open_journal, predict=predict)
+        said = refusal(open_journal, dry_run=predict)
         assert path.read_bytes() == before
         assert str(path) in said
         assert "another file" not in said
@@ -790,18 +790,18 @@ class TestDamage:
             release("a", path=target)
         path.parent.mkdir(parents=True)
         path.symlink_to(target)
-        said = refusal(open_journal, predict=predict)
+        said = refusal(open_journal, dry_run=predict)
         assert said == f"The journal {path} is a symbolic link: set the option journal to the file itself."
         assert target.exists() is not dangling
 
     def test_a_folder(self, open_journal, path, predict):
         path.mkdir(parents=True)
-        assert f"The journal {path} cannot be used (" in refusal(open_journal, predict=predict)
+        assert f"The journal {path} cannot be used (" in refusal(open_journal, dry_run=predict)
 
     def test_a_page_overwritten_in_the_middle_of_a_big_one(self, release, open_journal, path, predict):
         journal = open_journal()
         wanted = wish(*(f"case-{number:06d}" for number in range(5000)))
-        journal.want(wanted)
+        journal.add_all(wanted)
         after = 0
         while True:
             chunk = journal.claim(after)
@@ -816,7 +816,7 @@ class TestDamage:
             file.seek(pages // 2 * 4096)
             file.write(b"\xff" * 4096)
         before = path.read_bytes()
-        said = refusal(open_journal(predict=predict).want, wanted)
+        said = refusal(open_journal(dry_run=predict).add_all, wanted)
         assert f"The journal {path} cannot be used (" in said
         assert path.read_bytes() == before
 
@@ -859,7 +859,7 @@ path, user, predict = sys.argv[1:]
 if os.geteuid() == 0:
     os.setuid(int(user))
 try:
-    Journal(path, "https://api.example", "main", None, 86400, predict=predict == "True")
+    Journal(path, "https://api.example", "main", None, 86400, dry_run=predict == "True")
     print("opened")
 except JournalError as exc:
     print(exc)

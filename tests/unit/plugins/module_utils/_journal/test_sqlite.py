@@ -53,13 +53,13 @@ def path(place):
 
 def release(path, *external_ids):
     with contextlib.closing(Journal(str(path), "https://api.example", "main", None, 86400)) as journal:
-        journal.want([Entry("", one) for one in external_ids])
+        journal.add_all([Entry("", one) for one in external_ids])
         journal.accept(journal.claim(0))
 
 
-def refusal(path, predict=False):
+def refusal(path, dry_run=False):
     with pytest.raises(JournalError) as caught:
-        Journal(str(path), "https://api.example", "main", None, 86400, predict=predict).close()
+        Journal(str(path), "https://api.example", "main", None, 86400, dry_run=dry_run).close()
     said = str(caught.value)
     assert said.startswith(f"The journal {path} ")
     assert "another file" not in said
@@ -78,18 +78,18 @@ import sys
 from ansible_collections.vonage.vcc.plugins.module_utils._errors import JournalError
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.journal import Journal
 from ansible_collections.vonage.vcc.plugins.module_utils._interactions.sources import Entry
-path, predict, uid, gid, *groups = sys.argv[1:]
+path, dry_run, uid, gid, *groups = sys.argv[1:]
 os.umask(0o022)
 os.setgroups(list(map(int, groups)))
 os.setgid(int(gid))
 os.setuid(int(uid))
 try:
-    journal = Journal(path, "https://api.example", "main", None, 86400, predict=predict == "predict")
+    journal = Journal(path, "https://api.example", "main", None, 86400, dry_run=dry_run == "dry_run")
 except JournalError as exc:
     sys.exit(print(exc))
-journal.want([Entry("", "a")])
-(one,) = journal.look_up(0) if predict == "predict" else journal.claim(0)
-print("proven" if one.proven else "pending" if one.pending else "new", flush=True)
+journal.add_all([Entry("", "a")])
+(one,) = journal.plan(0) if dry_run == "dry_run" else journal.claim(0)
+print("confirmed" if one.confirmed else "pending" if one.pending else "new", flush=True)
 input()
 journal.accept([one])
 journal.close()
@@ -97,9 +97,9 @@ journal.close()
 
 
 @contextlib.contextmanager
-def member(path, uid, gid, *groups, predict="run"):
+def member(path, uid, gid, *groups, dry_run="run"):
     """Another user with the journal open, and what that one found."""
-    with python(MEMBER, path, predict, uid, gid, *groups) as process:
+    with python(MEMBER, path, dry_run, uid, gid, *groups) as process:
         process.said = process.stdout.readline().strip()
         yield process
 
@@ -134,7 +134,7 @@ class TestSharing:
             if killed:
                 first.kill()
                 first.wait(PATIENCE)
-            with member(path, 1_000_600_002, *groups[1], predict="predict") as looking:
+            with member(path, 1_000_600_002, *groups[1], dry_run="dry_run") as looking:
                 assert looking.said == "pending"
             with member(path, 1_000_600_002, *groups[1]) as second:
                 assert second.said == "pending"
@@ -142,7 +142,7 @@ class TestSharing:
             if not killed:
                 accept(first)
         with member(path, 1_000_600_003, *groups[2]) as third:
-            assert third.said == "proven"
+            assert third.said == "confirmed"
 
     @pytest.mark.parametrize(("group", "bits", "groups"), [SETGID, OPENSHIFT], ids=["setgid", "OpenShift"])
     def test_nobody_else_does(self, place, group, bits, groups):
@@ -155,7 +155,7 @@ class TestSharing:
             assert stranger.said.startswith(f"The journal {path} cannot be used (")
         os.chmod(place, 0o2777)
         path.chmod(0o664)
-        with member(path, 20004, 20004, predict="predict") as stranger:
+        with member(path, 20004, 20004, dry_run="dry_run") as stranger:
             assert stranger.said.startswith(f"The journal {path} cannot be used (")
 
     @pytest.mark.parametrize(("group", "bits"), [(30000, 0o2777), (20009, 0o2775)], ids=["open", "another group's"])
@@ -166,7 +166,7 @@ class TestSharing:
         path.chmod(0o660)
         os.chown(path.parent, 20001, group)
         os.chmod(path.parent, bits)
-        with member(path, 20002, 30000, predict="predict") as one:
+        with member(path, 20002, 30000, dry_run="dry_run") as one:
             assert one.said.startswith(f"The journal {path} cannot be used (it belongs to the user 20001, ")
 
     def test_a_folder_that_is_not_shared_has_none_that_is(self, place):
@@ -236,8 +236,8 @@ class TestTrust:
         make(path)
         if path.is_symlink():
             path = Path("/dev/null")
-        for predict in (False, True):
-            assert "cannot be used (it is no regular file): check the path that" in refusal(path, predict)
+        for dry_run in (False, True):
+            assert "cannot be used (it is no regular file): check the path that" in refusal(path, dry_run)
 
     @pytest.mark.parametrize("check", [False, True])
     def test_it_is_shown_and_not_pruned(self, sim, path, check):
@@ -312,8 +312,8 @@ class TestReadOnly:
             mount("-o", "remount,bind,ro", mounted)
             with contextlib.closing(Upkeep(str(mounted / path.name), True, looking=True)) as journal:
                 assert (journal.counts()["released"], journal.counts()["pending"]) == (1, int(log))
-            for predict in (False, True):
-                said = refusal(mounted / path.name, predict)
+            for dry_run in (False, True):
+                said = refusal(mounted / path.name, dry_run)
                 assert "cannot be used (Read-only file system): make it, the files beside it" in said
         finally:
             subprocess.run(["umount", mounted], check=True)
@@ -335,7 +335,7 @@ import sys
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.journal import Journal
 from ansible_collections.vonage.vcc.plugins.module_utils._interactions.sources import Entry
 journal = Journal(sys.argv[1], "https://api.example", "main", None, 86400)
-journal.want([Entry("", "pending")])
+journal.add_all([Entry("", "pending")])
 print(journal.claim(0)[0].request_id, flush=True)
 input()
 """
@@ -354,7 +354,7 @@ def slowly(*files):
     input()
 
 shutil.copyfileobj = slowly
-sqlite.JournalFile(sys.argv[1], predict=True)
+sqlite.JournalFile(sys.argv[1], dry_run=True)
 """
 
 
@@ -371,7 +371,7 @@ def test_who_is_killed_over_a_copy_leaves_none(path, tmp_path, how):
 def test_a_copy_is_what_was_there(path):
     """Of several pages, and whatever the size of one is."""
     release(path, *(f"case-{number}" for number in range(1000)))
-    with contextlib.closing(Upkeep(str(path), predict=True)) as journal:
+    with contextlib.closing(Upkeep(str(path), dry_run=True)) as journal:
         assert journal.counts()["released"] == 1000
         assert list(journal._db.execute("PRAGMA integrity_check")) == [("ok",)]
 
@@ -408,16 +408,16 @@ class TestMessages:
             shown = r", which is stopped\)" if stopped else r"\)"
             assert re.search(rf"; process {process.pid} \([^,)]+{shown} has been writing", said)
 
-    @pytest.mark.parametrize("predict", [False, True])
+    @pytest.mark.parametrize("dry_run", [False, True])
     @pytest.mark.parametrize("how", ["cut off", "overwritten", "text"])
-    def test_damage(self, path, predict, how):
+    def test_damage(self, path, dry_run, how):
         release(path, *(f"case-{number}" for number in range(2000)))
         content = path.read_bytes()
         if how == "text":
             path.write_bytes(b"case-1\ncase-2\n" * 1000)
         else:
             path.write_bytes(content[:6000] if how == "cut off" else content[:100] + b"\xff" * (len(content) - 100))
-        said = refusal(path, predict)
+        said = refusal(path, dry_run)
         assert said.endswith(
             "restore it with .recover of the command sqlite3, or from a backup; what that lacks, the next run may release or dispatch a second time."
         )
@@ -450,7 +450,7 @@ class TestMessages:
         before = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
         try:
-            said = refusal(path, predict=True)
+            said = refusal(path, dry_run=True)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
         assert said == (
@@ -472,7 +472,7 @@ from ansible_collections.vonage.vcc.plugins.module_utils._errors import JournalE
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.journal import Journal
 try:
     journal = Journal(sys.argv[1], "https://api.example", "main", None, 86400)
-    journal.want([[f"{number}{'x' * 500}" for number in range(10_000)]])
+    journal.add_all([[f"{number}{'x' * 500}" for number in range(10_000)]])
     after = 0
     while True:
         chunk = journal.claim(after)

@@ -13,9 +13,13 @@ import pytest
 from ansible_collections.vonage.vcc.plugins.module_utils._errors import InputError, JournalError
 from ansible_collections.vonage.vcc.plugins.module_utils._interactions.sources import Entry
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.journal import Journal
-from ansible_collections.vonage.vcc.plugins.module_utils._journal.notifications import Notes, Notice, notices
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.notifications import (
+    Notification,
+    NotificationLog,
+    parse_notifications,
+)
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.registrations import Registration
-from ansible_collections.vonage.vcc.plugins.module_utils._journal.upkeep import Upkeep, written
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.upkeep import Upkeep, isoformat_utc
 from ansible_collections.vonage.vcc.tests.simulator import CLIENT_ID
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import journal_rows, snapshot, summary
 
@@ -43,7 +47,7 @@ def keep(path, clock):
     def do(*external_ids, action="release", pending=False, provider=None, account="main", api_url=API):
         journal = Journal(str(path), api_url, account, provider, 0, action=action, clock=clock)
         with contextlib.closing(journal):
-            journal.want([Entry(one, one, f"key-{action}-{one}-{provider}-{account}") for one in external_ids])
+            journal.add_all([Entry(one, one, f"key-{action}-{one}-{provider}-{account}") for one in external_ids])
             claimed = journal.claim(0)
             if not pending:
                 journal.accept(claimed)
@@ -68,8 +72,8 @@ def enrol(path, clock):
 def upkeep(path, clock):
     with contextlib.ExitStack() as stack:
 
-        def make(predict=True):
-            journal = Upkeep(str(path), predict, clock)
+        def make(dry_run=True):
+            journal = Upkeep(str(path), dry_run, clock)
             stack.callback(journal.close)
             return journal
 
@@ -91,9 +95,9 @@ def entries(upkeep):
 def note(path, clock):
     """Takes note of C((kind, external id, notification id)), and returns what changed."""
 
-    def do(*given, predict=False, provider=None, account="main", api_url=API):
-        with contextlib.closing(Notes(str(path), api_url, account, provider, predict, clock)) as notes:
-            return notes.note([Notice(*one) for one in given], predict)
+    def do(*given, dry_run=False, provider=None, account="main", api_url=API):
+        with contextlib.closing(NotificationLog(str(path), api_url, account, provider, dry_run, clock)) as notes:
+            return notes.note([Notification(*one) for one in given], dry_run)
 
     return do
 
@@ -106,8 +110,8 @@ def noted(path):
 class TestLooking:
     def test_a_journal_that_is_missing_is_empty_and_stays_missing(self, upkeep, entries, path, tmp_path):
         before = snapshot(tmp_path)
-        for predict in (True, False):
-            journal = upkeep(predict)
+        for dry_run in (True, False):
+            journal = upkeep(dry_run)
             assert (journal.exists, journal.path, journal.schema_version()) == (False, str(path), None)
             assert set(journal.counts().values()) == {0}
             assert journal.entries(EVERYTHING) == ([], 0)
@@ -184,8 +188,8 @@ class TestLooking:
 
     def test_times_are_utc_whatever_the_zone(self, monkeypatch):
         monkeypatch.setenv("TZ", "Asia/Tokyo")
-        assert written(0) == "1970-01-01T00:00:00Z"
-        assert written(1_800_000_000.9) == "2027-01-15T08:00:00Z"
+        assert isoformat_utc(0) == "1970-01-01T00:00:00Z"
+        assert isoformat_utc(1_800_000_000.9) == "2027-01-15T08:00:00Z"
 
 
 class TestFilters:
@@ -238,7 +242,7 @@ class TestFilters:
     def test_an_accepted_one_is_as_old_as_its_acceptance(self, path, clock, entries):
         journal = Journal(str(path), API, "main", None, 0, clock=clock)
         with contextlib.closing(journal):
-            journal.want([Entry("f", "f")])
+            journal.add_all([Entry("f", "f")])
             claimed = journal.claim(0)
             clock.now += 50
             journal.accept(claimed)
@@ -314,8 +318,8 @@ class TestPrune:
         assert upkeep(False).prune(older_than, False) == expected
         assert "".join(journal_rows(path)) == left
         assert len(noted(path)) == 2 - notifications
-        for predict in (True, False):
-            assert upkeep(predict).prune(older_than, predict) == {
+        for dry_run in (True, False):
+            assert upkeep(dry_run).prune(older_than, dry_run) == {
                 "interactions": 0,
                 "notifications": 0,
                 "request_ids": 0,
@@ -340,8 +344,8 @@ class TestPrune:
 
 
 def test_pruning_makes_no_journal(upkeep, tmp_path):
-    for predict in (True, False):
-        assert upkeep(predict).prune(0, predict) == {"interactions": 0, "notifications": 0, "request_ids": 0}
+    for dry_run in (True, False):
+        assert upkeep(dry_run).prune(0, dry_run) == {"interactions": 0, "notifications": 0, "request_ids": 0}
     assert list(tmp_path.iterdir()) == []
 
 
@@ -353,7 +357,7 @@ class TestNotices:
             {"notification": "AssignToAgent", "objectid": "a", "notificationid": "1", "params": {"Agent": "x"}},
             {"notification": "Release", "objectid": "b", "notificationid": "2"},
         ]
-        assert notices(given) == ([("AssignToAgent", "a", "1"), ("Release", "b", "2")], 0)
+        assert parse_notifications(given) == ([("AssignToAgent", "a", "1"), ("Release", "b", "2")], 0)
 
     @pytest.mark.parametrize(
         "other",
@@ -369,7 +373,7 @@ class TestNotices:
     )
     def test_others_are_ignored_and_counted(self, other):
         good = {"notification": "Release", "objectid": "b", "notificationid": "2"}
-        assert notices([{**other, "notificationid": "1"}, good]) == ([("Release", "b", "2")], 1)
+        assert parse_notifications([{**other, "notificationid": "1"}, good]) == ([("Release", "b", "2")], 1)
 
     @pytest.mark.parametrize("kind", ["Release", "Transfer"])
     @pytest.mark.parametrize(
@@ -386,24 +390,24 @@ class TestNotices:
     def test_what_is_no_notification_is_refused_by_index(self, kind, wrong):
         one = {"notification": kind, "objectid": "a", "notificationid": "1"}
         with pytest.raises(InputError) as caught:
-            notices([one, {**one, **wrong}])
+            parse_notifications([one, {**one, **wrong}])
         assert str(caught.value) == (
             "notifications[1] has no notification or no notificationid: give VCC's notifications as they came."
         )
 
     def test_words_of_vccs_own_may_begin_and_end_with_blanks(self):
         one = {"notification": "Release", "objectid": " a\u00a0", "notificationid": "1 "}
-        assert notices([one]) == ([("Release", " a\u00a0", "1 ")], 0)
+        assert parse_notifications([one]) == ([("Release", " a\u00a0", "1 ")], 0)
 
     @pytest.mark.parametrize("missing", ["notification", "notificationid"])
     def test_what_lacks_a_part_is_refused(self, missing):
         one = {"notification": "Release", "objectid": "a", "notificationid": "1"}
         del one[missing]
         with pytest.raises(InputError, match=r"notifications\[0\] has no notification or no notificationid"):
-            notices([one])
+            parse_notifications([one])
 
     def test_none_are_none(self):
-        assert notices([]) == ([], 0)
+        assert parse_notifications([]) == ([], 0)
 
 
 @pytest.fixture(params=["real", "predicted"])
@@ -414,7 +418,7 @@ def changes(request, note, path, tmp_path):
         if request.param == "real":
             return note(*given, **others)
         before = snapshot(tmp_path)
-        predicted = note(*given, predict=True, **others)
+        predicted = note(*given, dry_run=True, **others)
         assert snapshot(tmp_path) == before
         assert note(*given, **others) == predicted
         return predicted
@@ -468,10 +472,10 @@ class TestNotes:
         keep("a")
         journal = Journal(str(path), API, "main", None, 0, force=True, clock=clock)
         with contextlib.closing(journal):
-            journal.want([Entry("a", "a", None)])
+            journal.add_all([Entry("a", "a", None)])
             claimed = journal.claim(0)
             note(("AssignToAgent", "a", "n-1"))
-            journal.withdraw(claimed)
+            journal.release_claim(claimed)
         row = journal_rows(path)["a"]
         assert (row["request_id"], row["accepted"]) == (claimed[0].request_id, None)
 
@@ -530,7 +534,7 @@ class TestNotes:
         assert note(("Release", "a", "n-1"), provider="tickets") == [("a", "not known", "released")]
 
     def test_check_mode_makes_no_journal(self, note, tmp_path):
-        assert note(("Release", "a", "n-1"), predict=True) == [("a", "not known", "released")]
+        assert note(("Release", "a", "n-1"), dry_run=True) == [("a", "not known", "released")]
         assert list(tmp_path.iterdir()) == []
 
     def test_all_of_a_list_or_nothing(self, note, path, keep):
@@ -551,8 +555,8 @@ class TestWithTheEngine:
     @pytest.fixture
     def tell(self, sim, path):
         def do(kind, external_id, number, provider=None):
-            with contextlib.closing(Notes(str(path), sim.url, CLIENT_ID, provider)) as notes:
-                return notes.note([Notice(kind, external_id, f"n-{number}")], False)
+            with contextlib.closing(NotificationLog(str(path), sim.url, CLIENT_ID, provider)) as notes:
+                return notes.note([Notification(kind, external_id, f"n-{number}")], False)
 
         return do
 
@@ -588,7 +592,7 @@ class TestWithTheEngine:
         second = task(external_id="a")
         assert second["interactions"][0]["request_id"] == first["interactions"][0]["request_id"]
 
-    def test_a_dispatch_stays_proven_when_an_agent_has_it(self, sim, task, tell):
+    def test_a_dispatch_stays_confirmed_when_an_agent_has_it(self, sim, task, tell):
         given = {"state": "dispatched", "route": "sales", "external_id": "a"}
         task(**given)
         tell("AssignToAgent", "a", 1)
