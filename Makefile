@@ -64,7 +64,7 @@ integration: $(READY) ## Run the integration target with every ansible-core
 	@$(BIN)/nox -t integration
 
 torture: $(READY) ## Play rounds of faults, from seed SEED on, and as many histories of tasks; ROUNDS says how many
-	@PYTHONPATH=$(ANSIBLE_COLLECTIONS_PATH) $(BIN)/python -m tests.torture.campaign --rounds $(ROUNDS) --seed $(SEED); \
+	@PYTHONPATH=$(ANSIBLE_COLLECTIONS_PATH) $(BIN)/python -m tests.faults.campaign --rounds $(ROUNDS) --seed $(SEED); \
 		code=$$?; HISTORIES=$(ROUNDS) $(BIN)/pytest -q --hypothesis-seed=$(SEED) tests/unit/plugins/module_utils/_interactions/test_exactness.py \
 		|| code=1; exit $$code
 

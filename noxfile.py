@@ -70,7 +70,7 @@ def integration(session: nox.Session) -> None:
 @part_of_test
 def faults(session: nox.Session) -> None:
     """Play a dozen rounds of faults; the session torture of `make check` plays more, and `make torture` as many as one likes."""
-    pytest_in_venv(session, "--numprocesses", "auto", "-k", "a_round", "tests/torture")
+    pytest_in_venv(session, "--numprocesses", "auto", "-k", "a_round", "tests/faults")
 
 
 @part_of_test
@@ -135,7 +135,7 @@ def rulebook(session: nox.Session) -> None:
 @nox.session(venv_backend="none")
 def torture(session: nox.Session) -> None:
     """Play the rounds of faults that have failed before, engines that break their word, and a hundred rounds more, in .venv."""
-    pytest_in_venv(session, "tests/torture")
+    pytest_in_venv(session, "tests/faults")
     session.run("make", "torture", "ROUNDS=100", "SEED=101")
 
 

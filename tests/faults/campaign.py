@@ -5,7 +5,7 @@
 """
 Rounds of processes that share a journal, of faults, and of signals at any moment; and what has to hold all the same.
 
-``play(seed)`` plays one round against a simulator of its own. ``python -m tests.torture.campaign`` plays many.
+``play(seed)`` plays one round against a simulator of its own. ``python -m tests.faults.campaign`` plays many.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ from pathlib import Path
 
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.journal import Journal
 from ansible_collections.vonage.vcc.tests import simulator
+from ansible_collections.vonage.vcc.tests.faults import checks, plan
 from ansible_collections.vonage.vcc.tests.simulator import CLIENT_ID, CLIENT_SECRET, Simulator
 from ansible_collections.vonage.vcc.tests.simulator.proxy import HOST, Proxy, certificate_for
-from ansible_collections.vonage.vcc.tests.torture import checks, plan
 
 COLLECTIONS = Path(simulator.__file__).parents[5]
 ENGINE = Path(__file__).with_name("engine.py")
@@ -161,7 +161,7 @@ class Process:
                 ANSIBLE_REMOTE_TEMP=home + "/.ansible/tmp",
                 ANSIBLE_COLLECTIONS_PATH=str(COLLECTIONS),
                 ANSIBLE_NOCOLOR="1",
-                TORTURE_CLOCK=json.dumps({"start": time.time(), "steps": task.clock}),
+                FAULT_CLOCK=json.dumps({"start": time.time(), "steps": task.clock}),
             )
         with open(table.folder / f"errors-{task.number}", "ab") as errors:
             self._popen = subprocess.Popen(
@@ -582,7 +582,7 @@ def play_plan(drawn, lie=None, patience=PATIENCE):
     """Play a round; ``lie`` names what is wrong with its engine."""
     if not _nursery:
         _nursery.append(Nursery())
-    with tempfile.TemporaryDirectory(prefix="torture-", ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(prefix="faults-", ignore_cleanup_errors=True) as folder:
         # Another user has to come by, or else it is this one that plays.
         reachable = all(parent.stat().st_mode & 0o001 for parent in Path(folder).resolve().parents)
         tls = certificate_for(Path(folder) / CERTIFICATE) if drawn.proxied else None
@@ -622,7 +622,7 @@ def table_of(report, seconds):
 
 
 def main():
-    parser = argparse.ArgumentParser(prog="python -m tests.torture.campaign", description="Play rounds of faults.")
+    parser = argparse.ArgumentParser(prog="python -m tests.faults.campaign", description="Play rounds of faults.")
     parser.add_argument("--rounds", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1, help="of the first round; the others follow it")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="start no round after so long")

@@ -15,9 +15,9 @@ import sqlite3
 import tempfile
 from pathlib import Path
 
+from ansible_collections.vonage.vcc.tests.faults import plan
 from ansible_collections.vonage.vcc.tests.simulator import CLIENT_SECRET
 from ansible_collections.vonage.vcc.tests.simulator.faults import INVOKE
-from ansible_collections.vonage.vcc.tests.torture import plan
 
 DONE = {"release": "released", "dispatch": "dispatched"}
 SECRETS = (CLIENT_SECRET, json.dumps(CLIENT_SECRET)[1:-1], "simulated-token-")

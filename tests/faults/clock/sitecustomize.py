@@ -5,7 +5,7 @@
 """
 A clock that can be wrong, in every Python with this folder on PYTHONPATH, which imports it before all that keeps ``time.time``.
 
-``TORTURE_CLOCK`` is a JSON object: ``start``, and ``steps``, a list of [seconds from the start, by how much the clock is
+``FAULT_CLOCK`` is a JSON object: ``start``, and ``steps``, a list of [seconds from the start, by how much the clock is
 wrong from then on]. The modules that ansible-playbook starts go by it too.
 """
 
@@ -16,7 +16,7 @@ import os
 import time
 
 _right_time = time.time
-clock = json.loads(os.environ.get("TORTURE_CLOCK", '{"start": 0, "steps": []}'))
+clock = json.loads(os.environ.get("FAULT_CLOCK", '{"start": 0, "steps": []}'))
 
 
 def set_clock(steps):

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.vonage.vcc.tests.torture import campaign, plan
+from ansible_collections.vonage.vcc.tests.faults import campaign, plan
 
 SEEDS = range(1, 13)
 
 # Rounds that have failed, with what was wrong. A seed draws another round when what rounds are made of changes, so these are kept as plans:
-# `PYTHONPATH=.ansible/collections .venv/bin/python -m tests.torture.campaign --seed N --save tests/torture/regressions/NAME.json`.
+# `PYTHONPATH=.ansible/collections .venv/bin/python -m tests.faults.campaign --seed N --save tests/faults/regressions/NAME.json`.
 REGRESSIONS = {
     "withdrawn_claim": "a process withdrew a claim that another one had taken up, which was dispatched twice then",
     "withdrawn_claim_after_403": "the same, where the process was refused with 403 and another killed",
