@@ -28,24 +28,24 @@ def test_module(home, sim, module):
     assert f"ok={len(tasks)} " in home.do(tasks)
 
 
-def test_every_block_of_the_guides_is_known():
+def test_every_block_of_guides_is_covered():
     """The first of the guide on speed has make commands, which test_documents.py compares."""
     assert {path.stem for path in GUIDES if rst_examples(path)} == {"guide_events", "guide_speed"}
     assert [block.language for block in EVENTS] == ["yaml", "console", "yaml", "yaml"]
     assert [block.language for block in SPEED] == ["console", "python", "yaml"]
 
 
-def test_endpoint_of_the_guide_on_events(home, sim):
+def test_provider_registration_of_events_guide(home, sim):
     assert "changed=1 " in home.do(yaml.safe_load(EVENTS[0].text))
     assert [call["status"] for call in sim.calls] == [200, 200]
 
 
-def test_inventory_of_the_guide_on_events(home):
+def test_inventory_of_events_guide(home):
     home.write({"inventory.yml": EVENTS[3].text})
     assert "localhost | SUCCESS" in home.run("ansible localhost -i inventory.yml -m ansible.builtin.ping")
 
 
-def test_shards_of_the_guide_on_speed(home, sim, effects):
+def test_shards_of_speed_guide(home, sim, effects):
     """Divide a file, release its parts on four hosts, and do both again."""
     hosts = {f"host-{number}": {"ansible_connection": "local", "shard": number} for number in range(4)}
     play = SPEED[2].text.replace("/var/lib/vcc", str(home.work)).replace("60 //", "6000 //")

@@ -31,7 +31,7 @@ YAML = [block for block in BLOCKS if block.language == "yaml"]
 CASES = ("case-4711", "case-4712")
 
 
-def test_every_block_is_run():
+def test_every_block_is_covered():
     assert {block.language for block in BLOCKS} == {"console", "yaml"}
     assert len(CONSOLE) == 4
     assert len(YAML) == 4
@@ -48,7 +48,7 @@ def test_install(installed):
     assert "vonage.vcc" in installed.run("ansible-galaxy collection list")
 
 
-def test_tasks_of_ones_own_against_the_simulator(home, sim):
+def test_commands_in_simulator_shell(home, sim):
     """In the clone, whose .venv has all that it needs. The shell has a simulator of its own; `make demo` ends with the same commands."""
     start, tasks = (block(words, CONSOLE).commands for words in ("tests.simulator", "state=dispatched"))
     printed = home.run("\n".join([*start, *tasks]), cwd=ROOT)

@@ -170,7 +170,7 @@ def registered(rulebook):
     rulebook.register()
 
 
-def test_a_release_is_proof_and_an_assignment_ends_it(rulebook):
+def test_release_confirms_and_assignment_revokes(rulebook):
     assert rulebook.notify("case-1", "Release") == 200
     rulebook.wait(lambda: "case-1" in rulebook.proven())
     assert not rulebook.release("case-1")
@@ -181,7 +181,7 @@ def test_a_release_is_proof_and_an_assignment_ends_it(rulebook):
     assert [effect["external_id"] for effect in rulebook.sim.effects] == ["case-1"]
 
 
-def test_a_notification_that_comes_again_counts_once(rulebook):
+def test_repeated_notification_counts_once(rulebook):
     for notification, guid in (("Release", "n-1"), ("AssignToAgent", "n-2"), ("Release", "n-1")):
         assert rulebook.notify("case-2", notification, guid=guid) == 200
     rulebook.catch_up()
@@ -189,7 +189,7 @@ def test_a_notification_that_comes_again_counts_once(rulebook):
 
 
 @pytest.mark.parametrize("authorization", ["Bearer wrong", f"Basic {TOKEN}", f"Bearer {TOKEN}0", ""])
-def test_a_notification_without_the_token_is_refused(rulebook, authorization):
+def test_notification_without_token_is_rejected(rulebook, authorization):
     rulebook.register(Authorization=authorization)
     assert rulebook.notify("case-3", "Release") == 401
     rulebook.register()
@@ -206,7 +206,7 @@ def test_a_notification_without_the_token_is_refused(rulebook, authorization):
         "$ANSIBLE_VAULT;1.1;AES256",
     ],
 )
-def test_what_vcc_posts_is_noted_as_it_stands(tmp_path, rulebook, external_id):
+def test_notification_is_recorded_verbatim(tmp_path, rulebook, external_id):
     canary = tmp_path / "executed"
     external_id = external_id.replace("CANARY", str(canary))
     assert rulebook.notify(external_id, "Release", agent=external_id) == 200
@@ -215,7 +215,7 @@ def test_what_vcc_posts_is_noted_as_it_stands(tmp_path, rulebook, external_id):
     assert not canary.exists()
 
 
-def test_the_rulebook_goes_on_after_what_is_no_list(rulebook, monkeypatch):
+def test_rulebook_survives_invalid_notification(rulebook, monkeypatch):
     rulebook.sim.dispatch("case-4", provider=PROVIDER)
     endpoint, headers, (told,) = rulebook.sim.notification("case-4")
     monkeypatch.setattr(rulebook.sim, "notification", lambda *_args, **_options: (endpoint, headers, told))
@@ -225,7 +225,7 @@ def test_the_rulebook_goes_on_after_what_is_no_list(rulebook, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["vcc_provider", "vcc_webhook_token"])
-def test_the_rulebook_needs_a_provider_and_a_token(tmp_path, rulebook, name):
+def test_rulebook_requires_provider_and_token(tmp_path, rulebook, name):
     other = Rulebook(tmp_path, rulebook.sim)
     del other.variables[name]
     with other.process() as process:
@@ -234,7 +234,7 @@ def test_the_rulebook_needs_a_provider_and_a_token(tmp_path, rulebook, name):
 
 
 @pytest.mark.parametrize("token", [None, ""])
-def test_a_rulebook_with_a_blank_token_takes_nothing(tmp_path, rulebook, token):
+def test_rulebook_with_blank_token_accepts_nothing(tmp_path, rulebook, token):
     other = Rulebook(tmp_path, rulebook.sim)
     other.variables["vcc_webhook_token"] = token
     other.register(token="")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A simulator for each test, and a client that speaks to it as the contract says."""
+"""A simulator for each test, a client that follows the contract, and a receiver of notifications."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ V3 = "application/vnd.newvoicemedia.v3+json"
 
 
 class Clock:
-    """A clock that only the test moves."""
+    """A clock that stands still until the test moves it."""
 
     def __init__(self):
         self.now = 1_800_000_000.0
@@ -30,18 +30,18 @@ class Clock:
 
 
 class Client:
-    """One connection to a simulator, with a token of both scopes unless the test sets another."""
+    """A client with one connection to a simulator and a token of both scopes."""
 
-    def __init__(self, sim):
-        self.sim = sim
-        self.token = sim.issue_token(("interactions:write", "stats"))
+    def __init__(self, simulator):
+        self.simulator = simulator
+        self.token = simulator.issue_token(("interactions:write", "stats"))
         self.session = requests.Session()
         self.session.trust_env = False
 
     def call(self, method, path, version=V1, headers=None, **arguments):
         headers = {"accept": version, "authorization": f"Bearer {self.token}", **(headers or {})}
         arguments = {"timeout": 10, "allow_redirects": False, **arguments}
-        return self.session.request(method, self.sim.url + path, headers=headers, **arguments)
+        return self.session.request(method, self.simulator.url + path, headers=headers, **arguments)
 
     def invoke(self, *objects, provider=None, path="/interactions/Invoke", **arguments):
         body = {"requests": list(objects)}
@@ -62,29 +62,29 @@ class Client:
             "client_secret": CLIENT_SECRET,
             "scope": "interactions:write",
         }
-        return self.session.post(self.sim.token_url, **{"data": form, "timeout": 10, **arguments})
+        return self.session.post(self.simulator.token_url, **{"data": form, "timeout": 10, **arguments})
 
     def control(self, method, command, body=None):
-        return self.session.request(method, f"{self.sim.url}/_simulator/{command}", json=body, timeout=10)
+        return self.session.request(method, f"{self.simulator.url}/_simulator/{command}", json=body, timeout=10)
 
 
 class Receiver:
-    """The endpoint of a provider: keeps what it is sent."""
+    """The endpoint of a provider, which keeps the requests that it receives."""
 
     def __init__(self):
         self.received = []
-        self.answer = Response(status=204)
-        self._server = make_server("127.0.0.1", 0, self._take)
+        self.response = Response(status=204)
+        self._server = make_server("127.0.0.1", 0, self._receive)
         self._server.log = lambda *_arguments: None
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
         self.url = f"http://127.0.0.1:{self._server.port}"
 
     @Request.application
-    def _take(self, request):
+    def _receive(self, request):
         request.get_data()
         self.received.append(request)
-        return self.answer
+        return self.response
 
     def stop(self):
         self._server.shutdown()
@@ -105,13 +105,13 @@ def clock():
 
 
 @pytest.fixture
-def sim(clock):
+def simulator(clock):
     with Simulator(clock=clock) as simulator:
         yield simulator
 
 
 @pytest.fixture
-def client(sim):
-    client = Client(sim)
+def client(simulator):
+    client = Client(simulator)
     with client.session:
         yield client

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The OpenAPI document is valid, and what it forbids is rejected."""
+"""The OpenAPI document is valid, and the contract rejects requests and responses that break it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from openapi_core.validation.schemas.validators import SchemaValidator
 from werkzeug.test import EnvironBuilder
 from werkzeug.wrappers import Request, Response
 
-from ansible_collections.vonage.vcc.tests.simulator import simulator
 from ansible_collections.vonage.vcc.tests.simulator.contract import contract, parse_json, sentence
 
 V1 = "application/vnd.newvoicemedia.v1+json"
@@ -104,15 +103,15 @@ REJECTED = [
 
 @pytest.fixture(scope="module")
 def plain():
-    """openapi-core's own validator, without the compiled schemas."""
+    """Return openapi-core's own validator, without the compiled schemas."""
     return V31RequestValidator(SchemaPath.from_dict(contract().document))
 
 
-def test_the_document_is_valid():
+def test_document_is_valid():
     openapi_spec_validator.validate(contract().document)
 
 
-def test_the_document_leaves_nothing_to_format():
+def test_document_does_not_use_format():
     def keys(node):
         if isinstance(node, dict):
             yield from node
@@ -124,24 +123,24 @@ def test_the_document_leaves_nothing_to_format():
 
 
 @pytest.mark.parametrize(("path", "body"), ACCEPTED)
-def test_a_request_by_the_document_is_accepted(path, body, plain):
+def test_valid_request_is_accepted(path, body, plain):
     assert contract().request_error(request(path, body)) is None
     assert not list(plain.iter_errors(WerkzeugOpenAPIRequest(request(path, body))))
 
 
 @pytest.mark.parametrize(("path", "body"), REJECTED, ids=range(len(REJECTED)))
-def test_a_request_against_the_document_is_rejected(path, body):
+def test_invalid_request_is_rejected(path, body):
     error = contract().request_error(request(path, body))
     assert error is not None
     assert 0 < len(sentence(error)) <= 500
 
 
 @pytest.mark.parametrize(("path", "body"), [pair for pair in REJECTED if not isinstance(pair[1], bytes)])
-def test_the_compiled_schema_is_no_more_lenient_than_openapi_core(path, body, plain):
+def test_compiled_schema_is_as_strict_as_openapi_core(path, body, plain):
     assert list(plain.iter_errors(WerkzeugOpenAPIRequest(request(path, body))))
 
 
-def test_one_bad_object_among_a_thousand_is_named():
+def test_error_names_invalid_object():
     body = {"requests": [{"action": "release", "externalid": f"id-{number}"} for number in range(1000)]}
     assert contract().request_error(request(INVOKE, body)) is None
     del body["requests"][729]["externalid"]
@@ -150,7 +149,7 @@ def test_one_bad_object_among_a_thousand_is_named():
     )
 
 
-def test_good_requests_need_the_compiled_schema_only(monkeypatch):
+def test_valid_request_uses_only_compiled_schema(monkeypatch):
     monkeypatch.setattr(SchemaValidator, "validate", None)
     assert contract().request_error(request(INVOKE, release())) is None
     with pytest.raises(TypeError):
@@ -158,7 +157,7 @@ def test_good_requests_need_the_compiled_schema_only(monkeypatch):
 
 
 @pytest.mark.parametrize("accept", [None, "*/*", "application/json", V3, V1 + ", */*"])
-def test_the_accept_header_is_required_as_it_is(accept):
+def test_accept_header_must_match_exactly(accept):
     headers = {"authorization": "Bearer token"}
     if accept is not None:
         headers["accept"] = accept
@@ -166,16 +165,16 @@ def test_the_accept_header_is_required_as_it_is(accept):
 
 
 @pytest.mark.parametrize("content_type", [None, "text/plain", "application/x-www-form-urlencoded", "application/xml"])
-def test_a_body_is_json(content_type):
+def test_body_must_be_json(content_type):
     assert contract().request_error(request(INVOKE, release(), content_type=content_type)) is not None
 
 
-def test_the_content_type_may_have_a_charset():
+def test_content_type_may_have_charset():
     assert contract().request_error(request(INVOKE, release(), content_type="application/json; charset=utf-8")) is None
 
 
 @pytest.mark.parametrize("authorization", [None, "Bearer", "Basic dTpw", "token"])
-def test_a_bearer_token_is_required(authorization):
+def test_bearer_token_is_required(authorization):
     headers = {"accept": V1}
     if authorization is not None:
         headers["authorization"] = authorization
@@ -183,7 +182,7 @@ def test_a_bearer_token_is_required(authorization):
     assert isinstance(error, SecurityValidationError)
 
 
-def test_other_paths_and_methods_are_unknown():
+def test_unknown_path_and_method_are_rejected():
     assert isinstance(contract().request_error(request("/interactions/INVOKE", release())), PathNotFound)
     wrong = request(INVOKE, None, method="GET", content_type=None)
     assert isinstance(contract().request_error(wrong), OperationNotFound)
@@ -192,7 +191,7 @@ def test_other_paths_and_methods_are_unknown():
 
 
 @pytest.mark.parametrize("query", ["page=0", "page=x", "limit=0", "limit=-1", "page=1.5", "page="])
-def test_paging_is_by_whole_positive_numbers(query):
+def test_page_and_limit_must_be_positive_integers(query):
     headers = {"accept": V3, "authorization": "Bearer token"}
     ongoing = {"method": "GET", "headers": headers, "content_type": None}
     assert contract().request_error(request("/stats/interactions/ongoing?page=2&limit=5", None, **ongoing)) is None
@@ -203,7 +202,7 @@ JSON = "application/json"
 
 
 @pytest.mark.parametrize(
-    ("path", "response", "right"),
+    ("path", "response", "valid"),
     [
         (INVOKE, Response(status=200), True),
         (INVOKE, Response('{"message": "no"}', status=400, content_type=JSON), True),
@@ -220,18 +219,19 @@ JSON = "application/json"
     ],
     ids=range(12),
 )
-def test_a_response_is_held_against_the_document(path, response, right):
-    assert (contract().response_error(request(path, release()), response) is None) is right
+def test_response_is_validated(path, response, valid):
+    assert (contract().response_error(request(path, release()), response) is None) is valid
 
 
-def test_the_simulator_does_not_send_what_its_document_forbids(client, sim, monkeypatch, capsys):
-    monkeypatch.setattr(simulator, "_success", lambda body: Response("created", status=201))
-    sim.dispatch("id-1")
+def test_simulator_does_not_send_invalid_response(client, simulator, monkeypatch, capsys):
+    module = "ansible_collections.vonage.vcc.tests.simulator.simulator"
+    monkeypatch.setattr(f"{module}._success", lambda body: Response("created", status=201))
+    simulator.dispatch("id-1")
     assert client.release("id-1").status_code == 500
     assert "/interactions/Invoke answered 201" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("text", ["NaN", "-Infinity", "{", "", "'a'", "[" * 90_000])
-def test_only_json_is_read_as_json(text):
+def test_parse_json_rejects_invalid_json(text):
     with pytest.raises(ValueError):
         parse_json(text)

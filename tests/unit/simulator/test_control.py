@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Another process can start a simulator, and steer it over HTTP."""
+"""Another process can start a simulator and control it over HTTP."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ from pathlib import Path
 import pytest
 import requests
 
-from ansible_collections.vonage.vcc.tests import simulator
+from ansible_collections.vonage.vcc.tests import simulator as package
 from ansible_collections.vonage.vcc.tests.simulator import CLIENT_ID, CLIENT_SECRET
 
-ROOT = Path(simulator.__file__).parents[2]
-TREE = ROOT.parents[2]  # the folder of ansible_collections
+ROOT = Path(package.__file__).parents[2]
+TREE = ROOT.parents[2]  # holds ansible_collections
 
 
 # The control surface
 
 
-def test_interactions_are_dispatched_and_seen(client, sim):
+def test_dispatch_and_state(client, simulator):
     assert client.control("POST", "dispatch", {"external_ids": ["id-1", "id-2"]}).json() == {}
     client.control("POST", "dispatch", {"external_ids": ["id-3"], "provider": "crm", "route": "sales"})
-    assert sim.live() == ["id-1", "id-2", "id-3"]
-    assert sim.live(provider="crm") == ["id-3"]
+    assert simulator.live() == ["id-1", "id-2", "id-3"]
+    assert simulator.live(provider="crm") == ["id-3"]
     released = {"action": "release", "externalid": "id-1", "requestid": "r-1"}
     assert client.invoke(released, released).status_code == 200
     client.token_call()
     state = client.control("GET", "state").json()
     assert state["live"] == ["id-2", "id-3"]
-    assert state["calls"] == sim.calls
-    assert state["effects"] == sim.effects
-    assert state["ignored"] == sim.ignored
+    assert state["calls"] == simulator.calls
+    assert state["effects"] == simulator.effects
+    assert state["ignored"] == simulator.ignored
     assert state["counts"] == {
         "calls": 2,
         "token_calls": 1,
@@ -53,13 +53,13 @@ def test_interactions_are_dispatched_and_seen(client, sim):
     assert client.token not in json.dumps(state)
 
 
-def test_a_fault_is_ordered_and_released(client, sim):
+def test_faults_and_release(client, simulator):
     number = client.control("POST", "faults", {"kind": "status", "status": 502, "times": 2}).json()["id"]
     assert client.control("GET", "state").json()["faults"] == [{"id": number, "kind": "status", "entered": False}]
     assert client.release("id-1").status_code == 502
     assert client.control("GET", "state").json()["faults"][0]["entered"]
     assert client.release("id-1").status_code == 502
-    held = [client.control("POST", "faults", {"kind": "hold"}).json()["id"] for _time in range(2)]
+    held = [client.control("POST", "faults", {"kind": "hold"}).json()["id"] for _attempt in range(2)]
     client.control("POST", "faults/release", {"id": held[0]})
     assert client.release("id-1").status_code == 200
     client.control("POST", "faults/release")
@@ -78,16 +78,21 @@ def test_clients_and_tokens(client):
     assert client.release("id-1").status_code == 200
 
 
-def test_providers_poison_and_behaviour(client, sim):
+def test_providers_poison_and_behaviour(client, simulator):
     client.control("POST", "register", {"name": "crm"})
     assert client.invoke({"route": "sales"}, provider="crm").status_code == 200
     client.control("POST", "poison", {"external_ids": ["id-1"]})
     assert client.release("id-1").status_code == 400
     client.control("PUT", "behaviour", {"unknown_id": 404, "success_body": "json", "rate_limit": 100})
-    assert (sim.unknown_id, sim.success_body, sim.rate_limit) == (404, "json", 100)
+    assert (simulator.unknown_id, simulator.success_body, simulator.rate_limit) == (404, "json", 100)
     assert client.release("id-2").status_code == 404
     client.control("POST", "reset")
-    assert (sim.unknown_id, sim.success_body, sim.rate_limit, sim.calls) == (200, "empty", None, [])
+    assert (simulator.unknown_id, simulator.success_body, simulator.rate_limit, simulator.calls) == (
+        200,
+        "empty",
+        None,
+        [],
+    )
 
 
 def test_agents_and_notifications(client, receiver):
@@ -97,13 +102,13 @@ def test_agents_and_notifications(client, receiver):
     assert client.control("POST", "assign", {"external_id": "id-1", "provider": "crm"}).json() == {}
     roles = [channel["party"]["role"] for channel in client.stats("ongoing").json()["items"][0]["channels"]]
     assert roles == ["Customer", "Agent"]
-    told = {"external_id": "id-1", "notification": "Release"}
-    assert client.control("POST", "notify", told).json() == {"status": 204}
+    notification = {"external_id": "id-1", "notification": "Release"}
+    assert client.control("POST", "notify", notification).json() == {"status": 204}
     (request,) = receiver.received
     assert request.get_json()[0]["notification"] == "Release"
     assert "t0ken" not in client.control("GET", "state").text
     receiver.stop()
-    assert client.control("POST", "notify", told).json() == {"status": None}
+    assert client.control("POST", "notify", notification).json() == {"status": None}
 
 
 @pytest.mark.parametrize(
@@ -125,11 +130,11 @@ def test_agents_and_notifications(client, receiver):
         ("GET", "reset", None, 404),
     ],
 )
-def test_a_wrong_command_is_refused(client, sim, method, command, body, status):
+def test_invalid_command_is_rejected(client, simulator, method, command, body, status):
     answer = client.control(method, command, body)
     assert answer.status_code == status
     assert answer.json()["message"]
-    assert (sim.calls, sim.unknown_id) == ([], 200)
+    assert (simulator.calls, simulator.unknown_id) == ([], 200)
 
 
 # The process
@@ -153,13 +158,13 @@ def process(*arguments, module="ansible_collections.vonage.vcc.tests.simulator",
         ("ansible_collections.vonage.vcc.tests.simulator", TREE, signal.SIGINT),
     ],
 )
-def test_the_process_says_where_it_listens_and_ends_at_once(tmp_path, module, where, number):
+def test_process_prints_connection_and_ends_promptly(tmp_path, module, where, number):
     ready = tmp_path / "ready.json"
     with process("--ready-file", str(ready), module=module, cwd=where) as running:
         line = running.stdout.readline()
-        told = json.loads(line)
-        assert (told["client_id"], told["client_secret"]) == (CLIENT_ID, CLIENT_SECRET)
-        state = requests.get(told["url"] + "/_simulator/state", timeout=10)
+        connection = json.loads(line)
+        assert (connection["client_id"], connection["client_secret"]) == (CLIENT_ID, CLIENT_SECRET)
+        state = requests.get(connection["url"] + "/_simulator/state", timeout=10)
         assert state.json()["counts"]["calls"] == 0
         deadline = time.monotonic() + 10
         while not ready.exists() and time.monotonic() < deadline:
@@ -167,8 +172,8 @@ def test_the_process_says_where_it_listens_and_ends_at_once(tmp_path, module, wh
         assert ready.read_text(encoding="utf-8") == line
         assert stat.S_IMODE(ready.stat().st_mode) == 0o600
         assert os.listdir(tmp_path) == ["ready.json"]
-        with requests.Session() as session:  # an open connection does not delay the end
-            session.get(told["url"], timeout=10)
+        with requests.Session() as session:  # an open connection does not delay the exit
+            session.get(connection["url"], timeout=10)
             start = time.monotonic()
             running.send_signal(number)
             assert running.wait(10) == 0
@@ -176,25 +181,25 @@ def test_the_process_says_where_it_listens_and_ends_at_once(tmp_path, module, wh
         assert running.stdout.read() == running.stderr.read() == ""
 
 
-def test_the_process_has_the_client_that_is_asked_for():
+def test_process_uses_given_client():
     with process("--client-id", "c", "--client-secret", "s&€", "--stop-with-stdin", stdin=subprocess.PIPE) as running:
-        told = json.loads(running.stdout.readline())
+        connection = json.loads(running.stdout.readline())
         form = {"grant_type": "client_credentials", "client_id": "c", "client_secret": "s&€", "scope": "stats"}
-        assert requests.post(told["token_url"], data=form, timeout=10).status_code == 200
+        assert requests.post(connection["token_url"], data=form, timeout=10).status_code == 200
         running.stdin.close()
         assert running.wait(10) == 0
         assert running.stderr.read() == ""
 
 
-def test_the_process_ends_with_its_standard_input_only_if_asked_to():
+def test_process_ignores_closed_stdin_by_default():
     with process() as running:
-        told = json.loads(running.stdout.readline())
-        assert requests.get(told["url"], timeout=10).status_code == 404
+        connection = json.loads(running.stdout.readline())
+        assert requests.get(connection["url"], timeout=10).status_code == 404
         assert running.poll() is None
 
 
-def test_a_command_finds_the_process_in_its_environment(tmp_path):
-    """It has a journal of its own, none of the settings of the caller, and its exit status is the simulator's."""
+def test_command_gets_connection_from_environment(tmp_path):
+    """The command gets its own journal and none of the caller's settings, and the simulator returns its exit status."""
     script = """
 import json, os, sys, urllib.request
 state = urllib.request.urlopen(os.environ["VCC_API_URL"] + "/_simulator/state")
@@ -213,8 +218,8 @@ sys.exit(3)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_command_ends_with_the_process(number):
-    """SIGINT goes to both, as from a terminal."""
+def test_command_ends_with_simulator(number):
+    """Send SIGINT to both processes, as a terminal does."""
     script = "import time; print(flush=True); time.sleep(60)"
     with process(sys.executable, "-c", script, start_new_session=True) as running:
         running.stdout.readline()
@@ -226,7 +231,7 @@ def test_a_command_ends_with_the_process(number):
         assert "Exception" not in running.stderr.read()
 
 
-def test_a_command_that_does_not_exist_is_named():
+def test_unknown_command_is_reported():
     with process("no-such-command") as running:
         assert running.wait(10) == 127
         assert running.stderr.read() == "python -m tests.simulator: no such command: no-such-command\n"
