@@ -22,6 +22,7 @@ ROOT = Path(__file__).parent
 COLLECTIONS = ROOT / ".ansible" / "collections"
 sys.path.insert(0, str(ROOT / "tests" / "tools"))
 
+import environment
 import matrix
 
 nox.needs_version = ">=2026.8"
@@ -43,7 +44,7 @@ def in_venv() -> dict[str, str]:
     return {
         "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS),
         "ANSIBLE_HOME": str(COLLECTIONS.parent),
-        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
+        "PATH": environment.search_path(),
     }
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The examples of the documentation: code blocks of Markdown and reStructuredText, commands in the comments of playbooks."""
+"""Examples in the documentation: code blocks in Markdown and reStructuredText, and commands in the comments of playbooks."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 CONTRIBUTING = ROOT / "CONTRIBUTING.md"
 GUIDES = sorted((ROOT / "docs" / "docsite" / "rst").glob("*.rst"))
+EVENTS_GUIDE, SPEED_GUIDE = (
+    next(path for path in GUIDES if path.stem == stem) for stem in ("guide_events", "guide_speed")
+)
 MODULES = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("vcc_*.py"))
 PLAYBOOKS = sorted((ROOT / "playbooks").glob("*.yml"))
 
@@ -29,7 +32,7 @@ class Example(NamedTuple):
 
     @property
     def commands(self) -> list[str]:
-        """The commands of a console block, in order; a line without a prompt continues the one before it."""
+        """Return the commands of a console block; a line without a prompt continues the command before it."""
         commands: list[str] = []
         for line in self.text.splitlines():
             if line.startswith("$ "):
@@ -40,11 +43,12 @@ class Example(NamedTuple):
 
 
 def read(path: Path) -> str:
+    """Return the text of a file."""
     return path.read_text(encoding="utf-8")
 
 
 def markdown_examples(path: Path) -> list[Example]:
-    """The fenced code blocks of a Markdown file. Fails if there is one that it does not know how to read."""
+    """Return the fenced code blocks of a Markdown file; fail if one cannot be parsed."""
     text = read(path)
     blocks = re.findall(r"^```(\w+)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     assert 2 * len(blocks) == len(re.findall(r"^\s*(?:```|~~~)", text, re.MULTILINE)), path
@@ -52,7 +56,7 @@ def markdown_examples(path: Path) -> list[Example]:
 
 
 def rst_examples(path: Path) -> list[Example]:
-    """The code blocks of a reStructuredText file. Fails if there is one that it does not know how to read."""
+    """Return the code blocks of a reStructuredText file; fail if one cannot be parsed."""
     text = read(path)
     blocks = re.findall(r"^( *)\.\. code-block:: (\w+)\n\n((?:\1 +[^\n]*\n|\n(?=\1 ))+)", text, re.MULTILINE)
     directives = r"^ *\.\. (?:code|code-block|sourcecode|literalinclude|parsed-literal)::"
@@ -60,26 +64,32 @@ def rst_examples(path: Path) -> list[Example]:
     return [Example(language, textwrap.dedent(block)) for _indent, language, block in blocks]
 
 
+def example_with(words: str, examples: list[Example]) -> Example:
+    """Return the only example that contains these words."""
+    (example,) = [each for each in examples if words in each.text]
+    return example
+
+
 def playbook_rows() -> dict[str, list[str]]:
-    """The playbooks in the table of the README, each with the arguments of its examples."""
+    """Return the playbooks in the table of the README, each with the arguments of its examples."""
     rows = re.findall(r"^\| `vonage\.vcc\.(\w+)` \| (.*) \|$", read(README), re.MULTILINE)
     return {name: re.findall(r"`(-e .*?)`", text) for name, text in rows if not name.startswith("vcc_")}
 
 
 def head_comment(path: Path) -> str:
-    """The comment at the head of a YAML file, behind the licence."""
+    """Return the comment at the head of a YAML file, without the licence."""
     lines = read(path).split("\n\n")[1].splitlines()
     assert all(line.startswith("#") for line in lines), path
     return "\n".join(line.removeprefix("#").removeprefix(" ") for line in lines)
 
 
 def head_commands(path: Path) -> list[str]:
-    """The commands in the comment at the head of a playbook."""
+    """Return the commands in the comment at the head of a playbook."""
     commands = re.findall(r"^  (ansible-playbook .*(?:\n {4}\S.*)*)", head_comment(path), re.MULTILINE)
     return [re.sub(r"\n *", " ", command) for command in commands]
 
 
 def module_examples(module: str) -> list[dict]:
-    """The tasks in the EXAMPLES of a module."""
+    """Return the tasks in the EXAMPLES of a module."""
     text = read(ROOT / "plugins" / "modules" / f"{module}.py")
     return yaml.safe_load(re.search(r'^EXAMPLES = r"""\n(.*?)"""', text, re.MULTILINE | re.DOTALL)[1])

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Every example of the README, run by a user who has installed the collection; make commands are compared in test_documents.py."""
+"""Run every example of the README with the installed collection; test_documents.py checks the make commands."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from ansible_collections.vonage.vcc.tests.examples.documents import (
     PLAYBOOKS,
     README,
     ROOT,
+    example_with,
     head_commands,
     markdown_examples,
     playbook_rows,
@@ -37,50 +38,44 @@ def test_every_block_is_covered():
     assert len(YAML) == 4
 
 
-def block(words, blocks):
-    """The one block that holds these words."""
-    (one,) = [each for each in blocks if words in each.text]
-    return one
-
-
 def test_install(installed):
-    """The fixture runs the block."""
+    """The fixture runs the commands of the example."""
     assert "vonage.vcc" in installed.run("ansible-galaxy collection list")
 
 
-def test_commands_in_simulator_shell(home, sim):
-    """In the clone, whose .venv has all that it needs. The shell has a simulator of its own; `make demo` ends with the same commands."""
-    start, tasks = (block(words, CONSOLE).commands for words in ("tests.simulator", "state=dispatched"))
+def test_commands_in_simulator_shell(home, simulator):
+    """Run the commands in the checkout, in a shell with its own simulator; `make demo` prints the same commands."""
+    start, tasks = (example_with(words, CONSOLE).commands for words in ("tests.simulator", "state=dispatched"))
     printed = home.run("\n".join([*start, *tasks]), cwd=ROOT)
     assert printed.count("localhost | CHANGED") == 2
     assert printed.index('"dispatched": 1') < printed.index('"released": 1')
-    assert sim.calls == []
+    assert simulator.calls == []
     shown = re.findall(r"^\t\t'    (.*?)'", read(ROOT / "Makefile"), re.MULTILINE)
     assert shown == "\n".join([*start, *tasks]).splitlines()
 
 
 def test_first_playbook(home, effects):
-    plays = yaml.safe_load(block("closed cases\n", YAML).text)
+    plays = yaml.safe_load(example_with("closed cases\n", YAML).text)
     assert "changed=1 " in home.play(plays)
     assert effects() == [("release", case) for case in CASES]
     assert "changed=0 " in home.play(plays)
 
 
 def test_check_mode_with_diff(home, effects):
-    printed = home.play(yaml.safe_load(block("closed cases\n", YAML).text), "--check --diff")
+    printed = home.play(yaml.safe_load(example_with("closed cases\n", YAML).text), "--check --diff")
     assert "+case-4711: released\n" in printed
     assert effects() == []
 
 
-def test_ad_hoc_command(home, sim, effects):
+def test_ad_hoc_command(home, simulator, effects):
     del home.environment["VCC_CLIENT_ID"], home.environment["VCC_CLIENT_SECRET"]
-    assert "localhost | CHANGED" in home.run("\n".join(block("export VCC_REGION", CONSOLE).commands))
+    assert "localhost | CHANGED" in home.run("\n".join(example_with("export VCC_REGION", CONSOLE).commands))
     assert effects() == [("release", "case-4711")]
 
 
 def test_step_of_a_pipeline(home, effects):
-    """As GitLab runs it: the lines of a command are folded, and variables are those of the step and of the project."""
-    (step,) = yaml.safe_load(block("script:", YAML).text).values()
+    """Run the step as GitLab does: with folded command lines, and variables of the step and the project."""
+    (step,) = yaml.safe_load(example_with("script:", YAML).text).values()
     project = {"CI_PROJECT_DIR": str(home.work)}
     variables = {name: value.replace("$CI_PROJECT_DIR", str(home.work)) for name, value in step["variables"].items()}
     home.write({"closed-cases.txt": "case-1\ncase-2\n"})
@@ -94,7 +89,7 @@ def test_step_of_a_pipeline(home, effects):
 
 
 def test_set_of_interactions(home, effects):
-    (play,) = yaml.safe_load(block("Dispatch a set", YAML).text)
+    (play,) = yaml.safe_load(example_with("Dispatch a set", YAML).text)
     dispatch, release = play["tasks"]
     once = [("dispatch", "ticket-1"), ("dispatch", "ticket-2")]
     for changed in (1, 0):
@@ -109,20 +104,20 @@ def test_set_of_interactions(home, effects):
 
 
 def test_pruning(home):
-    """Of two interactions, the one that was released 31 days ago is forgotten."""
+    """Prune forgets the one of two interactions that was released 31 days ago."""
     for external_id in ("case-1", "case-2"):
-        home.do([{"vonage.vcc.vcc_interaction": {"external_id": external_id}}])
+        home.run_tasks([{"vonage.vcc.vcc_interaction": {"external_id": external_id}}])
     past = 31 * 24 * 60 * 60
     age = f"UPDATE interaction SET asked = asked - {past}, accepted = accepted - {past} WHERE external_id = 'case-1'"
     path = home.folder / ".ansible" / "vonage_vcc" / "journal.db"
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as journal:
         assert journal.execute(age).rowcount == 1
-    tasks = yaml.safe_load(block("older_than", YAML).text)
-    assert "changed=1 " in home.do(tasks)
-    assert "changed=0 " in home.do(tasks)
+    tasks = yaml.safe_load(example_with("older_than", YAML).text)
+    assert "changed=1 " in home.run_tasks(tasks)
+    assert "changed=0 " in home.run_tasks(tasks)
 
 
-# By their names, with the arguments of the README, and the commands in the comment at the head of each.
+# Playbooks by name with the arguments of the README, and the commands in the comment at the head of each.
 ROWS = playbook_rows()
 COMMANDS = [
     f"ansible-playbook vonage.vcc.{name} {arguments}" for name, examples in ROWS.items() for arguments in examples
@@ -137,7 +132,7 @@ def test_every_playbook_has_an_example():
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_playbook(home, sim, command):
+def test_playbook(home, simulator, command):
     home.write(
         {
             "closed-cases.txt": "case-1\ncase-2\n",
@@ -149,10 +144,10 @@ def test_playbook(home, sim, command):
         }
     )
     assert "changed=1 " in home.run(command)
-    assert [call["status"] for call in sim.calls] == [200, 200]
-    # The journal is in the home folder, where the next run finds it.
+    assert [call["status"] for call in simulator.calls] == [200, 200]
+    # The second run finds the journal in the home folder.
     assert "changed=0 " in home.run(command)
-    assert len(sim.calls) == 2
+    assert len(simulator.calls) == 2
 
 
 def test_playbook_for_notifications(home):

@@ -16,6 +16,7 @@ import tempfile
 import threading
 from pathlib import Path
 
+from ..tools.environment import search_path
 from . import CLIENT_ID, CLIENT_SECRET, Simulator
 
 # Where `make` puts the link to this checkout.
@@ -42,7 +43,7 @@ def run(command, connection, stop):
             "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
             "ANSIBLE_LOCALHOST_WARNING": "false",
             **inherited,
-            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
+            "PATH": search_path(),
             "VCC_API_URL": connection["url"],
             "VCC_AUTH_URL": connection["token_url"],
             "VCC_CLIENT_ID": connection["client_id"],

@@ -16,11 +16,13 @@ from jinja2 import Environment, nodes
 from ansible_collections.vonage.vcc.plugins.module_utils import _options
 from ansible_collections.vonage.vcc.tests.examples.documents import (
     CONTRIBUTING,
+    EVENTS_GUIDE,
     GUIDES,
     MODULES,
     PLAYBOOKS,
     README,
     ROOT,
+    example_with,
     head_comment,
     markdown_examples,
     read,
@@ -195,20 +197,23 @@ class TestPlaybookVariables:
 
 class TestRulebook:
     PATH = ROOT / "extensions" / "eda" / "rulebooks" / "provider_notifications.yml"
-    GUIDE = rst_examples(ROOT / "docs" / "docsite" / "rst" / "guide_events.rst")
+    EXAMPLES = rst_examples(EVENTS_GUIDE)
+    VARIABLES = example_with("vcc_webhook_token:", EXAMPLES).text
     TAKEN = variables_of(yaml.safe_load(read(PATH)))[0]
 
     def test_the_comment_and_the_guide_name_what_it_takes(self):
         assert set(re.findall(r"\bvcc_\w+", head_comment(self.PATH))) == self.TAKEN
-        assert set(yaml.safe_load(self.GUIDE[2].text)) <= self.TAKEN
+        assert set(yaml.safe_load(self.VARIABLES)) <= self.TAKEN
 
     def test_defaults_in_the_guide(self):
-        shown = re.findall(r"^(\w+): (\S+) # the default$", self.GUIDE[2].text, re.MULTILINE)
+        shown = re.findall(r"^(\w+): (\S+) # the default$", self.VARIABLES, re.MULTILINE)
         assert len(shown) == 2
         assert dict(shown) == dict(re.findall(r"(\w+) \| default\('?([\w.]+)'?, true\)", read(self.PATH)))
 
     def test_the_comment_has_the_command_of_the_guide(self):
-        assert self.GUIDE[1].commands == [head_comment(self.PATH).split("\n\n")[1].strip()]
+        assert example_with("ansible-rulebook", self.EXAMPLES).commands == [
+            head_comment(self.PATH).split("\n\n")[1].strip()
+        ]
 
 
 class TestVersions:
