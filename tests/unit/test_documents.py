@@ -125,6 +125,11 @@ class TestContributing:
         assert len(paths) > 20
         assert [path for path in paths if not (ROOT / path).exists()] == []
 
+    def test_files_to_look_at_first_exist(self):
+        named = re.findall(r"`([\w/.]+)`", section(CONTRIBUTING, "Where to look first"))
+        assert len(named) > 8
+        assert [name for name in named if not (ROOT / name).exists()] == []
+
     def test_sessions_of_nox_exist(self):
         """Those of CONTRIBUTING and of the Makefile."""
         defined = set(re.findall(r"^def (\w+)\(session", read(ROOT / "noxfile.py"), re.MULTILINE))
@@ -144,7 +149,7 @@ class TestEnvironmentVariables:
             assert found == {variable for variable, name in VARIABLES.items() if name in spec}
 
     def test_the_readme_lists_them_all(self):
-        assert sorted(first_column(section(README, "Options by environment"))) == sorted(VARIABLES)
+        assert sorted(first_column(section(README, "Environment variables"))) == sorted(VARIABLES)
 
     @pytest.mark.parametrize(
         "path", [README, *GUIDES, *PLAYBOOKS, *(ROOT / "plugins").rglob("*.py")], ids=lambda path: path.name
