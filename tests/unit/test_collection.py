@@ -56,6 +56,9 @@ def test_fidelity_guide_names_every_property_of_the_contract_and_tests_that_exis
     properties = {name for schema in schemas for name in _properties(schema)}
     assert properties
     assert properties <= set(re.findall(r"``(\w+)``", guide))
+    handled = re.findall(r"^    - .*``([\w/]+\.py)``", guide, re.MULTILINE)
+    assert len(handled) > 20
+    assert [name for name in handled if not (ROOT / "plugins" / "module_utils" / name).exists()] == []
     shown = re.findall(r"``(test_\w+\.py)((?:::\w+)+)``", guide)
     assert len(shown) == guide.count("  * - ") - guide.count("  * - **") - 1
     for file, names in shown:
