@@ -548,7 +548,7 @@ class Table:
         report.others["proxied"] += self.plan.proxied
         report.calls = len(sim.calls)
         report.interactions = len({key for wave in self.plan.waves for task in wave.tasks for key in task.keys})
-        report.others["proofs left open"] = len(self.open)
+        report.others["confirmations left open"] = len(self.open)
         report.effects, report.ignored = len(sim.effects), len(sim.ignored)
         return report
 
