@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The attributes that every module documents."""
+"""Document the attributes that all modules have."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ class ModuleDocFragment:
 options: {}
 attributes:
   check_mode:
-    description: Can run in check mode and say what would change, without a change.
+    description: Can run in check mode and predict the changes without making them.
   diff_mode:
-    description: Says in detail what changed, or in check mode what would change.
+    description: Shows the details of the changes, or of the predicted changes in check mode.
   idempotent:
     description: A second run with the same options changes nothing.
   platform:

@@ -8,34 +8,34 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: vcc_journal
-short_description: Keep the journal of interactions
+short_description: Maintain the journal of interactions
 version_added: 0.1.0
 description:
-  - Keeps the journal in which M(vonage.vcc.vcc_interaction) notes what Vonage Contact Center (VCC) has accepted. It prunes old entries, and it notes
-    what VCC notifies a provider of.
-  - Makes no call, needs no credentials, and does not make a journal only to prune it.
+  - Maintains the journal in which M(vonage.vcc.vcc_interaction) records the actions that Vonage Contact Center (VCC) has accepted. It prunes old entries,
+    and it records VCC's notifications to a provider.
+  - Makes no call, needs no credentials, and does not create a journal only to prune it.
 author:
   - The vonage.vcc authors (@vonage)
 options:
   older_than:
     description:
       - Exactly one of O(older_than) and O(notifications) is required.
-      - Forget the entries of interactions, the notifications and the request ids of your own that are at least so many seconds old.
-      - Keep them for longer than the longest O(vonage.vcc.vcc_interaction#module:journal_ttl) in use. An interaction whose entry is gone is released,
-        or dispatched, once more when a task asks for it.
-      - How providers are registered is not forgotten.
+      - Delete the entries of interactions, the notifications and the custom request ids that are at least this number of seconds old.
+      - Keep them for longer than the longest O(vonage.vcc.vcc_interaction#module:journal_ttl) in use. If the entry of an interaction is gone, the next task
+        that asks for it releases or dispatches it once more.
+      - The registrations of providers are kept.
     type: int
   notifications:
     description:
-      - Notifications as VCC has sent them to the endpoint of a provider, each with C(notification), C(objectid) and C(notificationid). What else they
-        have is not used.
-      - V(Release) proves that the interaction is released, and ends proof that it is dispatched. V(AssignToAgent) ends proof that it is released,
-        since an agent has the interaction again; a release that is under way stays so.
-      - A notification counts once, however often it comes. Others, and those without an C(objectid), are ignored.
+      - Notifications as VCC has sent them to the endpoint of a provider, each with C(notification), C(objectid) and C(notificationid). The module ignores
+        all other keys.
+      - V(Release) confirms that the interaction is released, and ends a confirmation that it is dispatched. V(AssignToAgent) ends a confirmation that
+        it is released, because an agent has the interaction again. A release that is in progress stays in progress.
+      - A notification counts once, even if VCC repeats it. The module ignores other notifications, and those without an C(objectid).
     type: list
     elements: dict
   provider:
-    description: Name of the provider that O(notifications) were sent to.
+    description: Name of the provider that received O(notifications).
     type: str
 extends_documentation_fragment:
   - vonage.vcc.attributes
@@ -45,26 +45,26 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: full
-    details: Nothing is written. What is predicted is what the run that follows reports.
+    details: The module writes nothing. It predicts the result of the run that follows.
   diff_mode:
     support: full
   idempotent:
     support: full
 notes:
-  - Notifications are noted for the API (O(api_url) or O(region)), the account (O(account) or O(client_id)) and the provider. These have to be the
-    same as for the tasks that release.
-  - The order in which VCC sends notifications, and whether it sends each, is not documented.
+  - The module records notifications for the API (O(api_url) or O(region)), the account (O(account) or O(client_id)) and the provider. These must be the
+    same as in the tasks that release.
+  - VCC does not document the order of its notifications, nor whether it sends each one.
 seealso:
   - module: vonage.vcc.vcc_journal_info
   - module: vonage.vcc.vcc_provider
 """
 
 EXAMPLES = r"""
-- name: Forget what is older than thirty days
+- name: Delete entries older than thirty days
   vonage.vcc.vcc_journal:
     older_than: "{{ 30 * 24 * 60 * 60 }}"
 
-- name: Note that an interaction has been released
+- name: Record that an interaction has been released
   vonage.vcc.vcc_journal:
     region: emea
     account: "{{ vcc_client_id }}"
@@ -77,17 +77,17 @@ EXAMPLES = r"""
 
 RETURN = r"""
 noted:
-  description: How many notifications were noted.
+  description: Number of notifications that were recorded.
   returned: if O(notifications) is set
   type: int
   sample: 1
 ignored:
-  description: How many notifications are of another kind, or of an interaction without an external id.
+  description: Number of notifications of another kind, or of an interaction without an external id.
   returned: if O(notifications) is set
   type: int
   sample: 0
 pruned:
-  description: How many entries were forgotten.
+  description: Number of entries that were deleted.
   returned: if O(older_than) is set
   type: dict
   contains:
@@ -98,7 +98,7 @@ pruned:
       description: Notifications.
       type: int
     request_ids:
-      description: Request ids of your own that VCC has had.
+      description: Custom request ids that VCC has received.
       type: int
   sample: {interactions: 12, notifications: 0, request_ids: 0}
 """

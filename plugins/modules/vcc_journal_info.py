@@ -8,17 +8,17 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: vcc_journal_info
-short_description: Show what the journal knows of interactions
+short_description: Show the journal of interactions
 version_added: 0.1.0
 description:
-  - Shows the journal in which M(vonage.vcc.vcc_interaction) notes what Vonage Contact Center (VCC) has accepted.
-  - Makes no call, needs no credentials, and never makes a journal.
-  - Shows any journal that it can read, also where nothing can be written, such as on a file system that is mounted for reading.
+  - Shows the journal in which M(vonage.vcc.vcc_interaction) records the actions that Vonage Contact Center (VCC) has accepted.
+  - Makes no call, needs no credentials, and never creates a journal.
+  - Shows any journal that it can read, even if it cannot write there, for example on a read-only file system.
 author:
   - The vonage.vcc authors (@vonage)
 options:
   external_ids:
-    description: Return only the entries of these external ids. It must be a list; a string is refused, since an id may hold commas.
+    description: Return only the entries of these external ids. It must be a list. The module refuses a string, because an id may hold commas.
     type: list
     elements: str
   provider:
@@ -26,21 +26,21 @@ options:
     type: str
   state:
     description:
-      - Return only the entries in this state. V(pending) is what was asked for while VCC's answer is not known.
+      - Return only the entries in this state. V(pending) means that VCC's answer is not known yet.
     type: str
     choices: [released, dispatched, pending]
   older_than:
-    description: Return only the entries that are at least so many seconds old.
+    description: Return only the entries that are at least this number of seconds old.
     type: int
   newer_than:
-    description: Return only the entries that are less than so many seconds old.
+    description: Return only the entries that are less than this number of seconds old.
     type: int
   page:
-    description: Which page of the entries to return, from 1.
+    description: Number of the page to return, from 1.
     type: int
     default: 1
   page_size:
-    description: How many entries a page has, up to 10000.
+    description: Number of entries on a page, up to 10000.
     type: int
     default: 100
 extends_documentation_fragment:
@@ -59,17 +59,16 @@ attributes:
     support: N/A
     details: Nothing changes.
 notes:
-  - The journal has to be writable for the user, although nothing is written.
-  - The options of the connection are there for the action group's sake. They do not limit what is returned; an entry says which API and account it
-    is of.
-  - What an entry says counts for the C(journal_ttl) of the task that asks, whatever the entry's state is here.
+  - The module accepts the options of the connection because the action group sets them. They do not filter the entries; each entry names its API and
+    account.
+  - An entry counts only within the C(journal_ttl) of the task that uses it. The state that this module shows does not take that into account.
 seealso:
   - module: vonage.vcc.vcc_journal
   - module: vonage.vcc.vcc_interaction
 """
 
 EXAMPLES = r"""
-- name: Count what is in the journal
+- name: Count the entries of the journal
   vonage.vcc.vcc_journal_info:
   register: known
 
@@ -79,7 +78,7 @@ EXAMPLES = r"""
       - case-4711
       - case-4712
 
-- name: List what has been waiting for VCC's answer for more than an hour
+- name: List entries that have been waiting for VCC's answer for more than an hour
   vonage.vcc.vcc_journal_info:
     state: pending
     older_than: 3600
@@ -95,14 +94,14 @@ journal:
       description: Its path.
       type: str
     exists:
-      description: Whether it is there.
+      description: Whether the file exists.
       type: bool
     schema_version:
       description: Version of its tables; null if there is no journal.
       type: int
   sample: {path: /home/ops/.ansible/vonage_vcc/journal.db, exists: true, schema_version: 3}
 counts:
-  description: What is in the whole journal.
+  description: Number of entries in the whole journal.
   returned: success
   type: dict
   contains:
@@ -119,11 +118,11 @@ counts:
       description: Entries whose answer is not known.
       type: int
     providers:
-      description: Providers of which it is known how they are registered.
+      description: Providers with a known registration.
       type: int
   sample: {interactions: 3, released: 2, dispatched: 1, pending: 0, providers: 1}
 matched:
-  description: How many entries match, on all pages.
+  description: Number of entries that match, on all pages.
   returned: success
   type: int
   sample: 1
@@ -149,16 +148,16 @@ entries:
       description: V(released), V(dispatched) or V(pending).
       type: str
     action:
-      description: The last action that was asked for, V(release) or V(dispatch).
+      description: The last requested action, V(release) or V(dispatch).
       type: str
     request_id:
-      description: The request id of that action, or the id of the notification that proved it.
+      description: The request id of that action, or the id of the notification that confirmed it.
       type: str
     asked:
-      description: When it was asked for, in ISO 8601 and UTC.
+      description: When the action was requested, in ISO 8601 and UTC.
       type: str
     accepted:
-      description: When VCC accepted it; null if its answer is not known.
+      description: When VCC accepted the action; null if its answer is not known.
       type: str
   sample:
     - external_id: case-4711

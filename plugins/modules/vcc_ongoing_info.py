@@ -12,31 +12,31 @@ short_description: List the ongoing interactions in Vonage Contact Center
 version_added: 0.1.0
 description:
   - Reads all pages of the ongoing interactions from the Insights Stats API of Vonage Contact Center (VCC).
-  - An item is known by VCC's own guid. It does B(not) carry the external id that an interaction was dispatched with, so this list does not tell whether
-    a certain external id is released, and M(vonage.vcc.vcc_interaction) cannot use it.
+  - VCC identifies an item by its own guid. An item does B(not) contain the external id of the dispatch. So this list does not tell whether a certain
+    external id is released, and M(vonage.vcc.vcc_interaction) cannot use it.
   - The API client needs the scope V(stats).
 author:
   - The vonage.vcc authors (@vonage)
 options:
   page_size:
-    description: How many interactions to ask for in a call. The most that VCC gives is not documented.
+    description: Number of interactions to request in a call. VCC does not document its maximum.
     type: int
     default: 100
   medium:
     description:
-      - Return only the interactions of this medium, compared with C(medium) of the item as it is returned.
-      - This and the other filters are applied by this module, after it has read all pages.
+      - Return only the interactions of this medium. The module compares it with C(medium) of the returned item.
+      - The module applies this and the other filters after it has read all pages.
     type: str
   direction:
-    description: Return only the interactions of this direction, compared with C(direction) of the item as it is returned.
+    description: Return only the interactions of this direction. The module compares it with C(direction) of the returned item.
     type: str
   queue:
     description:
-      - Return only the interactions of this queue, compared with C(service_name) of the item as it is returned.
+      - Return only the interactions of this queue. The module compares it with C(service_name) of the returned item.
     type: str
   agent:
     description:
-      - Return only the interactions that this agent takes part in, compared with C(party.id) of each channel of the item as it is returned.
+      - Return only the interactions of this agent. The module compares it with C(party.id) of each channel of the returned item.
     type: str
 extends_documentation_fragment:
   - vonage.vcc.attributes
@@ -53,25 +53,26 @@ attributes:
     support: N/A
     details: Nothing changes.
 notes:
-  - It reads at most 10000 pages and 100000 interactions, and fails beyond. Behind 20 pages in a row with nothing new it takes the list for complete.
-  - Interactions begin and end while the pages are read. One that moves to another page meanwhile is returned once, or may be missing.
+  - The module reads at most 10000 pages and 100000 interactions, and fails beyond that. After 20 pages in a row without a new interaction, it considers
+    the list complete.
+  - Interactions begin and end while the module reads the pages. An interaction that moves to another page meanwhile is returned once, or may be missing.
 seealso:
   - module: vonage.vcc.vcc_interaction
 """
 
 EXAMPLES = r"""
-- name: List all that is ongoing
+- name: List all ongoing interactions
   vonage.vcc.vcc_ongoing_info:
     region: emea
     client_id: "{{ vcc_client_id }}"
     client_secret: "{{ vcc_client_secret }}"
   register: ongoing
 
-- name: Say how much that is
+- name: Show their number
   ansible.builtin.debug:
     msg: "{{ ongoing.totals.matched }} interactions are ongoing."
 
-- name: List what one agent has from one queue
+- name: List the interactions of one agent from one queue
   vonage.vcc.vcc_ongoing_info:
     queue: Back office
     agent: agent-7
@@ -80,10 +81,10 @@ EXAMPLES = r"""
 RETURN = r"""
 interactions:
   description:
-    - The ongoing interactions that match, as VCC describes them, with the names of its properties in snake_case.
-    - Which properties there are is up to VCC; the sample has those that are documented.
-    - Control characters, and what is not valid Unicode, are replaced by the replacement character, U+FFFD. What is nested more than 20 levels deep,
-      and a number beyond 1e300, is null.
+    - The ongoing interactions that match, as VCC describes them, with the names of VCC's properties in snake_case.
+    - VCC decides which properties an item has; the sample has the documented ones.
+    - The replacement character, U+FFFD, replaces control characters and invalid Unicode. A value nested more than 20 levels deep, and a number beyond
+      1e300, is null.
   returned: success
   type: list
   elements: dict
@@ -113,21 +114,21 @@ interactions:
           party: {id: agent-7, role: Agent, touchpoint: ""}
           events: []
 totals:
-  description: How many there are.
+  description: Numbers of interactions and calls.
   returned: success
   type: dict
   contains:
     reported:
-      description: Ongoing interactions according to VCC when it gave the last page; null if it did not say.
+      description: Ongoing interactions according to VCC's answer for the last page; null if it has no number.
       type: int
     listed:
-      description: Distinct interactions that were read.
+      description: Distinct interactions that the module read.
       type: int
     matched:
       description: Those of them that match the filters.
       type: int
     api_calls:
-      description: HTTP requests to the API, retries included, those for tokens not.
+      description: HTTP requests to the API, including retries but not requests for tokens.
       type: int
   sample: {reported: 120, listed: 120, matched: 1, api_calls: 2}
 """

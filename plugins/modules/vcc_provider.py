@@ -11,11 +11,11 @@ module: vcc_provider
 short_description: Register a provider of interactions with Vonage Contact Center
 version_added: 0.1.0
 description:
-  - Registers a provider, the name under which a system dispatches interactions into Vonage Contact Center (VCC) and releases them.
+  - Registers a provider. A system uses the provider's name to dispatch interactions into Vonage Contact Center (VCC) and to release them.
   - VCC may notify O(endpoint) when one of the provider's interactions is assigned to an agent and when it is released.
-  - A registration overwrites the one before as a whole, and nothing reads it back. So the journal keeps a keyed hash of each setting that VCC has
-    accepted last, never a value, and a task whose settings are the same makes no call. The key is kept beside the hashes, so whoever can read the
-    journal can try out guesses; a long random value cannot be guessed.
+  - A registration overwrites the one before as a whole, and VCC offers no way to read it back. Therefore the journal keeps a keyed hash of each setting that
+    VCC accepted last, never a value. A task with the same settings makes no call.
+  - The journal also holds the key of the hashes, so a user who can read the journal can test guesses. A long random value cannot be guessed.
 author:
   - The vonage.vcc authors (@vonage)
 options:
@@ -25,23 +25,23 @@ options:
     required: true
   state:
     description:
-      - V(present), the provider is to be registered with these settings.
+      - V(present) registers the provider with these settings.
       - VCC's API has no way to remove a provider, so there is no V(absent).
     type: str
     choices: [present]
     default: present
   endpoint:
     description:
-      - URL, beginning with V(https://), that VCC is to send notifications to. Without it there are none.
+      - URL for VCC's notifications. It must begin with V(https://). Without it VCC sends none.
     type: str
   headers:
     description:
-      - HTTP headers that VCC is to send with each notification, by name. The values count as secrets.
-      - If VCC refuses a registration with headers, the message names the status only, since VCC's own words may repeat a value in any spelling.
-      - C(Authorization) has the form V(type credentials), for example V(Bearer) and a token, so that O(endpoint) can tell VCC from others.
+      - HTTP headers that VCC sends with each notification, by name. The values count as secrets.
+      - If VCC refuses a registration with headers, the message names the status only, because VCC's own message may repeat a value in any spelling.
+      - C(Authorization) has the form V(type credentials), for example V(Bearer) and a token, so that O(endpoint) can tell VCC from other senders.
     type: dict
   agent_actions_permitted:
-    description: What an agent may do with the provider's interactions. What is not named is not permitted.
+    description: Actions that an agent may take with the provider's interactions. Actions that are not named are not permitted.
     type: dict
     suboptions:
       release:
@@ -61,7 +61,9 @@ options:
         type: bool
         default: false
   force:
-    description: Whether to register even what the journal says is registered so; if others may have registered the provider since.
+    description:
+      - Register the provider even if the journal says that it has these settings.
+      - Use it if another system may have registered the provider in the meantime.
     type: bool
     default: false
 extends_documentation_fragment:
@@ -72,13 +74,13 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: full
-    details: No call of any kind is made and nothing is written.
+    details: The module makes no call of any kind and writes nothing.
   diff_mode:
     support: full
-    details: Says which settings change, by name, and which actions are permitted. Other values are not shown, since they may be secrets.
+    details: Shows the names of the settings that change, and the permitted actions. It shows no other values, because they may be secrets.
   idempotent:
     support: partial
-    details: With the same journal and without O(force). Registrations made elsewhere are not seen.
+    details: With the same journal and without O(force). The module does not see registrations by other systems.
 seealso:
   - module: vonage.vcc.vcc_interaction
   - module: vonage.vcc.vcc_journal
@@ -95,7 +97,7 @@ EXAMPLES = r"""
       release: true
       hold: true
 
-- name: Have its notifications sent, with a header that proves where they come from
+- name: Send its notifications to an endpoint, with a header that authenticates VCC
   vonage.vcc.vcc_provider:
     name: ticket-system
     endpoint: https://hooks.example.com/vcc
@@ -113,14 +115,15 @@ provider:
   type: str
   sample: ticket-system
 changed_settings:
-  description: Names of the settings that differ from those that the journal knows; empty if it knows none.
+  description: Names of the settings that differ from those in the journal; empty if the journal has none.
   returned: when the input is valid
   type: list
   elements: str
   sample: [endpoint, headers.Authorization]
 evidence:
   description:
-    - How it is known. V(api), VCC accepted the call. V(journal), it did so before. V(predicted), check mode.
+    - The evidence for the registration. V(api) means that VCC accepted the call, and V(journal) that it did so before.
+      V(predicted) is the prediction of check mode.
   returned: when the input is valid
   type: str
   sample: api

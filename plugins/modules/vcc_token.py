@@ -11,16 +11,16 @@ module: vcc_token
 short_description: Get an access token for the APIs of Vonage Contact Center
 version_added: 0.1.0
 description:
-  - Gets an access token with client credentials, for a play that hands one token to many tasks, or to M(ansible.builtin.uri).
+  - Gets an access token with client credentials, for a play that passes one token to many tasks, or to M(ansible.builtin.uri).
   - The other modules of this collection get their tokens themselves; they do not need this one.
-  - The result holds the token as it is. Set C(no_log=true) on the task, or Ansible prints the token at the verbosity of C(-v) and wherever else it
-    shows results. A registered result keeps it all the same.
+  - The result contains the token in plain text. Set C(no_log=true) on the task, or Ansible prints the token at the verbosity of C(-v) and wherever else it
+    shows results. A registered result still contains it.
 author:
   - The vonage.vcc authors (@vonage)
 options:
   scopes:
     description:
-      - What the token is to be good for, for example V(interactions:write) or V(stats). The API client has to have been granted all of them.
+      - Scopes of the token, for example V(interactions:write) or V(stats). The API client must have all of them.
     type: list
     elements: str
     default: ["interactions:write"]
@@ -31,15 +31,15 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: full
-    details: Gets a token in check mode too. That changes nothing in VCC, and later tasks may need it.
+    details: Gets a token in check mode too, because later tasks may need it. That changes nothing in VCC.
   diff_mode:
     support: N/A
     details: Nothing changes.
   idempotent:
     support: N/A
-    details: Nothing changes. With O(token_cache) a token is used again while it lasts.
+    details: Nothing changes. With O(token_cache) the module reuses a token until it expires.
 notes:
-  - O(access_token) is not used, and neither is O(api_url), with which O(auth_url) has to be set where O(region) is not.
+  - The module uses neither O(access_token) nor O(api_url). If O(region) is not set, set O(auth_url).
 seealso:
   - module: vonage.vcc.vcc_interaction
 """
@@ -56,7 +56,7 @@ EXAMPLES = r"""
   register: vcc_token
   no_log: true
 
-- name: Read what is ongoing with a call of one's own
+- name: Read the ongoing interactions with a custom call
   ansible.builtin.uri:
     url: https://emea.api.newvoicemedia.com/stats/interactions/ongoing?page=1&limit=10
     headers:
@@ -72,12 +72,12 @@ access_token:
   type: str
   sample: eyJhbGciOiJub25lIn0
 expires_in:
-  description: Seconds for which the token is good from now on; null if VCC did not say.
+  description: Seconds for which the token is still valid; null if VCC did not say.
   returned: success
   type: int
   sample: 7200
 expires_at:
-  description: When it ends, in ISO 8601 and UTC; null if VCC did not say.
+  description: When the token expires, in ISO 8601 and UTC; null if VCC did not say.
   returned: success
   type: str
   sample: "2026-01-31T12:00:00Z"
