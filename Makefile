@@ -71,7 +71,7 @@ torture: $(READY) ## Play rounds of faults, from seed SEED on, and as many histo
 docs: $(READY) ## Check the documentation
 	@$(BIN)/nox -s docs-check
 
-bench: $(READY) ## Measure speed, memory and calls beside other ways; takes 40 minutes, OPTIONS=--quick five
+bench: $(READY) ## Measure speed, memory and calls against goals; takes a quarter of an hour, OPTIONS=--quick two minutes
 	@$(BIN)/nox -s bench -- $(OPTIONS)
 
 clean: ## Remove all that the other targets made

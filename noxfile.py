@@ -106,7 +106,6 @@ def package(session: nox.Session) -> None:
 
 def benchmark(session: nox.Session, *arguments: str) -> None:
     """Run the benchmark."""
-    session.install("-r", "tests/simulator/requirements.txt")
     session.install("ansible-core", "matplotlib", "requests")
     session.run("python", "tests/benchmark/benchmark.py", *arguments)
 

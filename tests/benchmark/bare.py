@@ -2,16 +2,16 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The practical limit: release the external ids of a file in batches, with requests and nothing else.
+"""The practical limit: release the external ids of a file with requests. Arguments: the file, and how many calls to make at once.
 
-There is no journal, no retry, no check of the ids and no report. What it sends has the form of what the collection sends.
+The script keeps no journal, retries nothing, checks nothing and reports nothing. Its bodies have the form and the size of the collection's.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -29,8 +29,8 @@ def bodies(path):
     size = len(HEAD) + len(TAIL)
     with open(path, encoding="utf-8") as file:
         for line in file:
-            one = {"action": "release", "requestid": os.urandom(16).hex(), "externalid": line.rstrip("\n")}
-            encoded = encode(one).encode()
+            entry = {"action": "release", "requestid": os.urandom(16).hex(), "externalid": line.rstrip("\n")}
+            encoded = encode(entry).encode()
             if size + len(encoded) >= BODY_LIMIT:
                 yield HEAD + b",".join(batch) + TAIL
                 batch = []
@@ -41,57 +41,32 @@ def bodies(path):
         yield HEAD + b",".join(batch) + TAIL
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--src", required=True, help="a file of external ids, one a line")
-    parser.add_argument("--url", required=True)
-    parser.add_argument("--token-url", required=True)
-    parser.add_argument("--client-id", required=True)
-    parser.add_argument("--client-secret", required=True)
-    parser.add_argument("--in-flight", type=int, default=1, help="calls at once")
-    arguments = parser.parse_args()
-
-    session = requests.Session()
-    session.mount("http://", requests.adapters.HTTPAdapter(pool_maxsize=arguments.in_flight))
-    form = {
-        "grant_type": "client_credentials",
-        "client_id": arguments.client_id,
-        "client_secret": arguments.client_secret,
-        "scope": "interactions:write",
-    }
-    answer = session.post(arguments.token_url, data=form, timeout=30)
-    answer.raise_for_status()
-    session.headers.update(
-        {
-            "Authorization": f"Bearer {answer.json()['access_token']}",
-            "Accept": "application/vnd.newvoicemedia.v1+json",
-            "Content-Type": "application/json",
-        }
+def main(path, threads):
+    url, token_url, client_id, client_secret = (
+        os.environ[f"VCC_{name}"] for name in ("API_URL", "AUTH_URL", "CLIENT_ID", "CLIENT_SECRET")
     )
+    session = requests.Session()
+    form = {"grant_type": "client_credentials", "client_id": client_id, "client_secret": client_secret}
+    response = session.post(token_url, data={**form, "scope": "interactions:write"}, timeout=30)
+    response.raise_for_status()
+    session.headers["Authorization"] = f"Bearer {response.json()['access_token']}"
+    session.headers["Accept"] = "application/vnd.newvoicemedia.v1+json"
+    session.headers["Content-Type"] = "application/json"
+    left = bodies(path)
+    lock = threading.Lock()
 
-    def send(body):
-        session.post(f"{arguments.url}/interactions/Invoke", data=body, timeout=30).raise_for_status()
+    def send():
+        while True:
+            with lock:
+                body = next(left, None)
+            if body is None:
+                return
+            session.post(f"{url}/interactions/Invoke", data=body, timeout=30).raise_for_status()
 
-    if arguments.in_flight == 1:
-        for body in bodies(arguments.src):
-            send(body)
-        return
-    room = threading.Semaphore(arguments.in_flight)  # bodies are made no faster than they are sent
-
-    def send_one(body):
-        try:
-            send(body)
-        finally:
-            room.release()
-
-    with ThreadPoolExecutor(arguments.in_flight) as pool:
-        sent = []
-        for body in bodies(arguments.src):
-            room.acquire()
-            sent.append(pool.submit(send_one, body))
-        for one in sent:
-            one.result()
+    with ThreadPoolExecutor(threads) as pool:
+        for future in [pool.submit(send) for _number in range(threads)]:
+            future.result()
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1], int(sys.argv[2]))

@@ -16,6 +16,7 @@ import yaml
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 CONTRIBUTING = ROOT / "CONTRIBUTING.md"
+BENCHMARK = ROOT / "tests" / "benchmark" / "README.md"
 GUIDES = sorted((ROOT / "docs" / "docsite" / "rst").glob("*.rst"))
 EVENTS_GUIDE, SPEED_GUIDE = (
     next(path for path in GUIDES if path.stem == stem) for stem in ("guide_events", "guide_speed")
