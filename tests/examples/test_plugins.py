@@ -35,10 +35,9 @@ def test_module(home, simulator, module):
 
 
 def test_every_block_of_guides_is_covered():
-    """test_documents.py checks the make commands of the guide on speed."""
     assert [path for path in GUIDES if rst_examples(path)] == [EVENTS_GUIDE, SPEED_GUIDE]
     assert [example.language for example in EVENTS] == ["yaml", "console", "yaml", "yaml"]
-    assert [example.language for example in SPEED] == ["console", "python", "yaml"]
+    assert [example.language for example in SPEED] == ["python", "yaml"]
 
 
 def test_provider_registration_of_events_guide(home, simulator):

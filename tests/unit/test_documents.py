@@ -121,6 +121,13 @@ class TestMakeCommands:
         assert [name for name in named if f'"{name}"' not in parser] == []
 
 
+@pytest.mark.parametrize("path", GUIDES, ids=lambda path: path.name)
+def test_images_of_the_guides_exist(path):
+    images = re.findall(r"^ *\.\. (?:figure|image):: (\S+)$", read(path), re.MULTILINE)
+    assert [image for image in images if not (path.parent / image).is_file()] == []
+    assert bool(images) is (path.stem == "guide_speed")
+
+
 class TestContributing:
     def test_places_exist(self):
         places = first_column(section(CONTRIBUTING, "Where things are"))
