@@ -5,11 +5,11 @@
 BIN := $(CURDIR)/.venv/bin
 READY := .venv/ready
 
-# What `make torture` plays.
+# Number of rounds of `make torture`, and the seed of the first.
 ROUNDS ?= 1000
 SEED ?= 1
 
-# What Ansible itself keeps goes into .ansible, not into the home folder.
+# Ansible keeps its own files in .ansible, not in the home folder.
 export ANSIBLE_HOME := $(CURDIR)/.ansible
 export ANSIBLE_REMOTE_TEMP := $(ANSIBLE_HOME)/tmp
 export ANSIBLE_COLLECTIONS_PATH := $(ANSIBLE_HOME)/collections
@@ -17,7 +17,7 @@ export ANSIBLE_COLLECTIONS_PATH := $(ANSIBLE_HOME)/collections
 .DEFAULT_GOAL := help
 .PHONY: help demo test check venv lint units integration torture bench docs format clean
 
-help: ## Say what there is
+help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 demo: $(READY) ## Dispatch and release ten interactions in a simulated contact centre
@@ -32,19 +32,19 @@ demo: $(READY) ## Dispatch and release ten interactions in a simulated contact c
 		'        -a "state=dispatched route=sales external_id=case-1"' \
 		'    ansible localhost -m vonage.vcc.vcc_interaction -a external_id=case-1'
 
-# Run sessions of nox, and say in a table what came of them.
-# $(1): options of nox, $(2): the name of the report, $(3): options of the table
+# Run sessions of nox and print a table of their results.
+# $(1): options for nox, $(2): name of the report, $(3): options for summary.py
 nox = mkdir -p .nox && rm -rf .nox/$(2).json .nox/skipped; $(BIN)/nox $(1) --report .nox/$(2).json; code=$$?; \
 	$(BIN)/python tests/tools/summary.py $(3) .nox/$(2).json || code=1; exit $$code
 
 test: $(READY) ## Run the tests with one Python and one ansible-core
 	@$(call nox,--tags test,test,--in-venv)
 
-check: $(READY) ## Run every other check and test: all versions, lint, documentation, package, rulebook, more faults
+check: $(READY) ## Run every other check and test: all versions, lint, documentation, package, rulebook, more fault tests
 	@command -v ssh-keygen > /dev/null || sh tests/tools/apt_install.sh openssh-client || true
 	@$(call nox,,check)
 
-venv: $(READY) ## Make .venv, with ansible-core, pytest and nox
+venv: $(READY) ## Create .venv with ansible-core, pytest and nox
 
 $(READY): tests/tools/make_venv.sh tests/constraints.txt tests/requirements-dev.txt tests/simulator/requirements.txt
 	@sh tests/tools/make_venv.sh
@@ -53,17 +53,17 @@ $(READY): tests/tools/make_venv.sh tests/constraints.txt tests/requirements-dev.
 lint: $(READY) ## Check format, code, YAML, types and Ansible content
 	@$(BIN)/nox -s lint ansible-lint
 
-format: $(READY) ## Put Python files into shape
+format: $(READY) ## Format the Python files
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
 
-units: $(READY) ## Run the unit tests with .venv's Python and ansible-core
+units: $(READY) ## Run the unit tests with the Python and ansible-core of .venv
 	@$(BIN)/nox -s units
 
 integration: $(READY) ## Run the integration target with every ansible-core
 	@$(BIN)/nox -t integration
 
-torture: $(READY) ## Play rounds of faults, from seed SEED on, and as many histories of tasks; ROUNDS says how many
+torture: $(READY) ## Run ROUNDS fault tests, starting at seed SEED, and as many histories of tasks
 	@PYTHONPATH=$(ANSIBLE_COLLECTIONS_PATH) $(BIN)/python -m tests.faults.campaign --rounds $(ROUNDS) --seed $(SEED); \
 		code=$$?; HISTORIES=$(ROUNDS) $(BIN)/pytest -q --hypothesis-seed=$(SEED) tests/unit/plugins/module_utils/_interactions/test_exactness.py \
 		|| code=1; exit $$code
@@ -74,5 +74,6 @@ docs: $(READY) ## Check the documentation
 bench: $(READY) ## Measure speed, memory and calls against goals; takes a quarter of an hour, OPTIONS=--quick two minutes
 	@$(BIN)/nox -s bench -- $(OPTIONS)
 
-clean: ## Remove all that the other targets made
+clean: ## Remove all files that the other targets create
 	rm -rf .venv .nox .ansible .mypy_cache .pytest_cache .ruff_cache .hypothesis tests/output
+	find . -name .git -prune -o -name __pycache__ -prune -exec rm -rf {} +

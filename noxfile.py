@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The parts of `make test`, which have the tag "test", and of `make check`, which are all others that run by default.
+"""Sessions of `make test`, which have the tag "test", and of `make check`, which are all other default sessions.
 
-Those that antsibull-nox brings are set in antsibull-nox.toml.
+antsibull-nox.toml configures the sessions that antsibull-nox provides.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ antsibull_nox.load_antsibull_nox_toml()
 
 
 def part_of_test(function):
-    """Make a session of `make test`, which uses the Python and the ansible-core of .venv."""
+    """Turn a function into a session of `make test`, which uses the Python and the ansible-core of .venv."""
     return nox.session(default=False, tags=["test"], venv_backend="none")(function)
 
 
 def in_venv() -> dict[str, str]:
-    """The environment in which the programs of .venv come first and find the collection."""
+    """Return an environment in which the programs of .venv come first and find the collection."""
     return {
         "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS),
         "ANSIBLE_HOME": str(COLLECTIONS.parent),
@@ -50,7 +50,7 @@ def in_venv() -> dict[str, str]:
 
 def pytest_in_venv(session: nox.Session, *arguments: str) -> None:
     """Run pytest in .venv."""
-    report = ROOT / ".nox" / "skipped" / f"{session.name}.xml"  # which the table at the end reads
+    report = ROOT / ".nox" / "skipped" / f"{session.name}.xml"  # for summary.py
     command = (sys.executable, "-m", "pytest", f"--junit-xml={report}")
     session.run(*command, *arguments, *session.posargs, env=in_venv())
 
@@ -70,13 +70,13 @@ def integration(session: nox.Session) -> None:
 
 @part_of_test
 def faults(session: nox.Session) -> None:
-    """Play a dozen rounds of faults; the session torture of `make check` plays more, and `make torture` as many as one likes."""
+    """Run a dozen rounds of the fault tests; the session torture of `make check` runs more, and `make torture` any number."""
     pytest_in_venv(session, "--numprocesses", "auto", "-k", "a_round", "tests/faults")
 
 
 @part_of_test
 def examples(session: nox.Session) -> None:
-    """Build and install the collection, and run what its documentation shows: README, guides, modules, playbooks by name."""
+    """Build and install the collection, and run the examples of README, guides, modules and playbooks."""
     pytest_in_venv(session, "--numprocesses", "auto", "tests/examples")
 
 
@@ -99,7 +99,7 @@ def changelog(session: nox.Session) -> None:
 
 @nox.session
 def package(session: nox.Session) -> None:
-    """Build the collection, import it as Galaxy would, install it offline and read its documentation from there."""
+    """Build the collection, import it as Galaxy does, install it offline and read its documentation."""
     session.install("ansible-builder", "ansible-core", "galaxy-importer", "requests")
     session.run("python", "tests/tools/check_package.py")
 
@@ -112,19 +112,19 @@ def benchmark(session: nox.Session, *arguments: str) -> None:
 
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
-    """Measure what the collection costs beside what one would do without it."""
+    """Measure the cost of the collection in comparison with alternatives."""
     benchmark(session, *session.posargs)
 
 
 @nox.session(name="bench-self-test")
 def bench_self_test(session: nox.Session) -> None:
-    """Run each part of the benchmark once, with few interactions."""
+    """Run each part of the benchmark once with few interactions."""
     benchmark(session, "--self-test")
 
 
 @nox.session(python=matrix.rulebook_python())
 def rulebook(session: nox.Session) -> None:
-    """Run the rulebook in ansible-rulebook, and let the simulator notify it."""
+    """Run the rulebook in ansible-rulebook and let the simulator notify it."""
     if missing := matrix.rulebook_missing():
         session.skip(missing)
     session.install("-r", "tests/simulator/requirements.txt")
@@ -134,13 +134,13 @@ def rulebook(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def torture(session: nox.Session) -> None:
-    """Play the rounds of faults that have failed before, engines that break their word, and a hundred rounds more, in .venv."""
+    """Run all fault tests in .venv: regressions, broken engines, and a hundred rounds more."""
     pytest_in_venv(session, "tests/faults")
     session.run("make", "torture", "ROUNDS=100", "SEED=101")
 
 
 def ansible_test(session: nox.Session, pair: matrix.Pair) -> None:
-    """Run ansible-test in a copy of the collection, which it wants in an ansible_collections tree."""
+    """Run ansible-test in a copy of the collection, because it requires an ansible_collections tree."""
     release, pip = matrix.CORES[pair.core]
     session.install(f"ansible-core=={release}", env={"UV_CONSTRAINT": ""})
     seed = Path.home() / ".ansible" / "test" / "cache" / f"get_pip_{pip.replace('.', '_')}.py"
@@ -160,14 +160,14 @@ def ansible_test(session: nox.Session, pair: matrix.Pair) -> None:
             pair.python,
             "--color",
             "no",
-            *(argument for tests in pair.left_out for argument in ("--exclude", tests)),
+            *(argument for tests in pair.excluded for argument in ("--exclude", tests)),
             *session.posargs,
             env={"PATH": matrix.interpreter_path()},
         )
 
 
 def add_ansible_test(pair: matrix.Pair) -> None:
-    """Make the session of one pair; on a machine without its Python it is skipped."""
+    """Add the session of one pair, which is skipped on a machine without its Python."""
 
     def run(session: nox.Session) -> None:
         if pair.missing:
@@ -179,5 +179,5 @@ def add_ansible_test(pair: matrix.Pair) -> None:
     nox.session(name=pair.name, python=python, tags=[pair.command])(run)
 
 
-for wanted in matrix.PAIRS:
-    add_ansible_test(wanted)
+for each in matrix.PAIRS:
+    add_ansible_test(each)

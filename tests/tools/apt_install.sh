@@ -3,7 +3,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Install packages of Debian or Ubuntu, as root or through a sudo that asks for no password. Fails where it cannot.
+# Install packages of Debian or Ubuntu, as root or with a sudo that asks for no password; fail otherwise.
 set -eu
 root=
 [ "$(id -u)" = 0 ] || root='sudo -n'

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Build the collection, import it as Galaxy would, install it offline, and read its documentation from there.
+"""Build the collection, import it as Galaxy does, install it offline, and read its documentation.
 
-Wants ansible-core, ansible-builder, galaxy-importer and requests in the Python that runs it.
+The Python that runs this must have ansible-core, ansible-builder, galaxy-importer and requests.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ SHIPPED = {
 
 
 def run(*command: str | Path, **options) -> str:
-    """Run a command, show what it says and return it; end this program if it fails."""
+    """Run a command, print and return its output; exit if it fails."""
     print("$", *command, flush=True)
     done = subprocess.run(
         command,
@@ -52,7 +52,7 @@ def run(*command: str | Path, **options) -> str:
 
 
 def check(place: Path) -> None:
-    """Do it all in an empty folder."""
+    """Run all checks in an empty folder."""
     run("ansible-galaxy", "collection", "build", "--output-path", place)
     (tarball,) = place.glob("*.tar.gz")
 
@@ -61,7 +61,7 @@ def check(place: Path) -> None:
     if surplus:
         sys.exit(f"Add to build_ignore in galaxy.yml, or to SHIPPED here: {', '.join(sorted(surplus))}")
 
-    # galaxy-importer exits with 0 after errors that Galaxy would refuse the collection for.
+    # galaxy-importer exits with 0 even after errors for which Galaxy rejects the collection.
     log = run(sys.executable, "-m", "galaxy_importer.main", tarball.name, cwd=place)
     if any(line.startswith("ERROR:") for line in log.splitlines()):
         sys.exit("galaxy-importer found errors")

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Stand-in for the get-pip script that ansible-test downloads: installs the pip that ansible-test asks for, from the package index.
+"""Replace the get-pip script that ansible-test downloads: install the requested pip from the package index.
 
-ansible-test runs it in an empty virtual environment, with requirements such as `pip==24.2` and get-pip's own options as arguments.
+ansible-test runs this in an empty virtual environment, with requirements such as `pip==24.2` and options of get-pip as arguments.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import sys
 
 packages = [argument for argument in sys.argv[1:] if not argument.startswith("-")]
 python = [sys.executable, "-m"]
-# In a process of its own, since ensurepip switches pip's configuration off.
+# A separate process, because ensurepip disables the configuration of pip.
 subprocess.run([*python, "ensurepip"], stdout=subprocess.DEVNULL, check=True)
 subprocess.run(
     [*python, "pip", "--disable-pip-version-check", "install", "--quiet", "--upgrade", *packages], check=True

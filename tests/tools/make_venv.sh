@@ -3,7 +3,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Make the virtual environment .venv, with what tests/requirements-dev.txt names.
+# Create the virtual environment .venv with the requirements in tests/requirements-dev.txt.
 set -eu
 cd "$(dirname "$0")/../.."
 
@@ -22,7 +22,7 @@ fi
 started=$(date +%s)
 echo "Preparing .venv (ansible-core and the tools for tests) ..."
 
-# Debian keeps ensurepip, which venv needs, in a package of its own.
+# venv needs ensurepip, which Debian packages separately.
 if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
     package=$("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')
     if ! sh tests/tools/apt_install.sh "$package" >&2; then
@@ -36,7 +36,7 @@ rm -rf .venv
 .venv/bin/python -m pip --disable-pip-version-check install --quiet -c tests/constraints.txt uv
 .venv/bin/uv pip install --quiet --python .venv -c tests/constraints.txt -r tests/requirements-dev.txt
 
-# Ansible, pytest and mypy want the collection in an ansible_collections tree.
+# Ansible, pytest and mypy require the collection in an ansible_collections tree.
 mkdir -p .ansible/collections/ansible_collections/vonage
 ln -sfn ../../../.. .ansible/collections/ansible_collections/vonage/vcc
 echo "Prepared .venv in $(($(date +%s) - started)) s."

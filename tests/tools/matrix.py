@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What `make check` wants to run, and with which of this machine's Pythons it can."""
+"""The versions that `make check` runs with, and the Pythons of this machine that can run them."""
 
 from __future__ import annotations
 
@@ -14,28 +14,27 @@ import shutil
 import subprocess
 from pathlib import Path
 
-# ansible-core series: the release tested, and the pip that its ansible-test puts into new virtual environments.
+# For each ansible-core series: the tested release, and the pip that its ansible-test installs in new virtual environments.
 CORES = {
     "2.16": ("2.16.19", "23.1.2"),
     "2.19": ("2.19.14", "24.2"),
     "2.21": ("2.21.5", "25.2"),
 }
 
-# Pythons that can run the controller of a series, the wanted one first.
+# Pythons that can run the controller of a series, the preferred one first.
 CONTROLLERS = {
     "2.16": ("3.11", "3.12", "3.10"),
     "2.19": ("3.11", "3.12", "3.13"),
     "2.21": ("3.13", "3.14", "3.12"),
 }
 
-# Pythons that can run ansible-rulebook, the wanted one first, and the oldest Java that its rule engine runs on.
+# Pythons that can run ansible-rulebook, the preferred one first, and the oldest Java for its rule engine.
 RULEBOOK_PYTHONS = ("3.11", "3.12")
 RULEBOOK_JAVA = 17
 
-
-# Unit tests that some of the pairs are enough for. The simulator knows no Ansible. Modules as processes take long, so they run on the oldest
-# Python and with the newest ansible-core.
-ENOUGH = {
+# Unit tests that only some pairs run. The simulator does not use Ansible. Tests that start modules as processes are slow, so they run
+# on the oldest Python and with the newest ansible-core.
+SELECTED_PAIRS = {
     "tests/unit/simulator/": ("units-2.19",),
     "tests/unit/plugins/modules/": ("units-2.19-on-3.9", "units-2.21"),
 }
@@ -43,31 +42,31 @@ ENOUGH = {
 
 @dataclasses.dataclass(frozen=True)
 class Pair:
-    """One ansible-test command, with one ansible-core, tested on one Python."""
+    """One ansible-test command with one ansible-core on one Python."""
 
     command: str
     core: str
     target: str | None = None
-    """Python that the tests run on, if not the controller's own."""
+    """The Python for the tests, if it is not the controller's."""
 
     @property
     def controller(self) -> str | None:
-        """The first installed Python that can run this ansible-core, or None."""
+        """Return the first installed Python that can run this ansible-core, or None."""
         return next((version for version in CONTROLLERS[self.core] if find_python(version)), None)
 
     @property
     def python(self) -> str:
-        """The Python that the tests run on; where there is none, the one that is wanted."""
+        """Return the Python for the tests; if none is installed, the preferred one."""
         return self.target or self.controller or CONTROLLERS[self.core][0]
 
     @property
     def name(self) -> str:
-        """The name of the nox session."""
+        """Return the name of the nox session."""
         return f"{self.command}-{self.core}" + (f"-on-{self.target}" if self.target else "")
 
     @property
     def missing(self) -> str | None:
-        """Why this machine cannot run it, or None if it can."""
+        """Return the reason why this machine cannot run the pair, or None if it can."""
         if not self.controller:
             return f"no Python {', '.join(CONTROLLERS[self.core])} with venv and ensurepip"
         if self.target and not find_python(self.target):
@@ -77,12 +76,14 @@ class Pair:
         return None
 
     @property
-    def left_out(self) -> list[str]:
-        """The unit tests that it leaves to other pairs, which this machine can run."""
+    def excluded(self) -> list[str]:
+        """Return the unit tests that this pair leaves to other pairs, if this machine can run these."""
         if self.command != "units":
             return []
-        cannot = {pair.name for pair in PAIRS if pair.missing}
-        return [tests for tests, pairs in ENOUGH.items() if self.name not in pairs and cannot.isdisjoint(pairs)]
+        unavailable = {pair.name for pair in PAIRS if pair.missing}
+        return [
+            tests for tests, pairs in SELECTED_PAIRS.items() if self.name not in pairs and unavailable.isdisjoint(pairs)
+        ]
 
 
 PAIRS = (
@@ -99,9 +100,9 @@ PAIRS = (
 
 @functools.cache
 def pyenv_folders() -> tuple[str, ...]:
-    """The folders of pyenv's interpreters, newest first; empty without pyenv.
+    """Return the folders of pyenv's interpreters, the newest first.
 
-    pyenv's shims are on PATH for every installed version, but fail for those that are not selected.
+    pyenv's shims are on PATH for every installed version, but fail for versions that are not selected.
     """
     root = os.environ.get("PYENV_ROOT")
     if not root and shutil.which("pyenv"):
@@ -116,18 +117,18 @@ def pyenv_folders() -> tuple[str, ...]:
 
 
 def interpreter_path() -> str:
-    """PATH with pyenv's interpreters before its shims."""
+    """Return PATH with pyenv's interpreters before its shims."""
     return os.pathsep.join([*pyenv_folders(), os.environ.get("PATH", os.defpath)])
 
 
 def can_make_environments(python: str) -> bool:
-    """Whether an interpreter works, and has what Debian keeps in a package of its own."""
+    """Return whether an interpreter works and has the modules that Debian packages separately."""
     return subprocess.run([python, "-c", "import ensurepip, venv"], capture_output=True, check=False).returncode == 0
 
 
 @functools.cache
 def find_python(version: str) -> str | None:
-    """The interpreter of a version such as "3.11" that can make virtual environments, or None."""
+    """Return an interpreter of a version such as "3.11" that can create virtual environments, or None."""
     for folder in interpreter_path().split(os.pathsep):
         python = shutil.which(f"python{version}", path=folder)
         if python and can_make_environments(python):
@@ -136,18 +137,18 @@ def find_python(version: str) -> str | None:
 
 
 def rulebook_python() -> str | None:
-    """The first interpreter that can run ansible-rulebook, or None."""
+    """Return the first interpreter that can run ansible-rulebook, or None."""
     return next(filter(None, map(find_python, RULEBOOK_PYTHONS)), None)
 
 
 def rulebook_missing() -> str | None:
-    """Why this machine cannot run ansible-rulebook, or None if it can."""
+    """Return the reason why this machine cannot run ansible-rulebook, or None if it can."""
     if not rulebook_python():
         return f"no Python {', '.join(RULEBOOK_PYTHONS)} with venv and ensurepip"
     home = os.environ.get("JAVA_HOME")
     java = shutil.which("java", path=os.path.join(home, "bin") if home else None)
-    told = java and subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
-    version = re.search(r'version "(\d+)', told or "")
+    output = java and subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
+    version = re.search(r'version "(\d+)', output or "")
     if not version or int(version[1]) < RULEBOOK_JAVA:
         return f"no Java {RULEBOOK_JAVA} or newer (package openjdk-{RULEBOOK_JAVA}-jre-headless)"
     return None

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Print a table of what nox ran and for how long, and of what this machine could not run and why."""
+"""Print a table of the sessions that nox ran, their durations, and the reasons for skipped sessions and tests."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ansible.release import __version__ as ansible_core
 
 
 def read_report(path: Path) -> list[dict]:
-    """The sessions of a report that `nox --report` wrote; none if nox did not get that far."""
+    """Return the sessions in a report of `nox --report`; none if nox has not written it."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))["sessions"]
     except FileNotFoundError:
@@ -26,7 +26,7 @@ def read_report(path: Path) -> list[dict]:
 
 
 def rows(sessions: list[dict], in_venv: bool) -> list[tuple[str, str, str, str]]:
-    """What was checked, with which ansible-core, on which Python, and what came of it."""
+    """Return a row for each session: its name, ansible-core, Python and result."""
     pairs = {pair.name: pair for pair in matrix.PAIRS}
     own_core = ".".join(ansible_core.split(".")[:2])
     own_python = ".".join(platform.python_version_tuple()[:2])
@@ -47,7 +47,7 @@ def rows(sessions: list[dict], in_venv: bool) -> list[tuple[str, str, str, str]]
 
 
 def skipped_tests(sessions: list[dict], folder: Path) -> list[str]:
-    """A line for each test that pytest skipped in a session, with its reason, from the JUnit reports in a folder."""
+    """Return a line for each test that pytest skipped, with its reason, from the JUnit reports in a folder."""
     lines = []
     for session in sessions:
         report = folder / f"{session['name']}.xml"
@@ -59,7 +59,7 @@ def skipped_tests(sessions: list[dict], folder: Path) -> list[str]:
 
 
 def count(sessions: list[dict]) -> str:
-    """One line that counts the sessions; a run without any has failed."""
+    """Return a line with the counts of sessions; a run without sessions counts as a failure."""
     results = collections.Counter(session["result"] for session in sessions)
     passed, skipped = results.pop("success", 0), results.pop("skipped", 0)
     failed = results.total() if sessions else 1
@@ -67,7 +67,7 @@ def count(sessions: list[dict]) -> str:
 
 
 def main() -> None:
-    """Print the table, and a line that counts."""
+    """Print the table and the line with the counts."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("report", type=Path)
     parser.add_argument("--in-venv", action="store_true", help="the sessions used the Python and ansible-core of .venv")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""CI fails if one of its parts does, and the tables at the end say what was skipped."""
+"""CI fails if one of its parts fails, and the table at the end lists skipped sessions and tests."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ echo "made $1 in CI=$CI"
 
 
 @pytest.mark.parametrize("fails", ["demo", "test", "check", None])
-def test_ci_runs_every_part_and_fails_with_any(tmp_path, fails):
-    """With a stand-in for make, which fails for one target."""
+def test_ci_runs_every_part_and_fails_if_one_fails(tmp_path, fails):
+    """Replace make by a script that fails for one target."""
     (tmp_path / "make").write_text(MAKE)
     (tmp_path / "make").chmod(0o755)
     environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "FAILS": fails or "none"}
@@ -44,7 +44,7 @@ def summary(report):
     return done.stdout.splitlines()
 
 
-def test_table_of_what_ran_and_what_was_skipped(tmp_path):
+def test_summary_lists_results_and_skipped_tests(tmp_path):
     sessions = [
         {"name": "units", "result": "success", "duration": 3.2, "reason": None},
         {"name": "rulebook", "result": "skipped", "duration": 0.0, "reason": "no Java"},
@@ -61,5 +61,5 @@ def test_table_of_what_ran_and_what_was_skipped(tmp_path):
     assert lines[4:] == ["units: test_b: not run: no small disk", "", "1 passed, 0 failed, 1 skipped, in 3 s"]
 
 
-def test_table_of_a_run_that_did_not_begin(tmp_path):
+def test_summary_counts_missing_report_as_failure(tmp_path):
     assert summary(tmp_path / "test.json")[-1] == "0 passed, 1 failed, in 0 s"
