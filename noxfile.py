@@ -71,7 +71,7 @@ def integration(session: nox.Session) -> None:
 @part_of_test
 def faults(session: nox.Session) -> None:
     """Run a dozen rounds of the fault tests; the session torture of `make check` runs more, and `make torture` any number."""
-    pytest_in_venv(session, "--numprocesses", "auto", "-k", "a_round", "tests/faults")
+    pytest_in_venv(session, "--numprocesses", "auto", "-k", "test_round", "tests/faults")
 
 
 @part_of_test

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What has to hold after each wave of processes, after the clean runs at the end, and of a round as a whole."""
+"""The reliability guarantees, as checks after each wave, after each final task, and of a whole round."""
 
 from __future__ import annotations
 
@@ -22,284 +22,294 @@ from ansible_collections.vonage.vcc.tests.simulator.faults import INVOKE
 DONE = {"release": "released", "dispatch": "dispatched"}
 SECRETS = (CLIENT_SECRET, json.dumps(CLIENT_SECRET)[1:-1], "simulated-token-")
 
-# Seconds that a round may take, by which an entry of the journal may have aged.
-ROUND = 600
+# The longest duration of a round in seconds, by which a row of the journal may have aged.
+MAX_ROUND_SECONDS = 600
 
 
-def after_wave(table):
-    """The last wave: every process ended as it should, and said nothing that is not so; the journal is whole."""
-    _wave, processes = table.waves[-1]
-    effects = _by_claim(table.sim.effects)
+def check_wave(round_):
+    """Check the last wave: each process has ended with a true result, and the journal is intact."""
+    _wave, processes = round_.waves[-1]
+    effects = _by_claim(round_.simulator.effects)
     for process in processes:
-        with _about(table, process):
+        with _collect(round_, process):
             _check_end(process)
             result = process.result()
-            if process.task.misplaced:
-                _check_refused(table, process, result)
+            if process.task.forbidden_file:
+                _check_refused(round_, process, result)
             elif result is not None:
-                _check_result(table, process, result)
-            lines, whole = process.reported() if process.task.options.get("report") else ([], True)
-            _check(whole or process.limited or process.interrupted, "the report ends within a line")
+                _check_result(round_, process, result)
+            lines, whole = process.read_report() if process.task.options.get("report") else ([], True)
+            _require(whole or process.disk_limited or process.interrupted, "the report ends within a line")
             entries = [*lines, *(result or {}).get("interactions", [])]
             for entry in entries:
-                _check_claim(table, processes, process, entry, effects)
-            _learn(table, process, result, entries, effects)
-    with _about(table):
-        _check_calls(table, processes)
-        _check_journal(table, effects)
-        killed = any(process.interrupted for _wave, others in table.waves for process in others)
-        left = [one.name for one in (table.folder / "used").glob("vcc-journal-*")]
-        _check(killed or not left, f"check mode has left {left}")
+                _check_entry(round_, processes, process, entry, effects)
+            _record_knowledge(round_, process, result, entries, effects)
+    with _collect(round_):
+        _check_calls(round_, processes)
+        _check_journal(round_, effects)
+        killed = any(process.interrupted for _wave, all_processes in round_.waves for process in all_processes)
+        leftovers = [path.name for path in (round_.folder / "used").glob("vcc-journal-*")]
+        _require(killed or not leftovers, f"check mode has left {leftovers}")
 
 
-def _learn(table, process, result, entries, effects):
-    """Keep which claims a process knows VCC to have, or may have, and could write that down; and which it could not."""
+def _record_knowledge(round_, process, result, entries, effects):
+    """Record the claims that a process knows VCC to have processed, and the keys of which it may not know."""
     task = process.task
-    wave = table.waves[-1][0]
-    number = len(table.waves) - 1
+    wave = round_.waves[-1][0]
+    number = len(round_.waves) - 1
     failed = process.status != 0 or (result or {}).get("failed")
-    limited = process.limited or wave.journal == "small"
-    mute = process.interrupted or task.own_journal or (limited and failed)
-    if mute:
-        table.mute.update((number, task.action, key) for key in task.keys)
+    disk_limited = process.disk_limited or wave.journal == "small"
+    uninformed = process.interrupted or task.own_journal or (disk_limited and failed)
+    if uninformed:
+        round_.uninformed.update((number, task.action, key) for key in task.keys)
     if not process.interrupted and "summary" not in (result or {}):
-        table.idle.update((task.number, key) for key in task.keys)
+        round_.idle.update((task.number, key) for key in task.keys)
     late = any(kind == "late" for kind, _details in wave.faults)
     for entry in entries:
         key = (task.provider, entry["external_id"])
         claim = (task.action, *key, entry["request_id"])
-        # Without an answer, it knows of what came before its end.
+        # Without an answer, the process knows only of effects before its end.
         lost = entry["state"] == "unknown" and (late or effects.get(claim, len(effects)) >= process.effects_after)
         if entry["evidence"] == "journal":
-            table.idle.add((task.number, key))
+            round_.idle.add((task.number, key))
         elif lost:
-            table.mute.add((number, task.action, key))
-        elif (entry["evidence"] == "api" or entry["state"] == "unknown") and not mute:
-            table.noted.add(claim)
+            round_.uninformed.add((number, task.action, key))
+        elif (entry["evidence"] == "api" or entry["state"] == "unknown") and not uninformed:
+            round_.known.add(claim)
 
 
-def after_last(table, forecast):
-    """The last process, a clean run: all is done but what VCC refuses, and as check mode has said."""
-    (process,) = table.waves[-1][1]
+def check_final_task(round_, preview):
+    """Check a final task: only rejected interactions are left, and check mode has confirmed the same interactions."""
+    (process,) = round_.waves[-1][1]
     action = process.task.action
     done = DONE[action]
     provider = process.task.provider
-    with _about(table, process):
+    with _collect(round_, process):
         result = process.result() or {}
         entries = result.get("interactions", [])
-        live = set(table.sim.live(provider))
-        rows = {one: row for (owner, one), row in _rows(table).items() if owner == provider}
+        live = set(round_.simulator.live(provider))
+        rows = {external_id: row for (owner, external_id), row in _rows(round_).items() if owner == provider}
         for entry in entries:
-            one = entry["external_id"]
-            missing = action == "release" and one not in live
+            external_id = entry["external_id"]
+            missing = action == "release" and external_id not in live
             if entry["state"] != done:
-                refused = one in table.plan.poisoned or (missing and table.sim.unknown_id == 400)
-                _check(refused, f"a clean run leaves {one!r} {entry['state']}: {entry['message']}")
+                rejected = external_id in round_.plan.poisoned or (missing and round_.simulator.unknown_id == 400)
+                _require(rejected, f"a final task leaves {external_id!r} {entry['state']}: {entry['message']}")
             elif entry["evidence"] == "status":
-                _check(missing, f"{one!r} is reported released after a 404, and is live")
+                _require(missing, f"{external_id!r} is reported released after a 404, and is live")
             else:
-                row = rows.get(one, {})
+                row = rows.get(external_id, {})
                 known = (row.get("action"), row.get("request_id"), bool(row.get("accepted")))
-                _check(known == (action, entry["request_id"], True), f"the journal has {known} of {one!r}")
+                _require(known == (action, entry["request_id"], True), f"the journal has {known} of {external_id!r}")
         undone = any(entry["state"] != done for entry in entries)
-        _check(bool(result.get("failed")) == undone, f"failed is {result.get('failed')}: {result.get('msg')}")
-        if forecast is not None:
-            _check(
-                _confirmed(forecast) == _confirmed(result),
-                f"check mode found {len(_confirmed(forecast))} confirmed, the run behind it {len(_confirmed(result))}",
+        _require(bool(result.get("failed")) == undone, f"failed is {result.get('failed')}: {result.get('msg')}")
+        if preview is not None:
+            _require(
+                _confirmed(preview) == _confirmed(result),
+                f"check mode found {len(_confirmed(preview))} confirmed, the run after it {len(_confirmed(result))}",
             )
 
 
 def _confirmed(result):
-    return sorted(one["external_id"] for one in result.get("interactions", []) if one["evidence"] == "journal")
+    entries = result.get("interactions", [])
+    return sorted(entry["external_id"] for entry in entries if entry["evidence"] == "journal")
 
 
-def at_end(table):
-    """The round: nothing had an effect that was not asked for, or a second one that nobody asked for."""
-    effects = table.sim.effects
+def check_round(round_):
+    """Check a round: there is no effect that no task requested, and no second effect."""
+    effects = round_.simulator.effects
     claims = collections.Counter(_claim(effect) for effect in effects)
-    with _about(table):
+    with _collect(round_):
         for claim, count in claims.items():
-            _check(count == 1, f"{count} effects of {claim}")
-        for ignored in table.sim.ignored:
-            _check(_claim(ignored) in claims, f"VCC has ignored {_claim(ignored)} for the request id of another")
+            _require(count == 1, f"{count} effects of {claim}")
+        for ignored in round_.simulator.ignored:
+            _require(_claim(ignored) in claims, f"VCC has ignored {_claim(ignored)} for the request id of another")
     found = collections.defaultdict(lambda: collections.defaultdict(list))  # key -> wave -> (action, request id)
     begin = 0
-    for number, end in enumerate(table.marks):
-        for action, provider, one, request_id in map(_claim, effects[begin:end]):
-            found[provider, one][number].append((action, request_id))
+    for number, end in enumerate(round_.effect_counts):
+        for action, provider, external_id, request_id in map(_claim, effects[begin:end]):
+            found[provider, external_id][number].append((action, request_id))
         begin = end
-    lives = plan.lives([wave for wave, _processes in table.waves])
+    phases = plan.phases([wave for wave, _processes in round_.waves])
     for key, waves in found.items():
-        with _about(table):
-            asked = {number for _action, numbers in lives.get(key, ()) for number in numbers}
-            _check(waves.keys() <= asked, f"effects of {key} in waves {sorted(waves.keys() - asked)} unasked")
-        for life, numbers in lives.get(key, ()):
-            # Who finds it confirmed, or does nothing, neither asks nor ends what is known.
-            tasks = [one for one in _tasks(table, key, numbers) if (one[1].number, key) not in table.idle]
+        with _collect(round_):
+            requested = {number for _action, numbers in phases.get(key, ()) for number in numbers}
+            unrequested = sorted(waves.keys() - requested)
+            _require(not unrequested, f"effects of {key} in waves {unrequested}, where no task requested it")
+        for phase, numbers in phases.get(key, ()):
+            # An idle task requests nothing, and does not end a confirmation.
+            tasks = [
+                (number, task)
+                for number, task in _tasks_for(round_, key, numbers)
+                if (task.number, key) not in round_.idle
+            ]
             for action in DONE:
-                had = [one for number in numbers for one in waves.get(number, ()) if one[0] == action]
+                caused = [effect for number in numbers for effect in waves.get(number, ()) if effect[0] == action]
                 own = [(number, task) for number, task in tasks if task.action == action]
-                allowed = bool(own) + sum(_may_ask_again(table, key, number, task) for number, task in own)
-                if life == "both":
-                    # Each of the others can end what is known of this one with its claim, and again with its answer.
-                    # When that was, relative to the claims of this one, cannot be told from without.
+                allowed = bool(own) + sum(_may_send_again(round_, key, number, task) for number, task in own)
+                if phase == "both":
+                    # Each task of the other action can end a confirmation twice: with its claim, and with its answer.
+                    # The campaign cannot see when that was in relation to the claims of this action.
                     allowed += 2 * (len(tasks) - len(own))
                 allowed = min(len(own), allowed)
-                with _about(table):
-                    _check(
-                        len(had) <= allowed,
-                        f"{len(had)} effects of {action} {key} in waves {numbers}, at most {allowed} asked for: {had}",
+                with _collect(round_):
+                    _require(
+                        len(caused) <= allowed,
+                        f"{len(caused)} effects of {action} {key} in waves {numbers}, at most {allowed} allowed: {caused}",
                     )
 
 
-def _tasks(table, key, numbers):
+def _tasks_for(round_, key, numbers):
+    """Yield the tasks that request a key in some waves, each with the number of its wave."""
     for number in numbers:
-        for task in table.waves[number][0].tasks:
+        for task in round_.waves[number][0].tasks:
             if not task.check and key in task.keys:
                 yield number, task
 
 
-def _may_ask_again(table, key, number, task):
-    """Whether a process may ask with a request id of its own for what another one has asked for already."""
+def _may_send_again(round_, key, number, task):
+    """Return whether a task may use a new request id for an interaction that another task has requested before."""
     if task.own_journal:
         return True
     if task.force and key[1] not in task.request_ids:
         return True
-    return _may_find_old(table, key, number, task)
+    return _may_consider_outdated(round_, key, number, task)
 
 
-def _may_find_old(table, key, number, task):
-    """Whether what another process has written may be older than a process goes by."""
+def _may_consider_outdated(round_, key, number, task):
+    """Return whether the row of another task may be older than the ``journal_ttl`` of this task."""
     if not task.ttl:
         return False
-    others = (other for _number, other in _tasks(table, key, range(number + 1)) if other is not task)
+    others = (other for _number, other in _tasks_for(round_, key, range(number + 1)) if other is not task)
     return any(
-        abs(own - others_own) + ROUND >= task.ttl
+        abs(error - other_error) + MAX_ROUND_SECONDS >= task.ttl
         for other in others
-        for own in task.clocks
-        for others_own in other.clocks
+        for error in task.clocks
+        for other_error in other.clocks
     )
 
 
-# One process
+# Processes
 
 
 def _check_end(process):
-    engine = process.task.door in plan.ENGINES
+    engine = process.task.runner in plan.ENGINE_RUNNERS
     printed = process.output.decode("utf-8", "replace") + process.errors
-    _check(not any(secret in printed for secret in SECRETS), "a secret is in its output")
-    _check("most recent call first" not in process.errors, f"it was at {process.errors[-2000:]}")
+    _require(not any(secret in printed for secret in SECRETS), "a secret is in its output")
+    _require("most recent call first" not in process.errors, f"it hung at {process.errors[-2000:]}")
     if process.interrupted:
         return
-    _check(process.result() is not None, f"no result, status {process.status}: {printed[-2000:]}")
+    _require(process.result() is not None, f"no result, status {process.status}: {printed[-2000:]}")
     if engine:
-        _check((process.status, process.errors) == (0, ""), f"status {process.status}: {process.errors[-2000:]}")
+        _require((process.status, process.errors) == (0, ""), f"status {process.status}: {process.errors[-2000:]}")
     else:
-        _check("Traceback" not in printed, printed[-2000:])
+        _require("Traceback" not in printed, printed[-2000:])
 
 
-def _check_refused(table, process, result):
-    """One with a file that is not its own has done nothing, and says what is wrong."""
-    said = (result or {}).get("msg", "")
-    named = any(words in said for words in ("is the same file as", "cannot be used", "cannot be written"))
-    _check(named and "summary" not in result, f"it is not refused, though its {process.task.misplaced}: {said}")
-    _check(table.unchanged(process.task), f"it has changed a file: its {process.task.misplaced}")
+def _check_refused(round_, process, result):
+    """Check that a task has refused its forbidden file, and has left it as it was."""
+    message = (result or {}).get("msg", "")
+    named = any(words in message for words in ("is the same file as", "cannot be used", "cannot be written"))
+    _require(named and "summary" not in result, f"it did not refuse that its {process.task.forbidden_file}: {message}")
+    _require(round_.jobs.is_unchanged(process.task), f"it has changed a file: its {process.task.forbidden_file}")
 
 
-def _check_result(table, process, result):
+def _check_result(round_, process, result):
     task = process.task
     message = result.get("msg", "")
-    if task.door in plan.ENGINES:
-        said = [message, *(entry["message"] for entry in result.get("interactions", ()))]
-        _check("".join(said).isprintable(), f"a terminal may obey what it says: {said}")
-    if task.mistaken:
-        _check("summary" not in result, f"it has taken a file that is {task.mistaken} for one of ids: {result}")
-        _check(message.startswith("src ") or "cannot be used" in message, f"it has done nothing: {message}")
+    if task.runner in plan.ENGINE_RUNNERS:
+        messages = [message, *(entry["message"] for entry in result.get("interactions", ()))]
+        _require("".join(messages).isprintable(), f"a message has control characters: {messages}")
+    if task.misleading_file:
+        _require("summary" not in result, f"it has read ids from a file that is {task.misleading_file}: {result}")
+        _require(message.startswith("src ") or "cannot be used" in message, f"it has done nothing: {message}")
         return
     if "summary" not in result:
-        # Ansible says in other words that a task has failed.
+        # ansible-playbook reports a failure by its exit status.
         failed = result.get("failed") or process.status != 0
-        _check(failed and message, f"a result that says nothing: {result}")
-        refused = "and VCC would ignore it" in message
-        _check(refused or "cannot be used" in message, f"it has done nothing: {message}")
-        _check(not refused or _may_be_refused(table, task), f"it is refused a request id that it may have: {message}")
+        _require(failed and message, f"a result without a reason: {result}")
+        rejected = "and VCC would ignore it" in message
+        _require(rejected or "cannot be used" in message, f"it has done nothing: {message}")
+        _require(not rejected or _may_be_rejected(round_, task), f"it may not use a valid request id: {message}")
         return
     counts = dict(result["summary"])
     requested = counts.pop("requested")
     counts.pop("api_calls")
-    _check(requested == len(task.ids), f"{requested} requested, not {len(task.ids)}")
-    _check(sum(counts.values()) == requested, f"the counts come to something else than {requested}: {counts}")
+    _require(requested == len(task.ids), f"{requested} requested, not {len(task.ids)}")
+    _require(sum(counts.values()) == requested, f"the counts do not add up to {requested}: {counts}")
     listed = [entry["external_id"] for entry in result["interactions"]]
-    _check(len(set(listed)) == len(listed) and set(listed) <= set(task.ids), "it lists others, or one twice")
+    _require(len(set(listed)) == len(listed) and set(listed) <= set(task.ids), "it lists other ids, or an id twice")
     complete = len(listed) == requested
-    _check(complete or "cannot be used" in message, f"it lists {len(listed)} of {requested}")
+    _require(complete or "cannot be used" in message, f"it lists {len(listed)} of {requested}")
     changed = any(entry["changed"] for entry in result["interactions"])
-    _check(result["changed"] == changed, f"changed is {result['changed']}")
+    _require(result["changed"] == changed, f"changed is {result['changed']}")
 
 
-def _may_be_refused(table, task):
-    """Whether a process has a request id that VCC may have had by then, and not as that of the claim which it would repeat."""
-    number = len(table.waves) - 1
+def _may_be_rejected(round_, task):
+    """Return whether VCC may have processed a custom request id of a task for another claim."""
+    number = len(round_.waves) - 1
     return any(
-        other.action != task.action or task.force or _may_find_old(table, key, number, task)
+        other.action != task.action or task.force or _may_consider_outdated(round_, key, number, task)
         for key in task.keys
-        for _number, other in _tasks(table, key, range(number + 1))
+        for _number, other in _tasks_for(round_, key, range(number + 1))
         if other is not task and key[1] in task.request_ids.keys() & other.request_ids.keys()
         if task.request_ids[key[1]] == other.request_ids[key[1]]
     )
 
 
-def _check_calls(table, processes):
-    """No process makes a call that its result does not count, and one that is refused what it asks for makes none."""
+def _check_calls(round_, processes):
+    """Check that the results count every call."""
     if not any(process.interrupted for process in processes):
-        made = sum(call["path"] == INVOKE for call in table.sim.calls[table.calls_before :])
+        made = sum(call["path"] == INVOKE for call in round_.simulator.calls[round_.calls_before :])
         results = [process.result() or {} for process in processes]
-        told = sum(result.get("summary", {}).get("api_calls", 0) for result in results)
-        _check(made <= told, f"{made} calls, of which the results count {told}")
+        counted = sum(result.get("summary", {}).get("api_calls", 0) for result in results)
+        _require(made <= counted, f"{made} calls, of which the results count {counted}")
 
 
-def _check_claim(table, processes, process, entry, effects):
-    """What is said of one interaction, in a result or a report."""
+def _check_entry(round_, processes, process, entry, effects):
+    """Check the state of an interaction in a result or a report."""
     task = process.task
     key = (task.provider, entry["external_id"])
-    _check((entry["provider"], entry["external_id"]) in task.keys, f"it reports {entry['external_id']!r}")
-    taken = effects.get((task.action, *key, entry["request_id"]))
-    # What comes later is not meant.
-    taken = None if taken is not None and taken >= process.effects_after else taken
+    _require((entry["provider"], entry["external_id"]) in task.keys, f"it reports {entry['external_id']!r}")
+    processed = effects.get((task.action, *key, entry["request_id"]))
+    if processed is not None and processed >= process.effects_after:
+        processed = None  # an effect after the end of the process
     if entry["state"] == DONE[task.action]:
         if entry["evidence"] == "status":
-            possible = task.action == "release" and table.sim.unknown_id == 404
-            _check(possible, f"{key} is reported released after a 404 that VCC does not give")
+            possible = task.action == "release" and round_.simulator.unknown_id == 404
+            _require(possible, f"{key} is reported released after a 404 that VCC does not give")
         elif not (task.check and entry["evidence"] == "predicted"):
-            _check(
-                taken is not None, f"{key} is reported {entry['state']} ({entry['evidence']}), and VCC has not taken it"
+            _require(
+                processed is not None,
+                f"{key} is reported {entry['state']} ({entry['evidence']}), and VCC has not processed it",
             )
-            before = table.marks[-2] if len(table.marks) > 1 else 0
-            _check(
-                taken is None or taken >= before or not _undone(table, task.action, key, effects, before),
-                f"{key} is reported {entry['state']} ({entry['evidence']}), which VCC has undone since",
+            before = round_.effect_counts[-2] if len(round_.effect_counts) > 1 else 0
+            _require(
+                processed is None
+                or processed >= before
+                or not _find_reversal(round_, task.action, key, effects, before),
+                f"{key} is reported {entry['state']} ({entry['evidence']}), which VCC has reversed since",
             )
-    elif entry["state"] == "failed" and taken is not None and entry["external_id"] not in task.request_ids:
+    elif entry["state"] == "failed" and processed is not None and entry["external_id"] not in task.request_ids:
         alone = not any(key in other.task.keys for other in processes if other is not process)
-        _check(not alone, f"{key} is reported failed, and VCC has taken it: {entry['message']}")
+        _require(not alone, f"{key} is reported failed, and VCC has processed it: {entry['message']}")
 
 
 # The journal
 
 
-def _rows(table):
-    """What the journal holds, by key; read from a copy, so that the next process finds it as the last one left it."""
-    if not table.journal.exists():
+def _rows(round_):
+    """Return the rows of the journal by key; read a copy, so that the next process finds the journal as it was."""
+    if not round_.journal.exists():
         return {}
-    with tempfile.TemporaryDirectory(dir=table.folder) as copies:
-        for path in (table.journal, Path(f"{table.journal}-wal")):
+    with tempfile.TemporaryDirectory(dir=round_.folder) as copies:
+        for path in (round_.journal, Path(f"{round_.journal}-wal")):
             if path.exists():
                 shutil.copy(path, copies)
-        copy = Path(copies) / table.journal.name
+        copy = Path(copies) / round_.journal.name
         with contextlib.closing(sqlite3.connect(copy)) as db:
             verdict = db.execute("PRAGMA integrity_check").fetchone()[0]
-            _check(verdict == "ok", f"the journal is damaged: {verdict}")
+            _require(verdict == "ok", f"the journal is damaged: {verdict}")
             if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'interaction'").fetchone():
                 return {}
             db.row_factory = sqlite3.Row
@@ -307,60 +317,67 @@ def _rows(table):
             return {(row["provider"] or None, row["external_id"]): dict(row) for row in rows}
 
 
-def _check_journal(table, effects):
+def _check_journal(round_, effects):
     try:
-        rows = _rows(table)
+        rows = _rows(round_)
     except sqlite3.Error as exc:
         raise Violation(f"the journal cannot be read: {exc}") from exc
     for key, row in rows.items():
         if row["accepted"] is not None:
-            taken = (row["action"], *key, row["request_id"]) in effects
-            _check(taken, f"the journal says that VCC has taken {row['action']} {key} {row['request_id']}")
-            undone = _undone(table, row["action"], key, effects, len(effects))
-            _check(not undone, f"the journal says that VCC has taken {row['action']} {key} last, and that was {undone}")
+            claim = (row["action"], *key, row["request_id"])
+            _require(
+                claim in effects, f"the journal says that VCC has processed {row['action']} {key} {row['request_id']}"
+            )
+            reversal = _find_reversal(round_, row["action"], key, effects, len(effects))
+            _require(
+                not reversal,
+                f"the journal says that VCC has processed {row['action']} {key} last, and that was {reversal}",
+            )
 
 
-def _undone(table, action, key, effects, before):
+def _find_reversal(round_, action, key, effects, before):
     """
-    The last claim that VCC has taken of a key before some effect, if that asks for the other action and can be known.
+    Return the last claim of a key that VCC processed before an effect, if it has the other action and a process can know it.
 
-    What a process was killed over, or could not write down, or what came after it had given up, can come behind the proof
-    of another process that asks for the other action at the same time, and nobody is there to know it. So that is let pass
-    where such a process has asked for it in the same wave as others for the other action, and nowhere else.
+    A process may die during a call, fail to record it, or give up before its effect. VCC may process this call after that
+    of another process with the other action, and no process knows the order. The checks accept this only if such a process
+    and one with the other action were in the same wave.
     """
     claims = [claim for claim, place in effects.items() if claim[1:3] == key and place < before]
     last = max(claims, key=effects.get, default=None)
     if last is None or last[0] == action:
         return None
-    number = bisect.bisect_right(table.marks, effects[last])
-    at_once = {task.action for _number, task in _tasks(table, key, [number])}
-    if last in table.noted or len(at_once) == 1 or (number, last[0], key) not in table.mute:
+    number = bisect.bisect_right(round_.effect_counts, effects[last])
+    actions = {task.action for _number, task in _tasks_for(round_, key, [number])}
+    if last in round_.known or len(actions) == 1 or (number, last[0], key) not in round_.uninformed:
         return last
-    table.open.add(last)
+    round_.unresolved.add(last)
     return None
 
 
-# Tools
+# Helpers
 
 
 class Violation(Exception):
-    """Something that has to hold does not."""
+    """A guarantee does not hold."""
 
 
-def _check(so, sentence):
-    if not so:
+def _require(condition, sentence):
+    """Raise Violation with a sentence if a condition does not hold."""
+    if not condition:
         raise Violation(sentence)
 
 
 @contextlib.contextmanager
-def _about(table, process=None):
+def _collect(round_, process=None):
+    """Add a Violation to the report of the round, with the wave and the process."""
     try:
         yield
     except Violation as exc:
-        who = f"wave {len(table.waves) - 1}: "
+        place = f"wave {len(round_.waves) - 1}: "
         if process is not None:
-            who += f"process {process.task.number} ({process.task.door}): "
-        table.violate(f"{who}{exc}")
+            place += f"process {process.task.number} ({process.task.runner}): "
+        round_.add_violation(f"{place}{exc}")
 
 
 def _claim(effect):
@@ -368,5 +385,5 @@ def _claim(effect):
 
 
 def _by_claim(effects):
-    """The place of each effect."""
+    """Return the place of each claim among the effects."""
     return {_claim(effect): place for place, effect in enumerate(effects)}

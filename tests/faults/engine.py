@@ -3,16 +3,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """
-One run of the engine in a process of its own, as an order says; or a warm Python that forks such processes.
+Run a job: one task of the engine in its own process. Or serve as the Python that forks such processes.
 
-``engine.py ORDER`` does the order in that file. ``engine.py --serve FD`` reads commands from a Unix socket, a line of
-JSON each: ``{"spawn": ORDER}``, with the descriptor of the child's output, is answered with the child's id;
-``{"reap": PID}`` waits for its end, and is answered with its exit status. The children end with the socket.
+``engine.py JOB`` runs the job in that file. ``engine.py --serve FD`` reads commands from a Unix socket, one line of JSON
+each: ``{"spawn": JOB}`` comes with the descriptor for the child's output, and the reply is the child's process id;
+``{"reap": PID}`` waits for the child, and the reply is its exit status. The children end with the socket.
 
-An order is a JSON object: ``options`` of vcc_interaction, ``check``, ``seed``, ``clock`` (a list of [seconds from the
-start, by how much the clock is wrong from then on]), ``file_size`` (RLIMIT_FSIZE), ``user`` (to become), ``temporary``
-(a folder for files that do not last), ``environment`` (variables), ``limits`` (constants of modules, to need many calls
-and claims for few interactions, and little time) and ``lie`` (below).
+A job is a JSON object: ``options`` of vcc_interaction, ``check``, ``seed``, ``clock`` (a list of [seconds from the start,
+error of the clock from then on]), ``file_size`` (RLIMIT_FSIZE), ``user`` (the user id), ``temporary`` (a folder for
+temporary files), ``environment`` (variables), ``limits`` (constants of modules; small ones need many calls and claims
+for few interactions, and little time) and ``defect`` (a name from DEFECTS, or null).
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ from ansible_collections.vonage.vcc.plugins.module_utils._api.transport import A
 from ansible_collections.vonage.vcc.plugins.module_utils._interactions import result, sender, sources, task
 from ansible_collections.vonage.vcc.plugins.module_utils._journal import journal, sqlite
 
-# Engines that break their word, to show that the campaign notices.
+# Defects of the engine that the campaign must detect.
 
 
-def _sends_nothing(_order):
+def _sends_nothing(_job):
     Client.invoke = lambda self, body: None
 
 
-def _new_ids(_order):
-    """Asks with a new request id for what is pending."""
+def _new_request_ids(_job):
+    """Send pending interactions with a new request id."""
     judge = journal.Journal._classify
 
     def judge_anew(self, *row):
@@ -56,13 +56,13 @@ def _new_ids(_order):
     journal.Journal._classify = judge_anew
 
 
-def _reuses_ids(_order):
-    """Asks with request ids that VCC has had for something else."""
+def _reuses_request_ids(_job):
+    """Send custom request ids that VCC has processed for another claim."""
     journal.Journal._check_request_ids = lambda self, *_places: None
 
 
-def _no_claims(_order):
-    """Does not note what it asks for before it has an answer: its claims are of no row."""
+def _no_claims(_job):
+    """Do not write claims to the journal before a call."""
 
     def claim_nothing(self, after, accepted=()):
         self.accept(accepted)
@@ -72,13 +72,13 @@ def _no_claims(_order):
     journal.Journal.claim = claim_nothing
 
 
-def _no_proof(_order):
-    """Does not note what was accepted."""
+def _no_confirmations(_job):
+    """Do not mark rows as accepted."""
     journal.Journal._accept = lambda self, done: None
 
 
-def _early_proof(_order):
-    """Notes as accepted what it has yet to send."""
+def _early_confirmations(_job):
+    """Mark rows as accepted before the call."""
     claim = journal.Journal.claim
 
     def claim_and_accept(self, *asked):
@@ -89,129 +89,139 @@ def _early_proof(_order):
     journal.Journal.claim = claim_and_accept
 
 
-def _denies_it(_order):
-    """Takes what it has sent for what it has not."""
+def _denies_sending(_job):
+    """Treat a request as not sent after it was sent."""
     Attempt.begin_to_send = classmethod(lambda cls: None)
 
 
-def _mixes_files(_order):
-    """Does not see which of its files are one."""
+def _allows_same_file(_job):
+    """Do not notice that two options name the same file."""
     _connection.check_distinct = lambda paths: None
 
 
-def _believes_anyone(_order):
-    """Takes the journal of a stranger for its own."""
+def _trusts_any_journal(_job):
+    """Use the journal of another user."""
     sqlite.distrust = lambda path: ""
 
 
-def _keeps_silent(_order):
-    """Does not report every third interaction."""
+def _omits_results(_job):
+    """Omit every third interaction from the result."""
     add = result.Result.add
     result.Result.add = lambda self, outcome: add(
         self, outcome._replace(interactions=[one for one in outcome.interactions if one.seq % 3])
     )
 
 
-def _optimist(_order):
-    """Reports as released what is not known to be."""
+def _optimistic_results(_job):
+    """Report an unknown outcome as success."""
     sender.Sender._undone = lambda self, batch, *details, **others: [
         result.Outcome(batch.interactions, self._payload.state, True, "api")
     ]
 
 
-def _reads_anything(_order):
-    """Takes each line of a file for an id, whatever it is."""
+def _reads_any_file(_job):
+    """Read each line of any file as an id."""
     sources._check_magic = sources._check_no_header = sources._check_line = lambda *_arguments: None
 
 
-def _hangs(_order):
+def _hangs(_job):
     time.sleep(3600)
 
 
-def _crashes(_order):
+def _crashes(_job):
     raise RuntimeError("a bug")
 
 
-def _tells_secrets(order):
-    print(order["options"]["client_secret"])
+def _prints_secrets(job):
+    print(job["options"]["client_secret"])
 
 
-def _predicts_with_a_call(order):
-    """Does in check mode what it should predict."""
-    order["check"] = False
+def _calls_in_check_mode(job):
+    """Make calls in check mode."""
+    job["check"] = False
 
 
-LIES = {
-    lie.__name__.strip("_"): lie
-    for lie in (
+DEFECTS = {
+    defect.__name__.strip("_"): defect
+    for defect in (
         _sends_nothing,
-        _new_ids,
-        _reuses_ids,
+        _new_request_ids,
+        _reuses_request_ids,
         _no_claims,
-        _no_proof,
-        _early_proof,
-        _denies_it,
-        _mixes_files,
-        _believes_anyone,
-        _keeps_silent,
-        _optimist,
-        _reads_anything,
+        _no_confirmations,
+        _early_confirmations,
+        _denies_sending,
+        _allows_same_file,
+        _trusts_any_journal,
+        _omits_results,
+        _optimistic_results,
+        _reads_any_file,
         _hangs,
         _crashes,
-        _tells_secrets,
-        _predicts_with_a_call,
+        _prints_secrets,
+        _calls_in_check_mode,
     )
 }
 
 
-def validated(given):
-    validation = _options.validated(ArgumentSpecValidator(**_options.INTERACTION_SPEC), given)
+def validate(options):
+    """Return the options as the module gets them."""
+    validation = _options.validated(ArgumentSpecValidator(**_options.INTERACTION_SPEC), options)
     if validation.errors.errors:
         raise ValueError(validation.errors.msg)
     return validation.validated_parameters
 
 
-def obey(order):
-    """Do the order, and print the result as a line of JSON."""
-    os.dup2(1, 2)  # a pipe, which can be written on a full disk too
+def run_job(job):
+    """Run a job, and print its result as a line of JSON."""
+    os.dup2(1, 2)  # a pipe, which works on a full disk too
     faulthandler.register(signal.SIGUSR1)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    random.seed(order["seed"])
-    set_clock(order["clock"])
-    for module in (client, http, journal, result, sender):
-        for name, value in order["limits"].items():
-            if hasattr(module, name):
-                setattr(module, name, value)
-    os.environ.update(order["environment"])
-    tempfile.tempdir = order["temporary"]
-    if order["user"] is not None:
+    random.seed(job["seed"])
+    set_clock(job["clock"])
+    for name, value in job["limits"].items():
+        modules = [module for module in (client, http, journal, result, sender) if hasattr(module, name)]
+        if not modules:
+            raise ValueError(f"no module of the engine has the constant {name}")
+        for module in modules:
+            setattr(module, name, value)
+    os.environ.update(job["environment"])
+    tempfile.tempdir = job["temporary"]
+    if job["user"] is not None:
         os.setgroups([])
-        os.setresgid(*[order["user"]] * 3)
-        os.setresuid(*[order["user"]] * 3)
-    if order["file_size"] is not None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (order["file_size"], resource.RLIM_INFINITY))
-    if order["lie"]:
-        LIES[order["lie"]](order)
-    outcome = task.run(validated(order["options"]), order["check"], False, {})
+        os.setresgid(*[job["user"]] * 3)
+        os.setresuid(*[job["user"]] * 3)
+    if job["file_size"] is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (job["file_size"], resource.RLIM_INFINITY))
+    if job["defect"]:
+        DEFECTS[job["defect"]](job)
+    outcome = task.run(validate(job["options"]), job["check"], False, {})
     print(json.dumps(outcome), flush=True)
 
 
 def warm_up():
-    """Import what the engine imports only as it goes: another user may not be allowed to."""
-    given = {"api_url": "http://127.0.0.1:1", "auth_url": "http://127.0.0.1:1/", "client_id": "c", "client_secret": "s"}
+    """Import modules that the engine imports late, because an unprivileged user may not be able to read them."""
+    connection = {
+        "api_url": "http://127.0.0.1:1",
+        "auth_url": "http://127.0.0.1:1/",
+        "client_id": "c",
+        "client_secret": "s",
+    }
     with tempfile.NamedTemporaryFile("w", suffix=".jsonl") as source:
         source.write('{"external_id": "x"}\n')
         source.flush()
-        params = validated({**given, "src": source.name, "journal": "", "retries": 0, "token_cache": "/dev/null/none"})
+        params = validate(
+            {**connection, "src": source.name, "journal": "", "retries": 0, "token_cache": "/dev/null/none"}
+        )
         task.run(params, False, False, {})
         task.run({**params, "token_cache": None}, False, False, {})
 
 
 def serve(channel):
-    """Fork a child for each order. Returns, in the child alone, the path of its order."""
+    """Fork a child for each job, and return in the child the path of its job."""
     children = set()
     while True:
-        # One command at a time is on its way, so its descriptor cannot be another's.
+        # The campaign sends one command at a time, so the descriptor belongs to this command.
         message, descriptors, _flags, _address = socket.recv_fds(channel, 65536, 1)
         if not message:
             break
@@ -225,11 +235,11 @@ def serve(channel):
                 return command["spawn"]
             os.close(descriptors[0])
             children.add(pid)
-            answer = pid
+            reply = pid
         else:
             children.discard(command["reap"])
-            answer = os.waitstatus_to_exitcode(os.waitpid(command["reap"], 0)[1])
-        channel.sendall(json.dumps(answer).encode() + b"\n")
+            reply = os.waitstatus_to_exitcode(os.waitpid(command["reap"], 0)[1])
+        channel.sendall(json.dumps(reply).encode() + b"\n")
     for pid in children:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
@@ -238,15 +248,15 @@ def serve(channel):
 
 def main():
     if sys.argv[1] == "--serve":
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal, which is for the campaign
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to the campaign too
         warm_up()
         path = serve(socket.socket(fileno=int(sys.argv[2])))
     else:
         warm_up()
         path = sys.argv[1]
     with open(path, encoding="utf-8") as file:
-        order = json.load(file)
-    obey(order)
+        job = json.load(file)
+    run_job(job)
 
 
 if __name__ == "__main__":

@@ -3,10 +3,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """
-A clock that can be wrong, in every Python with this folder on PYTHONPATH, which imports it before all that keeps ``time.time``.
+Give the clock an error in every Python that has this folder on PYTHONPATH.
 
-``FAULT_CLOCK`` is a JSON object: ``start``, and ``steps``, a list of [seconds from the start, by how much the clock is
-wrong from then on]. The modules that ansible-playbook starts go by it too.
+Python imports this file before any module that keeps a reference to ``time.time``. ``FAULT_CLOCK`` is a JSON object with
+``start`` and ``steps``, a list of [seconds from the start, error of the clock from then on]. The modules that
+ansible-playbook starts use it too.
 """
 
 from __future__ import annotations
@@ -15,19 +16,19 @@ import json
 import os
 import time
 
-_right_time = time.time
+_true_time = time.time
 clock = json.loads(os.environ.get("FAULT_CLOCK", '{"start": 0, "steps": []}'))
 
 
 def set_clock(steps):
-    """Let this process go by other steps, from now on."""
-    clock.update(start=_right_time(), steps=steps)
+    """Set the steps of this process, counted from now."""
+    clock.update(start=_true_time(), steps=steps)
 
 
 def _time():
-    now = _right_time()
-    past = [wrong for since, wrong in clock["steps"] if now - clock["start"] >= since]
-    return now + (past[-1] if past else 0)
+    now = _true_time()
+    errors = [error for since, error in clock["steps"] if now - clock["start"] >= since]
+    return now + (errors[-1] if errors else 0)
 
 
 time.time = _time
