@@ -3,7 +3,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Use the collection against the simulator, with real Ansible processes that write to a temporary folder only.
+# Run the collection against the simulator, with real Ansible processes that write to a temporary folder only.
 
 set -eu -o pipefail
 
@@ -21,17 +21,17 @@ done
 all=$(mktemp -d "${OUTPUT_DIR:-${TMPDIR:-/tmp}}/vcc-XXXXXX")
 trap 'rm -rf "$all"' EXIT
 
-# Nothing from the caller's own environment, nor of the caller's home.
+# Use nothing from the environment or the home folder of the caller.
 for name in $(compgen -e); do
     case $name in
     VCC_* | *_PROXY | *_proxy | *_CA_BUNDLE | NETRC | ANSIBLE_PYTHON_INTERPRETER) unset "$name" ;;
     esac
 done
 export ANSIBLE_NOCOLOR=1 ANSIBLE_FORCE_COLOR=0 ANSIBLE_LOCALHOST_WARNING=0 ANSIBLE_INVENTORY_UNPARSED_WARNING=0
-# A module says how it was invoked, the action plugin does not: so the tests know which of them ran.
+# The result of a module has its invocation, that of the action plugin has none. The tests use this to tell which of them ran.
 export ANSIBLE_INJECT_INVOCATION=1
 
-# begin NAME: what follows has a simulator and a folder of its own.
+# begin NAME: start a simulator and create a folder for the following commands.
 begin() {
     work=$all/$1
     export HOME=$work/home ANSIBLE_REMOTE_TMP=$work/tmp
@@ -51,7 +51,7 @@ begin() {
     printf '{"sim": %s, "work": "%s"}\n' "$(cat "$work/ready")" "$work" >"$work/vars.json"
 }
 
-# run NAME COMMAND...: run a command, its output in a file that is shown if the command fails.
+# run NAME COMMAND...: run a command with its output in a file, and show the file if the command fails.
 run() {
     local name=$1 started=$SECONDS
     shift
@@ -63,7 +63,7 @@ run() {
     echo "ok: $name ($((SECONDS - started)) s)"
 }
 
-# play NAME...: run test playbooks, as talkative as can be.
+# play NAME...: run test playbooks at the highest verbosity.
 play() {
     for name; do
         run "$name" ansible-playbook -vvvv -e "@$work/vars.json" "test_$name.yml"
@@ -72,7 +72,7 @@ play() {
 
 first() {
     begin first
-    play release proof bulk inputs doors faults dispatch provider reading
+    play release confirmation bulk inputs execution faults dispatch provider info
     # Ansible does not keep the warnings of an action plugin in its result.
     run warned grep "WARNING.*1 of the interactions have no external id" "$work/output/dispatch"
     run numbered grep "WARNING.*A bare number is taken as text: external_ids" "$work/output/inputs"
@@ -82,14 +82,14 @@ first() {
 second() {
     begin second
     play journal
-    # Not as talkative, since Ansible prints the environment of a task, and these give secrets there.
+    # At a lower verbosity, because Ansible prints the environment of a task, and these tasks have secrets there.
     for name in environment playbooks; do
         run "$name" ansible-playbook -e "@$work/vars.json" "test_$name.yml"
     done
     run confirmed python helpers/confirmed.py "$work/vars.json"
     run vaulted python helpers/vaulted.py "$work/vars.json"
     run killed python helpers/killed.py "$work/vars.json"
-    # Each part of it once, where `make check` runs all series: the trace of a failure can be asked for in 2.19 and later.
+    # Run each part with one ansible-core; `make check` runs all versions. Tracebacks on demand need 2.19 or later.
     case $(ansible --version) in
     *"[core 2.16."*) parts=debug ;;
     *"[core 2.19."*) parts=modules ;;
@@ -102,8 +102,8 @@ second() {
     run secrets-too python helpers/secrets.py "$work/vars.json"
 }
 
-# Two at a time, since Ansible leaves a second core idle. Each looks at its end for secrets and tokens in what was printed at the highest
-# verbosity, and in the files that are left; but for token caches.
+# Run two at a time, because Ansible leaves a second core idle. At its end, each searches the output at the highest verbosity and all
+# remaining files for secrets and tokens, except for tokens in token caches.
 (first) &
 one=$!
 (second) &

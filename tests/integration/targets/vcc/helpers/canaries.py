@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Secrets that are given in the tests, besides the simulator's client secret, and the ways in which one may be written."""
+"""Secrets of the tests, in addition to the client secret of the simulator, and their possible spellings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import shlex
 from base64 import b64encode
 from urllib.parse import quote, quote_plus
 
-# A header's value, a ready token and a wrong secret: each has characters that need escaping somewhere, and the secret others than ASCII.
+# A header's value, an existing token and a wrong secret. Each has characters that need escaping; the secret has non-ASCII characters too.
 CANARIES = {
     "header": "he\"a'd\\e%41r {k} <k> ~^`+!",
     "token": "t\"o'k\\e%41n-+=/&<k>{k}!",
@@ -23,7 +23,7 @@ TOKEN = re.compile(rb"simulated-token-[0-9a-f]{32}")
 
 
 def spellings(*secrets):
-    """Each secret as it may be written in a log: raw, in JSON once or twice, in a repr, YAML, a shell, a URL, a form, XML, base64."""
+    """Return the spellings of each secret in a log: raw, in JSON once or twice, in a repr, YAML, a shell, a URL, a form, XML, base64."""
     texts = set()
     for secret in secrets:
         inner = json.dumps(secret)[1:-1]
@@ -47,7 +47,7 @@ def spellings(*secrets):
 
 
 def _in_base64(secret):
-    """What of it is the same in whatever text it stands, such as behind a client id and a colon: four letters hold three bytes."""
+    """Yield the parts that are the same in any text, such as after a client id and a colon. Four letters hold three bytes."""
     for before in range(3):
         text = b64encode(bytes(before) + secret).decode()
         yield text[-(-before * 8 // 6) : (before + len(secret)) * 8 // 6]

@@ -1,10 +1,9 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run test_canary.yml in ways that show as much as Ansible can, look for secrets in all its processes, and see that others can read none
-of its files: canary.py VARS.JSON PART, which is debug, modules or ad-hoc
+"""Run test_canary.yml at the highest verbosity, search all its processes for secrets, and check that its files are private.
 
-What it prints and leaves behind is for secrets.py to look through.
+Usage: canary.py VARS.JSON PART, with debug, modules or ad-hoc as PART. secrets.py searches the output and the remaining files afterwards.
 """
 
 from __future__ import annotations
@@ -20,8 +19,8 @@ from urllib.parse import quote
 
 from canaries import CANARIES, holds_secret, spellings
 
-# How results are shown. With ANSIBLE_DEBUG, Ansible itself prints all that it hands to a module and gets from it, no_log or not: so that
-# round makes do with the action plugin. ansible-core 2.16 shows results in one way, and 2.19 and later have traces on demand.
+# The format of results. With ANSIBLE_DEBUG, Ansible itself prints the input and output of each module, no_log or not, so that round uses
+# only the action plugin. ansible-core 2.16 has one format, and 2.19 and later have tracebacks on demand.
 ROUNDS = {
     "debug": {"ANSIBLE_CALLBACK_RESULT_FORMAT": "json", "ANSIBLE_DEBUG": "1"},
     "modules": {
@@ -36,17 +35,17 @@ PATHS = ("/interactions/Invoke", "/interactions/Register", "/stats/interactions/
 
 
 def troubles(sim):
-    """What to go through: names, orders to the simulator, options, and the modules to try it with besides the action plugin."""
+    """Return the cases: names, orders to the simulator, options, and the modules to run in addition to the action plugin."""
     usual = {"client_id": sim["client_id"], "client_secret": sim["client_secret"]}
     told = [sim["client_secret"], CANARIES["token"]]
 
     def repeat(path):
-        """A server that says what it was told, as it came or as it stood in the body or a URL; a task can mask what it knows."""
+        """Return the answer of a server that repeats its input: raw, as in the body, and as in a URL. A task can mask the secrets that it knows."""
         secrets = told + [CANARIES["header"]] * (path == "/interactions/Register")
         texts = [text for secret in secrets for text in (secret, json.dumps(secret), quote(secret, safe=""))]
         return {"message": " and ".join(texts)}
 
-    def trouble(name, doors=(), options=(), fault=None, journal="/journal.db", fails=True):
+    def trouble(name, modules=(), options=(), fault=None, journal="/journal.db", fails=True):
         orders = [["POST", "dispatch", {"external_ids": ["case-1", "case-2"]}]]
         for path in PATHS if fault else ():
             body = {"body": repeat(path)} if fault["kind"] == "status" else {}
@@ -55,7 +54,7 @@ def troubles(sim):
             "name": name,
             "orders": orders,
             "options": {**usual, **dict(options)},
-            "doors": doors,
+            "modules": modules,
             "journal": journal,
             "fails": fails,
         }
@@ -89,7 +88,7 @@ def troubles(sim):
 
 
 class Watch(threading.Thread):
-    """Reads the command line and the environment of every process that this script has started, but for what a user sets there."""
+    """Read the command line and the environment of every process of this script, except the variables that a user sets."""
 
     def __init__(self, home, secrets):
         super().__init__(daemon=True)
@@ -115,7 +114,7 @@ class Watch(threading.Thread):
 
 
 def show(work, name, command, variables):
-    """Run a command of Ansible as talkative as it can be, with its output in a file."""
+    """Run a command of Ansible at the highest verbosity, with its output in a file."""
     with open(Path(work, "output", f"canary-{name}"), "w+b") as output:
         done = subprocess.run(
             [*command, "-vvvv"],
@@ -130,23 +129,23 @@ def show(work, name, command, variables):
             sys.exit(output.read().decode(errors="replace"))
 
 
-# What a round leaves behind.
+# The files that remain after a round.
 LEFT = {"journal.db", "report.jsonl", "tokens", "cache.json", "cache.json.lock"}
 
 
 def open_to_others(folder):
-    """What of it others may read or write, though the umask forbids nothing."""
+    """Return the files that other users may read or write, with a umask that forbids nothing."""
     left = {path.name: path.stat().st_mode & 0o077 for path in folder.rglob("*") if path.name != "file"}
     assert set(left) == LEFT, left
     return sorted(name for name, mode in left.items() if mode)
 
 
 def play(settings, name):
-    """Go through what can go well or wrong in one of the rounds, and say which of its files others may read."""
+    """Run the cases of one round, and return the files that other users may read."""
     every = troubles(settings["sim"])
     gone_through = {
-        "debug": [{**one, "doors": []} for one in every if not one["doors"] or one["name"] in ("nothing", "400")],
-        "modules": [one for one in every if one["doors"]],
+        "debug": [{**one, "modules": []} for one in every if not one["modules"] or one["name"] in ("nothing", "400")],
+        "modules": [one for one in every if one["modules"]],
     }
     work = settings["work"]
     told = Path(work, "canary.json")

@@ -20,11 +20,11 @@ PATIENCE = 60
 
 
 def drain(*answers):
-    """Run the playbook on a terminal of its own, and give each answer once it asks. Return the exit code and what it said.
+    """Run the playbook on a terminal, and answer each question. Return the exit code and the output.
 
     The file grows just before each answer.
 
-    :arg answers: pairs of what it says when it asks, and the answer.
+    :param answers: pairs of a part of the question, and the answer.
     """
     pid, terminal = pty.fork()
     if not pid:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Kill ansible-playbook between a call and its note in the journal, and run it again: killed.py VARS.JSON"""
+"""Kill ansible-playbook after a call and before the journal records it, and run it again: killed.py VARS.JSON"""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def release(*command):
 
 
 def kill(process):
-    """Kill a process with all that it has started, which may be in sessions of their own."""
+    """Kill a process with all its descendants, which may be in other sessions."""
     parents = {}
     for status in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):

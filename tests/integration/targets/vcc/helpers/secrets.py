@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Look for secrets and tokens in what the tests have printed and left behind: secrets.py VARS.JSON"""
+"""Search the output and the remaining files of the tests for secrets and tokens: secrets.py VARS.JSON"""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if __name__ == "__main__":
         content = path.read_bytes()
         looked_at += 1
         has_secret = any(text in content for text in spelled)
-        # A token cache is for tokens, and for nothing else.
+        # A token cache may hold tokens, but no other secret.
         if has_secret or (path.parent.name != "tokens" and TOKEN.search(content)):
             found += 1
             print(f"{path}: {'a secret' if has_secret else 'a token'}")

@@ -82,7 +82,7 @@ TASKS = """
 
 
 def vaulted(text):
-    """A text as a !vault value, which begins where it stands and goes on in lines of their own."""
+    """Return a text as a !vault value of several lines."""
     lines = VaultLib([("default", VaultSecret(b"opensesame"))]).encrypt(text).decode().split()
     return "\n".join(["!vault |", *(20 * " " + line for line in lines)])
 

@@ -12,7 +12,7 @@ from ansible.plugins.lookup import LookupBase
 DOCUMENTATION = """
 name: simulator
 short_description: Give the simulator orders
-description: Sends orders to the control surface of the simulator, in this process, which is faster by far than a task for each.
+description: Sends orders to the control surface of the simulator, in this process. That is much faster than a task for each.
 options:
   _terms:
     description: The simulator's URL, and then the orders, each a list of method, command and body.
@@ -26,7 +26,7 @@ class LookupModule(LookupBase):
 
 
 def order(url, method, command, body):
-    """Send one order and return the answer. Raises HTTPError where the simulator refuses it."""
+    """Send one order and return the answer. Raises HTTPError if the simulator refuses it."""
     request = urllib.request.Request(
         f"{url}/_simulator/{command}",
         method=method,
