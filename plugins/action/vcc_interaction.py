@@ -17,7 +17,7 @@ from ansible.module_utils.errors import UnsupportedError
 from ansible.plugins.action import ActionBase
 
 # The controller imports this file, and requests with it, once, before it forks its workers.
-from ansible_collections.vonage.vcc.plugins.module_utils._api.client import Session
+from ansible_collections.vonage.vcc.plugins.module_utils._api.client import Client
 from ansible_collections.vonage.vcc.plugins.module_utils._api.transport import REQUESTS_IMPORT_ERROR
 from ansible_collections.vonage.vcc.plugins.module_utils._connection import PATHS, Connection
 from ansible_collections.vonage.vcc.plugins.module_utils._errors import InputError
@@ -35,7 +35,7 @@ from ansible_collections.vonage.vcc.plugins.module_utils._text import LONGEST_ME
 from ansible_collections.vonage.vcc.plugins.module_utils._validation import number_warnings
 
 # A worker works off all items of a loop, and ends with the task.
-_sessions: dict[Connection, Session] = {}
+_clients: dict[Connection, Client] = {}
 
 
 class ActionModule(ActionBase):
@@ -90,7 +90,7 @@ class ActionModule(ActionBase):
             for name in PATHS:
                 if params[name]:
                     params[name] = os.path.join(self._loader.get_basedir(), params[name])
-            result = run(params, self._task.check_mode, self._task.diff, _sessions)
+            result = run(params, self._task.check_mode, self._task.diff, _clients)
         spec = INTERACTION_SPEC["argument_spec"]
         if result.get("failed"):
             result["msg"] = told(result["msg"], from_environment(spec, without_blanks(spec, args)))
@@ -100,8 +100,8 @@ class ActionModule(ActionBase):
         if "warnings" in result:
             result["warnings"] = [shown(warning, LONGEST_MESSAGE) for warning in result["warnings"]]
         secrets = {params[name] for name in ("client_secret", "access_token") if params.get(name)}
-        for session in _sessions.values():
-            secrets |= session.secrets
+        for client in _clients.values():
+            secrets |= client.secrets
         return _without(secrets, result)
 
 

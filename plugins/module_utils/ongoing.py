@@ -13,7 +13,7 @@ import typing as t
 
 from ansible.module_utils.common.dict_transformations import camel_dict_to_snake_dict
 
-from ._api.client import STATS_SCOPE, Client, Session
+from ._api.client import STATS_SCOPE, Client
 from ._connection import UNVERIFIED, connection
 from ._errors import ApiError, RejectedError
 from ._text import clean
@@ -45,7 +45,7 @@ def run(params: t.Mapping[str, t.Any], secrets: set[str]) -> dict[str, t.Any]:
     """
     to = connection(params)
     check_number(params, "page_size", 1)
-    client = Session(to, STATS_SCOPE, secrets).client
+    client = Client.from_connection(to, STATS_SCOPE, secrets)
     try:
         items, reported = _all_pages(client, params["page_size"])
     except RejectedError as exc:

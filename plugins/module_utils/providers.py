@@ -13,7 +13,7 @@ import json
 import re
 import typing as t
 
-from ._api.client import BODY_LIMIT, Session
+from ._api.client import BODY_LIMIT, Client
 from ._connection import UNVERIFIED, connection
 from ._errors import ApiError, InputError, JournalError
 from ._journal.registrations import Registration
@@ -49,7 +49,7 @@ def run(params: t.Mapping[str, t.Any], check_mode: bool, diff_mode: bool, secret
         )
     settings = _settings(fields)
     # Nobody knows in which spelling a server repeats a header.
-    session = Session(to, secrets=secrets, quoting="headers" not in fields)
+    client = Client.from_connection(to, secrets=secrets, quoting="headers" not in fields)
     journal = Registration(params["journal"] or "", to.api_url, to.account, name, dry_run=check_mode)
     try:
         found = journal.compare(settings)
@@ -63,8 +63,8 @@ def run(params: t.Mapping[str, t.Any], check_mode: bool, diff_mode: bool, secret
         if diff_mode:
             result["diff"] = _diff(name, settings, found)
         if changed and not check_mode:
-            session.client.authenticate()
-            _register(session, journal, name, body)
+            client.authenticate()
+            _register(client, journal, name, body)
             try:
                 journal.accept(settings)
             except JournalError as exc:
@@ -79,10 +79,10 @@ def run(params: t.Mapping[str, t.Any], check_mode: bool, diff_mode: bool, secret
     return result
 
 
-def _register(session: Session, journal: Registration, name: str, body: bytes) -> None:
+def _register(client: Client, journal: Registration, name: str, body: bytes) -> None:
     journal.begin()
     try:
-        session.client.register(body)
+        client.register(body)
     except ApiError as exc:
         journal.cancel()
         how = "may or may not be" if exc.maybe_processed else "is not"

@@ -377,7 +377,7 @@ interactions:
       message: ""
 """
 
-from ansible_collections.vonage.vcc.plugins.module_utils._api.client import Session
+from ansible_collections.vonage.vcc.plugins.module_utils._api.client import Client
 from ansible_collections.vonage.vcc.plugins.module_utils._connection import Connection
 from ansible_collections.vonage.vcc.plugins.module_utils._interactions.task import run
 from ansible_collections.vonage.vcc.plugins.module_utils._module import check_libraries, create_module, exit_module
@@ -387,9 +387,9 @@ from ansible_collections.vonage.vcc.plugins.module_utils._options import INTERAC
 def main() -> None:
     module = create_module(**INTERACTION_SPEC)
     check_libraries(module)
-    sessions: dict[Connection, Session] = {}
-    result = run(module.params, module.check_mode, module._diff, sessions)
-    exit_module(module, result, {secret for session in sessions.values() for secret in session.secrets})
+    clients: dict[Connection, Client] = {}
+    result = run(module.params, module.check_mode, module._diff, clients)
+    exit_module(module, result, {secret for client in clients.values() for secret in client.secrets})
 
 
 if __name__ == "__main__":

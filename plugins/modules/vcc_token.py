@@ -86,7 +86,7 @@ expires_at:
 import time
 import typing as t
 
-from ansible_collections.vonage.vcc.plugins.module_utils._api.client import Session
+from ansible_collections.vonage.vcc.plugins.module_utils._api.client import Client
 from ansible_collections.vonage.vcc.plugins.module_utils._connection import UNVERIFIED, connection
 from ansible_collections.vonage.vcc.plugins.module_utils._errors import InputError
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.upkeep import isoformat_utc
@@ -110,7 +110,7 @@ def get(params: dict[str, t.Any]) -> dict[str, t.Any]:
         # A token takes no call to the API.
         params["api_url"] = checked_url("auth_url", params["auth_url"])
     to = connection({**params, "access_token": None})
-    token = Session(to, " ".join(params["scopes"])).auth.current()
+    token = Client.from_connection(to, " ".join(params["scopes"])).authenticate()
     ends = token.expires_at
     result = {
         "changed": False,

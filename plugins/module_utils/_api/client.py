@@ -10,7 +10,7 @@ import typing as t
 
 from .._connection import Connection
 from .._errors import ApiError, AuthError, NoResponseError, RejectedError, VccError
-from ..auth import TokenProvider
+from ..auth import Token, TokenProvider
 from .http import Http, Response
 
 # What a token has to be good for.
@@ -27,12 +27,12 @@ BODY_LIMIT = 100_000
 
 
 class Client:
-    """VCC's APIs, with the token that each call needs. Several threads may call at once.
+    """VCC's APIs, with the token that each call needs. Tasks with equal connections can share a client, and threads can call at once.
 
-    :arg api_url: the API gateway, without a slash at its end.
-    :arg scope: what the token of C(auth) is for.
-    :arg secrets: what no error repeats.
-    :arg quoting: whether errors repeat any words of the server's at all.
+    :param api_url: the URL of the API gateway, without a trailing slash.
+    :param scope: the scope of the token of ``auth``.
+    :param secrets: texts that no error repeats.
+    :param quoting: whether an error repeats the server's message.
     """
 
     def __init__(
@@ -41,21 +41,52 @@ class Client:
         auth: TokenProvider,
         api_url: str,
         scope: str = WRITE_SCOPE,
-        secrets: t.Collection[str] = (),
+        secrets: set[str] | None = None,
         quoting: bool = True,
     ) -> None:
         self.calls = 0
+        self.secrets = set() if secrets is None else secrets
         self._lock = threading.Lock()
         self._http = http
         self._auth = auth
         self._api_url = api_url
         self._scope = scope
-        self._secrets = secrets
         self._quoting = quoting
 
-    def authenticate(self) -> None:
-        """Have a token at hand; raises as C(Auth.token) does."""
-        self._auth.token()
+    @classmethod
+    def from_connection(
+        cls, connection: Connection, scope: str = WRITE_SCOPE, secrets: set[str] | None = None, quoting: bool = True
+    ) -> Client:
+        """Return a client for ``connection``. Raises InputError for a proxy or a certificate authority that cannot be used.
+
+        :param secrets: the set that collects the connection's secrets and each token.
+        """
+        secrets = set() if secrets is None else secrets
+        secrets |= connection.secrets
+        http = Http(connection.timeout, connection.retries, connection.verify, connection.requests_per_minute)
+        auth = TokenProvider(
+            http,
+            connection.auth_url,
+            connection.client_id,
+            connection.client_secret,
+            scope,
+            account=connection.account,
+            access_token=connection.access_token,
+            cache_path=connection.token_cache,
+            on_token=secrets.add,
+        )
+        for url in (connection.api_url, connection.auth_url):
+            if url:
+                http.look_for_proxy(url)
+        return cls(http, auth, connection.api_url, scope, secrets, quoting)
+
+    def close(self) -> None:
+        """Close the connections to VCC."""
+        self._http.close()
+
+    def authenticate(self) -> Token:
+        """Return a valid token. Raises as ``TokenProvider.current`` does."""
+        return self._auth.current()
 
     def invoke(self, body: bytes) -> None:
         """C(POST /interactions/Invoke) with a JSON body of at most 100,000 bytes; returns when VCC has accepted it (200).
@@ -98,7 +129,7 @@ class Client:
         raise self._strange(answer)
 
     def _detail(self, answer: Response) -> str:
-        return answer.detail(self._secrets) if self._quoting else ""
+        return answer.detail(self.secrets) if self._quoting else ""
 
     def _strange(self, answer: Response) -> NoResponseError:
         return NoResponseError(
@@ -149,33 +180,3 @@ class Client:
     def _count(self) -> None:
         with self._lock:
             self.calls += 1
-
-
-class Session:
-    """What tasks with the same connection can share: the HTTP session, the token, and the secrets to keep out of output.
-
-    :arg secrets: a set to keep the secrets in.
-    :arg quoting: as with Client.
-    """
-
-    def __init__(
-        self, to: Connection, scope: str = WRITE_SCOPE, secrets: set[str] | None = None, quoting: bool = True
-    ) -> None:
-        self.secrets = set() if secrets is None else secrets
-        self.secrets |= to.secrets
-        self.http = Http(to.timeout, to.retries, to.verify, to.requests_per_minute)
-        self.auth = TokenProvider(
-            self.http,
-            to.auth_url,
-            to.client_id,
-            to.client_secret,
-            scope,
-            account=to.account,
-            access_token=to.access_token,
-            cache_path=to.token_cache,
-            on_token=self.secrets.add,
-        )
-        self.client = Client(self.http, self.auth, to.api_url, scope, self.secrets, quoting)
-        for url in (to.api_url, to.auth_url):
-            if url:
-                self.http.look_for_proxy(url)

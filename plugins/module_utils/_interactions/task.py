@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .._api.client import Session
+from .._api.client import Client
 from .._api.http import MOST_IN_FLIGHT
 from .._connection import UNVERIFIED, Connection, connection
 from .._errors import InputError, JournalError, StoppedError, VccError
@@ -21,27 +21,27 @@ from .sender import Sender, preview
 
 
 def run(
-    params: t.Mapping[str, t.Any], check_mode: bool, diff_mode: bool, sessions: dict[Connection, Session]
+    params: t.Mapping[str, t.Any], check_mode: bool, diff_mode: bool, clients: dict[Connection, Client]
 ) -> dict[str, t.Any]:
     """Do what a task of vcc_interaction asks for, and return its result.
 
     :arg params: its options, validated with C(options.INTERACTION_SPEC).
-    :arg sessions: the sessions of earlier tasks with equal connections; a new one is added.
+    :arg clients: the clients of earlier tasks with equal connections; a new one is added.
     Never raises VccError: a failure is a result with C(failed) and C(msg).
     """
     try:
-        return _run(params, check_mode, diff_mode, sessions)
+        return _run(params, check_mode, diff_mode, clients)
     except VccError as exc:
         return {"failed": True, "changed": False, "msg": str(exc)}
 
 
 def _run(
-    params: t.Mapping[str, t.Any], check_mode: bool, diff_mode: bool, sessions: dict[Connection, Session]
+    params: t.Mapping[str, t.Any], check_mode: bool, diff_mode: bool, clients: dict[Connection, Client]
 ) -> dict[str, t.Any]:
     to = connection(params)
     check_limits(params)
-    session = sessions.get(to) or Session(to)
-    sessions[to] = session
+    client = clients.get(to) or Client.from_connection(to)
+    clients[to] = client
     payload = PayloadBuilder(params)
     provider = params["provider"] or None
     journal = Journal(
@@ -62,14 +62,14 @@ def _run(
             broken = _collect(preview(journal, payload.state), result)
             api_calls = 0
         else:
-            calls_before = session.client.calls
+            calls_before = client.calls
             # Dispatches are to queue in the order in which they are asked for.
             in_flight = params["calls_in_flight"] if payload.action == "release" else 1
-            sender = Sender(journal, session.client, payload, in_flight, params["max_failures"])
+            sender = Sender(journal, client, payload, in_flight, params["max_failures"])
             broken = _collect(sender.outcomes(), result)
             if isinstance(sender.stopped, (JournalError, StoppedError)):
                 broken = sender.stopped
-            api_calls = session.client.calls - calls_before
+            api_calls = client.calls - calls_before
         report.close()
         finished = result.finish(api_calls, diff_mode, broken)
     finally:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from types import SimpleNamespace
 
 import pytest
 
@@ -107,13 +106,13 @@ def task(sim, folder, clock):
     """Does a task against the simulator, with a journal and one call at a time, and returns its result."""
     used = []
 
-    def do(check=False, diff=False, sessions=None, **given):
+    def do(check=False, diff=False, clients=None, **given):
         params = validated(**sim.options(**{"journal": do.journal, "calls_in_flight": 1, **given}))
-        sessions = {} if sessions is None else sessions
-        if params["retries"] and not sessions:
-            sessions.update(without_waiting(connection(params)))
-        result = run(params, check, diff, sessions)
-        used.extend(sessions.values())
+        clients = {} if clients is None else clients
+        if params["retries"] and not clients:
+            clients.update(without_waiting(connection(params)))
+        result = run(params, check, diff, clients)
+        used.extend(clients.values())
         json.dumps(result)
         return result
 
@@ -122,12 +121,12 @@ def task(sim, folder, clock):
         auth = TokenProvider(
             http, to.auth_url, to.client_id, to.client_secret, WRITE_SCOPE, access_token=to.access_token
         )
-        return {to: SimpleNamespace(http=http, client=Client(http, auth, to.api_url))}
+        return {to: Client(http, auth, to.api_url)}
 
     do.journal = str(folder / "journal.db")
     yield do
-    for session in used:
-        session.http.close()
+    for client in used:
+        client.close()
 
 
 @pytest.fixture

@@ -71,13 +71,13 @@ class Door(vcc_interaction.ActionModule):
 
 
 @pytest.fixture(autouse=True)
-def _no_sessions(monkeypatch):
+def _no_clients(monkeypatch):
     """A worker of Ansible begins without any."""
-    sessions = {}
-    monkeypatch.setattr(vcc_interaction, "_sessions", sessions)
+    clients = {}
+    monkeypatch.setattr(vcc_interaction, "_clients", clients)
     yield
-    for session in sessions.values():
-        session.http.close()
+    for client in clients.values():
+        client.close()
 
 
 @pytest.fixture

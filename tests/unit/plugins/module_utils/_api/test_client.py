@@ -20,7 +20,7 @@ from urllib.parse import quote
 import pytest
 import trustme
 
-from ansible_collections.vonage.vcc.plugins.module_utils._api.client import STATS_SCOPE, Client, Session
+from ansible_collections.vonage.vcc.plugins.module_utils._api.client import STATS_SCOPE, Client
 from ansible_collections.vonage.vcc.plugins.module_utils._connection import connection
 from ansible_collections.vonage.vcc.plugins.module_utils._errors import (
     ApiError,
@@ -385,14 +385,14 @@ class TestNoAnswer:
     )
     def test_a_reason_with_a_secret_in_whatever_spelling_is_not_repeated(self, sim, spelled):
         given = validated(**sim.options(external_id="a", access_token=sim.issue_token()))
-        session = Session(connection(given), secrets={SECRET})
-        with contextlib.closing(session.http):
+        client = Client.from_connection(connection(given), secrets={SECRET})
+        with contextlib.closing(client):
             sim.fault("status", status=400, body={"message": f"<{spelled}>"})
-            assert str(failure(session.client.invoke, a_call())) == "VCC refused it with status 400"
+            assert str(failure(client.invoke, a_call())) == "VCC refused it with status 400"
             sim.fault("status", status=403, body={"message": f"<{spelled}>"})
-            assert str(failure(session.client.invoke, a_call())).startswith("VCC refuses access (403): ")
+            assert str(failure(client.invoke, a_call())).startswith("VCC refuses access (403): ")
             sim.fault("status", status=400, body={"message": "<eyJhb>" + "x" * 200 + spelled})
-            assert "(<eyJhb>xxx" in str(failure(session.client.invoke, a_call()))
+            assert "(<eyJhb>xxx" in str(failure(client.invoke, a_call()))
 
     @pytest.mark.parametrize("body", ['{"message": 17}', '{"message": null}', '["message"]', "17", ""])
     def test_without_a_reason_there_is_none(self, sim, client, body):
@@ -673,16 +673,16 @@ class TestOngoing:
         assert (exc.status, exc.by_vcc) == (404, False)
 
 
-class TestSession:
+class TestFromConnection:
     def test_the_scope_of_its_token_and_its_secrets(self, sim):
         secrets = set()
         given = validated(**sim.options(external_id="a", access_token=None))
-        session = Session(connection(given), STATS_SCOPE, secrets)
-        with contextlib.closing(session.http):
+        client = Client.from_connection(connection(given), STATS_SCOPE, secrets)
+        with contextlib.closing(client):
             assert secrets == {CLIENT_SECRET}
-            assert session.client.ongoing(1, 1)[0] == []
-            assert secrets == {CLIENT_SECRET, session.auth.token()}
-            failure(session.client.invoke, a_call(), kind=AuthError)
+            assert client.ongoing(1, 1)[0] == []
+            assert secrets == {CLIENT_SECRET, client.authenticate().value}
+            failure(client.invoke, a_call(), kind=AuthError)
 
 
 def test_a_renewal_that_cannot_be_kept_leaves_the_doubt_about_an_earlier_attempt(sim, make_http):

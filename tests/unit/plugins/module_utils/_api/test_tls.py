@@ -62,12 +62,12 @@ def release(tmp_path, monkeypatch):
 
     def do(sim, **given):
         params = validated(**sim.options(external_id="a", journal=str(tmp_path / "journal.db"), retries=5, **given))
-        sessions = {}
+        clients = {}
         try:
-            return task.run(params, False, False, sessions)
+            return task.run(params, False, False, clients)
         finally:
-            for session in sessions.values():
-                session.http.close()
+            for client in clients.values():
+                client.close()
 
     return do
 

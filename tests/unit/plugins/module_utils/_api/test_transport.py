@@ -72,12 +72,12 @@ def answering(*answers, hold=False):
 
 
 def run(given, check=False):
-    sessions = {}
+    clients = {}
     try:
-        return task.run(validated(**given), check, False, sessions)
+        return task.run(validated(**given), check, False, clients)
     finally:
-        for session in sessions.values():
-            session.http.close()
+        for client in clients.values():
+            client.close()
 
 
 def states(result):

@@ -202,7 +202,7 @@ class Histories(RuleBasedStateMachine):
         self.folder = type(folder)(self.place.name)
         (self.folder / "kept").mkdir()
         self.path = self.folder / "kept" / "journal.db"
-        self.sessions = {}
+        self.clients = {}
         self.rows = {}  # (scope, external id) -> Row
         self.used = {}  # (scope, request id of one's own that VCC may have had) -> (external id, action, when)
         self.taken = set()  # the request ids that VCC has processed
@@ -219,8 +219,8 @@ class Histories(RuleBasedStateMachine):
             self.sim.register(provider)
 
     def teardown(self):
-        for session in self.sessions.values():
-            session.http.close()
+        for client in self.clients.values():
+            client.close()
         self.place.cleanup()
 
     # What can happen
@@ -346,7 +346,7 @@ class Histories(RuleBasedStateMachine):
     # How
 
     def _run(self, task, check):
-        return task_module.run(validated(**self.sim.options(**task.options(self.folder))), check, True, self.sessions)
+        return task_module.run(validated(**self.sim.options(**task.options(self.folder))), check, True, self.clients)
 
     def _plan(self, task):
         """The items of a task by the model; None if the task is to be refused."""

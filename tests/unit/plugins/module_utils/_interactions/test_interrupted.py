@@ -30,10 +30,10 @@ def given(sim, listed, tmp_path):
 @pytest.fixture
 def again(given):
     """The next run of the same task."""
-    sessions = {}
-    yield lambda check=False: run(validated(**given), check, False, sessions)
-    for session in sessions.values():
-        session.http.close()
+    clients = {}
+    yield lambda check=False: run(validated(**given), check, False, clients)
+    for client in clients.values():
+        client.close()
 
 
 def kill(process, how=signal.SIGKILL):

@@ -871,13 +871,13 @@ class TestResult:
     def test_no_secret_is_in_it(self, sim, task, order):
         if order:
             sim.fault(**order)
-        sessions = {}
-        text = json.dumps(task(external_id="a", sessions=sessions), ensure_ascii=False)
-        (session,) = list(sessions.values())
-        (token,) = session.secrets - {CLIENT_SECRET} if order is None else [session.auth.token()]
-        assert CLIENT_SECRET in session.secrets
-        assert token in session.secrets
-        assert all(secret not in text for secret in session.secrets)
+        clients = {}
+        text = json.dumps(task(external_id="a", clients=clients), ensure_ascii=False)
+        (client,) = list(clients.values())
+        (token,) = client.secrets - {CLIENT_SECRET} if order is None else [client.authenticate().value]
+        assert CLIENT_SECRET in client.secrets
+        assert token in client.secrets
+        assert all(secret not in text for secret in client.secrets)
 
 
 class TestDiff:
@@ -1203,19 +1203,19 @@ def content(folder):
     }, folder.stat().st_mtime_ns
 
 
-class TestSessions:
+class TestClients:
     def test_tasks_with_equal_options_share_a_token_and_a_connection(self, sim, task):
-        sessions = {}
-        results = [task(external_id=name, sessions=sessions) for name in "abc"]
+        clients = {}
+        results = [task(external_id=name, clients=clients) for name in "abc"]
         assert len(sim.token_calls) == 1
         assert len({call["connection"] for call in sim.calls}) == 1
         assert [result["summary"]["api_calls"] for result in results] == [1, 1, 1]
 
     def test_others_do_not(self, sim, task):
-        sessions = {}
-        task(external_id="a", sessions=sessions)
-        task(external_id="b", sessions=sessions, account="second")
-        assert len(sim.token_calls) == len(sessions) == 2
+        clients = {}
+        task(external_id="a", clients=clients)
+        task(external_id="b", clients=clients, account="second")
+        assert len(sim.token_calls) == len(clients) == 2
 
     def test_a_token_cache_serves_tasks_that_share_nothing_else(self, sim, task, tmp_path):
         for name in "abc":
@@ -1346,8 +1346,8 @@ class TestFullDisk:
 def test_a_journal_in_the_home_folder_by_default(sim, task):
     params = sim.options(external_id="a")
     del params["journal"]
-    sessions = {}
-    run(validated(**params), False, False, sessions)
-    for session in sessions.values():
-        session.http.close()
+    clients = {}
+    run(validated(**params), False, False, clients)
+    for client in clients.values():
+        client.close()
     assert list(journal_rows(Path.home() / ".ansible/vonage_vcc/journal.db")) == ["a"]
