@@ -3,10 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """
-A stand-in for Vonage Contact Center, for tests and demonstrations.
+A simulator of Vonage Contact Center, for tests and demonstrations.
 
-In a test, ``with Simulator() as sim`` serves one on ``sim.url``; ``python -m tests.simulator`` serves one for other
-processes, which steer it over HTTP (``Simulator._command`` has the list).
+In a test, ``with Simulator() as simulator`` serves one on ``simulator.url``. ``python -m tests.simulator`` serves one for
+other processes, which control it over HTTP; ``Simulator._command`` has the list of commands.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Serve a simulator until SIGTERM or SIGINT, or while a command runs that finds it in its environment."""
+"""Serve a simulator until SIGTERM or SIGINT, or while a command runs that gets its address by environment variables."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from pathlib import Path
 from ..tools.environment import search_path
 from . import CLIENT_ID, CLIENT_SECRET, Simulator
 
-# Where `make` puts the link to this checkout.
+# `make` puts the link to this checkout there.
 COLLECTIONS = Path(__file__).parents[2] / ".ansible" / "collections"
 
 
 def write(path, text):
-    """Write a file that only its owner can read, in one step."""
+    """Write a file that only its owner can read, and put it in place in one step."""
     with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as file:
         file.write(text)
     Path(file.name).replace(path)
@@ -32,9 +32,9 @@ def write(path, text):
 
 def run(command, connection, stop):
     """
-    Run a command with the collection, the simulator's connection and a journal of its own; return its exit status.
+    Run a command with the collection, the connection to the simulator and a new journal, and return its exit status.
 
-    The event ``stop`` ends the command.
+    :param stop: an event that ends the command
     """
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("VCC_")}
     with tempfile.TemporaryDirectory(prefix="vcc-simulator-") as folder:
@@ -54,39 +54,39 @@ def run(command, connection, stop):
             process = subprocess.Popen(command, env=environment)
         except FileNotFoundError:
             print(f"python -m tests.simulator: no such command: {command[0]}", file=sys.stderr)
-            return 127  # as a shell
+            return 127  # as a shell does
 
-        def end():
+        def terminate():
             stop.wait()
             process.terminate()
 
-        threading.Thread(target=end, daemon=True).start()
+        threading.Thread(target=terminate, daemon=True).start()
         code = process.wait()
-        return code if code >= 0 else 128 - code  # as a shell
+        return code if code >= 0 else 128 - code  # as a shell does
 
 
 def main():
     parser = argparse.ArgumentParser(prog="python -m tests.simulator", description=__doc__)
-    parser.add_argument("--port", type=int, default=0, help="loopback port; 0 takes a free one")
+    parser.add_argument("--port", type=int, default=0, help="loopback port; 0 selects a free one")
     parser.add_argument("--ready-file", metavar="PATH", type=Path, help="also write the printed line to this file")
     parser.add_argument("--client-id", default=CLIENT_ID)
     parser.add_argument("--client-secret", default=CLIENT_SECRET)
-    parser.add_argument("--stop-with-stdin", action="store_true", help="also end when standard input closes")
+    parser.add_argument("--stop-with-stdin", action="store_true", help="also exit when standard input closes")
     parser.add_argument(
         "command",
         nargs=argparse.REMAINDER,
-        help="a command, such as bash, to serve while it runs; VCC_API_URL, VCC_AUTH_URL, VCC_CLIENT_ID, VCC_CLIENT_SECRET and VCC_JOURNAL are set for it",
+        help="serve while this command runs, such as bash; it gets VCC_API_URL, VCC_AUTH_URL, VCC_CLIENT_ID, VCC_CLIENT_SECRET and VCC_JOURNAL",
     )
     arguments = parser.parse_args()
 
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    # A terminal sends SIGINT to the command too, and leaves it to the command whether to end.
+    # A terminal sends SIGINT to the command too, which decides whether to exit.
     signal.signal(signal.SIGINT, lambda *_: arguments.command or stop.set())
     if arguments.stop_with_stdin:
 
         def watch():
-            while os.read(0, 4096):  # not sys.stdin: its lock, held here, would spoil the exit
+            while os.read(0, 4096):  # not sys.stdin, because its lock would block the exit
                 pass
             stop.set()
 

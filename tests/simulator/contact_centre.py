@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The state of a contact centre: clients, tokens, providers, queues, request ids. No HTTP here."""
+"""The state of a contact centre without HTTP: clients, tokens, providers, queues, request ids."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import uuid
 from collections import deque
 
 CLIENT_ID = "simulated-client"
-CLIENT_SECRET = "s&m+l% a=\"t'e\\d€/"  # every character here needs escaping somewhere
+CLIENT_SECRET = "s&m+l% a=\"t'e\\d€/"  # each of these characters needs escaping somewhere
 SCOPES = (
     "interactions:write",
     "stats",
@@ -42,8 +42,8 @@ NOTIFICATIONS = ("AssignToAgent", "Release")
 ANY = object()
 
 
-class Refused(Exception):
-    """A call that is answered with an error status and has no effect."""
+class RequestError(Exception):
+    """A call that gets an error status and has no effect."""
 
     def __init__(self, status, message="", retry_after=None):
         super().__init__(message)
@@ -52,8 +52,8 @@ class Refused(Exception):
         self.retry_after = retry_after
 
 
-class TokenRefused(Exception):
-    """An error of the token endpoint: a code of RFC 6749, section 5.2."""
+class TokenError(Exception):
+    """An error of the token endpoint, with a code of RFC 6749, section 5.2."""
 
     def __init__(self, error):
         super().__init__(error)
@@ -62,7 +62,7 @@ class TokenRefused(Exception):
 
 
 class Interaction:
-    """One dispatched interaction. ``ended`` is None while it is live."""
+    """A dispatched interaction. ``ended`` is None while it is live."""
 
     __slots__ = ("agents", "ended", "external_id", "guid", "provider", "route", "start")
 
@@ -73,10 +73,10 @@ class Interaction:
         self.route = route
         self.start = start
         self.ended = None
-        self.agents = []  # (guid of the channel, agent id, when), oldest first
+        self.agents = []  # (guid of the channel, agent id, time), oldest first
 
     def as_item(self, now):
-        """The shape of an item of the Insights Stats API."""
+        """Return the interaction as an item of the Insights Stats API."""
         end = self.ended or now
         duration = max(0, int(end - self.start))
         return {
@@ -122,14 +122,14 @@ class ContactCentre:
     """
     One VCC account.
 
-    ``clock`` is a function that returns the time in seconds since the epoch. The switches may be changed at any time:
+    ``clock`` is a function that returns the time in seconds since the epoch. Tests may change the switches at any time:
 
-    - ``unknown_id``: the release of an unknown external id is ignored (200), or the call is answered 400 or 404
+    - ``unknown_id``: 200 ignores the release of an unknown external id, 400 and 404 are the status of the whole call
     - ``success_body``: "empty" or "json"
     - ``token_lifetime``: seconds
-    - ``rate_limit``: how many calls, those of the token endpoint aside, are taken in any ``window`` seconds; from there
-      on 429, with ``retry_after`` as the header's value. None: no limit; no header
-    - ``too_large``: 413 or 417
+    - ``rate_limit``: the number of calls in any ``window`` seconds, without those of the token endpoint; None for no limit.
+      A call beyond it gets 429, with ``retry_after`` as the value of the header; None for no header
+    - ``too_large``: the status of a request that is too large, 413 or 417
     """
 
     def __init__(self, clock=time.time, **switches):
@@ -141,7 +141,7 @@ class ContactCentre:
         self.reset()
 
     def reset(self):
-        """Forget everything but the clients, and set the switches back."""
+        """Forget everything but the clients, and reset the switches."""
         with self.lock:
             self._tokens = {}
             self._providers = {}  # name -> (endpoint or None, headers)
@@ -156,7 +156,7 @@ class ContactCentre:
             self.behave(**self._switches)
 
     def behave(self, **switches):
-        """Set switches. Raises ValueError, and sets none, for a name or value that does not exist."""
+        """Set switches. Raise ValueError, and set none, if a name or value is invalid."""
         for name, value in switches.items():
             if name not in SWITCHES:
                 raise ValueError(f"no such switch: {name}")
@@ -168,38 +168,38 @@ class ContactCentre:
             for name, value in switches.items():
                 setattr(self, name, value)
 
-    # Back doors
+    # Control by tests
 
     def add_client(self, client_id, client_secret, scopes=SCOPES):
-        """Let a client ask for tokens of these scopes."""
+        """Let a client request tokens with these scopes."""
         with self.lock:
             self._clients[client_id] = (client_secret, frozenset(scopes))
 
     def issue_token(self, scopes=("interactions:write",)):
-        """A new valid token."""
+        """Return a new valid token."""
         token = f"simulated-token-{secrets.token_hex(16)}"
         with self.lock:
             self._tokens[token] = (frozenset(scopes), self.clock() + self.token_lifetime)
         return token
 
     def expire_tokens(self):
-        """End every token issued so far."""
+        """Invalidate all tokens."""
         with self.lock:
             self._tokens.clear()
 
     def register(self, name, endpoint=None, headers=None):
         """
-        Let a provider be named in calls, and say where its notifications go and with which headers.
+        Register a provider with the endpoint and headers for its notifications.
 
-        VCC takes https alone, which the contract sees to; here http is an endpoint too. Raises ValueError for others.
+        VCC accepts only https, which the contract checks; tests may also use http. Raise ValueError for other URLs.
         """
         if endpoint is not None and not str(endpoint).startswith(("https://", "http://")):
-            raise ValueError("endpoint is an URL of http or https")
+            raise ValueError("endpoint must be an http or https URL")
         with self.lock:
             self._providers[name] = (endpoint, dict(headers or {}))
 
     def dispatch(self, *external_ids, provider=None, route="Simulated route"):
-        """Put live interactions in the queue; a provider that is not registered yet becomes so."""
+        """Put live interactions in the queue, and register their provider if necessary."""
         with self.lock:
             if provider is not None:
                 self._providers.setdefault(provider, (None, {}))
@@ -207,7 +207,7 @@ class ContactCentre:
                 self._add(external_id, provider, route)
 
     def assign(self, external_id, provider=None, agent_id="agent-1"):
-        """Give the interaction that a release would end to an agent. Raises ValueError if there is none."""
+        """Assign to an agent the interaction that the next release would end. Raise ValueError if there is none."""
         with self.lock:
             guids = self._queues.get((provider, external_id))
             if not guids:
@@ -218,14 +218,16 @@ class ContactCentre:
         self, external_id, notification="AssignToAgent", agent="Simulated Agent", agent_id="agent-1", guid=None
     ):
         """
-        The endpoint, the headers and the list that tell the provider of the interaction that was dispatched last with
-        this id. ``guid`` is the notification's id, if not a new one. Raises ValueError if there is no such interaction
-        or provider, or no endpoint.
+        Return the endpoint, the headers and the body of a notification about the latest dispatch of an external id.
+
+        Raise ValueError if there is no such interaction, or its provider has no endpoint.
+
+        :param guid: the id of the notification; by default a new one
         """
         if notification not in NOTIFICATIONS:
             raise ValueError(f"notification is one of {', '.join(NOTIFICATIONS)}")
         with self.lock:
-            providers = (one.provider for one in self._interactions.values() if one.external_id == external_id)
+            providers = (each.provider for each in self._interactions.values() if each.external_id == external_id)
             last = deque(providers, maxlen=1)
             endpoint, headers = self._providers.get(last[0] if last else None, (None, {}))
         if not endpoint:
@@ -235,12 +237,12 @@ class ContactCentre:
         return endpoint, dict(headers), [{**item, "params": params}]
 
     def poison(self, *external_ids):
-        """Answer 400 to every call that names one of these."""
+        """Return 400 to every call that contains one of these."""
         with self.lock:
             self._poisoned.update(external_ids)
 
     def live(self, provider=ANY):
-        """The external ids still live, oldest first; of one provider (None: without one), if given."""
+        """Return the live external ids, the oldest first; with ``provider``, only those of it (None: those without one)."""
         with self.lock:
             return [
                 interaction.external_id
@@ -250,13 +252,13 @@ class ContactCentre:
 
     @property
     def effects(self):
-        """Every Interaction object processed, in order."""
+        """Return every processed Interaction object, in order."""
         with self.lock:
             return [dict(effect) for effect in self._effects]
 
     @property
     def ignored(self):
-        """Every Interaction object dropped because its request id had been processed before, in order."""
+        """Return every Interaction object that was ignored because of its request id, in order."""
         with self.lock:
             return [dict(effect) for effect in self._ignored]
 
@@ -264,9 +266,10 @@ class ContactCentre:
 
     def grant(self, credentials, scope):
         """
-        A new token for ``scope`` (names with spaces between) and its lifetime in seconds.
+        Return a new token and its lifetime in seconds. Raise TokenError.
 
-        ``credentials`` are pairs of client id and secret of which one must fit. Raises TokenRefused.
+        :param credentials: pairs of client id and secret, of which one must be valid
+        :param scope: names, with a space between them
         """
         with self.lock:
             for client_id, client_secret in credentials:
@@ -274,14 +277,14 @@ class ContactCentre:
                 if secret == client_secret:
                     break
             else:
-                raise TokenRefused("invalid_client")
-            wanted = set(scope.split())
-            if not wanted or not wanted <= allowed:
-                raise TokenRefused("invalid_scope")
-            return self.issue_token(wanted), self.token_lifetime
+                raise TokenError("invalid_client")
+            scopes = set(scope.split())
+            if not scopes or not scopes <= allowed:
+                raise TokenError("invalid_scope")
+            return self.issue_token(scopes), self.token_lifetime
 
     def admit(self):
-        """Count a call against the fair-use limit. Raises Refused with 429."""
+        """Count a call for the fair-use limit. Raise RequestError with 429 beyond it."""
         with self.lock:
             if self.rate_limit is None:
                 return
@@ -289,29 +292,29 @@ class ContactCentre:
             while self._recent and self._recent[0] <= now - self.window:
                 self._recent.popleft()
             if len(self._recent) >= self.rate_limit:
-                raise Refused(429, retry_after=self.retry_after)
+                raise RequestError(429, retry_after=self.retry_after)
             self._recent.append(now)
 
     def authorise(self, token, scope):
-        """Raises Refused with 401 for a token that is not valid, with 403 for one without the scope."""
+        """Raise RequestError with 401 for an invalid token, with 403 for a token without the scope."""
         with self.lock:
             scopes, end = self._tokens.get(token, ((), 0))
             if end <= self.clock():
-                raise Refused(401)
+                raise RequestError(401)
             if scope not in scopes:
-                raise Refused(403)
+                raise RequestError(403)
 
     def invoke(self, invocation):
         """
-        Process an Invocation, all of it or nothing.
+        Process all of an Invocation or nothing.
 
-        Raises Refused with 400 for a provider that is not registered or a poisoned external id, with ``unknown_id``
-        for a release that finds nothing.
+        Raise RequestError with 400 for an unregistered provider or a poisoned external id, and with ``unknown_id`` for the
+        release of an unknown id.
         """
         provider = invocation.get("provider")
         with self.lock:
             if provider is not None and provider not in self._providers:
-                raise Refused(400, "The provider is not registered")
+                raise RequestError(400, "The provider is not registered")
             effects, ignored, request_ids = self._plan(provider, invocation["requests"])
             self._ignored += ignored
             self._request_ids |= request_ids
@@ -323,7 +326,7 @@ class ContactCentre:
                     self._end(effect["external_id"], provider)
 
     def ongoing(self, page, limit):
-        """One page of the live interactions, in the shape of the Insights Stats API."""
+        """Return a page of the live interactions as the Insights Stats API does."""
         with self.lock:
             now = self.clock()
             total = len(self._live)
@@ -335,22 +338,22 @@ class ContactCentre:
             }
 
     def interaction(self, guid):
-        """One interaction, live or ended. Raises Refused with 404."""
+        """Return an interaction, live or ended. Raise RequestError with 404 if there is none."""
         with self.lock:
             if guid not in self._interactions:
-                raise Refused(404, "There is no such interaction")
+                raise RequestError(404, "There is no such interaction")
             return self._interactions[guid].as_item(self.clock())
 
     # Queues
 
     def _plan(self, provider, requests):
-        """What the Interaction objects will do, without doing it: pairs of effect and route; ignored; request ids."""
+        """Return the effects of Interaction objects with their routes, the ignored objects, and the request ids."""
         effects, ignored, request_ids = [], [], set()
-        change = {}  # key of a queue -> how much longer it will be
+        change = {}  # key of a queue -> change of its length
         for request in requests:
             external_id, request_id = request.get("externalid"), request.get("requestid")
             if external_id in self._poisoned:
-                raise Refused(400, "An interaction cannot be processed")
+                raise RequestError(400, "An interaction cannot be processed")
             effect = {
                 "action": request.get("action", "dispatch"),
                 "external_id": external_id,
@@ -370,7 +373,7 @@ class ContactCentre:
                 effect["found"] = True
                 change[key] = change.get(key, 0) - 1
             elif self.unknown_id != 200:
-                raise Refused(self.unknown_id, "There is no such interaction")
+                raise RequestError(self.unknown_id, "There is no such interaction")
             effects.append((effect, request.get("route")))
         return effects, ignored, request_ids
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Holds requests and responses against ``openapi.yaml``."""
+"""Validation of requests and responses against ``openapi.yaml``."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ DOCUMENT = Path(__file__).with_name("openapi.yaml")
 
 
 def parse_json(text, **_parameters):
-    """The value of a JSON text (bytes or str). Raises ValueError for anything RFC 8259 does not allow."""
+    """Return the value of a JSON text (bytes or str). Raise ValueError for anything that RFC 8259 does not allow."""
 
-    def refuse(constant):
+    def reject(constant):
         raise ValueError(f"{constant} is not JSON")
 
     try:
-        return json.loads(text, parse_constant=refuse)
+        return json.loads(text, parse_constant=reject)
     except RecursionError:
         raise ValueError("nested too deeply") from None
 
 
 class _QuickValidator(SchemaValidator):
-    """Accepts at once what the compiled schema accepts; all else is openapi-core's to judge and to word."""
+    """Accepts a value if the compiled schema does; otherwise openapi-core validates it, for its error messages."""
 
     compiled = None
 
     def validate(self, value):
-        # A value that the compiled schema cannot read, such as a lone surrogate: ValueError, SystemError in old versions.
+        # The compiled schema raises these for a value that it cannot read, such as a lone surrogate; old versions SystemError.
         with contextlib.suppress(ValueError, SystemError):
             if self.compiled.is_valid(value):
                 return
@@ -54,9 +54,10 @@ class _QuickValidator(SchemaValidator):
 
 class _QuickValidatorsFactory(SchemaValidatorsFactory):
     """
-    Makes each schema's validator once. openapi-core's own takes about 60 ms for 1,000 Interaction objects, the
-    compiled schema, of the same dialect of JSON Schema, less than 1 ms. The compiled one has no eye for ``format``: the
-    document must not use it.
+    Makes one validator for each schema.
+
+    openapi-core's validator takes about 60 ms for 1,000 Interaction objects, the compiled schema less than 1 ms. Both use
+    the same dialect of JSON Schema. The compiled schema ignores ``format``, so the document must not use it.
     """
 
     def __init__(self, document):
@@ -75,7 +76,7 @@ class _QuickValidatorsFactory(SchemaValidatorsFactory):
 
 
 class Contract:
-    """The OpenAPI document as a judge of werkzeug requests and responses."""
+    """The OpenAPI document, which validates werkzeug requests and responses."""
 
     def __init__(self):
         self.document = yaml.load(DOCUMENT.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
@@ -88,17 +89,17 @@ class Contract:
         self._responses = V31ResponseValidator(spec, **arguments)
 
     def request_error(self, request):
-        """What is wrong with a request: the first exception of openapi-core, or None."""
+        """Return the first error of a request as an exception of openapi-core, or None."""
         return next(self._requests.iter_errors(WerkzeugOpenAPIRequest(request)), None)
 
     def response_error(self, request, response):
-        """What is wrong with the response to a request: the first exception of openapi-core, or None."""
+        """Return the first error of the response to a request as an exception of openapi-core, or None."""
         return next(
             self._responses.iter_errors(WerkzeugOpenAPIRequest(request), WerkzeugOpenAPIResponse(response)), None
         )
 
     def methods(self, request):
-        """The methods, in capitals, that the document has for the path of a request."""
+        """Return the methods, in capitals, that the document has for the path of a request."""
         found = []
         for method in ("GET", "POST"):
             try:
@@ -111,12 +112,12 @@ class Contract:
 
 @cache
 def contract():
-    """The one contract of this process: reading the document is the dear part of a simulator's start."""
+    """Return the only contract of this process, because reading the document takes most of a simulator's start."""
     return Contract()
 
 
 def sentence(error):
-    """The reason of an openapi-core exception in one line, for a ``message``."""
+    """Return the reason of an openapi-core exception in one line, for a ``message``."""
     cause = error.__cause__ or error
     if isinstance(cause, MediaTypeDeserializeError):
         return f"The body is not valid {cause.mimetype}"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Faults that are ordered for calls to come."""
+"""Faults for the next calls."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ import typing
 
 INVOKE = "/interactions/Invoke"
 
-# What can go wrong, with the details that can be set and their defaults. Whether the call has its effect all the
-# same is "taken", where that is left to the caller; for "cut" it is `when`: "before" or "after" the effect. What is
-# "late" waits before its effect, what has "latency" behind it. "interim" gives so many interim answers (0: without end)
-# before the final one, and waits behind each. "truncated" cuts the head of the answer off behind so many bytes.
-# "trickle" sends the head or the body byte by byte. A redirect's body has so many bytes, and may come byte by byte too.
+# The kinds of faults, with their details and defaults:
+# - status, redirect, html, expired, garbage, too_large replace the response; with "taken", the call has its effect first
+# - latency waits after the effect, late waits before it, hold waits until Fault.release
+# - cut closes the connection "before" or "after" the effect
+# - interim sends "count" interim responses before the final one (0: without end), and waits after each
+# - truncated cuts the head of the response off after "length" bytes
+# - trickle sends the head or the body byte by byte; the body of a redirect with "seconds" comes byte by byte too
 KINDS = {
     "status": {"status": 503, "retry_after": None, "body": None, "taken": False},
     "latency": {"seconds": 1.0},
@@ -41,20 +43,20 @@ KINDS = {
 
 
 class Delivery(typing.NamedTuple):
-    """How an answer is sent: the seconds between the bytes of its head and body, and what of it is cut off."""
+    """How to send a response: the seconds between the bytes of its body and head, interim responses, truncation."""
 
     pause: float = 0.0
     head_pause: float = 0.0
-    interim: tuple[int, int, float] = (0, 0, 0.0)  # status, how many (0: without end), the seconds behind each
+    interim: tuple[int, int, float] = (0, 0, 0.0)  # status, count (0: without end), seconds after each
     head_length: int | None = None
-    location: str | None = None  # as it is, even where no URL can be so
+    location: str | None = None  # the header, which may be an invalid URL
 
 
 class Fault:
     """
-    One order. ``entered`` is an Event, set when a call has reached the fault and its effects, if any, are visible.
+    One fault. The event ``entered`` is set when a call has reached it and any effect of the call is visible.
 
-    Raises ValueError for a kind or detail that is not in KINDS or cannot have that value.
+    Raise ValueError for a kind or detail that is not in KINDS, or an invalid value.
     """
 
     _ids = itertools.count(1)
@@ -88,11 +90,11 @@ class Fault:
         self.released = threading.Event()
 
     def release(self):
-        """Answer the calls that a "hold" keeps, and keep none from now on."""
+        """Respond to the calls that a "hold" keeps waiting, and let later calls pass."""
         self.released.set()
 
     def passes(self, path):
-        """Count a call of ``path``, in whatever case. True if the fault has no part in it."""
+        """Count a call of ``path``, which ignores case, and return whether the call passes without this fault."""
         if self.path is not None and self.path.lower() != path.lower():
             return True
         if self.after > 0:
@@ -102,18 +104,19 @@ class Fault:
 
 
 class Faults:
-    """All orders, oldest first. The caller sees to it that one thread at a time is in here."""
+    """All faults, the oldest first. The caller must allow only one thread at a time."""
 
     def __init__(self):
-        self._orders = []
+        self._faults = []
 
     def add(self, fault):
-        self._orders.append(fault)
+        """Add a fault, and return it."""
+        self._faults.append(fault)
         return fault
 
     def take(self, path):
-        """The fault for a call, or None. Every fault counts the call, the first one due gets it."""
-        due = [fault for fault in self._orders if not fault.passes(path)]
+        """Return the fault for a call, or None. Every fault counts the call, and the first due fault takes it."""
+        due = [fault for fault in self._faults if not fault.passes(path)]
         if not due:
             return None
         if due[0].times is not None:
@@ -121,16 +124,16 @@ class Faults:
         return due[0]
 
     def release(self, number=None):
-        """Release one fault by its id, or all."""
-        for fault in self._orders:
+        """Release one fault by its id, or all faults."""
+        for fault in self._faults:
             if number in (None, fault.id):
                 fault.release()
 
     def clear(self):
-        """Forget all orders; release what is held."""
+        """Release and forget all faults."""
         self.release()
-        self._orders = []
+        self._faults = []
 
     def summary(self):
-        """Id, kind and whether a call has reached it, of each."""
-        return [{"id": fault.id, "kind": fault.kind, "entered": fault.entered.is_set()} for fault in self._orders]
+        """Return the id and kind of each fault, and whether a call has reached it."""
+        return [{"id": fault.id, "kind": fault.kind, "entered": fault.entered.is_set()} for fault in self._faults]

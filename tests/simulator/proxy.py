@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A proxy between a task and the simulator, with faults of its own."""
+"""A proxy between a task and the simulator, which can cause faults itself."""
 
 from __future__ import annotations
 
@@ -17,41 +17,47 @@ from urllib.parse import urlsplit
 
 import trustme
 
-HOST = "vcc.example"  # a host that is not the loopback, before which no proxy stands
-APPLICATION_DATA = 23  # the first byte of such a TLS record
+HOST = "vcc.example"  # not a loopback address, because clients use no proxy for these
+APPLICATION_DATA = 23  # the first byte of a TLS record with application data
 
 ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 
-# What can go wrong, and the detail that says how: a status in place of 200, bytes of the answer to CONNECT behind which nothing comes, and whether
-# the connection is reset rather than closed in place of VCC's answer.
+# The kinds of faults, with the default of their detail:
+# - refuse: the status of the response to CONNECT
+# - silence: the number of bytes of that response, after which nothing follows
+# - cut: in place of VCC's response, whether to reset the connection instead of closing it
 KINDS = {"refuse": 403, "silence": 0, "cut": False}
 
 
 def certificate_for(path, *hosts):
-    """A server's TLS context with a certificate for these hosts (HOST if there are none); ``path`` is where its authority's goes."""
+    """
+    Return the TLS context of a server with a certificate for some hosts, by default HOST.
+
+    :param path: where to write the certificate of the authority
+    """
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(path))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.maximum_version = ssl.TLSVersion.TLSv1_2  # in which records that carry the answer can be told from others
+    context.maximum_version = ssl.TLSVersion.TLSv1_2  # later versions hide which records contain the response
     authority.issue_cert(*(hosts or (HOST,))).configure_cert(context)
     return context
 
 
 class Proxy:
     """
-    Takes CONNECT on a free loopback port, and leads every tunnel to the port of ``url``, while it is used as a context manager.
+    A context manager that accepts CONNECT on a free loopback port, and leads every tunnel to the port of a URL.
 
-    ``url`` says where. ``tunnels`` is how many have been asked for.
+    ``url`` is the address of the proxy, ``tunnels`` the number of requested tunnels.
     """
 
     def __init__(self, url):
         self._port = urlsplit(url).port
         self._lock = threading.Lock()
-        self._orders = []
+        self._faults = []
         self._sockets = set()
         self._threads = []
         self._stopping = threading.Event()
-        self._met = collections.Counter()
+        self._counts = collections.Counter()
         self.tunnels = 0
 
     def __enter__(self):
@@ -72,32 +78,32 @@ class Proxy:
         self._server.close()
 
     def fault(self, kind, how=None, times=1, after=0):
-        """Order a fault for the next ``times`` (None: all) tunnels, or for "cut" answers, behind ``after`` of them."""
+        """Add a fault for the next ``times`` tunnels (None: all), after the first ``after``; a "cut" counts responses instead."""
         with self._lock:
-            self._orders.append([kind, KINDS[kind] if how is None else how, times, after])
+            self._faults.append([kind, KINDS[kind] if how is None else how, times, after])
 
     def clear(self):
-        """Forget all orders. Returns how often each fault has been met, by its name, since the last time."""
+        """Forget all faults, and return how often each name has occurred since the last time."""
         with self._lock:
-            self._orders, met = [], self._met
-            self._met = collections.Counter()
-            return met
+            self._faults, counts = [], self._counts
+            self._counts = collections.Counter()
+            return counts
 
     def _take(self, *kinds):
-        """What is ordered for now, as (kind, how); (None, None) if nothing is."""
+        """Return the due fault as (kind, how), or (None, None)."""
         with self._lock:
-            due = [order for order in self._orders if order[0] in kinds and order[2] != 0]
-            for order in due:
-                if order[3]:
-                    order[3] -= 1
+            due = [fault for fault in self._faults if fault[0] in kinds and fault[2] != 0]
+            for fault in due:
+                if fault[3]:
+                    fault[3] -= 1
                 else:
-                    order[2] = order[2] and order[2] - 1
-                    self._met[f"proxy {order[0]}"] += 1
-                    return order[:2]
+                    fault[2] = fault[2] and fault[2] - 1
+                    self._counts[f"proxy {fault[0]}"] += 1
+                    return fault[:2]
         return None, None
 
-    def _spawn(self, act, *arguments):
-        thread = threading.Thread(target=act, args=arguments, daemon=True)
+    def _spawn(self, function, *arguments):
+        thread = threading.Thread(target=function, args=arguments, daemon=True)
         self._threads.append(thread)
         thread.start()
 
@@ -108,7 +114,7 @@ class Proxy:
                 self._spawn(self._serve, connection)
 
     def _serve(self, client):
-        with client, contextlib.suppress(OSError), self._known(client):
+        with client, contextlib.suppress(OSError), self._registered(client):
             head = b""
             while b"\r\n\r\n" not in head:
                 more = client.recv(65536)
@@ -123,12 +129,12 @@ class Proxy:
                 client.sendall(ESTABLISHED[:how])
                 client.recv(1)  # until the client gives up
             else:
-                with socket.create_connection(("127.0.0.1", self._port)) as vcc, self._known(vcc):
+                with socket.create_connection(("127.0.0.1", self._port)) as vcc, self._registered(vcc):
                     client.sendall(ESTABLISHED)
-                    self._carry(client, vcc)
+                    self._relay(client, vcc)
 
     @contextlib.contextmanager
-    def _known(self, connection):
+    def _registered(self, connection):
         with self._lock:
             self._sockets.add(connection)
         try:
@@ -137,7 +143,7 @@ class Proxy:
             with self._lock:
                 self._sockets.discard(connection)
 
-    def _carry(self, client, vcc):
+    def _relay(self, client, vcc):
         while True:
             for source in select.select([client, vcc], [], [])[0]:
                 data = source.recv(65536)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The sockets of the simulator: one thread a connection, many requests on each."""
+"""The HTTP server of the simulator: a thread for each connection, with any number of requests."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from werkzeug.wrappers import Request
 
 
 class Server(ThreadedWSGIServer):
-    """Serves a simulator on 127.0.0.1, over TLS if there is a context for that. Raises SystemExit if the port is taken."""
+    """Serves a simulator on 127.0.0.1, with ``tls`` over HTTPS. Raise SystemExit if the port is in use."""
 
     def __init__(self, simulator, port, tls=None):
         super().__init__("127.0.0.1", port, None, handler=_Handler)
@@ -30,6 +30,7 @@ class Server(ThreadedWSGIServer):
         self._connections = {}  # socket -> (number, thread)
 
     def start(self):
+        """Accept connections."""
         self._loop.start()
 
     def stop(self):
@@ -40,26 +41,26 @@ class Server(ThreadedWSGIServer):
             connections = dict(self._connections)
         for connection in connections:
             with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)  # wakes the thread that waits on it
+                connection.shutdown(socket.SHUT_RDWR)  # wakes its thread
         for _number, thread in connections.values():
             thread.join(5)
 
     def settle(self):
-        """Wait until the connections that have been accepted are closed."""
+        """Wait until all current connections are closed."""
         with self._guard:
             threads = [thread for _number, thread in self._connections.values()]
         for thread in threads:
             thread.join()
 
     def number(self, connection):
-        """The connections are numbered as they are accepted, from 1."""
+        """Return the number of a connection; the first accepted connection has 1."""
         with self._guard:
             return self._connections[connection][0]
 
     def get_request(self):
         connection, address = super().get_request()
         if self.ssl_context:
-            # The handshake is left to the connection's own thread.
+            # The thread of the connection does the handshake.
             connection = self.ssl_context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
         return connection, address
 
@@ -79,7 +80,7 @@ class Server(ThreadedWSGIServer):
 
 
 class _Handler(WSGIRequestHandler):
-    """werkzeug's reading of requests, with an answer of our own: werkzeug closes the connection after each."""
+    """Reads requests with werkzeug, but sends the responses itself, because werkzeug closes the connection after each."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -88,7 +89,7 @@ class _Handler(WSGIRequestHandler):
     def run_wsgi(self):
         request = Request(self.make_environ())
         try:
-            request.get_data()  # whole, since the next request starts behind it
+            request.get_data()  # all of it, because the next request follows
         except (HTTPException, OSError):
             self.close_connection = True
             return
@@ -105,7 +106,7 @@ class _Handler(WSGIRequestHandler):
             self.wfile.flush()
 
     def _head(self, request, response, location):
-        """The bytes before the body."""
+        """Return the head of a response as bytes."""
         wfile, self.wfile = self.wfile, io.BytesIO()
         self.send_response(response.status_code)
         headers = dict(response.get_wsgi_headers(request.environ))
@@ -120,7 +121,7 @@ class _Handler(WSGIRequestHandler):
         return head
 
     def _send_interim(self, status, count, pause):
-        """Send interim answers; False if the simulator stops, or the client has gone, meanwhile."""
+        """Send interim responses, and return False if the simulator stops before the end."""
         numbers = itertools.count() if status and not count else range(count)
         for _number in numbers:
             self.wfile.write(f"HTTP/1.1 {status} Interim\r\nLink: </style.css>; rel=preload\r\n\r\n".encode())
@@ -130,7 +131,7 @@ class _Handler(WSGIRequestHandler):
         return True
 
     def _send(self, data, pause):
-        """Send bytes, one by one if there is to be a pause before each; False if the simulator stops meanwhile."""
+        """Send bytes, with a pause before each if there is one, and return False if the simulator stops before the end."""
         if not pause:
             self.wfile.write(data)
             return True
@@ -143,8 +144,8 @@ class _Handler(WSGIRequestHandler):
         return True
 
     def finish(self):
-        with contextlib.suppress(OSError):  # the client may be gone
+        with contextlib.suppress(OSError):  # the client may have disconnected
             super().finish()
 
     def log(self, *_arguments):
-        """The simulator keeps its own record of calls."""
+        """Log nothing, because the simulator records calls itself."""

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The simulator: a contact centre with VCC's endpoints, faults and a control surface, served on a loopback port."""
+"""The simulator: a contact centre with VCC's endpoints, faults and control commands, served on a loopback port."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from openapi_core.templating.paths.exceptions import OperationNotFound, PathErro
 from openapi_core.validation.request.exceptions import SecurityValidationError
 from werkzeug.wrappers import Response
 
-from .contact_centre import ContactCentre, Refused, TokenRefused
+from .contact_centre import ContactCentre, RequestError, TokenError
 from .contract import contract, parse_json, sentence
 from .faults import INVOKE, Delivery, Fault, Faults
 from .server import Server
 
-LIMIT = 100_000  # bytes of a request body
-PATIENCE = 10  # seconds for a provider to take a notification
+BODY_LIMIT = 100_000  # bytes of a request
+TIMEOUT = 10  # seconds for a provider to accept a notification
 TOKEN = "/Auth/connect/token"
 CONTROL = "/_simulator/"
 HTML = "<!doctype html><html><head><title>Sign in</title></head><body>Sign in to the proxy.</body></html>"
@@ -34,10 +34,11 @@ MESSAGES = {400: "Bad Request", 413: "Payload Too Large", 417: "Request size lim
 
 class Simulator(ContactCentre):
     """
-    A contact centre that listens on a free loopback port (or ``port``) while it is used as a context manager.
+    A contact centre that is a context manager and serves ``url`` and ``token_url``.
 
-    With ``tls``, an ssl.SSLContext of a server, it speaks HTTPS.
-    ``url`` and ``token_url`` say where. The other arguments and switches are those of ContactCentre.
+    :param port: the loopback port; 0 selects a free one
+    :param tls: an ssl.SSLContext for HTTPS, or None for HTTP
+    :param switches: arguments of ContactCentre
     """
 
     def __init__(self, *, port=0, tls=None, **switches):
@@ -64,7 +65,7 @@ class Simulator(ContactCentre):
         self._server.stop()
 
     def reset(self):
-        """Forget everything but the clients, and set the switches back. Held calls are answered."""
+        """Forget everything but the clients, reset the switches, and respond to held calls."""
         with self.lock:
             self._faults.clear()
             self._calls = []
@@ -72,9 +73,9 @@ class Simulator(ContactCentre):
 
     def fault(self, kind, times=1, path=INVOKE, after=0, **details):
         """
-        Order a fault for the next ``times`` calls (None: all) of ``path`` (None: any), behind ``after`` such calls.
+        Add a fault for the next ``times`` calls (None: all) of ``path`` (None: any), after the first ``after`` calls.
 
-        The kinds and their details are in faults.KINDS. Returns the Fault. Raises ValueError for any other.
+        Return the Fault. Raise ValueError for a kind or detail that is not in faults.KINDS.
         """
         with self.lock:
             return self._faults.add(Fault(kind, times=times, path=path, after=after, **details))
@@ -82,41 +83,42 @@ class Simulator(ContactCentre):
     @property
     def calls(self):
         """
-        One dict a call, in order of arrival: method, path, status (None: cut, or not answered yet), bytes (of the
-        body), connection (a number per TCP connection), at (by the clock), fault (its kind or None) and interactions
-        (how many Interaction objects it carried).
+        Return a dict for each call, in order of arrival.
+
+        Keys: method, path, status (None: cut, or no response yet), bytes (of the body), connection (a number for each
+        TCP connection), at (by the clock), fault (its kind or None) and interactions (number of Interaction objects).
         """
         with self.lock:
             return [dict(call) for call in self._calls]
 
     def settle(self):
-        """Wait until what clients that are gone have sent is done with: every connection so far is closed."""
+        """Wait until every connection so far is closed, so that all requests of clients that have ended are processed."""
         parts = urlsplit(self.url)
-        with contextlib.closing(self._connection(parts)) as behind_all:
-            behind_all.request("GET", f"{CONTROL}state", headers={"Connection": "close"})
-            behind_all.getresponse().read()
+        with contextlib.closing(self._connection(parts)) as last:
+            last.request("GET", f"{CONTROL}state", headers={"Connection": "close"})
+            last.getresponse().read()
         self._server.settle()
 
     def _connection(self, parts):
-        """A connection to the simulator itself, whose certificate needs no proof."""
+        """Return a connection to the simulator itself, without verification of its certificate."""
         if not self._tls:
-            return HTTPConnection(parts.netloc, timeout=PATIENCE)
+            return HTTPConnection(parts.netloc, timeout=TIMEOUT)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        return HTTPSConnection(parts.netloc, timeout=PATIENCE, context=context)
+        return HTTPSConnection(parts.netloc, timeout=TIMEOUT, context=context)
 
     def notify(self, external_id, **details):
         """
-        Post a notification to the provider's endpoint, as ContactCentre.notification describes it.
+        Post a notification to the endpoint of its provider; ContactCentre.notification has the arguments.
 
-        Returns the status of the answer; None if there is none. Raises ValueError if there is nobody to notify.
+        Return the status of the response, or None without one. Raise ValueError if there is no endpoint.
         """
         endpoint, headers, body = self.notification(external_id, **details)
         parts = urlsplit(endpoint)
         connect = {"http": HTTPConnection, "https": HTTPSConnection}[parts.scheme]
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         try:
-            with contextlib.closing(connect(parts.netloc, timeout=PATIENCE)) as connection:
+            with contextlib.closing(connect(parts.netloc, timeout=TIMEOUT)) as connection:
                 connection.request("POST", target, json.dumps(body), {"Content-Type": "application/json", **headers})
                 return connection.getresponse().status
         except (HTTPException, OSError):
@@ -125,7 +127,7 @@ class Simulator(ContactCentre):
     # Calls
 
     def handle(self, request, connection):
-        """What a request gets: a Response and its Delivery; None as the Response cuts it off."""
+        """Return the Response to a request and its Delivery; None in place of the Response closes the connection."""
         if request.path.startswith(CONTROL):
             return self._control(request), Delivery()
         body = request.get_data()
@@ -143,12 +145,12 @@ class Simulator(ContactCentre):
             self._calls.append(call)
             fault = self._faults.take(request.path)
             call["fault"] = fault and fault.kind
-        response, delivery = self._disturb(fault, request) if fault else (self._answer(request), Delivery())
+        response, delivery = self._apply(fault, request) if fault else (self._answer(request), Delivery())
         with self.lock:
             call["status"] = response and response.status_code
         return response, delivery
 
-    def _disturb(self, fault, request):
+    def _apply(self, fault, request):
         kind, details = fault.kind, fault.details
         response, delivery = self._answer(request) if fault.taken else None, Delivery()
         fault.entered.set()
@@ -162,11 +164,11 @@ class Simulator(ContactCentre):
         elif kind == "cut":
             response = None
         elif kind == "status":
-            response = _refusal(details["status"], retry_after=details["retry_after"], body=details["body"])
+            response = _error_response(details["status"], retry_after=details["retry_after"], body=details["body"])
         elif kind == "too_large":
-            response = _refusal(details["status"])
+            response = _error_response(details["status"])
         elif kind == "expired":
-            response = _refusal(401)
+            response = _error_response(401)
         elif kind == "interim":
             delivery = Delivery(interim=(details["status"], details["count"], details["seconds"]))
         elif kind == "truncated":
@@ -187,35 +189,35 @@ class Simulator(ContactCentre):
         return (None if self.stopping.is_set() else response), delivery
 
     def _answer(self, request):
-        """The answer by the contract, itself held against the contract."""
+        """Return the response without a fault, after its validation against the contract."""
         try:
             response = self._token(request) if request.path == TOKEN else self._api(request)
-        except Refused as refused:
-            response = _refusal(refused.status, refused.message, refused.retry_after)
-            if refused.status == 405:
+        except RequestError as error:
+            response = _error_response(error.status, error.message, error.retry_after)
+            if error.status == 405:
                 response.headers["Allow"] = ", ".join(self._contract.methods(request))
-        except TokenRefused as refused:
-            response = _response({"error": refused.error}, refused.status, {"Cache-Control": "no-store"})
-            if refused.status == 401:
+        except TokenError as error:
+            response = _response({"error": error.error}, error.status, {"Cache-Control": "no-store"})
+            if error.status == 401:
                 response.headers["WWW-Authenticate"] = "Basic"
         except Exception:
             traceback.print_exc()
             return _response(status=500)
         error = self._contract.response_error(request, response)
-        if error is None or isinstance(error, PathError):  # the document knows nothing of an unknown path
+        if error is None or isinstance(error, PathError):  # the document cannot describe unknown paths
             return response
         print(f"simulator: {request.path} answered {response.status}: {sentence(error)}", file=sys.stderr)
         return _response({"message": "The simulator broke its own contract"}, 500)
 
     def _error(self, request):
-        """What the document says against a request's parameters and body. Raises Refused with 401, 404 or 405."""
+        """Return the error in the parameters or the body of a request, or None. Raise RequestError with 401, 404 or 405."""
         error = self._contract.request_error(request)
         if isinstance(error, OperationNotFound):
-            raise Refused(405, "Method not allowed")
+            raise RequestError(405, "Method not allowed")
         if isinstance(error, PathError):
-            raise Refused(404, "No such endpoint")
+            raise RequestError(404, "No such endpoint")
         if isinstance(error, SecurityValidationError):
-            raise Refused(401)
+            raise RequestError(401)
         return error
 
     def _token(self, request):
@@ -224,14 +226,14 @@ class Simulator(ContactCentre):
         if not basic or basic.type != "basic":
             basic = None
         if form.get("grant_type", "client_credentials") != "client_credentials":
-            raise TokenRefused("unsupported_grant_type")
+            raise TokenError("unsupported_grant_type")
         if "grant_type" in form and not form.get("scope"):
-            raise TokenRefused("invalid_scope")
+            raise TokenError("invalid_scope")
         repeated = any(len(form.getlist(name)) > 1 for name in ("grant_type", "client_id", "client_secret", "scope"))
         if error or repeated or (basic and ("client_id" in form or "client_secret" in form)):
-            raise TokenRefused("invalid_request")
+            raise TokenError("invalid_request")
         if basic:
-            # RFC 6749, section 2.3.1, wants them form-encoded inside Basic; most clients send them as they are.
+            # RFC 6749, section 2.3.1, requires form-encoding inside Basic; most clients do not encode them.
             pairs = [(basic.username, basic.password), (unquote_plus(basic.username), unquote_plus(basic.password))]
         else:
             pairs = [(form.get("client_id", ""), form.get("client_secret", ""))]
@@ -243,13 +245,13 @@ class Simulator(ContactCentre):
 
     def _api(self, request):
         self.admit()
-        if len(request.get_data()) > LIMIT:
-            raise Refused(self.too_large)
+        if len(request.get_data()) > BODY_LIMIT:
+            raise RequestError(self.too_large)
         error = self._error(request)
         area, _slash, name = request.path[1:].rpartition("/")
         self.authorise(request.authorization.token, "interactions:write" if area == "interactions" else "stats")
         if error:
-            raise Refused(400, sentence(error))
+            raise RequestError(400, sentence(error))
         if area != "interactions":
             if name != "ongoing":
                 return _response(self.interaction(name))
@@ -262,10 +264,10 @@ class Simulator(ContactCentre):
             self.register(body["provider"], body.get("endpoint"), body.get("headers"))
         return _success(self.success_body)
 
-    # The control surface
+    # Control commands
 
     def _control(self, request):
-        """The back doors for other processes: a JSON object holds the arguments, another the result."""
+        """Run a control command of another process, with a JSON object for the arguments and one for the result."""
         try:
             body = parse_json(request.get_data() or b"{}")
             result = self._command(f"{request.method} {request.path.removeprefix(CONTROL)}", body)
@@ -274,14 +276,14 @@ class Simulator(ContactCentre):
         return _response({"message": "No such command"}, 404) if result is NotImplemented else _response(result or {})
 
     def _command(self, command, body):
-        """The result of a command with the arguments in ``body``; NotImplemented if there is no such command."""
+        """Return the result of a command with the arguments in ``body``, or NotImplemented for an unknown command."""
         commands = {
             "GET state": self._state,
             "POST dispatch": lambda external_ids, **others: self.dispatch(*external_ids, **others),
             "POST register": self.register,
             "POST assign": self.assign,
             "POST notify": lambda **details: {"status": self.notify(**details)},
-            "POST faults": lambda **order: {"id": self.fault(**order).id},
+            "POST faults": lambda **details: {"id": self.fault(**details).id},
             "POST faults/release": self._release,
             "POST clients": self.add_client,
             "POST tokens": lambda **scopes: {"access_token": self.issue_token(**scopes)},
@@ -317,7 +319,7 @@ class Simulator(ContactCentre):
 
 
 def _response(value=None, status=200, headers=None):
-    """A JSON response; without a value an empty one."""
+    """Return a JSON response, or an empty one without a value."""
     response = Response("" if value is None else json.dumps(value), status, headers, content_type="application/json")
     if value is None:
         del response.headers["Content-Type"]
@@ -328,8 +330,8 @@ def _success(body):
     return _response({"message": "Success"} if body == "json" else None)
 
 
-def _refusal(status, message="", retry_after=None, body=None):
-    """An error in the form that the contract gives it: 4xx about the request itself have a message, others no body."""
+def _error_response(status, message="", retry_after=None, body=None):
+    """Return an error response: a 4xx about the request itself has a message, other errors have no body."""
     if body is None and status in (400, 404, 405, 413, 417):
         body = {"message": message or MESSAGES.get(status, "")}
     response = _response(body, status)
@@ -343,7 +345,7 @@ def _refusal(status, message="", retry_after=None, body=None):
 
 
 def _count_interactions(body):
-    """The number of Interaction objects in a body, whatever else is wrong with it."""
+    """Return the number of Interaction objects in a body, which may be invalid otherwise."""
     try:
         requests = parse_json(body)["requests"]
     except (KeyError, TypeError, ValueError):
