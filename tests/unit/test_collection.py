@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What one file of the collection says of another is true."""
+"""Files of the collection agree with each other."""
 
 from __future__ import annotations
 
@@ -18,38 +18,38 @@ RULEBOOKS = {path.stem for path in (ROOT / "extensions" / "eda" / "rulebooks").g
 
 
 def pins(path: Path) -> set[str]:
-    """The lines of a requirements file that set a version, without blanks."""
+    """Return the lines of a requirements file that set a version, without blanks."""
     lines = path.read_text(encoding="utf-8").splitlines()
     return {line.replace(" ", "") for line in lines if re.match(r"\w.*==", line)}
 
 
-def test_there_are_modules_playbooks_and_rulebooks():
+def test_collection_has_modules_playbooks_and_rulebooks():
     assert MODULES
     assert PLAYBOOKS
     assert RULEBOOKS
 
 
-def test_action_group_holds_every_module():
+def test_action_group_has_every_module():
     runtime = yaml.safe_load((ROOT / "meta" / "runtime.yml").read_text(encoding="utf-8"))
     assert set(runtime["action_groups"]["vcc"]) == MODULES
 
 
-def test_readme_names_every_module_playbook_and_rulebook_and_no_other():
+def test_readme_names_exactly_the_modules_playbooks_and_rulebooks():
     named = set(re.findall(r"vonage\.vcc\.(\w+)", (ROOT / "README.md").read_text(encoding="utf-8")))
     assert named - {"vcc"} == MODULES | PLAYBOOKS | RULEBOOKS
 
 
-def test_sanity_tests_ignore_nothing():
+def test_sanity_has_no_ignore_entries():
     assert not list((ROOT / "tests" / "sanity").glob("ignore*"))
 
 
-def test_simulator_has_the_versions_of_the_other_requirements():
+def test_simulator_requirements_match_constraints():
     simulator = pins(ROOT / "tests" / "simulator" / "requirements.txt")
     assert simulator
     assert simulator <= pins(ROOT / "tests" / "constraints.txt")
 
 
-def test_fidelity_guide_names_every_property_of_the_contract_and_tests_that_exist():
+def test_fidelity_guide_names_every_property_and_only_existing_tests():
     guide = (ROOT / "docs" / "docsite" / "rst" / "guide_fidelity.rst").read_text(encoding="utf-8")
     contract = (ROOT / "tests" / "simulator" / "openapi.yaml").read_text(encoding="utf-8")
     schemas = yaml.safe_load(contract)["components"]["schemas"].values()
@@ -69,7 +69,7 @@ def test_fidelity_guide_names_every_property_of_the_contract_and_tests_that_exis
 
 
 def _properties(schema: dict) -> set[str]:
-    """The names of a schema's properties, and of those inside it."""
+    """Return the names of a schema's properties, including nested ones."""
     inside = schema.get("properties", {})
     inner = [*inside.values(), schema.get("items")]
     return {*inside, *(name for one in filter(None, inner) for name in _properties(one))}

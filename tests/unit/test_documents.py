@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the documentation says of commands, variables and versions is what the code has. tests/examples runs its examples."""
+"""Documentation and code agree about commands, variables and versions; tests/examples runs the examples."""
 
 from __future__ import annotations
 
@@ -46,22 +46,22 @@ EVERY_SPEC = {
 
 
 def make_commands(text):
-    """The targets of the make commands in a text: in a line with a prompt, or in backticks."""
+    """Return the targets of the make commands in a text, which are in lines with a prompt or in backticks."""
     return set(re.findall(r"(?:^ *\$ .*?|`[^`\n]*?)\bmake ([a-z]+)", text, re.MULTILINE))
 
 
 def names_in(template):
-    """The variables of the collection that a template uses."""
+    """Return the variables of the collection that a template uses."""
     names = {node.name for node in Environment().parse(template).find_all(nodes.Name)}
     return {name for name in names if name.startswith("vcc_")}
 
 
 def variables_of(node, expression=False):
-    """The variables of the collection that YAML uses, and those that it sets."""
-    used, made = set(), set()
+    """Return the variables of the collection that YAML uses, and those that it sets."""
+    used, defined = set(), set()
     inner = []
     if isinstance(node, dict):
-        made |= {node[key] for key in node if key == "register"} | set(node.get("vars") or ())
+        defined |= {node[key] for key in node if key == "register"} | set(node.get("vars") or ())
         inner = [
             (value, key in ("when", "that", "until", "changed_when", "failed_when")) for key, value in node.items()
         ]
@@ -71,41 +71,41 @@ def variables_of(node, expression=False):
         used = names_in(f"{{{{ {node} }}}}" if expression else node)
     for each in inner:
         below = variables_of(*each)
-        used, made = used | below[0], made | below[1]
-    return used, made
+        used, defined = used | below[0], defined | below[1]
+    return used, defined
 
 
 def section(path, title):
-    """The part of a Markdown file under a heading."""
+    """Return the part of a Markdown file under a heading."""
     return re.search(rf"^## {title}\n(.*?)(?=^## |\Z)", read(path), re.MULTILINE | re.DOTALL)[1]
 
 
 def first_column(text):
-    """What stands in backticks in the first column of a Markdown table."""
+    """Return the texts in backticks in the first column of a Markdown table."""
     cells = [line.split(" | ")[0] for line in text.splitlines() if line.startswith("| `")]
     return [name for cell in cells for name in re.findall(r"`([^`]+)`", cell)]
 
 
 class TestMakeCommands:
-    def test_ci_runs_those_of_the_readme(self):
+    def test_ci_runs_commands_of_readme(self):
         run_by_ci = re.findall(r"^run make ([a-z]+)$", read(ROOT / ".ci" / "run"), re.MULTILINE)
         assert {"demo", "test"} <= make_commands(read(README)) <= set(run_by_ci)
 
     @pytest.mark.parametrize(
         "path", [README, CONTRIBUTING, BENCHMARK, *GUIDES], ids=lambda path: str(path.relative_to(ROOT))
     )
-    def test_each_is_a_target(self, path):
+    def test_commands_are_targets(self, path):
         assert make_commands(read(path)) <= set(TARGETS)
 
     def test_contributing_lists_every_target(self):
         rows = {row.removeprefix("make ") for row in first_column(read(CONTRIBUTING)) if row.startswith("make ")}
         assert rows == set(TARGETS) - {"help", "venv"}
 
-    def test_every_target_with_a_name_of_its_own_is_phony(self):
+    def test_every_target_is_phony(self):
         phony = re.search(r"^\.PHONY: (.*)$", MAKEFILE, re.MULTILINE)[1].split()
         assert set(phony) == set(TARGETS)
 
-    def test_variables_that_they_set(self):
+    def test_variables_in_documents(self):
         texts = "".join(map(read, [CONTRIBUTING, BENCHMARK, *GUIDES]))
         named = set(re.findall(r"make [a-z]+ ([A-Z]+)=|`([A-Z]+)=\d", texts))
         assert {name for names in named for name in names if name} == {"OPTIONS", "ROUNDS"}
@@ -113,7 +113,7 @@ class TestMakeCommands:
         assert all(f"$({name})" in MAKEFILE for name in ("OPTIONS", "ROUNDS", "SEED"))
         assert "plays 1,000 rounds" in read(CONTRIBUTING)
 
-    def test_options_of_the_benchmark(self):
+    def test_benchmark_options_in_documents(self):
         parser = read(ROOT / "tests" / "benchmark" / "benchmark.py")
         texts = "".join(map(read, [CONTRIBUTING, BENCHMARK]))
         named = set(re.findall(r"(--[a-z-]+)", " ".join(re.findall(r"OPTIONS=.*", texts))))
@@ -122,7 +122,7 @@ class TestMakeCommands:
 
 
 @pytest.mark.parametrize("path", GUIDES, ids=lambda path: path.name)
-def test_images_of_the_guides_exist(path):
+def test_images_of_guides_exist(path):
     images = re.findall(r"^ *\.\. (?:figure|image):: (\S+)$", read(path), re.MULTILINE)
     assert [image for image in images if not (path.parent / image).is_file()] == []
     assert bool(images) is (path.stem == "guide_speed")
@@ -142,7 +142,7 @@ class TestContributing:
         assert [name for name in named if not (ROOT / name).exists()] == []
 
     def test_sessions_of_nox_exist(self):
-        """Those of CONTRIBUTING and of the Makefile."""
+        """Check CONTRIBUTING and the Makefile."""
         defined = set(re.findall(r"^def (\w+)\(session", read(ROOT / "noxfile.py"), re.MULTILINE))
         defined |= {pair.name for pair in matrix.PAIRS}
         brought = re.findall(r"^\[sessions\.(\w+)", read(ROOT / "antsibull-nox.toml"), re.MULTILINE)
@@ -153,59 +153,59 @@ class TestContributing:
 
 
 class TestEnvironmentVariables:
-    def test_the_specs_know_them(self):
-        """Of every module, so that those of the two specs are all there are."""
+    def test_specs_have_every_variable(self):
+        """Check every module, so that the two specs have all variables."""
         for spec in EVERY_SPEC.values():
             found = {name for option in spec.values() if "fallback" in option for name in option["fallback"][1]}
             assert found == {variable for variable, name in VARIABLES.items() if name in spec}
 
-    def test_the_readme_lists_them_all(self):
+    def test_readme_lists_every_variable(self):
         assert sorted(first_column(section(README, "Environment variables"))) == sorted(VARIABLES)
 
     @pytest.mark.parametrize(
         "path", [README, *GUIDES, *PLAYBOOKS, *(ROOT / "plugins").rglob("*.py")], ids=lambda path: path.name
     )
-    def test_no_other_is_named(self, path):
+    def test_files_name_only_known_variables(self, path):
         assert set(re.findall(r"\bVCC_\w+", read(path))) <= set(VARIABLES) | {"VCC_"}
 
     @pytest.mark.parametrize(("fragment", "spec"), [("connection", SPECS[0]), ("journal", SPECS[1])])
-    def test_each_option_names_its_own(self, fragment, spec):
+    def test_each_option_names_its_variable(self, fragment, spec):
         name = f"ansible_collections.vonage.vcc.plugins.doc_fragments.{fragment}"
         documented = yaml.safe_load(importlib.import_module(name).ModuleDocFragment.DOCUMENTATION)["options"]
         assert set(documented) == set(spec)
         for name, option in documented.items():
             assert f"E(VCC_{name.upper()})" in " ".join(option["description"]), name
 
-    def test_the_readme_lists_the_regions(self):
+    def test_readme_lists_every_region(self):
         regions = ", ".join(f"`{region}`" for region in _options.CONNECTION_SPEC["region"]["choices"])
         assert f"region of the account ({regions})" in read(README)
 
-    def test_the_readme_knows_where_the_journal_is(self):
+    def test_readme_has_default_journal(self):
         assert f"(`{_options.JOURNAL_SPEC['journal']['default']}` unless" in read(README)
 
 
 class TestPlaybookVariables:
     SHARED = yaml.safe_load(read(ROOT / "playbooks" / "vars" / "connection.yml"))
 
-    def taken(self, path):
-        """The variables that a playbook takes from its user."""
-        used, made = variables_of(yaml.safe_load(read(path)))
-        shared, _made = variables_of([self.SHARED[name] for name in used & set(self.SHARED)])
-        return (used | shared) - made - set(self.SHARED)
+    def expected(self, path):
+        """Return the variables that a playbook expects from its user."""
+        used, defined = variables_of(yaml.safe_load(read(path)))
+        shared, _defined = variables_of([self.SHARED[name] for name in used & set(self.SHARED)])
+        return (used | shared) - defined - set(self.SHARED)
 
-    def test_the_connection_has_every_option_from_its_variable(self):
+    def test_connection_has_every_option(self):
         assert set(self.SHARED["vcc_connection"]) == set(_options.CONNECTION_SPEC)
         for name, template in self.SHARED["vcc_connection"].items():
             assert names_in(template) - {"vcc_folder", "vcc_relative"} == {f"vcc_{name}"}
 
     @pytest.mark.parametrize("path", [path for path in PLAYBOOKS if path.stem != "demo"], ids=lambda path: path.stem)
-    def test_the_comment_names_what_the_playbook_takes(self, path):
+    def test_comment_names_variables_of_playbook(self, path):
         comment = head_comment(path)
         connection = {f"vcc_{name}" for name in _options.CONNECTION_SPEC}
-        taken = self.taken(path)
-        assert taken >= connection
+        expected = self.expected(path)
+        assert expected >= connection
         named = set(re.findall(r"\bvcc_\w+", comment))
-        assert named - connection == taken - connection
+        assert named - connection == expected - connection
         assert named & connection
         if path.stem != "note_notifications":  # which makes no call, and names those that it needs
             assert "each connection option with vcc_ before its name" in " ".join(comment.split())
@@ -215,25 +215,25 @@ class TestRulebook:
     PATH = ROOT / "extensions" / "eda" / "rulebooks" / "provider_notifications.yml"
     EXAMPLES = rst_examples(EVENTS_GUIDE)
     VARIABLES = example_with("vcc_webhook_token:", EXAMPLES).text
-    TAKEN = variables_of(yaml.safe_load(read(PATH)))[0]
+    VARIABLES_USED = variables_of(yaml.safe_load(read(PATH)))[0]
 
-    def test_the_comment_and_the_guide_name_what_it_takes(self):
-        assert set(re.findall(r"\bvcc_\w+", head_comment(self.PATH))) == self.TAKEN
-        assert set(yaml.safe_load(self.VARIABLES)) <= self.TAKEN
+    def test_comment_and_guide_name_its_variables(self):
+        assert set(re.findall(r"\bvcc_\w+", head_comment(self.PATH))) == self.VARIABLES_USED
+        assert set(yaml.safe_load(self.VARIABLES)) <= self.VARIABLES_USED
 
-    def test_defaults_in_the_guide(self):
+    def test_defaults_in_guide(self):
         shown = re.findall(r"^(\w+): (\S+) # the default$", self.VARIABLES, re.MULTILINE)
         assert len(shown) == 2
         assert dict(shown) == dict(re.findall(r"(\w+) \| default\('?([\w.]+)'?, true\)", read(self.PATH)))
 
-    def test_the_comment_has_the_command_of_the_guide(self):
+    def test_comment_has_command_of_guide(self):
         assert example_with("ansible-rulebook", self.EXAMPLES).commands == [
             head_comment(self.PATH).split("\n\n")[1].strip()
         ]
 
 
 class TestVersions:
-    def test_of_ansible_core(self):
+    def test_ansible_core(self):
         text = section(README, "Supported versions")
         *others, last = matrix.CORES
         assert f"Tested with ansible-core {', '.join(others)} and {last}." in text
@@ -241,13 +241,13 @@ class TestVersions:
         assert oldest.startswith(f">={others[0]}")
         assert f"ansible-core {others[0]} or newer" in text
 
-    def test_of_python(self):
+    def test_python(self):
         (oldest,) = re.findall(r'^min_python_version = "(.*)"$', read(ROOT / "antsibull-nox.toml"), re.MULTILINE)
         assert f"Python {oldest} or newer" in section(README, "Supported versions")
         assert any(pair.python == oldest for pair in matrix.PAIRS)
 
 
-def test_every_module_has_a_spec_here():
+def test_every_module_has_a_spec():
     assert sorted(EVERY_SPEC) == MODULES
 
 
