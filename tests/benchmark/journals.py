@@ -26,15 +26,16 @@ def fill(path: Path, rows: int, days: int) -> None:
         # Nobody needs the journal if this fails.
         for pragma in ("journal_mode = OFF", "synchronous = OFF", "cache_size = -2000000", "foreign_keys = OFF"):
             db.execute(f"PRAGMA {pragma}")
-        entry = db.execute("SELECT scope, action, asked, accepted FROM interaction").fetchone()
+        entry = db.execute("SELECT scope, action, asked, accepted, id FROM interaction").fetchone()
         db.execute(
             """
             WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ?5 - 1)
-            INSERT INTO interaction (scope, action, asked, accepted, external_id, request_id)
-            SELECT ?1, ?2, ?3 - ?6 * (?5 - n), ?4 - ?6 * (?5 - n), printf('case-%07d', n * 999983 % ?5), lower(hex(randomblob(16)))
+            INSERT INTO interaction (id, scope, action, asked, accepted, external_id, request_id)
+            SELECT ?7 + n, ?1, ?2, ?3 - ?6 * (?5 - n), ?4 - ?6 * (?5 - n), printf('case-%07d', n * 999983 % ?5),
+                printf('%016x', ?7 + n) || lower(hex(randomblob(8)))
             FROM numbers
             """,
-            (*entry, rows, days * 86400 / rows),
+            (*entry[:4], rows, days * 86400 / rows, entry[4]),
         )
         db.execute("PRAGMA journal_mode = WAL")
 

@@ -20,7 +20,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import operator
-import os
+import re
 import time
 import typing as t
 
@@ -30,7 +30,7 @@ with contextlib.suppress(ImportError):  # which the doors report
 from .._errors import InputError
 from .._interactions.sources import Entry
 from .._text import shown
-from .sqlite import ScopedJournal
+from .sqlite import OTHER_REQUEST, ClaimIds, ScopedJournal
 
 # Interactions that are looked up and claimed in one transaction.
 CHUNK = 1000
@@ -62,34 +62,48 @@ WHERE {behind} LIMIT :limit
 # A request id of the worklist that has been used, in whatever scope, for something else or in a call that is not to be repeated.
 _USED = """
 SELECT work.external_id, work.request_id, used.external_id, used.action
-FROM {pairs}
+FROM {work} AS work
+CROSS JOIN scope
+CROSS JOIN {used}
 LEFT JOIN interaction AS now ON now.scope = used.scope AND now.external_id = used.external_id AND now.action = used.action
-WHERE (scope.api_url, scope.account) = (:api_url, :account)
+WHERE work.request_id IS NOT NULL AND (scope.api_url, scope.account) = (:api_url, :account)
     AND (
         used.scope <> :scope OR used.external_id IS NOT work.external_id OR used.action <> :action
-        OR used.processed AND (
+        OR {processed} AND (
             :force OR now.asked IS NULL OR :ttl AND abs(:now - coalesce(now.accepted, now.asked)) >= :ttl
         )
     )
 LIMIT 1
 """
 
-# Of the whole worklist, for which the whole journal is read once.
-_USED_EVER = """
-(
-    SELECT scope, request_id, external_id, action, 0 AS processed FROM interaction
-    UNION ALL SELECT scope, request_id, external_id, action, 1 FROM own_request
-) AS used
-CROSS JOIN temp.work ON work.request_id = used.request_id
-CROSS JOIN scope ON scope.id = used.scope
+# Where a request id may have been used: by users, who choose their own; or in a row, which is found by its id if that is what the request id is made from.
+_USED_IN = (
+    {"used": "own_request AS used ON used.scope = scope.id AND used.request_id = work.request_id", "processed": 1},
+    {
+        "used": "interaction AS used ON used.id = claim_of(work.request_id) AND used.scope = scope.id AND used.request_id = work.request_id",
+        "processed": 0,
+    },
+    {
+        "used": "interaction AS used ON used.scope = scope.id AND used.request_id = work.request_id"
+        f" AND {OTHER_REQUEST.replace('request_id', 'used.request_id').replace(' id)', ' used.id)')}",
+        "processed": 0,
+    },
+)
+
+# What of the worklist is looked at: all of it, or a chunk.
+_ALL_WORK = "temp.work"
+_WORK_OF_CHUNK = "(SELECT external_id, request_id FROM temp.work WHERE {behind} LIMIT :limit)"
+
+
+# Reads all that the journal has of the worklist.
+_TOUCH = """
+SELECT sum(interaction.accepted), sum(length(interaction.request_id))
+FROM temp.work CROSS JOIN interaction ON interaction.scope = :scope AND interaction.external_id = work.external_id
 """
 
-# Of a chunk. Only what users have chosen can have come to be used since, and that is quick to find.
-_USED_SINCE = """
-(SELECT external_id, request_id FROM temp.work WHERE {behind} LIMIT :limit) AS work
-CROSS JOIN scope
-CROSS JOIN (SELECT *, 1 AS processed FROM own_request) AS used ON used.scope = scope.id AND used.request_id = work.request_id
-"""
+
+# Request ids that ``ClaimIds`` has made, whose claims SQLite can count.
+_MADE_FROM_CLAIM = re.compile(r"[0-7][0-9a-f]{31}")
 
 
 class Interaction(t.NamedTuple):
@@ -144,6 +158,7 @@ class Journal(ScopedJournal):
         self._own_ids = False
         with self._wrap_errors():
             self._db.executescript(_WORKLIST)
+            self._db.create_function("claim_of", 1, _claim_of)
 
     def add_all(self, entries: t.Iterable[Entry | list[str]]) -> int:
         """Put entries on the worklist; plain duplicates count once. Return how many distinct interactions it holds.
@@ -174,17 +189,15 @@ class Journal(ScopedJournal):
                         "(?)",
                         zip(itertools.chain.from_iterable(lists)),
                     )
+            self._db.execute("COMMIT")
             wanted: int = self._db.execute("SELECT count(*) FROM temp.work").fetchone()[0]
             own = self._db.execute("SELECT 1 FROM temp.work WHERE request_id IS NOT NULL LIMIT 1").fetchone()
             self._own_ids = own is not None
             if self._own_ids:
                 self._check_request_ids()
-            self._db.execute("COMMIT")
             if wanted > CHUNK:
                 # A damaged page has to show before the first call, not at the chunk that needs it.
-                (verdict,) = self._db.execute("PRAGMA main.quick_check(1)").fetchone()
-                if verdict != "ok":
-                    raise sqlite3.DatabaseError(verdict)
+                self._read(lambda: self._db.execute(_TOUCH, {"scope": self._scope}).fetchone())
             return wanted
 
     def plan(self, after: int) -> list[Interaction]:
@@ -193,7 +206,7 @@ class Journal(ScopedJournal):
         :arg after: the place of the last one of the chunk before; 0 for the first chunk.
         """
         with self._wrap_errors():
-            return self._look_up(after, itertools.repeat(None), itertools.repeat(0))
+            return self._read(lambda: self._look_up(after))
 
     def claim(self, after: int, accepted: t.Collection[Interaction] = ()) -> list[Interaction]:
         """Return the same chunk with a request id for all that is to be sent, durably noted as pending.
@@ -202,14 +215,13 @@ class Journal(ScopedJournal):
 
         :arg accepted: what to accept in the same transaction, which saves one.
         """
-        digits = os.urandom(16 * CHUNK).hex()
-        new_ids = (digits[at : at + 32] for at in range(0, len(digits), 32))
         with self._transaction():
             if accepted:
                 self._accept(accepted)
             if self._own_ids:
                 self._check_request_ids(after)
-            chunk = self._look_up(after, new_ids, itertools.count(self._last_claim() + 1))
+            self._new_ids.avoid(self._is_claim)
+            chunk = self._look_up(after, self._new_ids)
             claimed = [one for one in chunk if one.claim]
             self._write(
                 "INSERT OR REPLACE INTO interaction (scope, action, id, external_id, request_id, asked) VALUES ",
@@ -220,9 +232,8 @@ class Journal(ScopedJournal):
                 self._keep_own_ids(claimed)
             return chunk
 
-    def _last_claim(self) -> int:
-        row = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'interaction'").fetchone()
-        return row[0] if row else 0
+    def _is_claim(self, first: int, last: int) -> bool:
+        return bool(self._db.execute("SELECT 1 FROM interaction WHERE id BETWEEN ? AND ?", (first, last)).fetchone())
 
     def accept(self, interactions: t.Collection[Interaction]) -> None:
         """Note that VCC has accepted these: from now on they are confirmed.
@@ -297,7 +308,7 @@ class Journal(ScopedJournal):
             known, action, request_id, asked, proof = row
             if action != self._action:
                 # That is confirmed no more, nor by its own answer.
-                self._replace(one.external_id, action, os.urandom(16).hex(), asked, None)
+                self._replace(one.external_id, action, None, asked, None)
             elif request_id == one.request_id:
                 if accepted is not None:
                     self._db.execute("UPDATE interaction SET accepted = ? WHERE id = ?", (accepted, known))
@@ -338,23 +349,23 @@ class Journal(ScopedJournal):
     def _check_request_ids(self, after: int | None = None) -> None:
         """A request id that VCC may have had for another interaction or action, or before, would be dropped by VCC without a word.
 
-        Raises InputError for one of those on the worklist; with C(after), for one in the chunk behind that place that has come to be used since.
+        Raises InputError for one of those on the worklist; with C(after), for one in the chunk behind that place.
         """
-        pairs = _USED_EVER if after is None else _USED_SINCE.format(behind=_BEHIND[self._action])
-        row = self._db.execute(
-            _USED.format(pairs=pairs),
-            {
-                "api_url": self._scope_key[0],
-                "account": self._scope_key[1],
-                "scope": self._scope or 0,
-                "action": self._action,
-                "force": self._force,
-                "ttl": self._ttl,
-                "now": self._clock(),
-                "after": after,
-                "limit": CHUNK,
-            },
-        ).fetchone()
+        work = _ALL_WORK if after is None else _WORK_OF_CHUNK.format(behind=_BEHIND[self._action])
+        values = {
+            "api_url": self._scope_key[0],
+            "account": self._scope_key[1],
+            "scope": self._scope or 0,
+            "action": self._action,
+            "force": self._force,
+            "ttl": self._ttl,
+            "now": self._clock(),
+            "after": after,
+            "limit": CHUNK,
+        }
+        queries = [_USED.format(work=work, **place) for place in _USED_IN]
+        rows = self._read(lambda: [self._db.execute(query, values).fetchone() for query in queries])
+        row = next(filter(None, rows), None)
         if row:
             name = "an interaction without an external id" if row[0] is None else f"'{shown(row[0])}'"
             used = f"to {shown(str(row[3]))} it" if row[2] == row[0] else f"for '{shown(str(row[2]))}'"
@@ -362,44 +373,52 @@ class Journal(ScopedJournal):
                 f"The request_id '{shown(row[1])}' of {name} has been used {used} before, and VCC would ignore it: give each its own."
             )
 
-    def _look_up(self, after: int, new_ids: t.Iterator[str | None], claims: t.Iterator[int]) -> list[Interaction]:
+    def _look_up(self, after: int, new_ids: ClaimIds | None = None) -> list[Interaction]:
+        """Return the chunk behind a place; with C(new_ids), with the claims and request ids that it gets."""
         now = self._clock()
         rows = self._db.execute(
             _LOOK_UP.format(behind=_BEHIND[self._action]),
             {"scope": self._scope, "after": after, "limit": CHUNK},
         )
-        return [
-            Interaction(
-                row[0],
-                row[1],
-                row[2] or next(new_ids),
-                False,
-                False,
-                row[3],
-                None,
-                now,
-                next(claims) if row[1] is not None else 0,
-            )
-            if row[4] is None
-            else self._classify(now, new_ids, claims, row)
-            for row in rows
-        ]
+        found = []
+        for row in rows:
+            if row[4] is None:
+                claim, new_id = next(new_ids) if new_ids else (0, None)
+                found.append(
+                    Interaction(
+                        row[0],
+                        row[1],
+                        row[2] or new_id,
+                        False,
+                        False,
+                        row[3],
+                        None,
+                        now,
+                        claim if row[1] is not None else 0,
+                    )
+                )
+            else:
+                found.append(self._classify(now, new_ids, row))
+        return found
 
-    def _classify(
-        self, now: float, new_ids: t.Iterator[str | None], claims: t.Iterator[int], row: tuple[t.Any, ...]
-    ) -> Interaction:
+    def _classify(self, now: float, new_ids: ClaimIds | None, row: tuple[t.Any, ...]) -> Interaction:
         """What the journal says of an interaction that it has a row of."""
         seq, external_id, own_id, data, dummy, action, known_id, asked, accepted = row
         # A time far in the future was written by a clock that has been wrong, and says no more than one far in the past.
         fresh = not self._ttl or abs(now - (asked if accepted is None else accepted)) < self._ttl
+        if action == self._action and fresh and not self._force and accepted is not None:
+            return Interaction(seq, external_id, known_id, True, False, data)
+        claim, new_id = next(new_ids) if new_ids else (0, None)
         pending = action == self._action and fresh and accepted is None
         if action != self._action or not fresh or self._force:
-            request_id = own_id or next(new_ids)
-            return Interaction(seq, external_id, request_id, False, pending, data, row[4:], now, next(claims))
-        if pending:
-            # What may be under way is repeated as it was begun, even if it has been given a request id since.
-            return Interaction(seq, external_id, known_id, False, True, data, None, asked, next(claims))
-        return Interaction(seq, external_id, known_id, True, False, data)
+            return Interaction(seq, external_id, own_id or new_id, False, pending, data, row[4:], now, claim)
+        # What may be under way is repeated as it was begun, even if it has been given a request id since.
+        return Interaction(seq, external_id, known_id, False, True, data, None, asked, claim)
+
+
+def _claim_of(request_id: str) -> int | None:
+    """Return the claim that a request id is made from, None if it is none of ``ClaimIds``."""
+    return int(request_id[:16], 16) if _MADE_FROM_CLAIM.fullmatch(request_id) else None
 
 
 def _runs(numbers: t.Iterable[int]) -> t.Iterator[tuple[int, int]]:

@@ -57,22 +57,32 @@ class NotificationLog(ScopedJournal):
 
         Return (external id, state before, state after) for each. A notification counts once, however often it comes.
         """
-        with self._wrap_errors() if dry_run else self._transaction():
-            changes = []
-            known: dict[str, tuple[str, str, bool] | None] = {}
-            new: dict[str, Notification] = {}
-            for notice in given:
-                if notice.notification_id in new or self._is_noted(notice):
-                    continue
-                new[notice.notification_id] = notice
-                external_id = notice.external_id
-                before = known[external_id] if external_id in known else self._row(external_id)
-                after = _after(notice, before)
-                known[external_id] = after
-                changes.append((external_id, _state(before), _state(after)))
-            if not dry_run:
-                self._keep(new, known)
+        given = list(given)
+        if dry_run:
+            with self._wrap_errors():
+                return self._read(lambda: self._changes(given))[0]
+        with self._transaction():
+            changes, new, known = self._changes(given)
+            self._keep(new, known)
             return changes
+
+    def _changes(
+        self, given: list[Notification]
+    ) -> tuple[list[tuple[str, str, str]], dict[str, Notification], dict[str, tuple[str, str, bool] | None]]:
+        """Return what changes, what is new, and what is known of each interaction then."""
+        changes = []
+        known: dict[str, tuple[str, str, bool] | None] = {}
+        new: dict[str, Notification] = {}
+        for notice in given:
+            if notice.notification_id in new or self._is_noted(notice):
+                continue
+            new[notice.notification_id] = notice
+            external_id = notice.external_id
+            before = known[external_id] if external_id in known else self._row(external_id)
+            after = _after(notice, before)
+            known[external_id] = after
+            changes.append((external_id, _state(before), _state(after)))
+        return changes, new, known
 
     def _is_noted(self, notice: Notification) -> bool:
         row = self._db.execute(

@@ -29,9 +29,11 @@ class Registration(ScopedJournal):
     def compare(self, settings: t.Mapping[str, str]) -> dict[str, str] | None:
         """Return what became of each setting: "same", "changed", "added" or "removed"; None if the journal does not know how it is registered."""
         with self._wrap_errors():
-            row = self._db.execute(
-                "SELECT key, settings FROM registration WHERE scope = ? AND accepted IS NOT NULL", (self._scope,)
-            ).fetchone()
+            row = self._read(
+                lambda: self._db.execute(
+                    "SELECT key, settings FROM registration WHERE scope = ? AND accepted IS NOT NULL", (self._scope,)
+                ).fetchone()
+            )
         if not row:
             return None
         try:

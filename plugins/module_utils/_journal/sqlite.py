@@ -10,9 +10,7 @@ import errno
 import itertools
 import math
 import os
-import shutil
 import stat
-import tempfile
 import time
 import typing as t
 from urllib.parse import quote
@@ -29,13 +27,15 @@ except ImportError:
 from .._errors import JournalError
 from .._files import WRITTEN, check_folder_for, distrust, holders, make_file, make_folder_for
 
+Result = t.TypeVar("Result")
+
 APPLICATION_ID = 0x56434331
 
 # Seconds to wait for another process that writes to the journal.
 BUSY_TIMEOUT = 60
 
-# Bytes of the header of a database.
-HEADER_LENGTH = 100
+# Nanoseconds within which a file system may give two writes the same time.
+TICK_NS = 50_000_000
 
 # A folder with so few bytes left is full, whatever the last write was.
 LITTLE_ROOM = 256 * 1024
@@ -51,8 +51,14 @@ _CHECK_THE_PATH = "check the path that the option journal names"
 
 _RESTORE = "restore it with .recover of the command sqlite3, or from a backup; what that lacks, the next run may release or dispatch a second time"
 
+# Interactions that are looked up and claimed in one transaction.
+IDS_AT_ONCE = 1000
+
 # Rows that one statement writes, which is much quicker than one at a time. Old versions of SQLite take 999 values.
 ROWS_AT_ONCE = 100
+
+# Whether the request id of a row is not made from its own id.
+OTHER_REQUEST = "substr(request_id, 1, 16) <> printf('%016x', id)"
 
 # The id of an interaction's row is that of a claim: a new claim is a new row, and no id is ever used again.
 _SCHEMA = """
@@ -98,6 +104,14 @@ CREATE TABLE IF NOT EXISTS own_request (
 
 SCHEMA_VERSION = 3
 
+# They keep the cost of a task apart from the size of the journal, and are empty for most rows, so that they cost little: counts by state, and the rows
+# whose request id is not made from their own id, as ``Journal`` makes it.
+_INDEXES = {
+    "pending": "interaction (id) WHERE accepted IS NULL",
+    "dispatch": "interaction (id) WHERE action = 'dispatch'",
+    "other_request": f"interaction (request_id) WHERE {OTHER_REQUEST}",
+}
+
 
 class JournalFile:
     """The journal of all scopes.
@@ -119,6 +133,7 @@ class JournalFile:
         self.path = os.path.abspath(path) if path else ""
         self._clock = clock
         self._looking = looking
+        self._version: tuple[int, ...] | None = None
         with self._wrap_errors():
             self._db = self._open(dry_run)
 
@@ -140,12 +155,13 @@ class JournalFile:
             self._check_file()
             if dry_run and not os.path.getsize(path):
                 path = ""
-        if dry_run and path:
-            db = _read_only(path)
-        else:
-            db = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None)
+        read_only = bool(dry_run and path)
+        self._schema = "journal" if read_only else "main"
+        db = sqlite3.connect("" if read_only else path, timeout=BUSY_TIMEOUT, isolation_level=None, uri=read_only)
         try:
-            self._prepare(db, writable=not (dry_run and path))
+            if read_only:
+                self._attach(db)
+            self._prepare(db)
         except BaseException:
             db.close()
             raise
@@ -173,29 +189,77 @@ class JournalFile:
                     f" {_remedy(why)}."
                 )
 
-    def _prepare(self, db: sqlite3.Connection, writable: bool) -> None:
-        empty = not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-        if not empty and db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+    def _attach(self, db: sqlite3.Connection) -> None:
+        """Attach the file for reading, without a trace beside it.
+
+        Where there is no log, SQLite would make one. Told not to (``immutable``), it does not see other processes write; ``_read`` does.
+        """
+        while True:
+            log = _has_log(self.path)
+            version = None if log else _settled_version(self.path)
+            uri = f"file:{quote(self.path)}?mode=ro{'' if log else '&immutable=1'}"
+            try:
+                db.execute("ATTACH ? AS journal", (uri,))
+            except sqlite3.Error:
+                # It says less than opening the file does.
+                with contextlib.closing(sqlite3.connect(uri, uri=True)) as alone:
+                    alone.execute("SELECT count(*) FROM sqlite_master")
+                raise
+            if log or not _has_log(self.path):
+                self._version = version
+                return
+            db.execute("DETACH journal")
+
+    def _read(self, read: t.Callable[[], Result]) -> Result:
+        """Return what ``read`` reads from the file; read again if another process has written to it meanwhile, and SQLite could not see that."""
+        while True:
+            try:
+                found = read()
+            except sqlite3.Error:
+                if self._is_current():
+                    raise
+            else:
+                if self._is_current():
+                    return found
+            self._db.execute("DETACH journal")
+            self._attach(self._db)
+
+    def _is_current(self) -> bool:
+        """Whether SQLite itself sees the writes of others, or there were none."""
+        return self._version is None or (_version(self.path) == self._version and not _has_log(self.path))
+
+    def _prepare(self, db: sqlite3.Connection) -> None:
+        """See that the file is a journal, and make it one if it is empty."""
+        schema = self._schema
+        tables = "journal.sqlite_master" if schema == "journal" else "main.sqlite_master"
+        names = {name for (name,) in db.execute(f"SELECT name FROM {tables}")}  # noqa: S608
+        if names and db.execute(f"PRAGMA {schema}.application_id").fetchone()[0] != APPLICATION_ID:
             raise JournalError(
                 f"The journal {self.path} cannot be used (it is a database, but no journal of this collection): {_CHECK_THE_PATH}."
             )
-        version = db.execute("PRAGMA user_version").fetchone()[0]
+        version = db.execute(f"PRAGMA {schema}.user_version").fetchone()[0]
         if version not in (0, SCHEMA_VERSION):
             raise JournalError(
                 f"The journal {self.path} was written by another version of this collection (schema {version}, this one knows {SCHEMA_VERSION}):"
                 " run the task with that version."
             )
-        if not writable:
+        if schema != "main":
             if not version:
                 db.executescript(_SCHEMA.replace("CREATE TABLE", "CREATE TEMP TABLE"))
             return
         db.execute("PRAGMA synchronous = FULL")
+        if not names:
+            # So that ``_give_back`` can make the file smaller; it counts for a new file only.
+            db.execute("PRAGMA auto_vacuum = INCREMENTAL")
         if db.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
             _patiently(lambda: db.execute("PRAGMA journal_mode = WAL"))
         if not version:
             db.executescript(
                 f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
             )
+        for name, definition in _INDEXES.items():
+            if name not in names:
+                db.execute(f"CREATE INDEX IF NOT EXISTS {name} ON {definition}")
 
     @contextlib.contextmanager
     def _wrap_errors(self) -> t.Iterator[None]:
@@ -285,6 +349,7 @@ class ScopedJournal(JournalFile):
     ) -> None:
         super().__init__(path, dry_run, clock)
         self._scope_key = (api_url, account, provider or "")
+        self._new_ids = ClaimIds(clock())
         try:
             if not dry_run:
                 # Takes the write lock, so that a journal that cannot be written fails here.
@@ -293,9 +358,11 @@ class ScopedJournal(JournalFile):
                         "INSERT OR IGNORE INTO scope (api_url, account, provider) VALUES (?, ?, ?)", self._scope_key
                     )
             with self._wrap_errors():
-                row = self._db.execute(
-                    "SELECT id FROM scope WHERE (api_url, account, provider) = (?, ?, ?)", self._scope_key
-                ).fetchone()
+                row = self._read(
+                    lambda: self._db.execute(
+                        "SELECT id FROM scope WHERE (api_url, account, provider) = (?, ?, ?)", self._scope_key
+                    ).fetchone()
+                )
         except BaseException:
             self.close()
             raise
@@ -304,11 +371,52 @@ class ScopedJournal(JournalFile):
     def _replace(
         self, external_id: str | None, action: str, request_id: str | None, asked: float, accepted: float | None
     ) -> None:
-        """Write the row of an interaction anew, with an id of its own, by which whoever holds a claim of it can tell."""
+        """Write the row of an interaction anew, with an id of its own, by which whoever holds a claim of it can tell.
+
+        :arg request_id: None for a new one.
+        """
+        claim, new_id = next(self._new_ids)
         self._db.execute(
-            "INSERT OR REPLACE INTO interaction (scope, external_id, action, request_id, asked, accepted) VALUES (?, ?, ?, ?, ?, ?)",
-            (self._scope, external_id, action, request_id, asked, accepted),
+            "INSERT OR REPLACE INTO interaction (id, scope, external_id, action, request_id, asked, accepted) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (claim, self._scope, external_id, action, request_id or new_id, asked, accepted),
         )
+
+
+class ClaimIds:
+    """The ids of a run's claims, which follow one another, each with a request id that is made from it.
+
+    They begin at random, in a part of all ids that belongs to the time, so that no other run has them and SQLite writes rows in their order.
+    """
+
+    def __init__(self, now: float) -> None:
+        self._now = now
+        self._digits: t.Iterator[str] = iter(())
+        self._draw()
+
+    def _draw(self) -> None:
+        # 25 bits of the time, in units of 64 s, and 38 bits, of which 37 are random.
+        self._next = (int(self._now) >> 6 & 0x1FFFFFF) << 38 | int.from_bytes(os.urandom(5), "big") >> 3
+
+    def __iter__(self) -> ClaimIds:
+        return self
+
+    def __next__(self) -> tuple[int, str]:
+        claim = self._next
+        self._next += 1
+        digits = next(self._digits, None)
+        if digits is None:
+            many = os.urandom(8 * IDS_AT_ONCE).hex()
+            self._digits = (many[at : at + 16] for at in range(0, len(many), 16))
+            digits = next(self._digits)
+        return claim, f"{claim:016x}{digits}"
+
+    def avoid(self, is_used: t.Callable[[int, int], bool]) -> None:
+        """Begin elsewhere if any of the next ids is that of another run, which is as good as impossible.
+
+        :arg is_used: whether any id from the first to the last one is used.
+        """
+        while is_used(self._next, self._next + 2 * IDS_AT_ONCE):
+            self._draw()
 
 
 def _remedy(why: str) -> str:
@@ -320,51 +428,20 @@ def _remedy(why: str) -> str:
     return "find out who has put it there, and remove it"
 
 
-def _read_only(path: str) -> sqlite3.Connection:
-    """Open an existing journal without a trace beside it.
-
-    Without a log beside it, SQLite would make one; told not to, it would not see who writes meanwhile. So it is a copy then that is read.
-    """
-    while not _has_log(path):
-        with open(path, "rb") as file:
-            before = os.fstat(file.fileno())
-            db = _copy(path, file, before.st_size)
-        after = os.stat(path)
-        if _version(before) == _version(after) and not _has_log(path):
-            return db
-        db.close()
-    return sqlite3.connect(f"file:{quote(path)}?mode=ro", uri=True, timeout=BUSY_TIMEOUT, isolation_level=None)
-
-
-def _version(info: os.stat_result) -> tuple[int, ...]:
+def _version(path: str) -> tuple[int, ...]:
+    """Return what changes with each write to a file: where it is, its time and its size."""
+    info = os.stat(path)
     return info.st_dev, info.st_ino, info.st_mtime_ns, info.st_size
 
 
-def _copy(path: str, file: t.BinaryIO, size: int) -> sqlite3.Connection:
-    """Open a copy of a database. It has no name by the time that there is anything in it, so a process that is killed leaves none."""
-    try:
-        handle, copy = tempfile.mkstemp(prefix="vcc-journal-")  # mode 0600
-        with os.fdopen(handle, "wb") as target:
-            try:
-                # SQLite reads the header, and the size of the file, as it opens it.
-                target.truncate(size)
-                target.write(file.read(HEADER_LENGTH))
-                target.flush()
-                db = sqlite3.connect(f"file:{quote(copy)}?mode=ro&immutable=1", uri=True, isolation_level=None)
-            finally:
-                os.unlink(copy)
-            try:
-                shutil.copyfileobj(file, target)
-                target.flush()
-            except BaseException:
-                db.close()
-                raise
-    except OSError as exc:
-        raise JournalError(
-            f"The journal {path} cannot be used ({tempfile.tempdir or 'TMPDIR'}, the folder for temporary files, cannot take a copy of it: {exc.strerror}):"
-            " make room there, or set TMPDIR to another folder."
-        ) from None
-    return db
+def _settled_version(path: str) -> tuple[int, ...]:
+    """Return the version of a file once its time is so old that any later write changes it, for that time moves in ticks."""
+    while True:
+        version = _version(path)
+        age = time.clock_gettime_ns(time.CLOCK_REALTIME) - version[2]
+        if not 0 <= age < TICK_NS:
+            return version
+        time.sleep((TICK_NS - age) / 1e9)
 
 
 def _temporary_folder() -> str:

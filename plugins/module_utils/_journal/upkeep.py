@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 import typing as t
@@ -12,29 +13,64 @@ import typing as t
 from .._text import clean
 from .sqlite import JournalFile
 
-_KNOWN = """
-CREATE TEMP VIEW known AS
+_COLUMNS = """
 SELECT external_id, provider, api_url, account, action, request_id, asked, accepted, coalesce(accepted, asked) AS time,
     CASE WHEN accepted IS NULL THEN 'pending' WHEN action = 'release' THEN 'released' ELSE 'dispatched' END AS state
-FROM interaction JOIN scope ON scope.id = interaction.scope;
-CREATE TEMP TABLE wanted (external_id TEXT PRIMARY KEY);
+"""
+
+# The interactions of all scopes, or those with the ids in temp.wanted, which are found by their index in each scope.
+_ALL = f"{_COLUMNS} FROM interaction JOIN scope ON scope.id = interaction.scope"
+_WANTED = f"""
+{_COLUMNS}
+FROM temp.wanted CROSS JOIN scope CROSS JOIN interaction USING (external_id) WHERE interaction.scope = scope.id
 """
 
 _MATCHING = """
-FROM known
+FROM ({known})
 WHERE (:provider IS NULL OR provider = :provider)
     AND (:state IS NULL OR state = :state)
     AND (:before IS NULL OR time <= :before)
     AND (:after IS NULL OR time > :after)
-    AND (:everyone OR external_id IN (SELECT external_id FROM temp.wanted))
 """
 
-# What is of a certain time or older.
+
+class _Old(t.NamedTuple):
+    """What is pruned of a table: its key, a place before its first row, and the time of a row."""
+
+    table: str
+    key: str
+    begin: tuple[t.Any, ...]
+    time: str
+
+    def counted(self) -> str:
+        return f"FROM {self.table} WHERE {self.time} <= ?"
+
+    def end_of_block(self) -> str:
+        """The key of the last row of a block behind a place, by the place and the rows of a block before its last one."""
+        return f"SELECT {self.key} FROM {self.table} WHERE {self._beyond('>')} ORDER BY {self.key} LIMIT 1 OFFSET ?"  # noqa: S608
+
+    def delete(self, limited: bool) -> str:
+        """By the place behind which the block begins, that of its last row if it is limited, and a time."""
+        limit = f"AND {self._beyond('<=')}" if limited else ""
+        return f"DELETE FROM {self.table} WHERE {self._beyond('>')} {limit} AND {self.time} <= ?"  # noqa: S608
+
+    def _beyond(self, operator: str) -> str:
+        return f"({self.key}) {operator} ({', '.join('?' * len(self.begin))})"
+
+
 _OLD = {
-    "interactions": "FROM interaction WHERE coalesce(accepted, asked) <= ?",
-    "notifications": "FROM notification WHERE noted <= ?",
-    "request_ids": "FROM own_request WHERE asked <= ?",
+    "interactions": _Old("interaction", "id", (-1,), "coalesce(accepted, asked)"),
+    "notifications": _Old("notification", "scope, id", (-1, ""), "noted"),
+    "request_ids": _Old("own_request", "scope, request_id", (-1, ""), "asked"),
 }
+
+# Seconds for which a transaction should hold the lock, and for which it is left to others then: the longest time for which SQLite waits before it tries
+# again is 0.1 seconds.
+HOLD_SECONDS = 0.4
+PAUSE_SECONDS = 0.11
+
+# KiB of memory for pages, since the rows that are deleted are all over the index.
+PRUNE_CACHE = 64 * 1024
 
 
 class Upkeep(JournalFile):
@@ -55,21 +91,32 @@ class Upkeep(JournalFile):
         super().__init__(path if self.exists else "", dry_run, clock, looking)
         self.path = os.path.abspath(path)
         with self._wrap_errors():
-            self._db.executescript(_KNOWN)
+            self._db.execute("CREATE TEMP TABLE wanted (external_id TEXT PRIMARY KEY)")
 
     def schema_version(self) -> int | None:
         """Return the version of the file's schema, None if there is none."""
         with self._wrap_errors():
-            version: int = self._db.execute("PRAGMA user_version").fetchone()[0]
+            version: int = self._db.execute(f"PRAGMA {self._schema}.user_version").fetchone()[0]
         return version if self.exists and os.path.getsize(self.path) else None
 
     def counts(self) -> dict[str, int]:
         """Return how many interactions are in which state, and how many registrations of providers are known."""
         with self._wrap_errors():
-            counts = dict.fromkeys(("released", "dispatched", "pending"), 0)
-            counts.update(self._db.execute("SELECT state, count(*) FROM known GROUP BY state"))
-            providers = self._count("FROM registration WHERE accepted IS NOT NULL")
-        return {**counts, "interactions": sum(counts.values()), "providers": providers}
+            return self._read(self._counts)
+
+    def _counts(self) -> dict[str, int]:
+        interactions = self._count("FROM interaction")
+        pending = self._count("FROM interaction WHERE accepted IS NULL")
+        dispatches = self._count("FROM interaction WHERE action = 'dispatch'")
+        pending_dispatches = self._count("FROM interaction WHERE accepted IS NULL AND +action = 'dispatch'")
+        dispatched = dispatches - pending_dispatches
+        return {
+            "released": interactions - pending - dispatched,
+            "dispatched": dispatched,
+            "pending": pending,
+            "interactions": interactions,
+            "providers": self._count("FROM registration WHERE accepted IS NOT NULL"),
+        }
 
     def entries(self, params: t.Mapping[str, t.Any]) -> tuple[list[dict[str, t.Any]], int]:
         """Return a page of the interactions that validated options of vcc_journal_info ask for, the latest first, and how many those are in all."""
@@ -79,33 +126,95 @@ class Upkeep(JournalFile):
             "state": params["state"],
             "before": None if params["older_than"] is None else now - params["older_than"],
             "after": None if params["newer_than"] is None else now - params["newer_than"],
-            "everyone": params["external_ids"] is None,
         }
+        everyone = params["external_ids"] is None
+        matching = _MATCHING.format(known=_ALL if everyone else _WANTED)
+        page = (
+            f"SELECT external_id, provider, api_url, account, state, action, request_id, asked, accepted {matching}"
+            " ORDER BY time DESC, external_id, api_url, account, provider LIMIT :size OFFSET :skipped"
+        )
+        limits = {"size": params["page_size"], "skipped": (params["page"] - 1) * params["page_size"]}
+
+        def read() -> tuple[list[dict[str, t.Any]], int]:
+            rows = self._db.execute(page, {**wanted, **limits}).fetchall()
+            return [_entry(*row) for row in rows], self._count(matching, wanted)
+
         with self._wrap_errors():
+            self._db.execute("DELETE FROM temp.wanted")
             self._db.executemany(
                 "INSERT OR IGNORE INTO temp.wanted VALUES (?)", ((one,) for one in params["external_ids"] or ())
             )
-            matching = self._count(_MATCHING, wanted)
-            rows = self._db.execute(
-                f"SELECT external_id, provider, api_url, account, state, action, request_id, asked, accepted {_MATCHING}"
-                " ORDER BY time DESC, external_id, api_url, account, provider LIMIT :size OFFSET :skipped",
-                {**wanted, "size": params["page_size"], "skipped": (params["page"] - 1) * params["page_size"]},
-            ).fetchall()
-        return [_entry(*row) for row in rows], matching
+            return self._read(read)
 
     def prune(self, older_than: int, dry_run: bool) -> dict[str, int]:
-        """Forget what is C(older_than) seconds old, or with C(dry_run) only say how many of each kind that is."""
+        """Forget what is C(older_than) seconds old, or with C(dry_run) only say how many of each kind that is.
+
+        Other processes write meanwhile, since each transaction is short; one that is interrupted leaves the rest for the next time.
+        """
         before = self._clock() - older_than
         with self._wrap_errors():
-            pruned = {name: self._count(old, (before,)) for name, old in _OLD.items()}
+            pruned = self._read(lambda: self._old(before))
         if dry_run or not any(pruned.values()):
             return pruned
-        with self._transaction():
-            return {name: self._db.execute(f"DELETE {old}", (before,)).rowcount for name, old in _OLD.items()}
+        pace = _Pace()
+        self._db.execute(f"PRAGMA cache_size = -{PRUNE_CACHE}")
+        pruned = {name: self._delete(pace, before, old) for name, old in _OLD.items()}
+        self._give_back(pace)
+        return pruned
+
+    def _old(self, before: float) -> dict[str, int]:
+        return {name: self._count(old.counted(), (before,)) for name, old in _OLD.items()}
+
+    def _delete(self, pace: _Pace, before: float, old: _Old) -> int:
+        """Delete the old rows of a table, block by block in the order of its key; return how many those were."""
+        deleted = 0
+        place = old.begin
+        while True:
+            with pace.block() as size, self._transaction():
+                last = self._db.execute(old.end_of_block(), (*place, size - 1)).fetchone()
+                deleted += self._db.execute(old.delete(bool(last)), (*place, *(last or ()), before)).rowcount
+            if not last:
+                return deleted
+            place = last
+
+    def _give_back(self, pace: _Pace) -> None:
+        """Make the file smaller by the pages that are free. A file that was not made for that stays as it is."""
+        with self._wrap_errors():
+            left = self._number_of_free_pages()
+            while left:
+                with pace.block() as size:
+                    self._db.execute(f"PRAGMA incremental_vacuum({size})").fetchall()
+                before, left = left, self._number_of_free_pages()
+                if left >= before:
+                    return
+
+    def _number_of_free_pages(self) -> int:
+        number: int = self._db.execute("PRAGMA freelist_count").fetchone()[0]
+        return number
 
     def _count(self, what: str, values: t.Any = ()) -> int:
         count: int = self._db.execute(f"SELECT count(*) {what}", values).fetchone()[0]
         return count
+
+
+class _Pace:
+    """Sizes blocks of work so that each holds the lock for a short time, and lets other processes in between."""
+
+    def __init__(self) -> None:
+        self._size = 1000
+        self._held = 0.0
+
+    @contextlib.contextmanager
+    def block(self) -> t.Iterator[int]:
+        """Yield how much to do in one transaction."""
+        if self._held > HOLD_SECONDS / 2:
+            time.sleep(PAUSE_SECONDS)
+            self._held = 0.0
+        began = time.monotonic()
+        yield self._size
+        seconds = time.monotonic() - began
+        self._held += seconds
+        self._size = min(max(int(self._size * min(HOLD_SECONDS / max(seconds, 1e-3), 2)), 50), 100_000)
 
 
 def _entry(

@@ -18,6 +18,8 @@ import pytest
 from ansible_collections.vonage.vcc.plugins.module_utils._errors import InputError, JournalError
 from ansible_collections.vonage.vcc.plugins.module_utils._interactions.sources import Entry
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.journal import Journal
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.notifications import Notification, NotificationLog
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.sqlite import ClaimIds
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import (
     PATIENCE,
     at_once,
@@ -553,6 +555,33 @@ class TestOwnRequestIds:
             said = refusal(journal.add_all, wish((external_id, "mine")), kind=InputError)
             assert said.startswith(f"The request_id 'mine' of '{external_id}' has been used ")
 
+    @pytest.mark.parametrize("how", ["claimed", "taken up", "unknown again", "dispatched"])
+    def test_one_that_the_module_has_made_is_refused(self, claim, release, open_journal, how):
+        """Reports and results show them. A row has them from the id of its first claim, and keeps them under another one."""
+        (first,) = claim("a", action="dispatch" if how == "dispatched" else "release")
+        if how == "taken up":
+            claim("a")
+        elif how == "unknown again":
+            early = open_journal()
+            early.add_all(wish("a"))
+            taken_up = early.claim(0)
+            (first,) = claim("a", force=True)
+            early.keep_pending(taken_up)
+        said = refusal(open_journal(provider="tickets").add_all, wish(("b", first.request_id)), kind=InputError)
+        assert said.startswith(f"The request_id '{first.request_id}' of 'b' has been used for 'a' before")
+
+    def test_the_id_of_a_notification_is_refused(self, open_journal, path, clock):
+        with contextlib.closing(
+            NotificationLog(str(path), "https://api.example", "main", None, clock=clock)
+        ) as notifications:
+            notifications.note([Notification("Release", "a", "n-1")], False)
+        said = refusal(open_journal().add_all, wish(("b", "n-1")), kind=InputError)
+        assert said.startswith("The request_id 'n-1' of 'b' has been used for 'a' before")
+
+    @pytest.mark.parametrize("odd", ["f" * 32, "7" + "f" * 31, "0" * 32, "G" * 32, "a" * 31])
+    def test_one_that_looks_as_if_the_module_had_made_it_is_taken(self, claim, odd):
+        assert claim(("a", odd))[0].request_id == odd
+
     def test_one_that_another_process_takes_first_is_refused_at_the_claim(self, open_journal, path):
         first, second = open_journal(), open_journal()
         first.add_all(wish(("a", "mine")))
@@ -584,6 +613,30 @@ class TestOwnRequestIds:
         journal.add_all(wish(("a", "mine")))
         journal.release_claim(journal.claim(0))
         assert claim(("b", "mine"))[0].request_id == "mine"
+
+
+class TestClaimIds:
+    def test_two_runs_have_none_in_common(self):
+        first, second = ([next(ids)[0] for dummy in range(3000)] for ids in (ClaimIds(0.0), ClaimIds(0.0)))
+        assert first == list(range(first[0], first[0] + 3000))
+        assert not set(first) & set(second)
+
+    @pytest.mark.parametrize("now", [-1e12, 0.0, 1_800_000_000.0, 2.0**31, 1e12])
+    def test_sqlite_can_count_them(self, now):
+        assert all(0 <= next(ClaimIds(now))[0] < 2**63 for dummy in range(100))
+
+    def test_later_ones_are_higher(self):
+        assert next(ClaimIds(1_800_000_000.0))[0] < next(ClaimIds(1_800_000_128.0))[0]
+
+    def test_those_of_another_run_are_avoided(self, open_journal, path, monkeypatch):
+        one, two = open_journal(), open_journal()
+        one.add_all(wish("a", "b"))
+        two.add_all(wish("c"))
+        claimed = one.claim(0)
+        two._new_ids._next = claimed[1].claim
+        (other,) = two.claim(0)
+        assert other.claim not in [interaction.claim for interaction in claimed]
+        assert sorted(journal_rows(path)) == ["a", "b", "c"]
 
 
 class TestScope:

@@ -14,6 +14,7 @@ import signal
 import sqlite3
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -340,40 +341,106 @@ print(journal.claim(0)[0].request_id, flush=True)
 input()
 """
 
-COPYING = """
-import shutil
+READING = """
 import sys
-from ansible_collections.vonage.vcc.plugins.module_utils._journal import sqlite
-
-copy = shutil.copyfileobj
-
-def slowly(*files):
-    copy(*files)
-    files[1].flush()
-    print(flush=True)
-    input()
-
-shutil.copyfileobj = slowly
-sqlite.JournalFile(sys.argv[1], dry_run=True)
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.journal import Journal
+journal = Journal(sys.argv[1], "https://api.example", "main", None, 86400, dry_run=True)
+journal.add_all([["a"]])
+journal.plan(0)
+print(flush=True)
+input()
 """
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL], ids=lambda how: how.name)
-def test_who_is_killed_over_a_copy_leaves_none(path, tmp_path, how):
+def test_killed_check_mode_leaves_no_file(path, tmp_path, how):
     release(path, "a")
-    with python(COPYING, path, env={"TMPDIR": str(tmp_path)}) as process:
+    before = snapshot(path.parent)
+    with python(READING, path, env={"TMPDIR": str(tmp_path)}) as process:
         process.stdout.readline()
         process.send_signal(how)
         assert process.wait(PATIENCE) == -how
     assert list(tmp_path.iterdir()) == []
+    assert snapshot(path.parent) == before
 
 
-def test_a_copy_is_what_was_there(path):
-    """Of several pages, and whatever the size of one is."""
+def confirmed(journal):
+    return [interaction.external_id for interaction in journal.plan(0) if interaction.confirmed]
+
+
+class TestCheckModeSeesOtherProcesses:
+    """It reads a file without the locks of SQLite, for these need files beside it."""
+
+    @pytest.fixture
+    def looking(self, path):
+        release(path, "a")
+        with contextlib.closing(
+            Journal(str(path), "https://api.example", "main", None, 86400, dry_run=True)
+        ) as journal:
+            journal.add_all([["a", "b", "c"]])
+            assert confirmed(journal) == ["a"]
+            yield journal
+
+    def test_one_that_has_ended(self, looking, path):
+        release(path, "b")
+        assert not Path(f"{path}-wal").exists()
+        assert confirmed(looking) == ["a", "b"]
+
+    def test_one_that_goes_on_and_one_after_it(self, looking, path):
+        with contextlib.closing(Journal(str(path), "https://api.example", "main", None, 86400)) as journal:
+            journal.add_all([["b"]])
+            journal.accept(journal.claim(0))
+            assert confirmed(looking) == ["a", "b"]
+            release(path, "c")
+            assert confirmed(looking) == ["a", "b", "c"]
+
+    def test_one_that_writes_while_it_reads(self, looking, path, monkeypatch):
+        """What has been read by then is read again."""
+        look_up = Journal._look_up
+        monkeypatch.setattr(Journal, "_look_up", lambda *arguments: [look_up(*arguments), interrupt()][0])
+
+        def interrupt():
+            monkeypatch.undo()
+            release(path, "b")
+
+        assert confirmed(looking) == ["a", "b"]
+
+    def test_a_half_written_file_is_read_again(self, looking, path, monkeypatch):
+        """Another process copies its log into the file while this one reads, and may find any mixture of pages."""
+
+        def torn(*_arguments):
+            monkeypatch.undo()
+            release(path, "b")
+            raise sqlite3.DatabaseError("database disk image is malformed")
+
+        monkeypatch.setattr(Journal, "_look_up", torn)
+        assert confirmed(looking) == ["a", "b"]
+
+    def test_a_file_that_was_written_just_now_is_let_settle(self, path):
+        release(path, "a")
+        now = time.time_ns()
+        os.utime(path, ns=(now, now))
+        version = sqlite._settled_version(str(path))
+        assert time.time_ns() - version[2] >= sqlite.TICK_NS
+
+    def test_a_time_in_the_future_is_not_waited_for(self, path):
+        release(path, "a")
+        later = time.time_ns() + 10**12
+        os.utime(path, ns=(later, later))
+        assert sqlite._settled_version(str(path))[2] == later
+
+
+def test_check_mode_needs_no_room(path, tmp_path):
+    """Neither beside the journal nor for temporary files."""
     release(path, *(f"case-{number}" for number in range(1000)))
-    with contextlib.closing(Upkeep(str(path), dry_run=True)) as journal:
-        assert journal.counts()["released"] == 1000
-        assert list(journal._db.execute("PRAGMA integrity_check")) == [("ok",)]
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        with contextlib.closing(Upkeep(str(path), dry_run=True)) as journal:
+            assert journal.counts()["released"] == 1000
+            assert list(journal._db.execute("PRAGMA journal.integrity_check")) == [("ok",)]
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 WRITING = """
@@ -443,21 +510,6 @@ class TestMessages:
         what = "the folder of the journal" if full == "journal" else "the folder for temporary files (TMPDIR)"
         assert said.startswith(f"The journal {folder}/journal.db cannot be used (database or disk is full): ")
         assert said.endswith(f"make room in {small}, {what}.\n")
-
-    def test_no_room_for_a_copy(self, path, monkeypatch, tmp_path):
-        release(path, *(f"case-{number}" for number in range(1000)))
-        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-        before = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
-        try:
-            said = refusal(path, dry_run=True)
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        assert said == (
-            f"The journal {path} cannot be used ({tmp_path}, the folder for temporary files, cannot take a copy of it: File too large): make room"
-            " there, or set TMPDIR to another folder."
-        )
-        assert list(tmp_path.iterdir()) == []
 
     def test_another_program(self, path):
         path.parent.mkdir()

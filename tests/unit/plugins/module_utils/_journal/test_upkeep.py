@@ -12,6 +12,7 @@ import pytest
 
 from ansible_collections.vonage.vcc.plugins.module_utils._errors import InputError, JournalError
 from ansible_collections.vonage.vcc.plugins.module_utils._interactions.sources import Entry
+from ansible_collections.vonage.vcc.plugins.module_utils._journal import upkeep as upkeep_module
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.journal import Journal
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.notifications import (
     Notification,
@@ -324,6 +325,62 @@ class TestPrune:
                 "notifications": 0,
                 "request_ids": 0,
             }
+
+    def test_other_processes_write_meanwhile(self, upkeep, path, clock, keep, monkeypatch):
+        """After each block of rows the lock is free."""
+        ids = [f"old-{number:03}" for number in range(300)]
+        keep(*ids)
+        clock.now += 100
+        entered = []
+        block = upkeep_module._Pace.block
+
+        @contextlib.contextmanager
+        def in_small_blocks(pace):
+            pace._size = 50
+            entered.append(f"new-{len(entered)}")
+            keep(entered[-1])
+            with block(pace) as size:
+                yield size
+
+        monkeypatch.setattr(upkeep_module._Pace, "block", in_small_blocks)
+        pruned = upkeep(False).prune(50, False)
+        assert pruned["interactions"] == 300 + len("abcde")
+        assert set(journal_rows(path)) == set(entered)
+        assert len(entered) > 6
+
+    def test_the_file_becomes_smaller(self, upkeep, path, keep, clock):
+        keep(*(f"old-{number:04}" for number in range(3000)))
+        upkeep(False).close()
+        before = path.stat().st_size
+        clock.now += 100
+        journal = upkeep(False)
+        journal.prune(50, False)
+        assert journal._db.execute("PRAGMA freelist_count").fetchone() == (0,)
+        journal.close()
+        assert path.stat().st_size < before / 2
+
+    def test_a_file_that_was_not_made_for_it_stays_as_large(self, upkeep, path, keep, clock):
+        keep(*(f"old-{number:04}" for number in range(1000)))
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
+            db.execute("PRAGMA journal_mode = DELETE")
+            db.execute("PRAGMA auto_vacuum = NONE")
+            db.execute("VACUUM")
+        before = path.stat().st_size
+        clock.now += 100
+        assert upkeep(False).prune(50, False)["interactions"] == 1005
+        assert path.stat().st_size == before
+
+    def test_a_block_is_sized_by_the_time_that_it_takes(self, monkeypatch):
+        times, waits = iter([0, 0.01, 10, 11, 20, 20.4]), []
+        monkeypatch.setattr(upkeep_module.time, "monotonic", lambda: next(times))
+        monkeypatch.setattr(upkeep_module.time, "sleep", waits.append)
+        pace = upkeep_module._Pace()
+        sizes = []
+        for dummy in range(3):
+            with pace.block() as size:
+                sizes.append(size)
+        assert sizes == [1000, 2000, 800]
+        assert waits == [upkeep_module.PAUSE_SECONDS]
 
     def test_registrations_stay(self, upkeep, path, clock):
         journal = upkeep(False)
