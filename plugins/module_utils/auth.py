@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Tokens: from client credentials to a bearer token, its reuse and its renewal.
 
-The contract: OAuth 2.0 client credentials, C(POST {token endpoint}) form-encoded with C(grant_type), C(client_id),
-C(client_secret) and C(scope). A token may be used for C(expires_in) seconds; a 401 of an API means that it has expired.
+The API reference documents OAuth 2.0 client credentials: ``POST {token endpoint}`` with the form fields ``grant_type``, ``client_id``,
+``client_secret`` and ``scope`` returns ``{"access_token", "expires_in", "token_type"}``. A client must reuse a token for its ``expires_in``
+seconds, and take a 401 of an API as the sign that it has expired. Error bodies follow RFC 6749, section 5.2: ``{"error": CODE}``.
 """
 
 from __future__ import annotations
@@ -18,19 +19,14 @@ import threading
 import time
 import typing as t
 
-try:
-    import fcntl
-except ImportError:  # not a POSIX system
-    fcntl = None  # type: ignore[assignment]
-
 from ._api.token_cache import TokenCache
 from ._errors import AuthError, NoResponseError
 
-# A token is renewed this many seconds before it ends, or at half its life if that is shorter.
-MARGIN = 60
+# Seconds before its end at which a token is renewed; half its lifetime if that is shorter.
+RENEWAL_MARGIN = 60
 
-# The longest life in seconds that makes sense of a token.
-LONGEST = 10**9
+# The longest plausible lifetime of a token, in seconds.
+MAX_LIFETIME = 10**9
 
 _HEADER_SAFE = re.compile(r"[\x21-\x7e]+")
 
@@ -38,33 +34,44 @@ _ERROR_CODE = re.compile(r"[a-z_]{1,40}")
 
 
 def check_token(token: str) -> str:
-    """Return C(token) if it can stand in an HTTP header; raise ValueError otherwise, without its text."""
+    """Return ``token`` if an HTTP header can have it. Raises ValueError, without the token, if not."""
     if not _HEADER_SAFE.fullmatch(token):
         raise ValueError("a token has to be printable ASCII without spaces")
     return token
 
 
 class Token(t.NamedTuple):
-    """A bearer token. C(expires_at) is in seconds of the epoch, None where the server did not say."""
+    """A bearer token. Times are in seconds since the epoch.
+
+    :param value: the text of the token.
+    :param renew_at: when to renew the token; None for never.
+    :param expires_at: when the token expires; None if the token endpoint did not say.
+    """
 
     value: str
     renew_at: float | None
     expires_at: float | None = None
 
     def usable(self, now: float) -> bool:
+        """Return whether the token needs no renewal yet."""
         return self.renew_at is None or now < self.renew_at
 
     def ends_within(self, now: float, seconds: float) -> bool:
+        """Return whether the token expires between now and ``seconds`` seconds from now."""
         return self.expires_at is not None and 0 <= self.expires_at - now <= seconds
 
 
 class TokenProvider:
-    """The source of bearer tokens for one VCC account and scope. Several threads may ask at once.
+    """Provides the bearer tokens of one VCC account and scope. Threads can share it.
 
-    :arg http: sends requests (C(client.Http)).
-    :arg access_token: a ready token, used first; once VCC answers it with 401, the client credentials take over if there are any.
-    :arg cache_path: a TokenCache's file, or None.
-    :arg on_token: called with each token before its first use, so that the caller can keep it out of all output.
+    :param http: an ``Http``, which sends the requests.
+    :param auth_url: the URL of the token endpoint.
+    :param scope: the scopes of the tokens, separated by spaces.
+    :param account: the name of the account, which separates its tokens in the cache.
+    :param access_token: a token to use first. After VCC has rejected it with 401, the client credentials take over if there are any.
+    :param cache_path: the path of a ``TokenCache``, or None.
+    :param on_token: a function to call with each token before its first use, so that no output contains it.
+    :param clock: returns the time in seconds since the epoch.
     """
 
     def __init__(
@@ -91,56 +98,62 @@ class TokenProvider:
         self._clock = clock
         self._lock = threading.Lock()
         self._token: Token | None = None
-        self._found: str | None = None
+        self._cached_value: str | None = None
         if access_token:
             on_token(access_token)
             self._token = Token(access_token, None)
 
     def token(self) -> str:
-        """Return the text of C(current)."""
+        """Return the text of a valid token. Raises as ``current`` does."""
         return self.current().value
 
     def current(self) -> Token:
-        """Return a token that can be used now.
+        """Return a valid token.
 
-        Raises AuthError (refused credentials), NoResponseError (no token endpoint reached), InputError (token cache).
+        Raises AuthError (rejected credentials), NoResponseError (no response of the token endpoint) and InputError (token cache).
         """
         with self._lock:
             if self._token is None or not self._token.usable(self._clock()):
-                self._token = self._cached(rejected=None)
+                self._token = self._get_token(rejected=None)
             return self._token
 
     def renew(self, rejected: str) -> str:
-        """Return a token other than C(rejected), which VCC answered with 401. Raises as C(token) does."""
+        """Return the text of another token than ``rejected``, which VCC has rejected with 401. Raises as ``current`` does."""
         with self._lock:
             if self._token is None or self._token.value == rejected:
                 if not (self._client_id and self._client_secret and self._auth_url):
                     raise AuthError(
                         "VCC refused the access token (401), which has expired or is wrong: give a new access_token, or client_id and client_secret."
                     )
-                self._token = self._cached(rejected)
+                self._token = self._get_token(rejected)
             return self._token.value
 
     def is_cached(self, token: str) -> bool:
-        """Whether C(token) was found in the cache, rather than asked for."""
+        """Return whether ``token`` came from the cache, rather than from the token endpoint."""
         with self._lock:
-            return token == self._found
+            return token == self._cached_value
 
-    def _cached(self, rejected: str | None) -> Token:
+    def _get_token(self, rejected: str | None) -> Token:
+        """Return a token from the cache, unless it is ``rejected`` or about to expire; else request one and cache it."""
         if self._cache is None:
-            return self._ask()
+            return self._request_token()
         with self._cache.locked() as entries:
             token: Token | None = None
             with contextlib.suppress(KeyError, TypeError, ValueError, OverflowError):
                 entry = entries[self._cache_key]
                 token = Token(check_token(entry["access_token"]), float(entry["renew_at"]), float(entry["expires_at"]))
             now = self._clock()
-            if token is not None and token.value != rejected and token.usable(now) and token.ends_within(now, LONGEST):
+            if (
+                token is not None
+                and token.value != rejected
+                and token.usable(now)
+                and token.ends_within(now, MAX_LIFETIME)
+            ):
                 self._on_token(token.value)
-                self._found = token.value
+                self._cached_value = token.value
                 return token
             entries.pop(self._cache_key, None)
-            token = self._ask()
+            token = self._request_token()
             if token.expires_at is not None:
                 entries[self._cache_key] = {
                     "access_token": token.value,
@@ -149,8 +162,12 @@ class TokenProvider:
                 }
             return token
 
-    def _ask(self) -> Token:
-        asked = self._clock()
+    def _request_token(self) -> Token:
+        """Request a token with the client credentials. Raises AuthError and NoResponseError.
+
+        The lifetime begins with the request, so that a slow response cannot lengthen it. A token without a valid ``expires_in`` has no end.
+        """
+        requested_at = self._clock()
         form = {
             "grant_type": "client_credentials",
             "client_id": self._client_id,
@@ -158,23 +175,23 @@ class TokenProvider:
             "scope": self._scope,
         }
         try:
-            answer = self._http.send(
+            response = self._http.send(
                 "POST", self._auth_url, "The token endpoint", headers={"Accept": "application/json"}, form=form
             )
         except NoResponseError as exc:
-            exc.maybe_processed = False  # whatever became of it, no API call was made
+            exc.maybe_processed = False  # because the call to the API has not begun
             raise
-        body = answer.json() if answer.is_json() else None
+        body = response.json() if response.is_json() else None
         fields: dict[str, t.Any] = body if isinstance(body, dict) else {}
-        if answer.status != 200:
-            if answer.status in (401, 403, 407) and not answer.is_by_vcc():
+        if response.status != 200:
+            if response.status in (401, 403, 407) and not response.is_by_vcc():
                 raise NoResponseError(
-                    f"A proxy or gateway before the token endpoint {self._auth_url} refused the request with status {answer.status}:"
+                    f"A proxy or gateway before the token endpoint {self._auth_url} refused the request with status {response.status}:"
                     " check auth_url, region and the proxy."
                 )
             error = fields.get("error")
-            raise self._refusal(
-                answer.status, error if isinstance(error, str) and _ERROR_CODE.fullmatch(error) else None
+            raise self._rejection(
+                response.status, error if isinstance(error, str) and _ERROR_CODE.fullmatch(error) else None
             )
         try:
             value = check_token(fields["access_token"])
@@ -187,13 +204,17 @@ class TokenProvider:
             lifetime = float(fields["expires_in"])
         except (KeyError, TypeError, ValueError, OverflowError):
             return Token(value, None)
-        if lifetime > LONGEST:
+        if lifetime > MAX_LIFETIME:
             return Token(value, None)
         if math.isnan(lifetime) or lifetime < 0:
-            return Token(value, asked)
-        return Token(value, asked + lifetime - min(MARGIN, lifetime / 2), asked + lifetime)
+            return Token(value, requested_at)
+        return Token(value, requested_at + lifetime - min(RENEWAL_MARGIN, lifetime / 2), requested_at + lifetime)
 
-    def _refusal(self, status: int, error: str | None) -> AuthError | NoResponseError:
+    def _rejection(self, status: int, error: str | None) -> AuthError | NoResponseError:
+        """Return the error for a response other than 200.
+
+        :param error: the code in the error body, or None. RFC 6749 allows 400 and 401 for every code.
+        """
         if error == "invalid_scope":
             return AuthError(
                 f"VCC gives the API client no token for the scope {self._scope} (invalid_scope): grant it that scope in VCC."

@@ -1,11 +1,12 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A file of tokens that tasks and forks share."""
+"""The token cache: a file of tokens that tasks and forks share."""
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import re
@@ -14,53 +15,49 @@ import tempfile
 import time
 import typing as t
 
-try:
-    import fcntl
-except ImportError:  # not a POSIX system
-    fcntl = None  # type: ignore[assignment]
-
 from .._errors import InputError
 from .._files import holders, make_folder_for
 
-# Seconds to wait for another process that asks for a token: longer than such a call takes with the default timeout and retries.
-LOCK_PATIENCE = 300
+# Seconds to wait for the lock: longer than another process needs for a token with the default timeout and retries.
+LOCK_TIMEOUT = 300
 
-# Seconds between two looks at the lock.
-LOCK_POLL = 0.02
+# Seconds between two attempts to lock.
+LOCK_POLL_INTERVAL = 0.02
 
-# No cache has as many bytes.
-LARGEST_CACHE = 16 * 1024 * 1024
+# The maximum number of bytes of a cache.
+MAX_CACHE_SIZE = 16 * 1024 * 1024
 
-# What an entry of the cache has, and the key of one.
-FIELDS = {"access_token", "renew_at", "expires_at"}
+# The fields that each entry must have, and the form of its key.
+ENTRY_FIELDS = {"access_token", "renew_at", "expires_at"}
 
 _KEY = re.compile(r"[0-9a-f]{64}")
 
 
 class TokenCache:
-    """Tokens in a file that only its owner can read, shared by tasks and safe under parallel forks.
+    """Tokens in a file that only its owner can read. Tasks and parallel forks can share it.
 
-    The file is a JSON object C({key: {"access_token", "renew_at", "expires_at"}}), the times in seconds of the epoch. It is replaced
-    as a whole, never written in place; a file beside it (C(PATH.lock)) is locked meanwhile, so that of many forks one asks for the token.
-    A file that is anything else is somebody's, and is refused.
+    The file is a JSON object ``{KEY: {"access_token", "renew_at", "expires_at"}}``, with times in seconds since the epoch. Each change replaces
+    the whole file. Meanwhile the process holds the lock of a second file, ``PATH.lock``, so that only one of many forks requests a token.
+    A file with any other contents belongs to the user, so the cache refuses it.
 
-    :arg patience: seconds to wait for the lock.
+    :param path: the path of the file.
+    :param lock_timeout: the seconds to wait for the lock.
     """
 
-    def __init__(self, path: str, patience: float = LOCK_PATIENCE) -> None:
+    def __init__(self, path: str, lock_timeout: float = LOCK_TIMEOUT) -> None:
         self.path = path
-        self._patience = patience
+        self._lock_timeout = lock_timeout
 
     def check(self) -> None:
-        """Raise InputError for a file that is not to be replaced or believed. Writes nothing."""
+        """Raise InputError for a file that the cache must not replace or trust. Write nothing."""
         self._read()
 
     @contextlib.contextmanager
     def locked(self) -> t.Iterator[dict[str, t.Any]]:
-        """Yield the entries, to be changed in place; what was changed is written at the end. Raises InputError."""
+        """Lock the file and yield its entries by key; write the changes that the caller made to them. Raises InputError."""
         lock = self._open_lock()
         try:
-            self._wait_for(lock)
+            self._acquire(lock)
             entries = self._read()
             before = json.dumps(entries)
             try:
@@ -73,6 +70,7 @@ class TokenCache:
             os.close(lock)
 
     def _open_lock(self) -> int:
+        """Open the lock file, and create it and its folder if they are missing; return its descriptor. Raises InputError."""
         path = self.path + ".lock"
         try:
             make_folder_for(path)
@@ -81,7 +79,7 @@ class TokenCache:
         except OSError as exc:
             raise self._unusable(f"{path} is a symbolic link" if os.path.islink(path) else exc.strerror) from None
         info = os.fstat(lock)
-        why = (
+        reason = (
             "is not a regular file"
             if not stat.S_ISREG(info.st_mode)
             else "belongs to another user"
@@ -90,15 +88,14 @@ class TokenCache:
             if info.st_size
             else ""
         )
-        if why:
+        if reason:
             os.close(lock)
-            raise self._unusable(f"{path} {why}")
+            raise self._unusable(f"{path} {reason}")
         return lock
 
-    def _wait_for(self, lock: int) -> None:
-        if fcntl is None:
-            return
-        deadline = time.monotonic() + self._patience
+    def _acquire(self, lock: int) -> None:
+        """Wait for the lock. Raises InputError after the timeout, and for a file system without locks."""
+        deadline = time.monotonic() + self._lock_timeout
         while True:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -106,7 +103,7 @@ class TokenCache:
             except BlockingIOError:
                 if time.monotonic() > deadline:
                     break
-                time.sleep(LOCK_POLL)
+                time.sleep(LOCK_POLL_INTERVAL)
             except OSError as exc:
                 raise InputError(
                     f"The token cache {self.path} cannot be used (its file system locks no files: {exc.strerror}): put token_cache on a local"
@@ -114,11 +111,12 @@ class TokenCache:
                 ) from None
         found = holders(self.path + ".lock")
         raise InputError(
-            f"The token cache {self.path} cannot be used ({found or 'another process'} has held {self.path}.lock for {self._patience:g} seconds):"
+            f"The token cache {self.path} cannot be used ({found or 'another process'} has held {self.path}.lock for {self._lock_timeout:g} seconds):"
             f" let that process go on or end it{'' if found else '; fuser names it'}."
         )
 
     def _read(self) -> dict[str, t.Any]:
+        """Return the entries of the file; none if it is missing or other users can write to it. Raises InputError."""
         try:
             handle = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
         except FileNotFoundError:
@@ -132,16 +130,16 @@ class TokenCache:
             if info.st_uid != os.geteuid():
                 raise self._unusable("it belongs to another user")
             with os.fdopen(handle, "rb", closefd=False) as file:
-                content = file.read(LARGEST_CACHE)
+                content = file.read(MAX_CACHE_SIZE)
         except OSError as exc:
             raise self._unusable(exc.strerror) from None
         finally:
             os.close(handle)
-        entries = self._entries(content)
-        return {} if info.st_mode & 0o022 else entries  # others could have put their token there
+        entries = self._parse(content)
+        return {} if info.st_mode & 0o022 else entries  # another user could have written the tokens
 
-    def _entries(self, content: bytes) -> dict[str, t.Any]:
-        """What is in the file. Raises InputError for a file that this collection has not written."""
+    def _parse(self, content: bytes) -> dict[str, t.Any]:
+        """Return the entries in the contents of the file. Raises InputError if they are not those of a token cache."""
         if not content:
             return {}
         try:
@@ -149,7 +147,8 @@ class TokenCache:
         except (ValueError, RecursionError):
             entries = None
         if isinstance(entries, dict) and all(
-            _KEY.fullmatch(key) and isinstance(entry, dict) and entry.keys() >= FIELDS for key, entry in entries.items()
+            _KEY.fullmatch(key) and isinstance(entry, dict) and entry.keys() >= ENTRY_FIELDS
+            for key, entry in entries.items()
         ):
             return entries
         raise InputError(
@@ -158,6 +157,7 @@ class TokenCache:
         )
 
     def _write(self, text: str) -> None:
+        """Replace the file in one step, readable by its owner only. Raises InputError."""
         try:
             handle, temporary = tempfile.mkstemp(dir=os.path.dirname(os.path.abspath(self.path)))  # mode 0600
             try:
@@ -170,8 +170,9 @@ class TokenCache:
         except OSError as exc:
             raise self._unusable(exc.strerror) from None
 
-    def _unusable(self, why: str | None) -> InputError:
+    def _unusable(self, reason: str | None) -> InputError:
+        """Return the error for a file that the cache cannot use."""
         return InputError(
-            f"The token cache {self.path} cannot be used ({why or 'unknown error'}): point token_cache at a file of your own in a"
+            f"The token cache {self.path} cannot be used ({reason or 'unknown error'}): point token_cache at a file of your own in a"
             " folder of your own, or leave it out."
         )

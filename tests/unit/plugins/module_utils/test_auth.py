@@ -587,7 +587,7 @@ class TestCacheInDoubt:
             process.send_signal(signal.SIGSTOP)
             os.waitid(os.P_PID, process.pid, os.WSTOPPED)
             with pytest.raises(InputError) as caught:
-                TokenCache(str(path), patience=0.1).locked().__enter__()
+                TokenCache(str(path), lock_timeout=0.1).locked().__enter__()
             process.send_signal(signal.SIGCONT)
         said = str(caught.value)
         assert said.startswith(f"The token cache {path} cannot be used (")
