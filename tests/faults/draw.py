@@ -296,10 +296,10 @@ def _use_playbook(rng, task):
 def _add_network_faults(rng, plan, endless):
     """Add a proxy and faults of the network, and limit the failures of some tasks."""
     plan.proxied = rng.random() < 0.2
-    # WAITING limits the seconds that the engine waits beyond its attempts for an answer that does not end.
+    # MAX_WAIT limits the seconds that the engine waits beyond its attempts for an answer that does not end.
     endless = endless and rng.random() < 0.1
     if endless:
-        plan.limits["WAITING"] = 1
+        plan.limits["MAX_WAIT"] = 1
     for wave in plan.waves:
         if rng.random() < 0.3:
             wave.faults.append(network_fault(rng, endless))

@@ -33,8 +33,8 @@ from sitecustomize import set_clock
 
 from ansible_collections.vonage.vcc.plugins.module_utils import _connection, _options
 from ansible_collections.vonage.vcc.plugins.module_utils._api import client, http
+from ansible_collections.vonage.vcc.plugins.module_utils._api.attempt import Attempt
 from ansible_collections.vonage.vcc.plugins.module_utils._api.client import Client
-from ansible_collections.vonage.vcc.plugins.module_utils._api.transport import Attempt
 from ansible_collections.vonage.vcc.plugins.module_utils._interactions import result, sender, sources, task
 from ansible_collections.vonage.vcc.plugins.module_utils._journal import journal, sqlite
 
@@ -91,7 +91,7 @@ def _early_confirmations(_job):
 
 def _denies_sending(_job):
     """Treat a request as not sent after it was sent."""
-    Attempt.begin_to_send = classmethod(lambda cls: None)
+    Attempt.mark_sent = classmethod(lambda cls: None)
 
 
 def _allows_same_file(_job):

@@ -1,7 +1,11 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""VCC's APIs: their calls, with the token that each needs, and how VCC refuses them."""
+"""The calls of VCC's APIs, the token of each call, and the errors of rejected calls.
+
+The API reference documents these statuses: 200 for success, 400, 401 (token missing, invalid or expired), 403 (token without the scope).
+Further statuses are 413 and 417 (request over 100 KB), 429 and 500.
+"""
 
 from __future__ import annotations
 
@@ -13,24 +17,31 @@ from .._errors import ApiError, AuthError, NoResponseError, RejectedError, VccEr
 from ..auth import Token, TokenProvider
 from .http import Http, Response
 
-# What a token has to be good for.
+# The scope of the Interactions API.
 WRITE_SCOPE = "interactions:write"
 
+# The scope of the Insights Stats API.
 STATS_SCOPE = "stats"
 
+# The Accept header of the Interactions API.
 INTERACTIONS_ACCEPT = "application/vnd.newvoicemedia.v1+json"
 
+# The Accept header of the Insights Stats API.
 STATS_ACCEPT = "application/vnd.newvoicemedia.v3+json"
 
-# Bytes of a request body that are never reached.
+# A request body must have fewer bytes. The API reference says 100 KB.
 BODY_LIMIT = 100_000
 
 
 class Client:
     """VCC's APIs, with the token that each call needs. Tasks with equal connections can share a client, and threads can call at once.
 
+    ``calls`` is the number of requests to the APIs, with retries and without those for tokens.
+
+    :param http: sends the requests.
+    :param auth: provides the tokens.
     :param api_url: the URL of the API gateway, without a trailing slash.
-    :param scope: the scope of the token of ``auth``.
+    :param scope: the scope of the tokens of ``auth``.
     :param secrets: texts that no error repeats.
     :param quoting: whether an error repeats the server's message.
     """
@@ -57,7 +68,7 @@ class Client:
     def from_connection(
         cls, connection: Connection, scope: str = WRITE_SCOPE, secrets: set[str] | None = None, quoting: bool = True
     ) -> Client:
-        """Return a client for ``connection``. Raises InputError for a proxy or a certificate authority that cannot be used.
+        """Return a client for ``connection``. Raises InputError for a proxy or certificate authorities that cannot be used.
 
         :param secrets: the set that collects the connection's secrets and each token.
         """
@@ -77,7 +88,7 @@ class Client:
         )
         for url in (connection.api_url, connection.auth_url):
             if url:
-                http.look_for_proxy(url)
+                http.find_proxies(url)
         return cls(http, auth, connection.api_url, scope, secrets, quoting)
 
     def close(self) -> None:
@@ -89,94 +100,121 @@ class Client:
         return self._auth.current()
 
     def invoke(self, body: bytes) -> None:
-        """C(POST /interactions/Invoke) with a JSON body of at most 100,000 bytes; returns when VCC has accepted it (200).
+        """Call ``POST /interactions/Invoke``, and return after VCC has accepted it with 200.
 
-        Raises AuthError (401 with a fresh token, 403), RejectedError (any other 4xx) and NoResponseError. The body of a success is
-        undocumented: nothing and JSON are taken as VCC's, anything else as a page of something in between.
+        The API reference does not document the body of a 200. An empty body and JSON count as VCC's, any other body as a proxy's or gateway's.
+
+        :param body: a JSON object of less than 100,000 bytes: ``{"provider": NAME, "requests": [INTERACTION, ...]}``.
+
+        Raises AuthError (401 with a new token, 403), RejectedError (any other 4xx), NoResponseError, and InputError for the token cache.
         """
-        self._accepted(self._call("POST", "/interactions/Invoke", INTERACTIONS_ACCEPT, body))
+        self._check_accepted(self._call("POST", "/interactions/Invoke", INTERACTIONS_ACCEPT, body))
 
     def register(self, body: bytes) -> None:
-        """C(POST /interactions/Register) with a JSON body; returns when VCC has accepted it (200). Raises as C(invoke) does."""
-        self._accepted(self._call("POST", "/interactions/Register", INTERACTIONS_ACCEPT, body))
+        """Call ``POST /interactions/Register``, and return after VCC has accepted it with 200.
+
+        :param body: a JSON object of less than 100,000 bytes, with ``provider``, ``endpoint``, ``headers`` and ``agentactionspermitted``.
+
+        Raises as ``invoke`` does.
+        """
+        self._check_accepted(self._call("POST", "/interactions/Register", INTERACTIONS_ACCEPT, body))
 
     def ongoing(self, page: int, limit: int) -> tuple[list[dict[str, t.Any]], dict[str, t.Any]]:
-        """C(GET /stats/interactions/ongoing): the items of a page, counted from 1, and its C(meta) in VCC's own spelling.
+        """Call ``GET /stats/interactions/ongoing``; return the ``items`` of a page and its ``meta``, both in VCC's spelling.
 
-        Raises as C(invoke) does.
+        :param page: the number of the page, from 1.
+        :param limit: the maximum number of items.
+
+        Raises as ``invoke`` does, and NoResponseError for a 200 without items. An invalid ``meta`` counts as empty.
         """
-        answer = self._call("GET", f"/stats/interactions/ongoing?page={page}&limit={limit}", STATS_ACCEPT, None)
-        self._accepted(answer)
-        body = answer.json() if answer.is_json() else None
+        response = self._call("GET", f"/stats/interactions/ongoing?page={page}&limit={limit}", STATS_ACCEPT, None)
+        self._check_accepted(response)
+        body = response.json() if response.is_json() else None
         items = body.get("items") if isinstance(body, dict) else None
-        if not isinstance(body, dict) or not isinstance(items, list) or not all(isinstance(one, dict) for one in items):
-            raise self._strange(answer)
+        if (
+            not isinstance(body, dict)
+            or not isinstance(items, list)
+            or not all(isinstance(item, dict) for item in items)
+        ):
+            raise self._unexpected(response)
         meta = body.get("meta")
         return items, meta if isinstance(meta, dict) else {}
 
-    def _accepted(self, answer: Response) -> None:
-        if answer.status == 200 and answer.is_plain():
+    def _check_accepted(self, response: Response) -> None:
+        """Raise RejectedError for a 4xx, and NoResponseError for any other response but a 200 of VCC's."""
+        if response.status == 200 and response.is_empty_or_json():
             return
-        if 400 <= answer.status < 500:
-            by_vcc = answer.is_by_vcc()
-            who = "VCC" if by_vcc else "A proxy or gateway before VCC"
+        if 400 <= response.status < 500:
+            by_vcc = response.is_by_vcc()
+            server = "VCC" if by_vcc else "A proxy or gateway before VCC"
             raise RejectedError(
-                f"{who} refused it with status {answer.status}{self._detail(answer)}",
-                answer.status,
+                f"{server} refused it with status {response.status}{self._detail(response)}",
+                response.status,
                 by_vcc,
-                answer.maybe_processed,
+                response.maybe_processed,
             )
-        raise self._strange(answer)
+        raise self._unexpected(response)
 
-    def _detail(self, answer: Response) -> str:
-        return answer.detail(self.secrets) if self._quoting else ""
+    def _detail(self, response: Response) -> str:
+        """Return the server's message as `` (message)``, or an empty string if there is none to repeat."""
+        return response.detail(self.secrets) if self._quoting else ""
 
-    def _strange(self, answer: Response) -> NoResponseError:
+    def _unexpected(self, response: Response) -> NoResponseError:
+        """Return the error for a response that VCC does not give, so that the call may or may not have reached VCC."""
         return NoResponseError(
-            f"{self._api_url} answered with status {answer.status} in a way that VCC does not: check api_url, region and any proxy in between.",
+            f"{self._api_url} answered with status {response.status} in a way that VCC does not: check api_url, region and any proxy in between.",
             maybe_processed=True,
         )
 
     def _call(self, method: str, path: str, accept: str, body: bytes | None) -> Response:
+        """Make a call, and repeat it with a new token after a 401. Return the response to the last request.
+
+        The API reference takes a 401 as the sign that the token has expired: get a new one, and repeat the call.
+        The error or response of the repeated call says ``maybe_processed`` if any of the calls does.
+
+        Raises AuthError, NoResponseError, and InputError for the token cache.
+        """
         token = self._auth.token()
-        answer = self._send(method, path, accept, body, token)
-        # The first renewal may come to the token of a cache, which can be as useless.
+        response = self._send(method, path, accept, body, token)
+        # Renew twice, because the first renewal may return a cached token that has expired too.
         for dummy in range(2):
-            if answer.status != 401 or not answer.is_by_vcc():
+            if response.status != 401 or not response.is_by_vcc():
                 break
             try:
                 token = self._auth.renew(rejected=token)
-                again = self._send(method, path, accept, body, token)
+                repeated = self._send(method, path, accept, body, token)
             except ApiError as exc:
-                exc.maybe_processed = exc.maybe_processed or answer.maybe_processed
+                exc.maybe_processed = exc.maybe_processed or response.maybe_processed
                 raise
             except VccError as exc:
-                if answer.maybe_processed:
+                if response.maybe_processed:
                     raise NoResponseError(str(exc), maybe_processed=True) from None
                 raise
-            answer = again._replace(maybe_processed=again.maybe_processed or answer.maybe_processed)
+            response = repeated._replace(maybe_processed=repeated.maybe_processed or response.maybe_processed)
             if not self._auth.is_cached(token):
                 break
-        if answer.status == 401 and answer.is_by_vcc():
+        if response.status == 401 and response.is_by_vcc():
             raise AuthError(
                 "VCC refuses a token that it has just given out (401): check account, region and api_url.",
-                answer.maybe_processed,
+                response.maybe_processed,
             )
-        if answer.status == 403 and answer.is_by_vcc():
+        if response.status == 403 and response.is_by_vcc():
             raise AuthError(
-                f"VCC refuses access (403){self._detail(answer)}: give the API client the scope {self._scope}.",
-                answer.maybe_processed,
+                f"VCC refuses access (403){self._detail(response)}: give the API client the scope {self._scope}.",
+                response.maybe_processed,
             )
-        return answer
+        return response
 
     def _send(self, method: str, path: str, accept: str, body: bytes | None, token: str) -> Response:
+        """Send a request with the headers that the API reference requires, and return its response. Raises NoResponseError."""
         headers = {"Accept": accept, "Authorization": f"Bearer {token}"}
         if body is not None:
             headers["Content-Type"] = "application/json"
         return self._http.send(
-            method, self._api_url + path, "VCC at", headers=headers, body=body, on_request=self._count
+            method, self._api_url + path, "VCC at", headers=headers, body=body, on_request=self._count_call
         )
 
-    def _count(self) -> None:
+    def _count_call(self) -> None:
+        """Add one to ``calls``."""
         with self._lock:
             self.calls += 1

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""HTTP: retries, pacing and the limits of a call."""
+"""HTTP: the retries of a call, its time limit, and the pacing of requests."""
 
 from __future__ import annotations
 
@@ -25,96 +25,150 @@ try:
     )
     from urllib3.util import Retry
 except ImportError:
-    pass  # which transport tells
+    pass  # transport.REQUESTS_IMPORT_ERROR reports it
 
 from .._errors import NoResponseError
 from .._text import shown
 from .._validation import is_loopback
-from .transport import Attempt, OverdueError, authorities, new_session, proxies_for
+from .attempt import Attempt, DeadlineExceededError
+from .transport import create_session, find_proxies, resolve_verify
 
-# The most calls at once.
-MOST_IN_FLIGHT = 16
+# The maximum number of calls at once.
+MAX_CALLS_IN_FLIGHT = 16
 
-# How the standard library says that a proxy lets nothing through.
+# The text with which http.client reports that a proxy refuses a tunnel.
 TUNNEL_REFUSED = re.compile(r"Tunnel connection failed: (\d{3})")
 
-# What is worth sending again: the fair-use limit, and the server's own trouble.
-RETRIED = (429, 500, 502, 503, 504)
+# The statuses that are worth a retry: the fair-use limit, and errors of the server.
+RETRY_STATUSES = (429, 500, 502, 503, 504)
 
-# Seconds that the waits between the attempts of one call may add to (retries + 1) x timeout.
-WAITING = 60
+# Seconds that a call may wait between its attempts, beyond (retries + 1) x timeout.
+MAX_WAIT = 60
 
-# Seconds beyond any wait, and within what clocks can count.
-LONGEST_WAIT = 1e9
+# The upper bound of Retry-After in seconds: longer than any call waits, and short enough for every clock.
+MAX_RETRY_AFTER = 1e9
 
-# Bytes of an answer that are read at once, and the most of it.
+# Bytes of a response body that one read returns.
 READ_SIZE = 64 * 1024
 
-ANSWER_LIMIT = 16 * 1024 * 1024
+# The maximum number of bytes of a response body.
+MAX_BODY_SIZE = 16 * 1024 * 1024
 
-# The most of a server's own words that an error repeats.
-DETAIL_LENGTH = 200
+# The maximum number of characters of the server's message that an error repeats.
+MAX_DETAIL_LENGTH = 200
 
-# Letters and digits of a secret in a row that give it away.
-SECRET_PART = 6
+# The number of consecutive letters and digits of a secret that reveal it.
+SECRET_FRAGMENT_LENGTH = 6
 
 
 class Response(t.NamedTuple):
-    """A response: its status, its body, and whether an earlier attempt of the same call may have taken effect."""
+    """A response to a call.
+
+    :param status: the HTTP status.
+    :param body: the body, empty for a redirect.
+    :param maybe_processed: whether the server may have processed an earlier attempt of the same call.
+    """
 
     status: int
     body: bytes
     maybe_processed: bool
 
     def json(self) -> t.Any:
+        """Return the decoded body. Raises ValueError or RecursionError for a body that is not JSON."""
         return json.loads(self.body)
 
     def is_json(self) -> bool:
+        """Return whether the body is JSON."""
         try:
             self.json()
         except (ValueError, RecursionError):
             return False
         return True
 
-    def is_plain(self) -> bool:
-        """Whether this can be VCC's: nothing or JSON (the contract knows no other body)."""
+    def is_empty_or_json(self) -> bool:
+        """Return whether the body can be VCC's. The API reference shows JSON only, and no body for some statuses."""
         return not self.body.strip() or self.is_json()
 
     def is_by_vcc(self) -> bool:
-        """Whether a refusal can be VCC's. 407 is a proxy's."""
-        return self.is_plain() and self.status != 407
+        """Return whether VCC can have rejected the request, rather than a proxy or gateway. Only a proxy returns 407."""
+        return self.is_empty_or_json() and self.status != 407
 
     def detail(self, secrets: t.Iterable[str] = ()) -> str:
-        """The message in a JSON error body, cut to one short line, in brackets behind a blank; empty if there is none.
+        """Return the message of a JSON error body as `` (message)`` in one line, or an empty string.
 
-        :arg secrets: a message with a part of one, however it is spelled, counts as none.
+        The API reference documents error bodies as ``{"message": ...}``.
+
+        :param secrets: texts to keep out. A message that has a part of one, in any spelling, counts as missing.
         """
         body = self.json() if self.is_json() else None
         message = body.get("message") if isinstance(body, dict) else None
         if not isinstance(message, str):
             return ""
         message = message.strip()
-        line = shown(message, DETAIL_LENGTH)
-        # Only what is shown of it counts.
-        told = any(_tells(message[:DETAIL_LENGTH], secret) for secret in secrets)
-        return f" ({line})" if line and not told else ""
+        line = shown(message, MAX_DETAIL_LENGTH)
+        # The part that is cut off cannot reveal a secret.
+        revealed = any(_reveals(message[:MAX_DETAIL_LENGTH], secret) for secret in secrets)
+        return f" ({line})" if line and not revealed else ""
 
 
-def _tells(message: str, secret: str) -> bool:
-    """Whether a message has a part of a secret, whatever escapes, line ends and the like are in between."""
-    told, hidden = ("".join(filter(str.isalnum, text)) for text in (message, secret))
+def _reveals(message: str, secret: str) -> bool:
+    """Return whether a message has a part of a secret. Only letters and digits count, because a server may escape all others."""
+    visible, hidden = ("".join(filter(str.isalnum, text)) for text in (message, secret))
     return secret in message or any(
-        hidden[at : at + SECRET_PART] in told for at in range(max(len(hidden) - SECRET_PART, 0) + 1) if hidden
+        hidden[start : start + SECRET_FRAGMENT_LENGTH] in visible
+        for start in range(max(len(hidden) - SECRET_FRAGMENT_LENGTH, 0) + 1)
+        if hidden
     )
 
 
-class Http:
-    """Sends requests and sends them again, in one session, which several threads may share.
+class RateLimiter:
+    """Spaces requests evenly, and holds all of them back after a 429. Threads can share a limiter.
 
-    :arg timeout: seconds until a connection is there, and until the next byte of an answer.
-    :arg retries: how often a call is sent again, with the same body.
-    :arg verify: True, False, or the path of a file of certificate authorities.
-    :arg requests_per_minute: the most requests a minute, None for no limit.
+    :param requests_per_minute: the maximum number of requests a minute, None for no limit.
+    :param sleep: waits for a number of seconds.
+    :param clock: returns a time in seconds that never goes back.
+    """
+
+    def __init__(
+        self, requests_per_minute: int | None, sleep: t.Callable[[float], t.Any], clock: t.Callable[[], float]
+    ) -> None:
+        self._interval = 60 / requests_per_minute if requests_per_minute else 0.0
+        self._sleep = sleep
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._next_at = self._not_before = 0.0
+
+    def wait(self) -> float:
+        """Wait until the next request may leave. Return the seconds that only ``hold_back`` has added to the wait."""
+        with self._lock:
+            now = self._clock()
+            turn = max(now, self._next_at)
+            start = max(turn, self._not_before)
+            self._next_at = start + self._interval
+        while start > now:
+            self._sleep(start - now)
+            now = start
+            with self._lock:
+                start = max(start, self._not_before)
+        return start - turn
+
+    def hold_back(self, seconds: float) -> None:
+        """Let no request leave for some seconds, because the fair-use limit covers all calls of the account."""
+        with self._lock:
+            self._not_before = max(self._not_before, self._clock() + seconds)
+
+
+class Http:
+    """Sends requests over one session, and retries them. Threads can share it.
+
+    :param timeout: the seconds for a connection, and for each read of a response.
+    :param retries: how often a request is repeated, with the same body.
+    :param verify: whether to verify certificates, or the path of a file of certificate authorities.
+    :param requests_per_minute: the maximum number of requests a minute, None for no limit.
+    :param sleep: waits for a number of seconds.
+    :param clock: returns a time in seconds that never goes back.
+
+    Raises InputError for certificate authorities that cannot be read.
     """
 
     def __init__(
@@ -126,96 +180,99 @@ class Http:
         sleep: t.Callable[[float], t.Any] = time.sleep,
         clock: t.Callable[[], float] = time.monotonic,
     ) -> None:
-        self._lock = threading.Lock()
-        self._verify = authorities(verify)
-        self._session = new_session(MOST_IN_FLIGHT)
+        self.limiter = RateLimiter(requests_per_minute, sleep, clock)
+        self._verify = resolve_verify(verify)
+        self._session = create_session(MAX_CALLS_IN_FLIGHT)
         self._proxies: dict[str, dict[str, str]] = {}
         self._timeout = timeout
-        self._policy = Retry(total=retries, backoff_factor=2, status_forcelist=RETRIED)
-        self._budget = (retries + 1) * timeout + WAITING
-        self._interval = 60 / requests_per_minute if requests_per_minute else 0.0
-        self._next_at = self._not_before = 0.0
+        self._retry = Retry(total=retries, backoff_factor=2, status_forcelist=RETRY_STATUSES)
+        self._time_limit = (retries + 1) * timeout + MAX_WAIT
         self._sleep = sleep
         self._clock = clock
 
     def close(self) -> None:
+        """Close all connections."""
         self._session.close()
 
-    def look_for_proxy(self, url: str) -> dict[str, str]:
-        """Return the proxies between here and C(url); there are none before the loopback. Raises InputError for one that cannot be used."""
+    def find_proxies(self, url: str) -> dict[str, str]:
+        """Return the proxies for ``url`` by scheme; a loopback address has none. Raises InputError for a proxy that cannot be used."""
         if url not in self._proxies:
-            self._proxies[url] = {} if is_loopback(url) else proxies_for(self._session, url)
+            self._proxies[url] = {} if is_loopback(url) else find_proxies(self._session, url)
         return self._proxies[url]
 
     def send(
         self,
         method: str,
         url: str,
-        what: str,
+        label: str,
         headers: dict[str, str] | None = None,
         body: bytes | None = None,
         form: dict[str, str] | None = None,
         on_request: t.Callable[[], t.Any] = lambda: None,
     ) -> Response:
-        """Send one request until it is answered with a status that is not worth a retry.
+        """Send a request until its response has a status that is not worth a retry, and return that response.
 
-        Retried with the same body: 429, 500, 502, 503, 504, connection errors and timeouts, after C(Retry-After) or else an
-        exponential backoff with jitter, up to C(retries) times and (retries + 1) x timeout + WAITING seconds in all.
+        Retry 429, 500, 502, 503, 504, connection errors and timeouts, up to ``retries`` times. Wait before each retry: as long as
+        ``Retry-After`` says, or else an exponential backoff with jitter. A call takes at most (retries + 1) x timeout + MAX_WAIT seconds.
+        The API reference documents 429 for the fair-use limit and 500 for an unexpected error; it does not mention ``Retry-After``.
 
-        :arg what: who is called, to begin a sentence with.
-        :arg on_request: called before each attempt.
+        :param label: the name of the server, with which messages begin.
+        :param form: the fields of a form to send instead of ``body``.
+        :param on_request: a function to call before each attempt.
+
         Raises NoResponseError.
         """
-        retry = self._policy
-        exchange = functools.partial(self._exchange, method, url, headers or {}, body if form is None else form)
+        send_once = functools.partial(self._send_once, method, url, headers or {}, body if form is None else form)
+        retry = self._retry
         maybe_processed = False
         spent = 0.0
         while True:
-            spent += self._pace()
-            if spent > self._budget:
+            spent += self.limiter.wait()
+            if spent > self._time_limit:
                 raise NoResponseError(
-                    f"{what} {url} keeps answering other calls with status 429: run the task again later.",
+                    f"{label} {url} keeps answering other calls with status 429: run the task again later.",
                     maybe_processed,
                 )
             started = self._clock()
-            wanted: float | None = None
+            requested: float | None = None
             limited = False
             on_request()
             attempt = Attempt()
             try:
-                status, content, retry_after = attempt.run(exchange, self._budget - spent)
-            except Exception as exc:  # of all that lies below, each has to become an outcome
-                why, retriable, remedy = _describe(exc, attempt.sent)
+                status, content, retry_after = attempt.run(send_once, self._time_limit - spent)
+            except Exception as exc:  # every exception of the layers below must become an outcome
+                failure = _classify(exc, attempt.sent)
                 maybe_processed = maybe_processed or attempt.sent
-                failure = f"{what} {url} gave no answer ({why})"
-                if not retriable:
-                    raise NoResponseError(f"{failure}: {remedy}.", maybe_processed) from None
+                message = f"{label} {url} gave no answer ({failure.reason})"
+                if not failure.retriable:
+                    raise NoResponseError(f"{message}: {failure.remedy}.", maybe_processed) from None
             else:
-                if status not in self._policy.status_forcelist:
+                if status not in RETRY_STATUSES:
                     return Response(status, content, maybe_processed)
                 limited = status == 429
+                # A 429 comes before any processing; behind any other of these statuses, VCC may have processed the call.
                 maybe_processed = maybe_processed or not limited
-                failure = f"{what} {url} keeps answering with status {status}"
-                wanted = self._seconds(retry_after)
+                message = f"{label} {url} keeps answering with status {status}"
+                requested = self._parse_retry_after(retry_after)
             try:
                 retry = retry.increment()
             except MaxRetryError:
                 if limited:
-                    self._hold_back(min(retry.get_backoff_time() if wanted is None else wanted, WAITING))
-                raise NoResponseError(f"{failure}: run the task again later.", maybe_processed) from None
-            delay = retry.get_backoff_time() + random.uniform(0, 1) if wanted is None else wanted
+                    self.limiter.hold_back(min(retry.get_backoff_time() if requested is None else requested, MAX_WAIT))
+                raise NoResponseError(f"{message}: run the task again later.", maybe_processed) from None
+            delay = retry.get_backoff_time() + random.uniform(0, 1) if requested is None else requested
             spent += self._clock() - started + delay
-            if spent > self._budget:
-                asked = f" and asks to wait {wanted:.0f} s" if wanted else ""
-                raise NoResponseError(f"{failure}{asked}: run the task again later.", maybe_processed)
+            if spent > self._time_limit:
+                asked = f" and asks to wait {requested:.0f} s" if requested else ""
+                raise NoResponseError(f"{message}{asked}: run the task again later.", maybe_processed)
             if limited:
-                self._hold_back(delay)
+                self.limiter.hold_back(delay)
             self._sleep(delay)
 
-    def _exchange(
+    def _send_once(
         self, method: str, url: str, headers: dict[str, str], data: bytes | dict[str, str] | None
     ) -> tuple[int, bytes, str | None]:
-        """One request and its answer: the status, the body (of a redirect, none) and C(Retry-After)."""
+        """Send one request; return the status, the body (empty for a redirect) and ``Retry-After``. Raises exceptions of requests and below."""
         response = self._session.request(
             method,
             url,
@@ -225,84 +282,78 @@ class Http:
             verify=self._verify,
             allow_redirects=False,
             stream=True,
-            proxies=self.look_for_proxy(url),
+            proxies=self.find_proxies(url),
         )
         content = bytearray()
         with response:
             if not 300 <= response.status_code < 400:
                 for part in response.iter_content(READ_SIZE):
                     content += part
-                    if len(content) > ANSWER_LIMIT:
+                    if len(content) > MAX_BODY_SIZE:
                         raise requests.exceptions.ContentDecodingError
-                # urllib3 1.26 says nothing of a body that is shorter than it should be.
+                # urllib3 1.26 does not report a body that is shorter than its Content-Length.
                 if response.raw.length_remaining:
                     raise requests.exceptions.ConnectionError
         return response.status_code, bytes(content), response.headers.get("Retry-After")
 
-    def _pace(self) -> float:
-        """Wait for the turn of a request; return the seconds beyond that, for which a 429 of another call holds it back."""
-        with self._lock:
-            now = self._clock()
-            turn = max(now, self._next_at)
-            at = max(turn, self._not_before)
-            self._next_at = at + self._interval
-        while at > now:
-            self._sleep(at - now)
-            now = at
-            with self._lock:
-                at = max(at, self._not_before)
-        return at - turn
-
-    def _hold_back(self, delay: float) -> None:
-        """The fair-use limit is that of the account: whoever meets it makes all others wait too."""
-        with self._lock:
-            self._not_before = max(self._not_before, self._clock() + delay)
-
-    def _seconds(self, value: str | None) -> float | None:
-        """What C(Retry-After) asks for, if it makes sense."""
+    def _parse_retry_after(self, value: str | None) -> float | None:
+        """Return the seconds of a ``Retry-After`` header, which has seconds or a date; None if it is missing or invalid."""
         if value is None:
             return None
         try:
-            return min(max(0.0, self._policy.parse_retry_after(value)), LONGEST_WAIT)
+            return min(max(0.0, self._retry.parse_retry_after(value)), MAX_RETRY_AFTER)
         except (InvalidHeader, ValueError, OverflowError):
             return None
 
 
-def _describe(exc: Exception, sent: bool) -> tuple[str, bool, str]:
-    """Why a request got no answer, in a few words without its content; whether to try again; and if not, what to do.
+class _Failure(t.NamedTuple):
+    """The cause of a missing response, for a message.
 
-    :arg sent: whether the request had left on a connection to VCC.
+    :param reason: the cause in a few words, without any content of the request.
+    :param retriable: whether another attempt can succeed.
+    :param remedy: the advice for the user if no other attempt can.
+    """
+
+    reason: str
+    retriable: bool
+    remedy: str
+
+
+def _classify(exc: Exception, sent: bool) -> _Failure:
+    """Return the cause of a missing response.
+
+    :param exc: the exception with which the attempt ended.
+    :param sent: whether the request left on a connection to the server.
     """
     remedy = "check the address, ca_path and any proxy in between"
     cause = getattr(exc.args[0], "reason", None) if exc.args else None
-    refused = TUNNEL_REFUSED.search(str(exc))
-    if isinstance(exc, OverdueError):
-        return "it was given up, having taken too long", False, "run the task again later"
+    tunnel_refused = TUNNEL_REFUSED.search(str(exc))
+    if isinstance(exc, DeadlineExceededError):
+        return _Failure("it was given up, having taken too long", False, "run the task again later")
     if isinstance(exc, requests.exceptions.SSLError):
         if "certificate" in str(exc).lower():
-            return "its certificate cannot be trusted", False, remedy
-        return "the TLS connection failed", True, remedy
-    if refused and not sent:
-        if refused[1] == "407":
-            return "the proxy wants a user and a password", False, "put them into the proxy's URL in the environment"
-        why = f"the proxy refuses the way there with status {refused[1]}"
-        return why, refused[1].startswith("5"), "have the proxy let this host through, or name it in NO_PROXY"
+            return _Failure("its certificate cannot be trusted", False, remedy)
+        return _Failure("the TLS connection failed", True, remedy)
+    if tunnel_refused and not sent:
+        status = tunnel_refused[1]
+        if status == "407":
+            remedy = "put them into the proxy's URL in the environment"
+            return _Failure("the proxy wants a user and a password", False, remedy)
+        remedy = "have the proxy let this host through, or name it in NO_PROXY"
+        return _Failure(f"the proxy refuses the way there with status {status}", status.startswith("5"), remedy)
     if isinstance(exc, requests.exceptions.ProxyError) and not sent:
-        return "the proxy cannot be used", True, remedy
+        return _Failure("the proxy cannot be used", True, remedy)
     if isinstance(cause, NewConnectionError):
-        return "no connection", True, remedy
+        return _Failure("no connection", True, remedy)
     if isinstance(exc, requests.exceptions.ConnectTimeout) or isinstance(cause, ConnectTimeoutError):
-        return "the connection timed out", True, remedy
+        return _Failure("the connection timed out", True, remedy)
     if isinstance(exc, requests.exceptions.Timeout) or (exc.args and isinstance(exc.args[0], ReadTimeoutError)):
-        return "the answer timed out", True, remedy
+        return _Failure("the answer timed out", True, remedy)
     if isinstance(exc, requests.exceptions.ContentDecodingError):
-        return "the answer is too long or cannot be decoded", False, remedy
+        return _Failure("the answer is too long or cannot be decoded", False, remedy)
     if isinstance(
         exc, (requests.exceptions.ConnectionError, requests.exceptions.ChunkedEncodingError, HTTPError, OSError)
     ):
-        return "the connection was cut", True, remedy
-    return (
-        f"its answer is not that of an HTTP server, {type(exc).__name__}" if sent else type(exc).__name__,
-        False,
-        remedy,
-    )
+        return _Failure("the connection was cut", True, remedy)
+    name = type(exc).__name__
+    return _Failure(f"its answer is not that of an HTTP server, {name}" if sent else name, False, remedy)

@@ -1,9 +1,9 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Attempts of a call: each ends in time, knows whether its request was sent, and takes only a whole final answer.
+"""The HTTP session: complete final responses, proxies and certificate authorities.
 
-``requests`` and urllib3 do the work. What they leave open is decided here, through the hooks of ``http.client``.
+``requests`` and urllib3 do the work. This module closes their gaps by subclasses of urllib3's and ``http.client``'s classes.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import http.client
 import io
 import os
 import ssl
-import threading
 import typing as t
 from urllib.parse import urlsplit
 from urllib.request import getproxies_environment
 
 from .._errors import InputError
+from .attempt import Attempt
 
 try:
     import requests
@@ -30,97 +30,43 @@ except ImportError:
 
     REQUESTS_IMPORT_ERROR = traceback.format_exc()
 
-Result = t.TypeVar("Result")
-
-# An answer to a request that did not ask for it: what follows is no HTTP.
+# No request asks to switch protocols, and no HTTP follows that status.
 SWITCHING_PROTOCOLS = 101
 
-# Where the certificate authorities are, in the order in which requests looks.
+# The environment variables for certificate authorities, in the order of requests.
 CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
-class OverdueError(Exception):
-    """An attempt has used up its time, and is given up."""
+class _SocketReader(io.RawIOBase):
+    """Reads from a socket until the attempt is abandoned.
 
-
-class Attempt:
-    """One request and its answer, in a thread of its own: the caller waits no longer than it wants, whatever the peer does.
-
-    C(sent) is true from the moment at which a byte of the request may leave on a connection that stands, its tunnel and TLS included. An attempt that
-    is given up before that never sends.
+    :param raw: the stream of the socket.
     """
-
-    _current = threading.local()
-
-    def __init__(self) -> None:
-        self.sent = False
-        self._given_up = False
-        self._lock = threading.Lock()
-
-    def run(self, act: t.Callable[[], Result], seconds: float) -> Result:
-        """Return what C(act) returns, or raise what it raises; raise OverdueError after so many seconds."""
-        outcome: list[tuple[Result | None, BaseException | None]] = []
-        ended = threading.Event()
-
-        def work() -> None:
-            Attempt._current.attempt = self
-            try:
-                outcome.append((act(), None))
-            except BaseException as exc:
-                outcome.append((None, exc))
-            ended.set()
-
-        # As a daemon it holds up neither Ctrl+C nor the end of the process.
-        threading.Thread(target=work, name="vcc-attempt", daemon=True).start()
-        if not ended.wait(min(max(0.0, seconds), threading.TIMEOUT_MAX)):
-            with self._lock:
-                self._given_up = True
-            raise OverdueError
-        ((result, exc),) = outcome
-        if exc is not None:
-            raise exc
-        return t.cast(Result, result)
-
-    @classmethod
-    def go_on(cls) -> None:
-        """Raise OverdueError if the attempt of this thread is given up."""
-        attempt = getattr(cls._current, "attempt", None)
-        if attempt and attempt._given_up:
-            raise OverdueError
-
-    @classmethod
-    def begin_to_send(cls) -> None:
-        """Note that the request of this thread's attempt leaves from now on. Raises OverdueError if it must not any more."""
-        attempt = getattr(cls._current, "attempt", None)
-        if attempt:
-            with attempt._lock:
-                cls.go_on()
-                attempt.sent = True
-
-
-class _Received(io.RawIOBase):
-    """What a socket receives, for as long as the attempt is not given up."""
 
     def __init__(self, raw: io.RawIOBase) -> None:
         self._raw = raw
 
     def readable(self) -> bool:
+        """Return that this stream can be read."""
         return True
 
     def readinto(self, buffer: t.Any) -> int | None:
-        Attempt.go_on()
+        """Read bytes into ``buffer``, and return their number. Raises DeadlineExceededError and OSError."""
+        Attempt.check_not_abandoned()
         received: int | None = self._raw.readinto(buffer)
         return received
 
     def close(self) -> None:
+        """Close the stream of the socket too."""
         self._raw.close()
         super().close()
 
 
-class _WholeLines(io.BufferedReader):
-    """Lines with their ends: one that the end of the stream cuts off is none."""
+class _LineReader(io.BufferedReader):
+    """Returns complete lines only, because http.client takes a status line or header that is cut off for a complete one."""
 
     def readline(self, size: int | None = -1) -> bytes:
+        """Return the next line, at most ``size`` bytes of it. Raises RemoteDisconnected if the end of the stream cuts it off."""
         line = super().readline(size)
         if not line.endswith(b"\n") and (size is None or size < 0 or len(line) < size):
             raise http.client.RemoteDisconnected("The connection was cut within the head of an answer")
@@ -128,13 +74,14 @@ class _WholeLines(io.BufferedReader):
 
 
 class _FinalResponse(http.client.HTTPResponse):
-    """The answer behind all interim ones, of which http.client takes some for final, and with a head that is not cut off."""
+    """The final response, with a complete head. http.client takes some interim responses for final ones."""
 
     def __init__(self, sock: t.Any, *arguments: t.Any, **others: t.Any) -> None:
         super().__init__(sock, *arguments, **others)
-        self.fp = _WholeLines(_Received(self.fp.detach()))
+        self.fp = _LineReader(_SocketReader(self.fp.detach()))
 
     def _read_status(self) -> tuple[str, int, str]:
+        """Skip interim responses; return the version, status and reason of the final one. Raises BadStatusLine for 101."""
         while True:
             version, status, reason = super()._read_status()  # type: ignore[misc]
             if status == SWITCHING_PROTOCOLS:
@@ -144,13 +91,14 @@ class _FinalResponse(http.client.HTTPResponse):
             http.client.parse_headers(self.fp)
 
 
-class _Connection:
-    """To be mixed into urllib3's connections: knows the request itself from what it takes to connect."""
+class _ConnectionMixin:
+    """A mixin for urllib3's connections: marks a request as sent, but not the bytes that establish its connection."""
 
     response_class = _FinalResponse
     _connecting = False
 
     def connect(self) -> None:
+        """Establish the connection, with the tunnel of a proxy and TLS. Raises exceptions of urllib3."""
         self._connecting = True
         try:
             super().connect()  # type: ignore[misc]
@@ -158,66 +106,74 @@ class _Connection:
             self._connecting = False
 
     def send(self, data: t.Any) -> None:
+        """Send bytes of a request, or of the establishment of its connection. Raises DeadlineExceededError and exceptions of urllib3."""
         if not self._connecting:
             if self.sock is None:  # type: ignore[attr-defined]
                 self.connect()
-            Attempt.begin_to_send()
+            Attempt.mark_sent()
         super().send(data)  # type: ignore[misc]
 
 
 @functools.lru_cache(None)
-def _with_own_connections(pool: type) -> type:
-    connection = type("Connection", (_Connection, pool.ConnectionCls), {})  # type: ignore[attr-defined]
-    return type("ConnectionPool", (pool,), {"ConnectionCls": connection})
+def _extend_pool(pool_class: type) -> type:
+    """Return a subclass of one of urllib3's pools whose connections have the mixin."""
+    connection_class = type("Connection", (_ConnectionMixin, pool_class.ConnectionCls), {})  # type: ignore[attr-defined]
+    return type("ConnectionPool", (pool_class,), {"ConnectionCls": connection_class})
 
 
-def _equip(manager: t.Any) -> t.Any:
-    own = {
-        scheme: pool if issubclass(pool.ConnectionCls, _Connection) else _with_own_connections(pool)
-        for scheme, pool in manager.pool_classes_by_scheme.items()
+def _extend_manager(manager: t.Any) -> t.Any:
+    """Let one of urllib3's pool managers create connections with the mixin, and return it."""
+    manager.pool_classes_by_scheme = {
+        scheme: pool_class if issubclass(pool_class.ConnectionCls, _ConnectionMixin) else _extend_pool(pool_class)
+        for scheme, pool_class in manager.pool_classes_by_scheme.items()
     }
-    manager.pool_classes_by_scheme = own
     return manager
 
 
 if not REQUESTS_IMPORT_ERROR:
 
     class _Adapter(requests.adapters.HTTPAdapter):
+        """An adapter whose connections have the mixin, with and without a proxy."""
+
         def init_poolmanager(self, *arguments: t.Any, **others: t.Any) -> None:
+            """Create the pool manager for connections without a proxy."""
             super().init_poolmanager(*arguments, **others)
-            _equip(self.poolmanager)
+            _extend_manager(self.poolmanager)
 
         def proxy_manager_for(self, *arguments: t.Any, **others: t.Any) -> t.Any:
-            return _equip(super().proxy_manager_for(*arguments, **others))
+            """Return the pool manager for a proxy."""
+            return _extend_manager(super().proxy_manager_for(*arguments, **others))
 
     class _Session(requests.Session):
+        """A session that ignores the address of a redirect."""
+
         def get_redirect_target(self, resp: requests.Response) -> None:
-            """No redirect is followed, so none is looked at: requests would read its body and parse its address."""
+            """Return no address, because requests reads the body of a redirect and parses its address even if it does not follow it."""
 
 
-def new_session(connections: int) -> requests.Session:
-    """Return a session that takes nothing from its surroundings by itself (proxies, certificates, netrc).
+def create_session(max_connections: int) -> requests.Session:
+    """Return a session that takes no proxies, certificates or netrc entries from its environment by itself.
 
-    On macOS, requests would ask the system for its proxies, which kills a forked process.
+    On macOS, requests would ask the system for proxies, which kills a forked process.
 
-    :arg connections: how many are kept open.
+    :param max_connections: the number of connections to keep open.
     """
-    disable_warnings()  # the results say it themselves where certificates are not verified
+    disable_warnings()  # the result of a task warns if certificates are not verified
     session = _Session()
     session.trust_env = False
     for scheme in ("https://", "http://"):
-        session.mount(scheme, _Adapter(pool_maxsize=connections))
+        session.mount(scheme, _Adapter(pool_maxsize=max_connections))
     return session
 
 
-def proxies_for(session: requests.Session, url: str) -> dict[str, str]:
-    """Return the proxies of the environment for C(url), in the form that requests takes. Raises InputError for one that cannot be used."""
+def find_proxies(session: requests.Session, url: str) -> dict[str, str]:
+    """Return the proxies that the environment names for ``url``, by scheme. Raises InputError for a proxy that cannot be used."""
     proxies = getproxies_environment()
-    # Without any in the environment, this would ask the system.
+    # If the environment has no proxies, should_bypass_proxies would ask the system.
     if not proxies or requests.utils.should_bypass_proxies(url, no_proxy=None):
         return {}
     proxy = requests.utils.select_proxy(url, proxies)
-    problem = _problem_of(session, url, proxy) if proxy else ""
+    problem = _proxy_problem(session, url, proxy) if proxy else ""
     if problem:
         names = [name for name in os.environ if name.lower().endswith("_proxy") and os.environ[name] == proxy]
         raise InputError(
@@ -227,12 +183,12 @@ def proxies_for(session: requests.Session, url: str) -> dict[str, str]:
     return proxies
 
 
-def _problem_of(session: t.Any, url: str, proxy: str) -> str:
-    """What keeps a proxy from being used, without its text, which may hold a password; empty if nothing does."""
+def _proxy_problem(session: t.Any, url: str, proxy: str) -> str:
+    """Return why a proxy cannot be used, without its URL, which may have a password; an empty string if it can be used."""
     try:
         if not urlsplit(proxy if "://" in proxy else f"http://{proxy}").hostname:
             return "it has no host"
-        # All that goes before a connection.
+        # Do everything that requests does before it connects.
         utils: t.Any = requests.utils
         session.get_adapter(url).proxy_manager_for(utils.prepend_scheme_if_needed(proxy, "http"))
     except requests.exceptions.InvalidSchema:
@@ -242,24 +198,29 @@ def _problem_of(session: t.Any, url: str, proxy: str) -> str:
     return ""
 
 
-def authorities(verify: bool | str) -> bool | str:
-    """Return what requests is to trust: C(verify), or for True what the environment names instead, if anything. Raises InputError."""
-    name = ""
+def resolve_verify(verify: bool | str) -> bool | str:
+    """Return the ``verify`` argument for requests: for True, the path in the environment, if it names one.
+
+    :param verify: whether to verify certificates, or the path of a file of certificate authorities.
+
+    Raises InputError for a path without readable certificates.
+    """
+    variable = ""
     if verify is True:
-        name = next((one for one in CA_VARIABLES if os.environ.get(one)), "")
-        verify = os.environ[name] if name else True
+        variable = next((name for name in CA_VARIABLES if os.environ.get(name)), "")
+        verify = os.environ[variable] if variable else True
     if isinstance(verify, bool):
         return verify
     try:
         if not os.path.isdir(verify):
             ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(verify)
     except (OSError, ValueError) as exc:
-        problem: dict[type, str] = {
+        problems: dict[type, str] = {
             ssl.SSLError: "has no certificate in PEM format",
             FileNotFoundError: "does not exist",
         }
-        option = f"The environment variable {name} names {verify}, which" if name else f"ca_path {verify}"
+        option = f"The environment variable {variable} names {verify}, which" if variable else f"ca_path {verify}"
         raise InputError(
-            f"{option} {problem.get(type(exc), 'cannot be read')} on the host that makes the calls: name a file of certificate authorities."
+            f"{option} {problems.get(type(exc), 'cannot be read')} on the host that makes the calls: name a file of certificate authorities."
         ) from None
     return verify

@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from .._api.client import Client
-from .._api.http import MOST_IN_FLIGHT
+from .._api.http import MAX_CALLS_IN_FLIGHT
 from .._connection import UNVERIFIED, Connection, connection
 from .._errors import InputError, JournalError, StoppedError, VccError
 from .._journal.journal import Journal
@@ -105,7 +105,7 @@ def check_limits(params: t.Mapping[str, t.Any]) -> None:
             "Say which interactions are meant, with one of external_id, external_ids, src and interactions."
         )
     check_number(params, "journal_ttl", 0)
-    check_number(params, "calls_in_flight", 1, MOST_IN_FLIGHT)
+    check_number(params, "calls_in_flight", 1, MAX_CALLS_IN_FLIGHT)
     check_number(params, "max_failures", 1)
     if params["provider"]:
         check_name("provider", params["provider"])

@@ -707,7 +707,7 @@ def test_a_call_that_waits_for_its_turn_heeds_a_limit_that_another_meets_meanwhi
 
     def sleep(seconds):
         if not waits:
-            http._hold_back(30)  # as the other call's thread does
+            http.limiter.hold_back(30)  # as the other call's thread does
         waits.append(seconds)
         clock.sleep(seconds)
 

@@ -29,7 +29,7 @@ BY_PROXY = f"https://{HOST}"
 @pytest.fixture
 def impatient(monkeypatch):
     """A call has no time but that of its attempts."""
-    monkeypatch.setattr(http, "WAITING", 0.2)
+    monkeypatch.setattr(http, "MAX_WAIT", 0.2)
 
 
 @pytest.fixture
@@ -353,11 +353,11 @@ class TestBound:
         def sleep(seconds):
             clock.sleep(seconds)
             if held:
-                http._hold_back(held.pop())  # as another call does meanwhile
+                http.limiter.hold_back(held.pop())  # as another call does meanwhile
 
         clock = Clock()
         http = make_http(timeout=1, sleep=sleep, clock=clock)
-        http._hold_back(30)
+        http.limiter.hold_back(30)
         with pytest.raises(NoResponseError, match="keeps answering other calls with status 429"):
             http.send("POST", sim.url + "/interactions/Invoke", "VCC at", body=b"{}")
         assert sim.calls == []
@@ -381,7 +381,7 @@ class TestBound:
             finally:
                 found.set()
 
-        monkeypatch.setattr(http, "WAITING", 0)
+        monkeypatch.setattr(http, "MAX_WAIT", 0)
         session = make_http(timeout=0.2)
         monkeypatch.setattr(socket, "getaddrinfo", slowly)
         with pytest.raises(NoResponseError, match="given up") as caught:
