@@ -157,7 +157,8 @@ class Client:
 
     def _detail(self, response: Response) -> str:
         """Return the server's message as `` (message)``, or an empty string if there is none to repeat."""
-        return response.detail(self.secrets) if self._quoting else ""
+        # A copy, because another thread may add a token during the search.
+        return response.detail(tuple(self.secrets)) if self._quoting else ""
 
     def _unexpected(self, response: Response) -> NoResponseError:
         """Return the error for a response that VCC does not give, so that the call may or may not have reached VCC."""

@@ -168,6 +168,17 @@ class TestErrors:
             str(failure(make_client().invoke, release_body(), kind=RejectedError)) == "VCC refused it with status 400"
         )
 
+    def test_other_thread_may_add_secret_during_rejection(self, sim, make_client):
+        class Secret(str):
+            def __iter__(self):
+                client.secrets.add("a new token")  # as another thread does
+                return super().__iter__()
+
+        client = make_client()
+        client.secrets.update([Secret("first"), Secret("second")])
+        sim.fault("status", status=400, body={"message": "no"})
+        assert str(failure(client.invoke, release_body())) == "VCC refused it with status 400 (no)"
+
     def test_403_names_write_scope(self, sim, make_client):
         sim.fault("status", status=403)
         exc = failure(make_client().invoke, release_body(), kind=AuthError)
