@@ -301,7 +301,7 @@ class Http:
         if value is None:
             return None
         try:
-            return min(max(0.0, self._retry.parse_retry_after(value)), MAX_RETRY_AFTER)
+            return min(self._retry.parse_retry_after(value), MAX_RETRY_AFTER)
         except (InvalidHeader, ValueError, OverflowError):
             return None
 
