@@ -5,13 +5,16 @@
 
 from __future__ import annotations
 
+import heapq
+import itertools
+import queue
 import re
+import threading
 import typing as t
 
 from .._api.client import BODY_LIMIT, Client
 from .._errors import ApiError, AuthError, JournalError, NoResponseError, RejectedError, StoppedError, VccError
 from .._journal.journal import Interaction, Journal
-from .flight import Flight
 from .payload import Batch, PayloadBuilder
 from .result import Outcome
 
@@ -57,7 +60,11 @@ class Sender:
         self._journal = journal
         self._client = client
         self._payload = payload
-        self._calls: Flight[Batch, VccError | None] = Flight(self._invoke, in_flight)
+        self._in_flight = in_flight
+        self._running = 0
+        self._waiting: list[tuple[int, int, Batch]] = []
+        self._numbers = itertools.count()
+        self._results: queue.SimpleQueue[tuple[Batch, BaseException | None]] = queue.SimpleQueue()
         self._max_failures = max_failures
         self._unanswered = 0
         self._refused_calls = 0
@@ -75,16 +82,15 @@ class Sender:
         What cannot be sent any more is an outcome too; what cannot even be looked up any more is none, and C(stopped) says why.
         """
         try:
-            with self._calls as calls:
-                for item in self._plan():
-                    if isinstance(item, Outcome):
-                        yield item
-                        continue
-                    self._start(item)
-                    while calls.full or self._halves:
-                        yield from self._land()
-                while calls.under_way or self._halves:
+            for item in self._plan():
+                if isinstance(item, Outcome):
+                    yield item
+                    continue
+                self._start(item)
+                while self._under_way >= self._in_flight or self._halves:
                     yield from self._land()
+            while self._under_way or self._halves:
+                yield from self._land()
         finally:
             self._note_accepted()
 
@@ -140,10 +146,47 @@ class Sender:
     def _start(self, batch: Batch) -> None:
         # What has been accepted is noted before another call, if not by the claim for that.
         self._note_accepted()
-        self._calls.start(batch, urgency=batch.depth)
+        heapq.heappush(self._waiting, (-batch.depth, next(self._numbers), batch))
+        self._start_calls()
+
+    @property
+    def _under_way(self) -> int:
+        return len(self._waiting) + self._running
+
+    def _start_calls(self) -> None:
+        """Start as many calls as may run at once, each in its own thread. A single call waits for the caller's thread, which saves a thread."""
+        while self._waiting and self._under_way > 1 and self._running < self._in_flight > 1:
+            self._running += 1
+            # A daemon thread, because Python waits for every other thread at exit: Ctrl+C would then wait for the calls.
+            threading.Thread(target=self._run_call, args=(self._next_waiting(),), name="vcc-call", daemon=True).start()
+
+    def _next_waiting(self) -> Batch:
+        """Return the next batch to send: halves before whole batches, and batches of one depth in order."""
+        return heapq.heappop(self._waiting)[-1]
+
+    def _run_call(self, batch: Batch) -> None:
+        """Make a call in this thread, and put its error, or None, into the queue of results."""
+        error: BaseException | None
+        try:
+            error = self._invoke(batch)
+        except BaseException as exc:
+            error = exc
+        self._results.put((batch, error))
+
+    def _next_result(self) -> tuple[Batch, VccError | None]:
+        """Wait for the end of a call; return its batch and its error, or None."""
+        self._start_calls()
+        if not self._running:
+            batch = self._next_waiting()
+            return batch, self._invoke(batch)
+        batch, error = self._results.get()
+        self._running -= 1
+        if error is None or isinstance(error, VccError):
+            return batch, error
+        raise error
 
     def _invoke(self, batch: Batch) -> VccError | None:
-        """Make a call, in a thread of its own; return what it raised."""
+        """Make a call; return its error, or None."""
         if self.stopped:
             return NotSentError(f"not sent: {self.stopped}")
         try:
@@ -155,9 +198,9 @@ class Sender:
     def _land(self) -> t.Iterator[Outcome]:
         """Wait for a call, and yield the outcomes that it has."""
         # For as long as VCC takes nothing, the halves of what it has refused go one by one: it may refuse them all.
-        while self._halves and (self._taken or not self._calls.under_way):
+        while self._halves and (self._taken or not self._under_way):
             self._start(self._halves.pop())
-        batch, exc = self._calls.land()
+        batch, exc = self._next_result()
         if exc is None:
             self._unanswered = 0
             self._taken = True

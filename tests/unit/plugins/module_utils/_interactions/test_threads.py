@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Several calls at once: how many, in which order, and that nothing else changes by it."""
+"""Calls at once: how many run, in which order, in which threads, and that the result is that of one call at a time."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import time
 
 import pytest
 
+from ansible_collections.vonage.vcc.plugins.module_utils._api.client import Client
 from ansible_collections.vonage.vcc.plugins.module_utils._errors import InputError
-from ansible_collections.vonage.vcc.plugins.module_utils._interactions.flight import Flight
 from ansible_collections.vonage.vcc.plugins.module_utils._interactions.task import check_limits
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import (
     PATIENCE,
@@ -35,79 +35,101 @@ def wait_until(look):
         time.sleep(0.005)
 
 
-class TestFlight:
-    def test_one_alone_is_done_in_the_callers_thread(self):
-        with Flight(lambda item: (item, threading.get_ident()), 4) as flight:
-            for item in "ab":
-                flight.start(item)
-                assert flight.land() == (item, (item, threading.get_ident()))
-            assert flight.under_way == 0
+def threads_of_calls():
+    return [thread for thread in threading.enumerate() if thread.name == "vcc-call"]
 
-    @pytest.mark.parametrize("items", [1, 3])
-    def test_what_an_act_raises_is_raised_to_the_caller(self, items):
-        def act(item):
-            raise OverflowError(item)
 
-        with Flight(act, 2) as flight:
-            for item in range(items):
-                flight.start(item)
-            for dummy in range(items):
-                with pytest.raises(OverflowError):
-                    flight.land()
-            assert flight.under_way == 0
+class TestThreads:
+    """The threads of the sender. Its calls are replaced, so that a test decides when each ends."""
 
-    def test_what_waits_is_not_begun_once_the_work_is_broken_off(self):
-        gate, begun = threading.Event(), []
+    @pytest.fixture
+    def calls(self, monkeypatch):
+        """The calls that have begun, as pairs of body and thread. Each of them waits for the gate."""
+        calls = Calls()
+        monkeypatch.setattr(Client, "invoke", lambda client, body: calls.make(body))
+        yield calls
+        calls.gate.set()
 
-        def act(item):
-            begun.append(item)
-            assert gate.wait(PATIENCE)
+    @pytest.mark.parametrize(
+        ("ids", "calls_in_flight"), [(IDS[:1], 4), (IDS[:90], 4), (IDS, 1)], ids=["one", "a call", "one by one"]
+    )
+    def test_single_call_runs_in_thread_of_caller(self, task, calls, ids, calls_in_flight):
+        calls.gate.set()
+        result = task(external_ids=ids, calls_in_flight=calls_in_flight)
+        assert summary(result) == {"requested": len(ids), "released": len(ids)}
+        assert set(calls.threads) == {threading.get_ident()}
 
-        before = threading.active_count()
-        with pytest.raises(KeyboardInterrupt), Flight(act, 2) as flight:
-            for item in range(6):
-                flight.start(item)
-            wait_until(lambda: len(begun) == 2)
-            raise KeyboardInterrupt
-        gate.set()
-        wait_until(lambda: threading.active_count() == before)
-        assert sorted(begun) == [0, 1]
+    @pytest.mark.parametrize("calls_in_flight", [1, 3])
+    def test_unexpected_error_of_call_reaches_caller(self, task, monkeypatch, calls_in_flight):
+        def fail(client, body):
+            raise OverflowError(len(body))
 
-    def test_as_many_at_once_as_wanted_and_no_more(self):
-        gate, begun = threading.Event(), []
+        monkeypatch.setattr(Client, "invoke", fail)
+        with pytest.raises(OverflowError):
+            task(external_ids=IDS, calls_in_flight=calls_in_flight)
 
-        def act(item):
-            begun.append(item)
-            assert gate.wait(PATIENCE)
+    def test_runs_as_many_calls_as_allowed(self, task, calls):
+        with background(lambda: task(external_ids=IDS, calls_in_flight=3)) as results:
+            wait_until(lambda: len(calls.threads) == 3)
+            time.sleep(0.05)
+            assert (len(calls.threads), len(threads_of_calls())) == (3, 3)
+            assert all(thread.daemon for thread in threads_of_calls())  # Python waits for others at exit
+            calls.gate.set()
+        assert summary(results[0]) == {"requested": 900, "released": 900}
+        wait_until(lambda: not threads_of_calls())
 
-        with Flight(act, 3) as flight:
-            for item in range(5):
-                flight.start(item)
-            wait_until(lambda: len(begun) == 3)
-            assert flight.full
-            assert len(flight._threads) == 3
-            gate.set()
-            assert sorted(flight.land()[0] for dummy in range(5)) == [0, 1, 2, 3, 4]
-        assert not any(thread.is_alive() for thread in flight._threads)
+    def test_interrupt_neither_waits_for_calls_nor_starts_more(self, task, calls):
+        """The task has calls for as long as its caller takes results, and eight of its ten calls are left."""
 
-    def test_what_is_urgent_goes_first(self):
-        done = []
-        with Flight(done.append, 1) as flight:
-            flight.start("a")
-            flight.start("b", urgency=1)
-            flight.start("c", urgency=2)
-            flight.start("d", urgency=2)
-            while flight.under_way:
-                flight.land()
-        assert done == ["c", "d", "b", "a"]
+        def interrupt():
+            wait_until(lambda: len(calls.threads) == 2)
+            time.sleep(0.05)  # the caller waits for a result by then
+            signal.pthread_kill(main, signal.SIGINT)
+            return True
 
-    def test_work_that_is_broken_off_is_not_waited_for(self):
-        gate = threading.Event()
-        with pytest.raises(KeyError), Flight(lambda item: gate.wait(PATIENCE), 2) as flight:
-            flight.start(1)
-            flight.start(2)
-            raise KeyError
-        gate.set()
+        main = threading.get_ident()
+        with background(interrupt), pytest.raises(KeyboardInterrupt):
+            task(external_ids=IDS, calls_in_flight=2)
+        assert not calls.ended
+        calls.gate.set()
+        wait_until(lambda: not threads_of_calls())
+        assert len(calls.threads) == 2
+
+    def test_error_of_one_call_does_not_wait_for_others(self, task, calls, monkeypatch):
+        def fail_first(client, body):
+            if IDS[0].encode() in body:
+                wait_until(lambda: calls.threads)
+                raise OverflowError
+            calls.make(body)
+
+        monkeypatch.setattr(Client, "invoke", fail_first)
+        with pytest.raises(OverflowError):
+            task(external_ids=IDS, calls_in_flight=2)
+        assert not calls.ended
+
+    def test_halves_go_before_whole_batches(self, sim, task):
+        """Once VCC has accepted a call, all halves wait for their turn together."""
+        sim.fault("too_large", after=1)
+        sim.fault("too_large", after=2)
+        result = task(external_ids=IDS[:280], calls_in_flight=1)
+        assert summary(result) == {"requested": 280, "released": 280}
+        sizes = [call["interactions"] for call in sim.invoke_calls]
+        assert sizes == [91, 91, 45, 22, 23, 46, 91, 7]
+        assert sim.released == IDS[:280]
+
+
+class Calls:
+    """Calls that a test makes last until it opens their gate."""
+
+    def __init__(self):
+        self.gate = threading.Event()
+        self.threads = []
+        self.ended = []
+
+    def make(self, body):
+        self.threads.append(threading.get_ident())
+        assert self.gate.wait(PATIENCE)
+        self.ended.append(body)
 
 
 class TestCalls:
@@ -167,7 +189,7 @@ class TestCalls:
         assert summary(result) == {"requested": 900, "unknown": sent, "failed": 900 - sent}
         assert summary(task(external_ids=IDS, calls_in_flight=4, journal=task.journal)) != {}
 
-    @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+    @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
     def test_what_was_under_way_is_repeated_with_the_same_request_ids(self, sim, task, listed, how):
         sim.dispatch(*IDS)
         hold = sim.fault("hold", times=None, after=1)
