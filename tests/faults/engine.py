@@ -35,7 +35,7 @@ from ansible_collections.vonage.vcc.plugins.module_utils import _connection, _op
 from ansible_collections.vonage.vcc.plugins.module_utils._api import client, http
 from ansible_collections.vonage.vcc.plugins.module_utils._api.attempt import Attempt
 from ansible_collections.vonage.vcc.plugins.module_utils._api.client import Client
-from ansible_collections.vonage.vcc.plugins.module_utils._interactions import result, sender, sources, task
+from ansible_collections.vonage.vcc.plugins.module_utils._interactions import outcome, result, sender, sources, task
 from ansible_collections.vonage.vcc.plugins.module_utils._journal import journal, sqlite
 
 # Defects of the engine that the campaign must detect.
@@ -114,8 +114,8 @@ def _omits_results(_job):
 
 def _optimistic_results(_job):
     """Report an unknown outcome as success."""
-    sender.Sender._undone = lambda self, batch, *details, **others: [
-        result.Outcome(batch.interactions, self._payload.state, True, "api")
+    sender.Sender._failed_outcomes = lambda self, batch, *details, **others: [
+        outcome.Outcome(batch.interactions, self._state, True, outcome.Evidence.API)
     ]
 
 
@@ -195,8 +195,8 @@ def run_job(job):
         resource.setrlimit(resource.RLIMIT_FSIZE, (job["file_size"], resource.RLIM_INFINITY))
     if job["defect"]:
         DEFECTS[job["defect"]](job)
-    outcome = task.run(validate(job["options"]), job["check"], False, {})
-    print(json.dumps(outcome), flush=True)
+    returned = task.run(validate(job["options"]), job["check"], False, {})
+    print(json.dumps(returned), flush=True)
 
 
 def warm_up():

@@ -11,10 +11,8 @@ import typing as t
 from .._errors import InputError
 from .._journal.journal import Interaction
 from .._options import DATA_SPEC
+from .outcome import ACTIONS, Action, State
 from .sources import Entry, entries
-
-# The action that leads to each state.
-ACTIONS = {"released": "release", "dispatched": "dispatch"}
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
@@ -43,11 +41,12 @@ class PayloadBuilder:
     """
 
     def __init__(self, params: t.Mapping[str, t.Any]) -> None:
-        self.state: str = params["state"]
+        self.state = State(params["state"])
         self.action = ACTIONS[self.state]
+        self._begin = f'{{"action":"{self.action}","requestid":'
         self.nameless = 0
         self._params = params
-        self._common = self._spell("", {}) if self.action == "dispatch" else ""
+        self._common = self._spell("", {}) if self.action is Action.DISPATCH else ""
         provider = params["provider"]
         self._head = f'{{"provider":{_encode(provider)},"requests":[' if provider else '{"requests":['
         self.frame = len(self.body([]))
@@ -71,7 +70,7 @@ class PayloadBuilder:
         name = "" if one.external_id is None else f',"externalid":{_quote(one.external_id)}'
         data = one.data or self._common
         more = f",{data[1:]}" if data else "}"
-        return f'{{"action":"{self.action}","requestid":{_quote(one.request_id or "")}{name}{more}'
+        return f"{self._begin}{_quote(one.request_id or '')}{name}{more}"
 
     def _spell(self, prefix: str, own: dict[str, t.Any]) -> str:
         """The route and the data of an interaction, or else those of the task. Raises InputError."""

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The report of a task: every outcome, in a file."""
+"""The report of a task: a file with every outcome."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from .._text import shown
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
-# Bytes in which the first line of a report ends.
+# The bytes within which the first line of a report ends.
 LONGEST_LINE = 64 * 1024
 
 
 class Report:
-    """Every outcome as a line of JSON in a file, as the work goes on. Without a path, nothing.
+    """A file with a line of JSON for every outcome, written as calls end. Without a path, nothing.
 
-    :arg dry_run: write nothing, and make none; only see whether it could be written.
-    Raises InputError for a file that is not this user's alone: no link is followed, no device or pipe written to, and nobody else's file.
+    :param dry_run: whether to only check that the file can be written.
+    Raises InputError for a link, a device, a pipe and the file of another user, and for a file that is not a report.
     """
 
     def __init__(self, path: str | None, dry_run: bool = False) -> None:
@@ -47,30 +47,38 @@ class Report:
             raise _unwritable(path, exc.strerror) from None
 
     def write(self, entry: dict[str, t.Any]) -> None:
-        self._attempt(lambda file: file.write(_encode(entry) + "\n"))
+        """Write a line. If that fails, write no more, and have the reason in ``problem``."""
+        if self._file:
+            try:
+                self._file.write(_encode(entry) + "\n")
+            except OSError as exc:
+                self._fail(exc)
 
     def close(self) -> None:
-        self._attempt(lambda file: file.close())
+        """Close the file. If that fails, have the reason in ``problem``."""
+        if self._file:
+            try:
+                self._file.close()
+            except OSError as exc:
+                self._fail(exc)
 
-    def _attempt(self, act: t.Callable[[t.TextIO], t.Any]) -> None:
-        if self._file is None:
-            return
-        try:
-            act(self._file)
-        except OSError as exc:
-            file, self._file = self._file, None
+    def _fail(self, exc: OSError) -> None:
+        file, self._file = self._file, None
+        if file:
             with contextlib.suppress(OSError):
                 file.close()
-            self.problem = f"The report {shown(self.path or '')} is not complete ({exc.strerror}): the summary and the journal are."
+        self.problem = (
+            f"The report {shown(self.path or '')} is not complete ({exc.strerror}): the summary and the journal are."
+        )
 
 
 def _opened(path: str, dry_run: bool) -> int:
-    """Open the file of a report, emptied, or with C(dry_run) as it is."""
+    """Open the file of a report, and empty it unless ``dry_run`` is true. Raises OSError or InputError."""
     flags = os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
     if not dry_run:
         with contextlib.suppress(FileExistsError):
             return os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600)
-    # What some devices do when they are opened, and a pipe's wait for a reader, come after a look from without.
+    # The check comes before the file is opened, because that starts some devices and waits for the reader of a pipe.
     _check(path, os.lstat(path))
     handle = os.open(path, flags ^ os.O_WRONLY | os.O_RDWR)
     try:
@@ -84,7 +92,7 @@ def _opened(path: str, dry_run: bool) -> int:
             )
         if not dry_run:
             if stat.S_IMODE(info.st_mode) != 0o600:
-                with contextlib.suppress(PermissionError):  # of a file system without modes
+                with contextlib.suppress(PermissionError):  # from a file system without modes
                     os.fchmod(handle, 0o600)
             os.ftruncate(handle, 0)
     except BaseException:
@@ -94,12 +102,13 @@ def _opened(path: str, dry_run: bool) -> int:
 
 
 def _is_report(begin: bytes) -> bool:
-    """Whether a file that begins so is empty or an earlier report, maybe one that breaks off in its first line."""
+    """Return whether a file with this beginning is empty or an earlier report. Its first line may be cut off."""
     line, whole, dummy = begin.partition(b"\n")
     return not begin or (begin.startswith(b'{"external_id":') and (b'"evidence":' in line or not whole))
 
 
 def _check(path: str, info: os.stat_result) -> None:
+    """Raise InputError unless the file is a regular file of this user's, with one name."""
     if stat.S_ISLNK(info.st_mode):
         raise _unwritable(path, "it is a symbolic link", "set report to the file itself")
     if not stat.S_ISREG(info.st_mode):

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The result of a task, collected from the outcomes of its interactions."""
+"""The result of a task: counts, outcomes, the diff, and the message of a failed task."""
 
 from __future__ import annotations
 
@@ -9,64 +9,63 @@ import heapq
 import typing as t
 
 from .._errors import VccError
-from .._journal.journal import Interaction
 from .._text import clean, shown
+from .outcome import Outcome, State
 from .report import Report
 
-# Up to so many requested interactions, a result lists every outcome; above, so many of those that need attention. The report has all.
+# A result lists every outcome up to this number of requested interactions.
 LISTED = 1000
 
+# A result of more interactions lists this number of failed and unknown ones at most. The report has all.
 LISTED_AT_MOST = 100
 
 
-class Outcome(t.NamedTuple):
-    """What became of some interactions, and how we know."""
-
-    interactions: t.Sequence[Interaction]
-    state: str
-    changed: bool
-    evidence: str
-    message: str = ""
-
-
 class Result:
-    """What a task returns, collected from outcomes."""
+    """The result of a task, collected from the outcomes of its interactions.
 
-    def __init__(self, requested: int, state: str, provider: str | None, report: Report) -> None:
+    :param requested: the number of distinct interactions that the task asked for.
+    :param state: the state that the task asks for.
+    """
+
+    def __init__(self, requested: int, state: State, provider: str | None, report: Report) -> None:
         self._state = state
         self._provider = provider
         self._report = report
-        self._counts = dict.fromkeys(("requested", state, "unchanged", "failed", "unknown", "api_calls"), 0)
+        self._counts = dict.fromkeys(("requested", state.value, "unchanged", "failed", "unknown", "api_calls"), 0)
         self._counts["requested"] = requested
         self._listed: list[tuple[int, dict[str, t.Any]]] = []
         self._more = 0
 
     def add(self, outcome: Outcome) -> None:
-        undone = outcome.state != self._state
-        self._counts[outcome.state if undone or outcome.changed else "unchanged"] += len(outcome.interactions)
+        """Count an outcome, list its interactions if there is room, and write them to the report."""
+        undone = outcome.state is not self._state
+        self._counts[outcome.state.value if undone or outcome.changed else "unchanged"] += len(outcome.interactions)
         room = LISTED if self._counts["requested"] <= LISTED else LISTED_AT_MOST if undone else 0
         if not (room or self._report.path):
             return
-        for one in outcome.interactions:
+        for interaction in outcome.interactions:
             entry = {
-                "external_id": one.external_id,
+                "external_id": interaction.external_id,
                 "provider": self._provider,
-                "request_id": one.request_id and clean(one.request_id),
-                "state": outcome.state,
+                "request_id": interaction.request_id and clean(interaction.request_id),
+                "state": outcome.state.value,
                 "changed": outcome.changed,
-                "evidence": outcome.evidence,
+                "evidence": outcome.evidence.value,
                 "message": outcome.message,
             }
             if len(self._listed) < room:
-                heapq.heappush(self._listed, (-one.seq, entry))
+                heapq.heappush(self._listed, (-interaction.seq, entry))
             elif room:
-                # Those are listed that were asked for first.
-                heapq.heappushpop(self._listed, (-one.seq, entry))
+                # The result lists those that were asked for first.
+                heapq.heappushpop(self._listed, (-interaction.seq, entry))
                 self._more += 1
             self._report.write(entry)
 
-    def finish(self, api_calls: int, diff_mode: bool, broken: VccError | None = None) -> dict[str, t.Any]:
-        """Return the task's result; C(broken) is what kept the work or its outcomes from being complete."""
+    def finish(self, api_calls: int, diff_mode: bool, error: VccError | None = None) -> dict[str, t.Any]:
+        """Return the task's result.
+
+        :param error: the error that kept the task or its outcomes from being complete.
+        """
         counts = self._counts
         seen = counts[self._state] + counts["unchanged"] + counts["failed"] + counts["unknown"]
         counts["failed"] += counts["requested"] - seen
@@ -75,17 +74,17 @@ class Result:
         result: dict[str, t.Any] = {"changed": counts[self._state] > 0, "summary": counts, "interactions": interactions}
         if diff_mode:
             result["diff"] = self._diff(interactions)
-        problems = [self._undone(interactions), str(broken or ""), self._report.problem]
-        if str(broken) in problems[0]:
+        problems = [self._undone(interactions), str(error or ""), self._report.problem]
+        if str(error) in problems[0]:
             problems[1] = ""
         if any(problems):
             result.update(failed=True, msg=" ".join(filter(None, problems)))
         return result
 
     def _undone(self, interactions: list[dict[str, t.Any]]) -> str:
-        """One sentence on what is not released, empty if all is."""
+        """Return a sentence on the interactions that are not in the requested state; empty if all are."""
         requested, failed, unknown = (self._counts[name] for name in ("requested", "failed", "unknown"))
-        first = next((one for one in interactions if one["state"] != self._state), None)
+        first = next((entry for entry in interactions if entry["state"] != self._state), None)
         if not first:
             return ""
         name, message = _name(first), first["message"]
@@ -99,13 +98,12 @@ class Result:
         )
 
     def _unlisted(self) -> str:
-        """One sentence on what the result has no room for, behind a blank, empty if it has all."""
+        """Return a blank and a sentence on the interactions that the result has no room for; empty if it has all."""
         if not self._more:
             return ""
-        whole = self._report.path and not self._report.problem
         where = (
-            f"report {shown(self._report.path or '')} has all of them"
-            if whole
+            f"report {shown(self._report.path)} has all of them"
+            if self._report.path and not self._report.problem
             else "set report for a file with all of them"
         )
         return f" The first {len(self._listed)} are in the result, and {self._more} more are not: {where}."
@@ -113,8 +111,8 @@ class Result:
     def _diff(self, interactions: list[dict[str, t.Any]]) -> dict[str, str]:
         counts = self._counts
         if counts["requested"] <= LISTED:
-            before = [(_name(one, ""), one["state"] == self._state and not one["changed"]) for one in interactions]
-            after = [(_name(one, ""), one["state"] == self._state) for one in interactions]
+            before = [(_name(each, ""), each["state"] == self._state and not each["changed"]) for each in interactions]
+            after = [(_name(each, ""), each["state"] == self._state) for each in interactions]
         else:
             done, left = counts["unchanged"], counts["failed"] + counts["unknown"]
             before = [(f"{done} interactions", True), (f"{counts[self._state] + left} interactions", False)]
@@ -127,7 +125,7 @@ class Result:
         }
 
     def _diff_lines(self, states: list[tuple[str, bool]]) -> str:
-        return "".join(f"{name}: {'' if so else 'not known to be '}{self._state}\n" for name, so in states)
+        return "".join(f"{name}: {'' if known else 'not known to be '}{self._state}\n" for name, known in states)
 
 
 def _name(entry: dict[str, t.Any], quote: str = "'") -> str:

@@ -1,52 +1,54 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Sends what the journal has left to do, in batches, and says what became of each interaction."""
+"""The sender: sends the interactions that are left in batches, and decides the outcome of each call."""
 
 from __future__ import annotations
 
 import heapq
 import itertools
 import queue
-import re
 import threading
 import typing as t
 
 from .._api.client import BODY_LIMIT, Client
-from .._errors import ApiError, AuthError, JournalError, NoResponseError, RejectedError, StoppedError, VccError
+from .._errors import ApiError, AuthError, JournalError, NoResponseError, RejectedError, VccError
 from .._journal.journal import Interaction, Journal
+from .failure_limit import MIN_REJECTED_ALONE, FailureLimit
+from .outcome import ACTIONS, Action, Evidence, Outcome, State
 from .payload import Batch, PayloadBuilder
-from .result import Outcome
+from .plan import plan
 
-# Statuses that one Interaction object can bring on a whole call.
+# The statuses of a rejection that a single interaction of the call can cause.
 SPLIT_STATUSES = (400, 404, 413, 417)
 
-# After so many calls in a row without an answer of VCC's own, the rest is not sent.
-MAX_CONSECUTIVE_FAILURES = 3
-
-# VCC refuses a task as a whole if it refuses so many calls, of these so many with one interaction only, all with the same answer, and takes none.
-REFUSED_CALLS = 20
-
-REFUSED_ALONE = 8
-
-# What to look at when VCC refuses an interaction.
+# What a user must check after VCC rejects an interaction.
 HINTS = {
-    "release": "the external id, and the provider it was dispatched with",
-    "dispatch": "the route, the provider, linked_data and routing_data",
+    Action.RELEASE: "the external id, and the provider it was dispatched with",
+    Action.DISPATCH: "the route, the provider, linked_data and routing_data",
 }
+
+NOT_FOUND = "VCC answered 404: it has no such interaction."
+
+# The reasons why an interaction may be in the requested state although its last call failed.
+REJECTED_WITH_OTHERS = " VCC may have {state} it with the call that it refused as a whole."
+
+ANSWER_LOST = " An earlier attempt, whose answer was lost, may have {state} it."
+
+NOT_REPEATABLE = " It has no external id: running the task again may dispatch it a second time."
 
 
 class NotSentError(VccError):
-    """What came before keeps a call from being made."""
+    """The task has stopped before this call."""
 
 
 class Sender:
-    """Sends what the journal has left to do, and says what became of each interaction.
+    """Sends the interactions that the journal has left, and yields the outcome of each.
 
-    The journal, which is not for several threads, is used by the caller's alone.
+    Only the thread of the caller uses the journal, because the journal is not thread-safe.
 
-    :arg in_flight: how many calls to make at once.
-    :arg max_failures: how many interactions VCC may refuse; None for as many as it will, but for a task that it refuses as a whole.
+    :param calls_in_flight: the number of calls at once.
+    :param max_failures: the number of rejected interactions that stops the task. None stops it only if VCC rejects the task as a whole.
     """
 
     def __init__(
@@ -54,108 +56,111 @@ class Sender:
         journal: Journal,
         client: Client,
         payload: PayloadBuilder,
-        in_flight: int = 1,
+        state: State,
+        calls_in_flight: int = 1,
         max_failures: int | None = None,
     ) -> None:
+        self.stopped: VccError | None = None
         self._journal = journal
         self._client = client
         self._payload = payload
-        self._in_flight = in_flight
+        self._state = state
+        self._action = ACTIONS[state]
+        self._limit = FailureLimit(max_failures)
+        self._claims = False  # whether there is a token, so that chunks are claimed
+        self._accepted: list[Interaction] = []  # in a call, but not yet in the journal
+        self._halves: list[Batch] = []
+        self._probed = False
+        self._calls_in_flight = calls_in_flight
         self._running = 0
         self._waiting: list[tuple[int, int, Batch]] = []
         self._numbers = itertools.count()
         self._results: queue.SimpleQueue[tuple[Batch, BaseException | None]] = queue.SimpleQueue()
-        self._max_failures = max_failures
-        self._unanswered = 0
-        self._refused_calls = 0
-        self._refused_alone = 0
-        self._refusals: set[str] = set()
-        self._probed = False
-        self._taken = False
-        self._halves: list[Batch] = []
-        self._accepted: list[Interaction] = []
-        self.stopped: VccError | None = None
 
     def outcomes(self) -> t.Iterator[Outcome]:
-        """Apply the plan: yield the outcome of each interaction of the worklist once, as the batches are done.
+        """Carry out the plan: yield the outcome of each interaction of the worklist once, as calls end.
 
-        What cannot be sent any more is an outcome too; what cannot even be looked up any more is none, and C(stopped) says why.
+        Interactions that are not sent have an outcome too. Those that the journal can no longer read have none, and ``stopped`` has the error.
         """
         try:
-            for item in self._plan():
-                if isinstance(item, Outcome):
-                    yield item
+            for step in self._batches():
+                if isinstance(step, Outcome):
+                    yield step
                     continue
-                self._start(item)
-                while self._under_way >= self._in_flight or self._halves:
-                    yield from self._land()
-            while self._under_way or self._halves:
-                yield from self._land()
+                self._add(step)
+                while self._pending_calls >= self._calls_in_flight or self._halves:
+                    yield from self._end_call()
+            while self._pending_calls or self._halves:
+                yield from self._end_call()
         finally:
-            self._note_accepted()
+            self._record_accepted()
 
-    def _plan(self) -> t.Iterator[Outcome | Batch]:
-        """The outcomes of what is confirmed, and the batches of the rest."""
+    # The plan
+
+    def _batches(self) -> t.Iterator[Outcome | Batch]:
+        """Yield the plan, with the interactions that are left in batches that fit into a call."""
         batch = Batch([], [])
         size = self._payload.frame
-        for chunk in self._chunks():
-            yield Outcome([one for one in chunk if one.confirmed], self._payload.state, False, "journal")
-            for one in chunk:
-                if one.confirmed:
-                    continue
-                encoded = self._payload.object(one)
+        for step in plan(self._next_chunk, self._state):
+            if isinstance(step, Outcome):
+                yield step
+                continue
+            for interaction in step:
+                encoded = self._payload.object(interaction)
                 length = len(encoded) if encoded.isascii() else len(encoded.encode())
                 if size + length >= BODY_LIMIT:
                     yield batch
                     batch = Batch([], [])
                     size = self._payload.frame
-                batch.interactions.append(one)
+                batch.interactions.append(interaction)
                 batch.encoded.append(encoded)
                 size += length + len(",")
         if batch.interactions:
             yield batch
 
-    def _chunks(self) -> t.Iterator[list[Interaction]]:
-        """Claim the worklist chunk by chunk, with a token at hand before the first claim; once stopped, only look at the rest."""
-        ready = False
-        after = 0
-        while True:
-            chunk = [] if ready and not self.stopped else self._look_up(after)
-            try:
-                if not ready and not all(one.confirmed for one in chunk):
-                    ready = True
-                    self._client.authenticate()
-                if ready and not self.stopped:
-                    chunk = self._journal.claim(after, self._accepted)
-                    self._accepted = []
-            except VccError as exc:
-                self._stop(exc)
-                chunk = self._look_up(after)
-            if not chunk:
-                return
-            yield chunk
-            after = chunk[-1].seq
+    def _next_chunk(self, after: int) -> list[Interaction]:
+        """Claim the next chunk of the worklist. Only read it if nothing of it is left to send, or if the task has stopped.
 
-    def _look_up(self, after: int) -> list[Interaction]:
+        The token comes before the first claim, because a claim without a call would only be in the way of other tasks.
+        """
+        if self.stopped or not self._claims:
+            chunk = self._read_chunk(after)
+            if self.stopped or all(interaction.confirmed for interaction in chunk):
+                return chunk
+        try:
+            if not self._claims:
+                self._client.authenticate()
+                self._claims = True
+            chunk = self._journal.claim(after, self._accepted)
+        except VccError as exc:
+            self._stop(exc)
+            return self._read_chunk(after)
+        self._accepted = []
+        return chunk
+
+    def _read_chunk(self, after: int) -> list[Interaction]:
         try:
             return self._journal.plan(after)
         except JournalError as exc:
             self._stop(exc)
             return []
 
-    def _start(self, batch: Batch) -> None:
-        # What has been accepted is noted before another call, if not by the claim for that.
-        self._note_accepted()
+    # The calls
+
+    @property
+    def _pending_calls(self) -> int:
+        return len(self._waiting) + self._running
+
+    def _add(self, batch: Batch) -> None:
+        """Add a batch to those that wait for their call."""
+        # The journal has each acceptance before the next call, unless the claim for that call wrote it.
+        self._record_accepted()
         heapq.heappush(self._waiting, (-batch.depth, next(self._numbers), batch))
         self._start_calls()
 
-    @property
-    def _under_way(self) -> int:
-        return len(self._waiting) + self._running
-
     def _start_calls(self) -> None:
-        """Start as many calls as may run at once, each in its own thread. A single call waits for the caller's thread, which saves a thread."""
-        while self._waiting and self._under_way > 1 and self._running < self._in_flight > 1:
+        """Start waiting calls, each in its own thread. A single call waits for the thread of the caller, which saves a thread."""
+        while self._waiting and self._pending_calls > 1 and self._running < self._calls_in_flight > 1:
             self._running += 1
             # A daemon thread, because Python waits for every other thread at exit: Ctrl+C would then wait for the calls.
             threading.Thread(target=self._run_call, args=(self._next_waiting(),), name="vcc-call", daemon=True).start()
@@ -173,6 +178,16 @@ class Sender:
             error = exc
         self._results.put((batch, error))
 
+    def _invoke(self, batch: Batch) -> VccError | None:
+        """Make a call; return its error, or None."""
+        if self.stopped:
+            return NotSentError(f"not sent: {self.stopped}")
+        try:
+            self._client.invoke(self._payload.body(batch.encoded))
+        except VccError as exc:
+            return exc
+        return None
+
     def _next_result(self) -> tuple[Batch, VccError | None]:
         """Wait for the end of a call; return its batch and its error, or None."""
         self._start_calls()
@@ -185,155 +200,156 @@ class Sender:
             return batch, error
         raise error
 
-    def _invoke(self, batch: Batch) -> VccError | None:
-        """Make a call; return its error, or None."""
-        if self.stopped:
-            return NotSentError(f"not sent: {self.stopped}")
-        try:
-            self._client.invoke(self._payload.body(batch.encoded))
-        except VccError as exc:
-            return exc
-        return None
+    def _end_call(self) -> list[Outcome]:
+        """Wait for the end of a call, and return its outcomes."""
+        # While VCC has accepted nothing, halves go one by one, because VCC may reject them all.
+        while self._halves and (self._limit.accepts or not self._pending_calls):
+            self._add(self._halves.pop())
+        return self._handle_result(*self._next_result())
 
-    def _land(self) -> t.Iterator[Outcome]:
-        """Wait for a call, and yield the outcomes that it has."""
-        # For as long as VCC takes nothing, the halves of what it has refused go one by one: it may refuse them all.
-        while self._halves and (self._taken or not self._under_way):
-            self._start(self._halves.pop())
-        batch, exc = self._next_result()
-        if exc is None:
-            self._unanswered = 0
-            self._taken = True
-            self._accepted += batch.interactions
-            yield Outcome(batch.interactions, self._payload.state, True, "api")
-        elif isinstance(exc, RejectedError):
-            yield from self._refused(batch, exc)
-        else:
-            if isinstance(exc, NoResponseError):
-                self._count_unanswered(exc)
-            elif not isinstance(exc, NotSentError):
-                self._stop(exc)
-            maybe_processed = isinstance(exc, ApiError) and exc.maybe_processed
-            evidence = "status" if isinstance(exc, AuthError) else "none"
-            yield from self._broken_off(batch, str(exc), maybe_processed, evidence)
+    # The outcome of a call
 
-    def _refused(self, batch: Batch, exc: RejectedError) -> t.Iterator[Outcome]:
-        # A page of HTML with 404 says that the address is wrong, not the interaction.
-        if exc.status not in SPLIT_STATUSES or (exc.status == 404 and not exc.by_vcc):
-            message = f"{exc}: check api_url and any proxy in between."
-            self._count_unanswered(NoResponseError(message))
-            yield from self._broken_off(batch, message, exc.maybe_processed, "status")
-            return
-        self._unanswered = 0
-        if exc.maybe_processed:
-            batch = batch._replace(interactions=[one._replace(pending=True) for one in batch.interactions])
-        missing = exc.status == 404 and self._payload.action == "release"
+    def _handle_result(self, batch: Batch, error: VccError | None) -> list[Outcome]:
+        """Return the outcomes of a call. A call ends in one of five ways:
+
+        1. VCC accepts it.
+        2. VCC rejects it because of an interaction among several: the batch is split, and its halves have the outcomes.
+        3. VCC rejects its only interaction. A release with 404 has nothing to release; any other interaction has failed.
+        4. There is no response of VCC's own, so the interactions may or may not have been processed.
+        5. It is not sent, because the task has stopped or VCC refuses access. Refused access stops the task.
+        """
+        if error is None:
+            return self._handle_response(batch)
+        if isinstance(error, RejectedError) and _is_about_interaction(error):
+            return self._handle_rejection(batch, error)
+        if isinstance(error, RejectedError):
+            unanswered = NoResponseError(f"{error}: check api_url and any proxy in between.", error.maybe_processed)
+            return self._handle_no_response(batch, unanswered, Evidence.STATUS)
+        if isinstance(error, NoResponseError):
+            return self._handle_no_response(batch, error, Evidence.NONE)
+        return self._handle_not_sent(batch, error)
+
+    def _handle_response(self, batch: Batch) -> list[Outcome]:
+        self._limit.count_acceptance()
+        self._accepted += batch.interactions
+        return [Outcome(batch.interactions, self._state, True, Evidence.API)]
+
+    def _handle_rejection(self, batch: Batch, error: RejectedError) -> list[Outcome]:
+        if error.maybe_processed:
+            batch = batch._replace(interactions=[each._replace(pending=True) for each in batch.interactions])
         alone = len(batch.interactions) == 1
-        self._taken = self._taken or (alone and missing)
-        if not missing:
-            self._count_refused(exc, alone)
+        not_found = error.status == 404 and self._action is Action.RELEASE
+        if not_found:
+            self._limit.count_missing(alone)
+        else:
+            self._limit.count_rejection(error, alone)
+            self._check_limit(error)
         if not alone:
-            # For as long as VCC takes nothing, those that are looked at alone come from all over the row.
-            many = len(batch.interactions) > REFUSED_ALONE
-            self._halves += reversed(batch.halves(mixed=many and not self._taken and self._payload.action == "release"))
-            return
-        (one,) = batch.interactions
-        if missing:
-            # Nothing is confirmed by that, and neither is an earlier dispatch any more.
-            self._note(self._journal.release_claim, [one._replace(before=None)])
-            yield Outcome([one], "released", False, "status", "VCC answered 404: it has no such interaction.")
-            return
-        yield from self._undone(batch, f"{exc}: check {HINTS[self._payload.action]}.", evidence="status")
+            self._split(batch)
+            return []
+        if not_found:
+            # This confirms nothing, and an earlier dispatch is not confirmed any more either.
+            self._record(self._journal.release_claim, [batch.interactions[0]._replace(before=None)])
+            return [Outcome(batch.interactions, State.RELEASED, False, Evidence.STATUS, NOT_FOUND)]
+        return self._failed_outcomes(batch, f"{error}: check {HINTS[self._action]}.", Evidence.STATUS)
 
-    def _broken_off(self, batch: Batch, message: str, maybe_processed: bool, evidence: str) -> t.Iterator[Outcome]:
-        """The outcomes of a call that VCC has neither accepted nor refused for what is in it."""
-        if batch.depth and not maybe_processed:
+    def _handle_no_response(self, batch: Batch, error: NoResponseError, evidence: Evidence) -> list[Outcome]:
+        stop = self._limit.count_no_response(error)
+        if stop:
+            self._stop(stop)
+        return self._failed_outcomes(batch, str(error), evidence, error.maybe_processed, answered=False)
+
+    def _handle_not_sent(self, batch: Batch, error: VccError) -> list[Outcome]:
+        if not isinstance(error, NotSentError):
+            self._stop(error)
+        evidence = Evidence.STATUS if isinstance(error, AuthError) else Evidence.NONE
+        maybe_processed = isinstance(error, ApiError) and error.maybe_processed
+        return self._failed_outcomes(batch, str(error), evidence, maybe_processed, answered=False)
+
+    def _failed_outcomes(
+        self,
+        batch: Batch,
+        message: str,
+        evidence: Evidence,
+        maybe_processed: bool = False,
+        answered: bool = True,
+    ) -> list[Outcome]:
+        """Return the outcomes of interactions that VCC did not accept in this call: failed, or unknown if VCC may have processed them.
+
+        :param maybe_processed: whether VCC may have processed this call.
+        :param answered: whether VCC's answer is about these interactions alone.
+        """
+        doubt = ""
+        if not maybe_processed and batch.depth and not answered:
             maybe_processed = True
-            message += f" VCC may have {self._payload.state} it with the call that it refused as a whole."
-        yield from self._undone(batch, message, maybe_processed, evidence)
-
-    def _undone(
-        self, batch: Batch, message: str, maybe_processed: bool = False, evidence: str = "none"
-    ) -> t.Iterator[Outcome]:
-        """The outcomes of interactions that were not accepted now; an earlier attempt or run may have had its effect all the same."""
-        unknown = [one for one in batch.interactions if maybe_processed or one.pending]
-        failed = [one for one in batch.interactions if not (maybe_processed or one.pending)]
+            message += REJECTED_WITH_OTHERS.format(state=self._state)
+        elif not maybe_processed:
+            doubt = ANSWER_LOST.format(state=self._state)
+        unknown = [each for each in batch.interactions if maybe_processed or each.pending]
+        failed = [each for each in batch.interactions if not (maybe_processed or each.pending)]
         if unknown:
-            self._note(self._journal.keep_pending, unknown)
+            self._record(self._journal.keep_pending, unknown)
         if failed:
-            self._note(self._journal.release_claim, failed)
-        yield Outcome(failed, "failed", False, evidence, message)
-        if not maybe_processed:
-            message += f" An earlier attempt, whose answer was lost, may have {self._payload.state} it."
-        yield Outcome([one for one in unknown if one.external_id is not None], "unknown", False, evidence, message)
-        message += " It has no external id: running the task again may dispatch it a second time."
-        yield Outcome([one for one in unknown if one.external_id is None], "unknown", False, evidence, message)
+            self._record(self._journal.release_claim, failed)
+        named = [each for each in unknown if each.external_id is not None]
+        nameless = [each for each in unknown if each.external_id is None]
+        return [
+            Outcome(failed, State.FAILED, False, evidence, message),
+            Outcome(named, State.UNKNOWN, False, evidence, message + doubt),
+            Outcome(nameless, State.UNKNOWN, False, evidence, message + doubt + NOT_REPEATABLE),
+        ]
 
-    def _note_accepted(self) -> None:
-        if self._accepted:
-            self._note(self._journal.accept, self._accepted)
-            self._accepted = []
+    # Rejected batches
 
-    def _note(self, act: t.Callable[[t.Any], None], what: t.Any) -> None:
-        """Write to the journal what VCC has already done; failing that, send no more, since a pending row is safe to repeat."""
-        try:
-            act(what)
-        except JournalError as exc:
-            self._stop(exc)
+    def _split(self, batch: Batch) -> None:
+        """Have the halves of a batch sent."""
+        # While VCC has accepted nothing, the interactions that go alone come from all parts of the batch.
+        mixed = (
+            self._action is Action.RELEASE and not self._limit.accepts and len(batch.interactions) > MIN_REJECTED_ALONE
+        )
+        self._halves += reversed(batch.halves(mixed))
 
-    def _count_unanswered(self, exc: NoResponseError) -> None:
-        self._unanswered += 1
-        if self._unanswered >= MAX_CONSECUTIVE_FAILURES:
-            self._stop(exc)
-
-    def _count_refused(self, exc: RejectedError, alone: bool) -> None:
-        self._refused_calls += 1
-        self._refused_alone += alone
-        # What has a digit in it, such as an id, may differ from call to call.
-        self._refusals.add(re.sub(r"\S*\d\S*", str(exc.status), str(exc)))
-        if self._max_failures is not None:
-            if self._refused_alone >= self._max_failures:
-                self._stop(
-                    StoppedError(
-                        f"VCC has refused {self._refused_alone} interactions, and max_failures allows no more."
-                    )
-                )
-        elif (
-            not self._taken
-            and len(self._refusals) == 1
-            and self._refused_calls >= REFUSED_CALLS
-            and self._refused_alone >= REFUSED_ALONE
-        ):
+    def _check_limit(self, error: RejectedError) -> None:
+        """Stop if VCC has rejected too much. Before the task stops because VCC rejects all, one last interaction is sent."""
+        stop = self._limit.too_many_failures()
+        if self._limit.rejects_all():
             if self._halves and not self._probed:
                 self._probe()
-                return
-            self._stop(
-                StoppedError(
-                    f"VCC has refused {self._refused_calls} calls in the same way and taken none: {exc}. Check the provider and what else the"
-                    " interactions have in common, or set max_failures to go on in spite of that."
-                )
-            )
+            else:
+                stop = self._limit.all_rejected(error)
+        if stop:
+            self._stop(stop)
 
     def _probe(self) -> None:
-        """Ask for the one farthest from those that were refused before it is taken for granted that VCC refuses all."""
+        """Have the interaction sent that is farthest from the rejected ones, because VCC may accept it."""
         self._probed = True
-        far = self._halves[0]
-        self._halves.append(Batch(far.interactions[-1:], far.encoded[-1:], far.depth + 1))
-        if len(far.interactions) > 1:
-            self._halves[0] = far._replace(interactions=far.interactions[:-1], encoded=far.encoded[:-1])
+        last = self._halves[0]
+        self._halves.append(Batch(last.interactions[-1:], last.encoded[-1:], last.depth + 1))
+        if len(last.interactions) > 1:
+            self._halves[0] = last._replace(interactions=last.interactions[:-1], encoded=last.encoded[:-1])
         else:
             del self._halves[0]
 
-    def _stop(self, exc: VccError) -> None:
-        """Send no more. What is wrong with the journal is told before all else that is wrong."""
-        if not self.stopped or isinstance(exc, JournalError):
-            self.stopped = exc
+    # The journal
+
+    def _record_accepted(self) -> None:
+        if self._accepted:
+            self._record(self._journal.accept, self._accepted)
+            self._accepted = []
+
+    def _record(self, write: t.Callable[[list[Interaction]], None], interactions: list[Interaction]) -> None:
+        """Write to the journal what VCC did. If that fails, stop: the rows stay pending, which makes the next run safe."""
+        try:
+            write(interactions)
+        except JournalError as exc:
+            self._stop(exc)
+
+    def _stop(self, error: VccError) -> None:
+        """Send no more. An error of the journal goes before any other error."""
+        if not self.stopped or isinstance(error, JournalError):
+            self.stopped = error
 
 
-def preview(journal: Journal, state: str) -> t.Iterator[Outcome]:
-    """Yield the outcome that each interaction of the worklist will have once, without a call. Raises JournalError."""
-    chunk = journal.plan(0)
-    while chunk:
-        yield Outcome([one for one in chunk if one.confirmed], state, False, "journal")
-        yield Outcome([one for one in chunk if not one.confirmed], state, True, "predicted")
-        chunk = journal.plan(chunk[-1].seq)
+def _is_about_interaction(error: RejectedError) -> bool:
+    """Return whether one interaction of the call can be the reason. A page of HTML with 404 says that the address is wrong."""
+    return error.status in SPLIT_STATUSES and (error.status != 404 or error.by_vcc)

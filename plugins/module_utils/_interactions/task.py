@@ -14,10 +14,12 @@ from .._errors import InputError, JournalError, StoppedError, VccError
 from .._journal.journal import Journal
 from .._options import SOURCES
 from .._validation import check_data, check_name, check_number
+from .outcome import Action, Outcome
 from .payload import PayloadBuilder
+from .plan import preview
 from .report import Report
-from .result import Outcome, Result
-from .sender import Sender, preview
+from .result import Result
+from .sender import Sender
 
 
 def run(
@@ -50,7 +52,7 @@ def _run(
         to.account,
         provider,
         params["journal_ttl"],
-        payload.action,
+        payload.action.value,
         params["force"],
         dry_run=check_mode,
     )
@@ -64,8 +66,8 @@ def _run(
         else:
             calls_before = client.calls
             # Dispatches are to queue in the order in which they are asked for.
-            in_flight = params["calls_in_flight"] if payload.action == "release" else 1
-            sender = Sender(journal, client, payload, in_flight, params["max_failures"])
+            in_flight = params["calls_in_flight"] if payload.action is Action.RELEASE else 1
+            sender = Sender(journal, client, payload, payload.state, in_flight, params["max_failures"])
             broken = _collect(sender.outcomes(), result)
             if isinstance(sender.stopped, (JournalError, StoppedError)):
                 broken = sender.stopped

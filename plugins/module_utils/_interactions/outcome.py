@@ -1,0 +1,64 @@
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The outcome of an interaction: its state, and the evidence for it."""
+
+from __future__ import annotations
+
+import enum
+import typing as t
+
+from .._journal.journal import Interaction
+
+
+class _Word(str, enum.Enum):
+    """A word of options, calls and results: equal to its text as a key of a dictionary too, and its text in a message."""
+
+    __hash__ = str.__hash__
+
+    def __str__(self) -> str:
+        return str(self.value)
+
+
+class Action(_Word):
+    """The action that a task asks VCC for."""
+
+    RELEASE = "release"
+    DISPATCH = "dispatch"
+
+
+class State(_Word):
+    """The state of an interaction after the task."""
+
+    RELEASED = "released"
+    DISPATCHED = "dispatched"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+class Evidence(_Word):
+    """The evidence for a state."""
+
+    API = "api"
+    JOURNAL = "journal"
+    STATUS = "status"
+    PREDICTED = "predicted"
+    NONE = "none"
+
+
+# The action that leads to each state that a task can ask for.
+ACTIONS = {State.RELEASED: Action.RELEASE, State.DISPATCHED: Action.DISPATCH}
+
+
+class Outcome(t.NamedTuple):
+    """The outcome that some interactions share.
+
+    :param changed: whether this task brought them into the state.
+    :param message: the error and its remedy; empty without an error.
+    """
+
+    interactions: t.Sequence[Interaction]
+    state: State
+    changed: bool
+    evidence: Evidence
+    message: str = ""
