@@ -1108,7 +1108,7 @@ class TestReport:
         given = {"external_ids": [str(number) for number in range(200)], "provider": "p" * 1000}
         sim.register(given["provider"])
         before = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, before[1]))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (220_000, before[1]))
         try:
             result = task(**given, report=str(report))
         finally:
