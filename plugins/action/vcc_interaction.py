@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The action door: the engine in Ansible's own process where that comes to the same as running the module, else the module."""
+"""Run vcc_interaction in Ansible's own process where that equals running the module; else run the module."""
 
 from __future__ import annotations
 
@@ -24,17 +24,16 @@ from ansible_collections.vonage.vcc.plugins.module_utils._errors import InputErr
 from ansible_collections.vonage.vcc.plugins.module_utils._interactions.task import run
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.sqlite import SQLITE_IMPORT_ERROR
 from ansible_collections.vonage.vcc.plugins.module_utils._options import (
-    INTERACTION_SPEC,
-    check_raw_types,
     from_environment,
     told,
     validated,
     without_blanks,
 )
 from ansible_collections.vonage.vcc.plugins.module_utils._text import LONGEST_MESSAGE, shown
-from ansible_collections.vonage.vcc.plugins.module_utils._validation import number_warnings
+from ansible_collections.vonage.vcc.plugins.module_utils._validation import check_raw_types, number_warnings
+from ansible_collections.vonage.vcc.plugins.modules.vcc_interaction import SPEC
 
-# A worker works off all items of a loop, and ends with the task.
+# A worker process runs all items of a loop, and ends with the task. So the items share a client.
 _clients: dict[Connection, Client] = {}
 
 
@@ -46,7 +45,7 @@ class ActionModule(ActionBase):
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         try:
             args = _plain(self._task.args)
-            check_raw_types(args)
+            check_raw_types(SPEC["argument_spec"], without_blanks(SPEC["argument_spec"], args))
             if self._is_plain_local(task_vars or {}):
                 result.update(self._run_here(args))
                 return result
@@ -60,7 +59,7 @@ class ActionModule(ActionBase):
         return result
 
     def _is_plain_local(self, task_vars: dict[str, t.Any]) -> bool:
-        """Whether a module would run as this user, in this environment and with this Python."""
+        """Return whether a module would run as this user, in this environment and with this Python."""
         return (
             self._connection.transport == "local"
             and not self._connection.become
@@ -78,7 +77,7 @@ class ActionModule(ActionBase):
         return interpreter.startswith("auto") or interpreter == sys.executable
 
     def _run_here(self, args: dict[str, t.Any]) -> dict[str, t.Any]:
-        validation = validated(ArgumentSpecValidator(**INTERACTION_SPEC), args)
+        validation = validated(ArgumentSpecValidator(**SPEC), args)
         params = validation.validated_parameters
         if validation.errors.errors:
             message = validation.errors.msg
@@ -91,7 +90,7 @@ class ActionModule(ActionBase):
                 if params[name]:
                     params[name] = os.path.join(self._loader.get_basedir(), params[name])
             result = run(params, self._task.check_mode, self._task.diff, _clients)
-        spec = INTERACTION_SPEC["argument_spec"]
+        spec = SPEC["argument_spec"]
         if result.get("failed"):
             result["msg"] = told(result["msg"], from_environment(spec, without_blanks(spec, args)))
         numbers = number_warnings(spec, args)
@@ -106,7 +105,7 @@ class ActionModule(ActionBase):
 
 
 def _plain(value: t.Any) -> t.Any:
-    """The same without what Ansible knows of each text, which takes long to copy; what a vault holds is text, too."""
+    """Return a copy with plain text in place of Ansible's own types, which are slow to copy, and of a vault's."""
     if isinstance(value, str):
         return str.__str__(value)  # which those of !unsafe would answer with themselves
     if isinstance(value, t.Mapping):
@@ -117,7 +116,7 @@ def _plain(value: t.Any) -> t.Any:
 
 
 def _without(secrets: set[str], result: dict[str, t.Any]) -> dict[str, t.Any]:
-    """The same without secrets. Ansible looks into each value for that, which takes long where there is nothing to find."""
+    """Return a result without secrets. Ansible's own function is slow, so it is used only if there is a secret in it."""
     text = json.dumps(result)
     found = any(json.dumps(secret)[1:-1] in text for secret in secrets)
     return t.cast("dict[str, t.Any]", remove_values(result, secrets)) if found else result

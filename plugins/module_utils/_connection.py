@@ -12,8 +12,7 @@ import typing as t
 from ._api.token_cache import TokenCache
 from ._errors import InputError
 from ._files import check_distinct
-from ._options import place
-from ._text import shown, without_user
+from ._text import place, shown, without_user
 from ._validation import check_number, checked_url
 from .auth import check_token
 
@@ -47,56 +46,56 @@ class Connection(t.NamedTuple):
     retries: int
     requests_per_minute: int | None
 
+    @classmethod
+    def from_params(cls, params: t.Mapping[str, t.Any]) -> Connection:
+        """Return the connection of a task, from its validated options. Raises InputError."""
+        api_url = _api_url(params)
+        region = params["region"]
+        auth_url = params["auth_url"] or (TOKEN_URL.format(region=region, domain=params["domain"]) if region else None)
+        client_id, client_secret, access_token = (
+            params[name] or None for name in ("client_id", "client_secret", "access_token")
+        )
+        if bool(client_id) != bool(client_secret) and not access_token:
+            missing = "client_secret" if client_id else "client_id"
+            raise InputError(
+                f"{missing} is missing: set it or {place('VCC_' + missing.upper())}; the client credentials need both."
+            )
+        if not client_secret and not access_token:
+            raise InputError(
+                "The credentials are missing: set client_id and client_secret "
+                f"(or {place('VCC_CLIENT_ID and VCC_CLIENT_SECRET')}), or access_token."
+            )
+        if client_id and client_secret and not auth_url:
+            raise InputError("auth_url is missing: client credentials need it, or region, beside api_url.")
+        if access_token:
+            try:
+                check_token(access_token)
+            except ValueError:
+                raise InputError("access_token has a character that no token has: check how it was copied.") from None
+        check_number(params, "timeout", 1, LONGEST_TIMEOUT)
+        check_number(params, "retries", 0)
+        check_number(params, "requests_per_minute", 1)
+        _check_paths(params)
+        if params["token_cache"]:
+            TokenCache(params["token_cache"]).check()
+        ca_path = params["ca_path"]
+        return cls(
+            api_url=api_url,
+            auth_url=checked_url("auth_url", auth_url) if auth_url else None,
+            account=_account(params),
+            client_id=client_id,
+            client_secret=client_secret,
+            access_token=access_token,
+            token_cache=params["token_cache"] or None,
+            verify=(ca_path or True) if params["validate_certs"] else False,
+            timeout=params["timeout"],
+            retries=params["retries"],
+            requests_per_minute=params["requests_per_minute"],
+        )
+
     @property
     def secrets(self) -> set[str]:
         return {secret for secret in (self.client_secret, self.access_token) if secret}
-
-
-def connection(params: t.Mapping[str, t.Any]) -> Connection:
-    """Return the connection that validated options describe. Raises InputError."""
-    api_url = _api_url(params)
-    region = params["region"]
-    auth_url = params["auth_url"] or (TOKEN_URL.format(region=region, domain=params["domain"]) if region else None)
-    client_id, client_secret, access_token = (
-        params[name] or None for name in ("client_id", "client_secret", "access_token")
-    )
-    if bool(client_id) != bool(client_secret) and not access_token:
-        missing = "client_secret" if client_id else "client_id"
-        raise InputError(
-            f"{missing} is missing: set it or {place('VCC_' + missing.upper())}; the client credentials need both."
-        )
-    if not client_secret and not access_token:
-        raise InputError(
-            "The credentials are missing: set client_id and client_secret "
-            f"(or {place('VCC_CLIENT_ID and VCC_CLIENT_SECRET')}), or access_token."
-        )
-    if client_id and client_secret and not auth_url:
-        raise InputError("auth_url is missing: client credentials need it, or region, beside api_url.")
-    if access_token:
-        try:
-            check_token(access_token)
-        except ValueError:
-            raise InputError("access_token has a character that no token has: check how it was copied.") from None
-    check_number(params, "timeout", 1, LONGEST_TIMEOUT)
-    check_number(params, "retries", 0)
-    check_number(params, "requests_per_minute", 1)
-    _check_paths(params)
-    if params["token_cache"]:
-        TokenCache(params["token_cache"]).check()
-    ca_path = params["ca_path"]
-    return Connection(
-        api_url=api_url,
-        auth_url=checked_url("auth_url", auth_url) if auth_url else None,
-        account=_account(params),
-        client_id=client_id,
-        client_secret=client_secret,
-        access_token=access_token,
-        token_cache=params["token_cache"] or None,
-        verify=(ca_path or True) if params["validate_certs"] else False,
-        timeout=params["timeout"],
-        retries=params["retries"],
-        requests_per_minute=params["requests_per_minute"],
-    )
 
 
 def journal_scope(params: t.Mapping[str, t.Any]) -> tuple[str, str]:

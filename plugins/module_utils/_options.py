@@ -15,9 +15,8 @@ from ansible.module_utils.errors import AnsibleFallbackNotFound
 from ansible.module_utils.parsing.convert_bool import boolean
 
 from ._errors import InputError
-from ._validation import _check_texts, _listed, check_data_texts, check_ids_given, check_list, check_types
-
-Spec = t.Mapping[str, t.Mapping[str, t.Any]]
+from ._text import place
+from ._validation import Spec, check_types
 
 # The ways to say which interactions are meant.
 SOURCES = ("external_id", "external_ids", "src", "interactions")
@@ -107,11 +106,6 @@ def told(message: str, variables: t.Mapping[str, str]) -> str:
         if re.match(rf"(The )?{name.replace('_', '[ _]')}\b", message):
             return f"{place(variable)}: {message}"
     return message
-
-
-def place(variable: str) -> str:
-    """Say where a variable was looked for."""
-    return f"{variable} in the environment of {os.uname().nodename}"
 
 
 def _check_variable(name: str, option: t.Mapping[str, t.Any], value: str) -> None:
@@ -219,117 +213,12 @@ _ROUTING_DATA: dict[str, t.Any] = {
 # What a dispatch says of an interaction beside its ids.
 DATA_SPEC = {"linked_data": _LINKED_DATA, "routing_data": _ROUTING_DATA}
 
-INTERACTION_SPEC: dict[str, t.Any] = {
-    "argument_spec": {
-        "state": {"type": "str", "default": "released", "choices": ["released", "dispatched"]},
-        "external_id": {"type": "str"},
-        "external_ids": {"type": "list", "elements": "str"},
-        "src": {"type": "path"},
-        "src_format": {"type": "str", "default": "auto", "choices": ["auto", "text", "csv", "tsv", "jsonl", "json"]},
-        "interactions": {
-            "type": "list",
-            "elements": "dict",
-            "options": {"external_id": {"type": "str"}, "request_id": {"type": "str"}, **DATA_SPEC},
-        },
-        "route": {"type": "str"},
-        **DATA_SPEC,
-        "provider": {"type": "str"},
-        "request_id": {"type": "str"},
-        "force": {"type": "bool", "default": False},
-        "journal_ttl": {"type": "int", "default": 86400},
-        "report": {"type": "path"},
-        "calls_in_flight": {"type": "int", "default": 4},
-        "max_failures": {"type": "int"},
-        **JOURNAL_SPEC,
-        **CONNECTION_SPEC,
-    },
-    "mutually_exclusive": [SOURCES],
-    "required_one_of": [SOURCES],
-    "required_by": {"request_id": "external_id"},
-    "required_if": [("state", "dispatched", ("route",))],
-}
-
-PROVIDER_SPEC: dict[str, t.Any] = {
-    "state": {"type": "str", "default": "present", "choices": ["present"]},
-    "name": {"type": "str", "required": True},
-    "endpoint": {"type": "str"},
-    "headers": {"type": "dict", "no_log": True},
-    "agent_actions_permitted": {
-        "type": "dict",
-        "apply_defaults": True,
-        "options": {
-            name: {"type": "bool", "default": False}
-            for name in ("release", "hold", "transfer_to_agent", "transfer_to_route")
-        },
-    },
-    "force": {"type": "bool", "default": False},
-    **JOURNAL_SPEC,
-    **CONNECTION_SPEC,
-}
-
-TOKEN_SPEC: dict[str, t.Any] = {
-    "scopes": {"type": "list", "elements": "str", "default": ["interactions:write"]},
-    **CONNECTION_SPEC,
-}
-
-ONGOING_SPEC: dict[str, t.Any] = {
-    "page_size": {"type": "int", "default": 100},
-    "medium": {"type": "str"},
-    "direction": {"type": "str"},
-    "queue": {"type": "str"},
-    "agent": {"type": "str"},
-    **CONNECTION_SPEC,
-}
-
-JOURNAL_INFO_SPEC: dict[str, t.Any] = {
-    "external_ids": {"type": "list", "elements": "str"},
-    "provider": {"type": "str"},
-    "state": {"type": "str", "choices": ["released", "dispatched", "pending"]},
-    "older_than": {"type": "int"},
-    "newer_than": {"type": "int"},
-    "page": {"type": "int", "default": 1},
-    "page_size": {"type": "int", "default": 100},
-    **JOURNAL_SPEC,
-    **CONNECTION_SPEC,
-}
-
-KEPT_JOURNAL_SPEC: dict[str, t.Any] = {
-    "argument_spec": {
-        "older_than": {"type": "int"},
-        "notifications": {"type": "list", "elements": "dict"},
-        "provider": {"type": "str"},
-        **JOURNAL_SPEC,
-        **CONNECTION_SPEC,
-    },
-    "mutually_exclusive": [("older_than", "notifications")],
-    "required_by": {"provider": "notifications"},
-    "required_one_of": [("older_than", "notifications")],
-}
-
 # What Ansible's own check of options raises where it does not refuse a value, and what to say if the value cannot be named.
 CONVERSION_ERRORS = (OverflowError, TypeError, UnicodeEncodeError)
 
 CONVERSION_FAILED = (
     "An option has a number that does not end, such as inf, or no dictionary where one is wanted: check the options."
 )
-
-
-def check_raw_types(args: t.Mapping[str, t.Any]) -> None:
-    """Check texts as they stand in the task, before Ansible makes text of anything. Raises InputError.
-
-    Ansible splits a string at its commas where it wants a list, and makes text of a dict or a null where it wants text.
-    """
-    args = without_blanks(INTERACTION_SPEC["argument_spec"], args)
-    check_list("interactions", args.get("interactions"))
-    check_types(INTERACTION_SPEC["argument_spec"], args)
-    check_ids_given(args)
-    for index, interaction in enumerate(_listed(args.get("interactions"))):
-        if not isinstance(interaction, t.Mapping):
-            raise InputError(f"interactions[{index}] has to be a dictionary such as {{'external_id': 'case-1'}}.")
-        _check_texts(f"interactions[{index}].", interaction, ("external_id", "request_id"))
-        check_data_texts(f"interactions[{index}].", interaction)
-    _check_texts("", args, ("external_id", "request_id", "provider", "route"))
-    check_data_texts("", args)
 
 
 def validated(validator: ArgumentSpecValidator, args: t.Mapping[str, t.Any]) -> ValidationResult:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import typing as t
 import unicodedata
 
@@ -20,9 +21,6 @@ COLUMN_LENGTH = 50
 
 # What can stand for a character that cannot be written or that a terminal would obey.
 REPLACEMENT = "\ufffd"
-
-# The options in which a user and a password can stand, although they are refused there.
-URLS = ("api_url", "auth_url", "endpoint", "domain")
 
 
 def shown(text: str, limit: int = SHOWN) -> str:
@@ -53,3 +51,8 @@ def without_user(url: str) -> str:
         scheme, rest = "", url
     dummy, at, host = rest.rpartition("@")
     return f"{scheme}{slashes}********@{host}" if at else url
+
+
+def place(variable: str) -> str:
+    """Return a name for an environment variable that says on which host it counts."""
+    return f"{variable} in the environment of {os.uname().nodename}"

@@ -36,6 +36,11 @@ _WITH_USER = "{name} has to be a URL without a user and password in it."
 # The most numbers that a warning names.
 NAMED = 5
 
+# The options of vcc_interaction whose texts must not be converted from anything else.
+TEXTS = ("external_id", "interactions", "linked_data", "provider", "request_id", "route", "routing_data")
+
+Spec = t.Mapping[str, t.Mapping[str, t.Any]]
+
 
 def check_list(name: str, value: t.Any) -> None:
     """Raise InputError for what stands in a task where a list is wanted, and is none."""
@@ -47,16 +52,52 @@ def check_list(name: str, value: t.Any) -> None:
         raise InputError(f"{name} has to be a list.")
 
 
-def check_ids_given(args: t.Mapping[str, t.Any]) -> None:
-    """Check external_ids as they stand in the task. Raises InputError."""
+def check_raw_ids(args: t.Mapping[str, t.Any]) -> None:
+    """Raise InputError for external_ids of a task that are not a list of texts."""
     check_list("external_ids", args.get("external_ids"))
-    for index, external_id in enumerate(_listed(args.get("external_ids"))):
+    for index, external_id in enumerate(args.get("external_ids") or ()):
         as_text(f"external_ids[{index}]", external_id)
 
 
-def number_warnings(spec: t.Mapping[str, t.Any], args: t.Mapping[str, t.Any]) -> list[str]:
-    """What to warn of once, as options stand in the task: numbers in place of texts, which may have been written otherwise."""
-    found = list(_bare_numbers(spec, args, ""))
+def check_raw_types(spec: Spec, args: t.Mapping[str, t.Any]) -> None:
+    """Raise InputError for an option of vcc_interaction that Ansible would convert to something else.
+
+    Ansible splits a string at its commas if an option is a list, and converts a dict or a null to text if it is text.
+
+    :param args: the options of the task, without blanks.
+    """
+    check_list("interactions", args.get("interactions"))
+    check_types(spec, args)
+    check_raw_ids(args)
+    for index, interaction in enumerate(args.get("interactions") or ()):
+        if not isinstance(interaction, t.Mapping):
+            raise InputError(f"interactions[{index}] has to be a dictionary such as {{'external_id': 'case-1'}}.")
+    check_texts({name: spec[name] for name in TEXTS}, args)
+
+
+def check_types(spec: Spec, args: t.Mapping[str, t.Any], prefix: str = "") -> None:
+    """Raise InputError for a value that breaks Ansible's own conversion: an infinite or huge number, or no dictionary."""
+    for position, option, value in walk(spec, args, prefix):
+        if option["type"] == "int":
+            _check_finite(position, value)
+        elif option["type"] == "dict" and "options" in option and not isinstance(value, (t.Mapping, str, type(None))):
+            raise InputError(f"{position} has to be a dictionary.")
+
+
+def check_texts(spec: Spec, args: t.Mapping[str, t.Any], prefix: str = "") -> None:
+    """Raise InputError for an option of the type str that is neither text nor an integer."""
+    for position, option, value in walk(spec, args, prefix):
+        if option["type"] == "str" and "choices" not in option and (value is not None or option.get("required")):
+            as_text(position, value)
+
+
+def number_warnings(spec: Spec, args: t.Mapping[str, t.Any]) -> list[str]:
+    """Return a warning if options of the type str have numbers, which YAML may have changed; else an empty list."""
+    found = [
+        position if option.get("no_log") else f"{position} as '{value}'"
+        for position, option, value in walk(spec, args)
+        if option["type"] == "str" and isinstance(value, (int, float)) and not isinstance(value, bool)
+    ]
     if not found:
         return []
     more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
@@ -66,46 +107,28 @@ def number_warnings(spec: t.Mapping[str, t.Any], args: t.Mapping[str, t.Any]) ->
     ]
 
 
-def _bare_numbers(spec: t.Mapping[str, t.Any], args: t.Mapping[str, t.Any], prefix: str) -> t.Iterator[str]:
+def walk(
+    spec: Spec, args: t.Mapping[str, t.Any], prefix: str = ""
+) -> t.Iterator[tuple[str, t.Mapping[str, t.Any], t.Any]]:
+    """Yield (position, option, value) for each option that is set, each element of a list, and each option within those.
+
+    :param prefix: text before each position, which is such as ``interactions[0].request_id``.
+    """
     for name, option in spec.items():
-        value = args.get(name)
-        position = prefix + name
-        if option["type"] == "str" and _is_number(value):
-            yield position if option.get("no_log") else f"{position} as '{value}'"
-        elif option.get("elements") == "str":
-            yield from (
-                f"{position}[{index}] as '{one}'" for index, one in enumerate(_listed(value)) if _is_number(one)
-            )
-        elif "options" in option:
-            if isinstance(value, t.Mapping):
-                yield from _bare_numbers(option["options"], value, f"{position}.")
-            for index, one in enumerate(_listed(value)):
-                if isinstance(one, t.Mapping):
-                    yield from _bare_numbers(option["options"], one, f"{position}[{index}].")
-
-
-def _is_number(value: t.Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def check_types(spec: t.Mapping[str, t.Any], args: t.Mapping[str, t.Any], prefix: str = "") -> None:
-    """Raise InputError for what Ansible's own check of options stumbles over: a number without an end, and what is no dictionary."""
-    for name, option in spec.items():
-        value = args.get(name)
-        if value is None:
+        if name not in args:
             continue
-        if option["type"] == "int":
-            _check_finite(prefix + name, value)
-        elif "options" not in option:
-            continue
-        elif option["type"] == "dict":
-            _check_dictionary(prefix + name, value)
-            if isinstance(value, t.Mapping):
-                check_types(option["options"], value, f"{prefix}{name}.")
-        else:
-            for index, one in enumerate(_listed(value)):
-                if isinstance(one, t.Mapping):
-                    check_types(option["options"], one, f"{prefix}{name}[{index}].")
+        position, value = prefix + name, args[name]
+        yield position, option, value
+        if isinstance(value, t.Mapping):
+            yield from walk(option.get("options", {}), value, f"{position}.")
+        elif isinstance(value, (list, tuple)) and "options" in option:
+            for index, element in enumerate(value):
+                if isinstance(element, t.Mapping):
+                    yield from walk(option["options"], element, f"{position}[{index}].")
+        elif isinstance(value, (list, tuple)) and "elements" in option:
+            of_element = {"type": option["elements"], "no_log": option.get("no_log", False)}
+            for index, element in enumerate(value):
+                yield f"{position}[{index}]", of_element, element
 
 
 def _check_finite(position: str, value: t.Any) -> None:
@@ -121,37 +144,6 @@ def _check_finite(position: str, value: t.Any) -> None:
     if isinstance(value, str) and any(map(str.isdigit, value)):
         raise InputError(f"{position} has to be a number of fewer digits.")
     raise InputError(f"{position} has to be a number that ends, not {shown(str(value))}.")
-
-
-def _listed(value: t.Any) -> t.Sequence[t.Any]:
-    return value if isinstance(value, (list, tuple)) else ()
-
-
-def _check_texts(prefix: str, fields: t.Any, optional: t.Iterable[str], required: t.Iterable[str] = ()) -> None:
-    if not isinstance(fields, t.Mapping):
-        return
-    for name in optional:
-        if fields.get(name) is not None:
-            as_text(prefix + name, fields[name])
-    for name in required:
-        if name in fields:
-            as_text(prefix + name, fields[name])
-
-
-def check_data_texts(prefix: str, fields: t.Mapping[str, t.Any]) -> None:
-    for index, link in enumerate(_listed(fields.get("linked_data"))):
-        _check_texts(f"{prefix}linked_data[{index}].", link, ("label", "owner", "key"), ("type", "value"))
-    routing = fields.get("routing_data")
-    if isinstance(routing, t.Mapping):
-        _check_texts(f"{prefix}routing_data.personal_queue.", routing.get("personal_queue"), (), ("agent",))
-        for index, skill in enumerate(_listed(routing.get("skills"))):
-            _check_texts(f"{prefix}routing_data.skills[{index}].", skill, (), ("name",))
-
-
-def _check_dictionary(position: str, value: t.Any) -> None:
-    """Raise InputError for what Ansible stumbles over where it wants a dictionary, which may be written as a string."""
-    if value is not None and not isinstance(value, (t.Mapping, str)):
-        raise InputError(f"{position} has to be a dictionary.")
 
 
 def is_loopback(url: str) -> bool:

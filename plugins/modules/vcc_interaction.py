@@ -377,19 +377,60 @@ interactions:
       message: ""
 """
 
+import typing as t
+
 from ansible_collections.vonage.vcc.plugins.module_utils._api.client import Client
 from ansible_collections.vonage.vcc.plugins.module_utils._connection import Connection
 from ansible_collections.vonage.vcc.plugins.module_utils._interactions.task import run
-from ansible_collections.vonage.vcc.plugins.module_utils._module import check_libraries, create_module, exit_module
-from ansible_collections.vonage.vcc.plugins.module_utils._options import INTERACTION_SPEC
+from ansible_collections.vonage.vcc.plugins.module_utils._module import create_module, run_module
+from ansible_collections.vonage.vcc.plugins.module_utils._options import (
+    CONNECTION_SPEC,
+    DATA_SPEC,
+    JOURNAL_SPEC,
+    SOURCES,
+)
+
+SPEC: dict[str, t.Any] = {
+    "argument_spec": {
+        "state": {"type": "str", "default": "released", "choices": ["released", "dispatched"]},
+        "external_id": {"type": "str"},
+        "external_ids": {"type": "list", "elements": "str"},
+        "src": {"type": "path"},
+        "src_format": {"type": "str", "default": "auto", "choices": ["auto", "text", "csv", "tsv", "jsonl", "json"]},
+        "interactions": {
+            "type": "list",
+            "elements": "dict",
+            "options": {"external_id": {"type": "str"}, "request_id": {"type": "str"}, **DATA_SPEC},
+        },
+        "route": {"type": "str"},
+        **DATA_SPEC,
+        "provider": {"type": "str"},
+        "request_id": {"type": "str"},
+        "force": {"type": "bool", "default": False},
+        "journal_ttl": {"type": "int", "default": 86400},
+        "report": {"type": "path"},
+        "calls_in_flight": {"type": "int", "default": 4},
+        "max_failures": {"type": "int"},
+        **JOURNAL_SPEC,
+        **CONNECTION_SPEC,
+    },
+    "mutually_exclusive": [SOURCES],
+    "required_one_of": [SOURCES],
+    "required_by": {"request_id": "external_id"},
+    "required_if": [("state", "dispatched", ("route",))],
+}
 
 
 def main() -> None:
-    module = create_module(**INTERACTION_SPEC)
-    check_libraries(module)
-    clients: dict[Connection, Client] = {}
-    result = run(module.params, module.check_mode, module._diff, clients)
-    exit_module(module, result, {secret for client in clients.values() for secret in client.secrets})
+    module = create_module(**SPEC)
+
+    def run_task(secrets: set[str]) -> dict[str, t.Any]:
+        clients: dict[Connection, Client] = {}
+        result = run(module.params, module.check_mode, module._diff, clients)
+        secrets.update(*(client.secrets for client in clients.values()))
+        return result
+
+    run_module(module, run_task)
 
 
 if __name__ == "__main__":

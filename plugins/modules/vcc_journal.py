@@ -113,9 +113,25 @@ from ansible_collections.vonage.vcc.plugins.module_utils._journal.notifications 
 )
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.upkeep import Upkeep
 from ansible_collections.vonage.vcc.plugins.module_utils._module import create_module, run_module
-from ansible_collections.vonage.vcc.plugins.module_utils._options import KEPT_JOURNAL_SPEC
+from ansible_collections.vonage.vcc.plugins.module_utils._options import (
+    CONNECTION_SPEC,
+    JOURNAL_SPEC,
+)
 from ansible_collections.vonage.vcc.plugins.module_utils._text import shown
 from ansible_collections.vonage.vcc.plugins.module_utils._validation import check_name, check_number
+
+SPEC: dict[str, t.Any] = {
+    "argument_spec": {
+        "older_than": {"type": "int"},
+        "notifications": {"type": "list", "elements": "dict"},
+        "provider": {"type": "str"},
+        **JOURNAL_SPEC,
+        **CONNECTION_SPEC,
+    },
+    "mutually_exclusive": [("older_than", "notifications")],
+    "required_by": {"provider": "notifications"},
+    "required_one_of": [("older_than", "notifications")],
+}
 
 
 def keep(params: dict[str, t.Any], check_mode: bool, diff_mode: bool) -> dict[str, t.Any]:
@@ -155,7 +171,7 @@ def prune(params: dict[str, t.Any], check_mode: bool) -> tuple[dict[str, t.Any],
 
 
 def main() -> None:
-    module = create_module(**KEPT_JOURNAL_SPEC)
+    module = create_module(**SPEC)
     run_module(module, lambda secrets: keep(module.params, module.check_mode, module._diff))
 
 

@@ -177,15 +177,33 @@ import typing as t
 from ansible_collections.vonage.vcc.plugins.module_utils._connection import path_of_journal
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.upkeep import Upkeep
 from ansible_collections.vonage.vcc.plugins.module_utils._module import create_module, run_module
-from ansible_collections.vonage.vcc.plugins.module_utils._options import JOURNAL_INFO_SPEC
+from ansible_collections.vonage.vcc.plugins.module_utils._options import (
+    CONNECTION_SPEC,
+    JOURNAL_SPEC,
+)
 from ansible_collections.vonage.vcc.plugins.module_utils._validation import (
     check_id,
-    check_ids_given,
     check_name,
     check_number,
+    check_raw_ids,
 )
 
 LARGEST_PAGE = 10_000
+
+
+SPEC: dict[str, t.Any] = {
+    "argument_spec": {
+        "external_ids": {"type": "list", "elements": "str"},
+        "provider": {"type": "str"},
+        "state": {"type": "str", "choices": ["released", "dispatched", "pending"]},
+        "older_than": {"type": "int"},
+        "newer_than": {"type": "int"},
+        "page": {"type": "int", "default": 1},
+        "page_size": {"type": "int", "default": 100},
+        **JOURNAL_SPEC,
+        **CONNECTION_SPEC,
+    }
+}
 
 
 def show(params: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -213,10 +231,10 @@ def show(params: dict[str, t.Any]) -> dict[str, t.Any]:
 
 
 def main() -> None:
-    module = create_module(argument_spec=JOURNAL_INFO_SPEC)
+    module = create_module(**SPEC)
 
     def act(secrets: set[str]) -> dict[str, t.Any]:
-        check_ids_given(module.given)
+        check_raw_ids(module.given)
         return show(module.params)
 
     run_module(module, act)

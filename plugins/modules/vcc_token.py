@@ -87,12 +87,22 @@ import time
 import typing as t
 
 from ansible_collections.vonage.vcc.plugins.module_utils._api.client import Client
-from ansible_collections.vonage.vcc.plugins.module_utils._connection import UNVERIFIED, connection
+from ansible_collections.vonage.vcc.plugins.module_utils._connection import UNVERIFIED, Connection
 from ansible_collections.vonage.vcc.plugins.module_utils._errors import InputError
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.upkeep import isoformat_utc
 from ansible_collections.vonage.vcc.plugins.module_utils._module import create_module, run_module
-from ansible_collections.vonage.vcc.plugins.module_utils._options import TOKEN_SPEC, place
+from ansible_collections.vonage.vcc.plugins.module_utils._options import (
+    CONNECTION_SPEC,
+)
+from ansible_collections.vonage.vcc.plugins.module_utils._text import place
 from ansible_collections.vonage.vcc.plugins.module_utils._validation import check_name, checked_url
+
+SPEC: dict[str, t.Any] = {
+    "argument_spec": {
+        "scopes": {"type": "list", "elements": "str", "default": ["interactions:write"]},
+        **CONNECTION_SPEC,
+    }
+}
 
 
 def get(params: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -109,7 +119,7 @@ def get(params: dict[str, t.Any]) -> dict[str, t.Any]:
     if params["auth_url"] and not params["api_url"]:
         # A token takes no call to the API.
         params["api_url"] = checked_url("auth_url", params["auth_url"])
-    to = connection({**params, "access_token": None})
+    to = Connection.from_params({**params, "access_token": None})
     token = Client.from_connection(to, " ".join(params["scopes"])).authenticate()
     ends = token.expires_at
     result = {
@@ -124,7 +134,7 @@ def get(params: dict[str, t.Any]) -> dict[str, t.Any]:
 
 
 def main() -> None:
-    module = create_module(argument_spec=TOKEN_SPEC)
+    module = create_module(**SPEC)
 
     def act(secrets: set[str]) -> dict[str, t.Any]:
         result = get(module.params)

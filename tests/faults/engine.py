@@ -37,6 +37,7 @@ from ansible_collections.vonage.vcc.plugins.module_utils._api.attempt import Att
 from ansible_collections.vonage.vcc.plugins.module_utils._api.client import Client
 from ansible_collections.vonage.vcc.plugins.module_utils._interactions import outcome, result, sender, sources, task
 from ansible_collections.vonage.vcc.plugins.module_utils._journal import journal, sqlite
+from ansible_collections.vonage.vcc.plugins.modules import vcc_interaction
 
 # Defects of the engine that the campaign must detect.
 
@@ -166,7 +167,7 @@ DEFECTS = {
 
 def validate(options):
     """Return the options as the module gets them."""
-    validation = _options.validated(ArgumentSpecValidator(**_options.INTERACTION_SPEC), options)
+    validation = _options.validated(ArgumentSpecValidator(**vcc_interaction.SPEC), options)
     if validation.errors.errors:
         raise ValueError(validation.errors.msg)
     return validation.validated_parameters

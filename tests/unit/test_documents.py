@@ -14,6 +14,14 @@ import yaml
 from jinja2 import Environment, nodes
 
 from ansible_collections.vonage.vcc.plugins.module_utils import _options
+from ansible_collections.vonage.vcc.plugins.modules import (
+    vcc_interaction,
+    vcc_journal,
+    vcc_journal_info,
+    vcc_ongoing_info,
+    vcc_provider,
+    vcc_token,
+)
 from ansible_collections.vonage.vcc.tests.examples.documents import (
     BENCHMARK,
     CONTRIBUTING,
@@ -36,12 +44,12 @@ TARGETS = dict(re.findall(r"^([a-z]+):.*## (.*)$", MAKEFILE, re.MULTILINE))
 SPECS = [_options.CONNECTION_SPEC, _options.JOURNAL_SPEC]
 VARIABLES = {f"VCC_{name.upper()}": name for spec in SPECS for name in spec}
 EVERY_SPEC = {
-    "vcc_interaction": _options.INTERACTION_SPEC["argument_spec"],
-    "vcc_journal": _options.KEPT_JOURNAL_SPEC["argument_spec"],
-    "vcc_journal_info": _options.JOURNAL_INFO_SPEC,
-    "vcc_ongoing_info": _options.ONGOING_SPEC,
-    "vcc_provider": _options.PROVIDER_SPEC,
-    "vcc_token": _options.TOKEN_SPEC,
+    "vcc_interaction": vcc_interaction.SPEC["argument_spec"],
+    "vcc_journal": vcc_journal.SPEC["argument_spec"],
+    "vcc_journal_info": vcc_journal_info.SPEC["argument_spec"],
+    "vcc_ongoing_info": vcc_ongoing_info.SPEC["argument_spec"],
+    "vcc_provider": vcc_provider.SPEC["argument_spec"],
+    "vcc_token": vcc_token.SPEC["argument_spec"],
 }
 
 

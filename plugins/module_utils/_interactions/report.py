@@ -122,5 +122,5 @@ def _check(path: str, info: os.stat_result) -> None:
 def _unwritable(path: str, why: str | None, remedy: str = "") -> InputError:
     advice = f": {remedy}" if remedy else ""
     return InputError(
-        f"report {path} cannot be written on the host that runs the task ({why or 'unknown error'}){advice}."
+        f"report {shown(path)} cannot be written on the host that runs the task ({why or 'unknown error'}){advice}."
     )

@@ -21,7 +21,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from .._errors import InputError
 from .._options import DATA_SPEC, validated
 from .._text import COLUMN_LENGTH, shown, shown_names
-from .._validation import MAX_ID_LENGTH, check_data, check_data_texts, check_id, check_types
+from .._validation import MAX_ID_LENGTH, check_data, check_id, check_texts, check_types
 
 # The longest line of a source file, in bytes.
 MAX_LINE_LENGTH = 1024 * 1024
@@ -421,7 +421,7 @@ def _validated_data(position: str, fields: dict[str, t.Any]) -> dict[str, t.Any]
     if not given:
         return None
     check_types(DATA_SPEC, given, f"{position}: ")
-    check_data_texts(f"{position}: ", given)
+    check_texts(DATA_SPEC, given, f"{position}: ")
     try:
         validation = validated(_data_validator(), given)
     except InputError as exc:

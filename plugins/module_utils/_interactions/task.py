@@ -9,7 +9,7 @@ import typing as t
 
 from .._api.client import Client
 from .._api.http import MAX_CALLS_IN_FLIGHT
-from .._connection import UNVERIFIED, Connection, connection
+from .._connection import UNVERIFIED, Connection
 from .._errors import InputError, JournalError, StoppedError, VccError
 from .._journal.journal import Journal
 from .._options import SOURCES
@@ -40,7 +40,7 @@ def run(
 def _run(
     params: t.Mapping[str, t.Any], check_mode: bool, diff_mode: bool, clients: dict[Connection, Client]
 ) -> dict[str, t.Any]:
-    to = connection(params)
+    to = Connection.from_params(params)
     check_limits(params)
     client = clients.get(to) or Client.from_connection(to)
     clients[to] = client

@@ -13,7 +13,7 @@ import pytest
 
 from ansible_collections.vonage.vcc.plugins.module_utils._api.client import WRITE_SCOPE, Client
 from ansible_collections.vonage.vcc.plugins.module_utils._api.http import Http
-from ansible_collections.vonage.vcc.plugins.module_utils._connection import connection
+from ansible_collections.vonage.vcc.plugins.module_utils._connection import Connection
 from ansible_collections.vonage.vcc.plugins.module_utils._interactions.task import run
 from ansible_collections.vonage.vcc.plugins.module_utils.auth import TokenProvider
 from ansible_collections.vonage.vcc.tests.simulator import CLIENT_ID, CLIENT_SECRET
@@ -110,7 +110,7 @@ def task(sim, folder, clock):
         params = validated(**sim.options(**{"journal": do.journal, "calls_in_flight": 1, **given}))
         clients = {} if clients is None else clients
         if params["retries"] and not clients:
-            clients.update(without_waiting(connection(params)))
+            clients.update(without_waiting(Connection.from_params(params)))
         result = run(params, check, diff, clients)
         used.extend(clients.values())
         json.dumps(result)

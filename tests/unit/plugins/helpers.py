@@ -20,7 +20,8 @@ from urllib.parse import quote
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.vonage.vcc.plugins.module_utils import _options
+from ansible_collections.vonage.vcc.plugins.module_utils import _options, _validation
+from ansible_collections.vonage.vcc.plugins.modules import vcc_interaction
 from ansible_collections.vonage.vcc.tests.simulator import CLIENT_ID, CLIENT_SECRET, Simulator
 
 # The folder of the collection, and the search path with which another Python finds it and all else that this one has.
@@ -107,9 +108,15 @@ class Invalid(Exception):
     """What Ansible itself says against a task's options."""
 
 
+def check_raw_types(given):
+    """Check options of vcc_interaction as the action plugin does, before Ansible converts them."""
+    spec = vcc_interaction.SPEC["argument_spec"]
+    _validation.check_raw_types(spec, _options.without_blanks(spec, given))
+
+
 def validated(**given):
     """The options of vcc_interaction as the doors hand them on. Raises Invalid."""
-    return validated_by(_options.INTERACTION_SPEC, **given)
+    return validated_by(vcc_interaction.SPEC, **given)
 
 
 def validated_by(spec, /, **given):

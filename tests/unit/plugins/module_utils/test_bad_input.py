@@ -17,14 +17,27 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.configuration import set_hypothesis_home_dir
 
-from ansible_collections.vonage.vcc.plugins.module_utils import _options, ongoing, providers
+from ansible_collections.vonage.vcc.plugins.module_utils import _options
 from ansible_collections.vonage.vcc.plugins.module_utils._api import http
 from ansible_collections.vonage.vcc.plugins.module_utils._api.http import Http
 from ansible_collections.vonage.vcc.plugins.module_utils._errors import InputError, VccError
 from ansible_collections.vonage.vcc.plugins.module_utils._interactions import task
-from ansible_collections.vonage.vcc.plugins.modules import vcc_journal, vcc_journal_info, vcc_token
+from ansible_collections.vonage.vcc.plugins.modules import (
+    vcc_interaction,
+    vcc_journal,
+    vcc_journal_info,
+    vcc_ongoing_info,
+    vcc_provider,
+    vcc_token,
+)
 from ansible_collections.vonage.vcc.tests.simulator import CLIENT_ID, CLIENT_SECRET
-from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import Clock, Invalid, call_main, validated_by
+from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import (
+    Clock,
+    Invalid,
+    call_main,
+    check_raw_types,
+    validated_by,
+)
 
 home = tempfile.TemporaryDirectory()  # gone when the process ends
 set_hypothesis_home_dir(home.name)
@@ -39,20 +52,28 @@ def by_interaction(params, check):
 
 # Of each module: its spec, what it does, and a task that works.
 MODULES = {
-    "vcc_interaction": (_options.INTERACTION_SPEC, by_interaction, {"external_id": "a"}),
+    "vcc_interaction": (vcc_interaction.SPEC, by_interaction, {"external_id": "a"}),
     "vcc_provider": (
-        _options.PROVIDER_SPEC,
-        lambda params, check: providers.run(params, check, True, set()),
+        vcc_provider.SPEC["argument_spec"],
+        lambda params, check: vcc_provider.run(params, check, True, set()),
         {"name": "crm", "endpoint": "https://hooks.example/", "headers": {"X-Key": "k"}},
     ),
-    "vcc_token": (_options.TOKEN_SPEC, lambda params, check: vcc_token.get(params), {}),
-    "vcc_ongoing_info": (_options.ONGOING_SPEC, lambda params, check: ongoing.run(params, set()), {}),
+    "vcc_token": (vcc_token.SPEC["argument_spec"], lambda params, check: vcc_token.get(params), {}),
+    "vcc_ongoing_info": (
+        vcc_ongoing_info.SPEC["argument_spec"],
+        lambda params, check: vcc_ongoing_info.run(params, set()),
+        {},
+    ),
     "vcc_journal": (
-        _options.KEPT_JOURNAL_SPEC,
+        vcc_journal.SPEC,
         lambda params, check: vcc_journal.keep(params, check, True),
         {"notifications": [{"notification": "Release", "objectid": "a", "notificationid": "n"}]},
     ),
-    "vcc_journal_info": (_options.JOURNAL_INFO_SPEC, lambda params, check: vcc_journal_info.show(params), {}),
+    "vcc_journal_info": (
+        vcc_journal_info.SPEC["argument_spec"],
+        lambda params, check: vcc_journal_info.show(params),
+        {},
+    ),
 }
 
 # Any character there is: controls, surrogates, blanks of all kinds, others.
@@ -223,7 +244,7 @@ def act(complete, wire):
         with complete(module, given) as every:
             try:
                 if module == "vcc_interaction":
-                    _options.check_raw_types(given)
+                    check_raw_types(given)
                 result = MODULES[module][1](validated_by(MODULES[module][0], **every), check)
             except Invalid:
                 return None

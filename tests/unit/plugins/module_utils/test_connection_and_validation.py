@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.vonage.vcc.plugins.module_utils._connection import connection, journal_scope
+from ansible_collections.vonage.vcc.plugins.module_utils._connection import Connection, journal_scope
 from ansible_collections.vonage.vcc.plugins.module_utils._errors import InputError
 from ansible_collections.vonage.vcc.plugins.module_utils._interactions.sources import entries
 from ansible_collections.vonage.vcc.plugins.module_utils._interactions.task import check_limits
-from ansible_collections.vonage.vcc.plugins.module_utils._options import check_raw_types
 from ansible_collections.vonage.vcc.plugins.module_utils._validation import https_url
-from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import Invalid, validated
+from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import Invalid, check_raw_types, validated
 
 # Ids that an interaction may have.
 GOOD_IDS = [
@@ -163,7 +162,7 @@ class TestExternalIds:
 def to(**given):
     """The connection of a task with these options."""
     params = {"external_id": "a", "region": "emea", "client_id": "client", "client_secret": "s3cret", **given}
-    return connection(validated(**{name: value for name, value in params.items() if value is not None}))
+    return Connection.from_params(validated(**{name: value for name, value in params.items() if value is not None}))
 
 
 def connection_refusal(**given):
@@ -385,7 +384,7 @@ class TestJournalScope:
     )
     def test_it_is_that_of_the_connection(self, given):
         params = validated(external_id="a", access_token="t0ken", **given)
-        assert journal_scope(params) == connection(params)[:1] + connection(params)[2:3]
+        assert journal_scope(params) == Connection.from_params(params)[:1] + Connection.from_params(params)[2:3]
 
     def test_a_missing_region_is_named(self):
         with pytest.raises(InputError, match=r"^The region of the VCC account is missing"):

@@ -17,6 +17,14 @@ import trustme
 import yaml
 
 from ansible_collections.vonage.vcc.plugins.module_utils import _options
+from ansible_collections.vonage.vcc.plugins.modules import (
+    vcc_interaction,
+    vcc_journal,
+    vcc_journal_info,
+    vcc_ongoing_info,
+    vcc_provider,
+    vcc_token,
+)
 from ansible_collections.vonage.vcc.tests.simulator import CLIENT_ID, CLIENT_SECRET
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import (
     COLLECTION,
@@ -40,12 +48,12 @@ TASKS = {
     "vcc_journal_info": {},
 }
 SPECS = {
-    "vcc_interaction": _options.INTERACTION_SPEC["argument_spec"],
-    "vcc_provider": _options.PROVIDER_SPEC,
-    "vcc_token": _options.TOKEN_SPEC,
-    "vcc_ongoing_info": _options.ONGOING_SPEC,
-    "vcc_journal": _options.KEPT_JOURNAL_SPEC["argument_spec"],
-    "vcc_journal_info": _options.JOURNAL_INFO_SPEC,
+    "vcc_interaction": vcc_interaction.SPEC["argument_spec"],
+    "vcc_provider": vcc_provider.SPEC["argument_spec"],
+    "vcc_token": vcc_token.SPEC["argument_spec"],
+    "vcc_ongoing_info": vcc_ongoing_info.SPEC["argument_spec"],
+    "vcc_journal": vcc_journal.SPEC["argument_spec"],
+    "vcc_journal_info": vcc_journal_info.SPEC["argument_spec"],
 }
 CALLING = ["vcc_provider", "vcc_token", "vcc_ongoing_info"]
 

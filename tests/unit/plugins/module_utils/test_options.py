@@ -13,11 +13,20 @@ import pytest
 from ansible_collections.vonage.vcc.plugins.module_utils import _options
 from ansible_collections.vonage.vcc.plugins.module_utils._errors import InputError
 from ansible_collections.vonage.vcc.plugins.module_utils._interactions import sources
+from ansible_collections.vonage.vcc.plugins.modules import (
+    vcc_interaction,
+    vcc_journal,
+    vcc_journal_info,
+    vcc_ongoing_info,
+    vcc_provider,
+    vcc_token,
+)
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import (
     CLIENT_ID,
     CLIENT_SECRET,
     Invalid,
     call_main,
+    check_raw_types,
     run_module,
     validated,
     validated_by,
@@ -25,12 +34,12 @@ from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import (
 
 # Of each module: its spec, and a task that works.
 MODULES = {
-    "vcc_interaction": (_options.INTERACTION_SPEC, {"external_ids": ["a"]}),
-    "vcc_provider": (_options.PROVIDER_SPEC, {"name": "crm"}),
-    "vcc_token": (_options.TOKEN_SPEC, {}),
-    "vcc_ongoing_info": (_options.ONGOING_SPEC, {}),
-    "vcc_journal": (_options.KEPT_JOURNAL_SPEC, {"older_than": 1}),
-    "vcc_journal_info": (_options.JOURNAL_INFO_SPEC, {}),
+    "vcc_interaction": (vcc_interaction.SPEC, {"external_ids": ["a"]}),
+    "vcc_provider": (vcc_provider.SPEC["argument_spec"], {"name": "crm"}),
+    "vcc_token": (vcc_token.SPEC["argument_spec"], {}),
+    "vcc_ongoing_info": (vcc_ongoing_info.SPEC["argument_spec"], {}),
+    "vcc_journal": (vcc_journal.SPEC, {"older_than": 1}),
+    "vcc_journal_info": (vcc_journal_info.SPEC["argument_spec"], {}),
 }
 VARIABLES = [f"VCC_{name.upper()}" for name in {**_options.CONNECTION_SPEC, **_options.JOURNAL_SPEC}]
 
@@ -77,7 +86,7 @@ class TestOptions:
         ways = {"external_id": "a", "external_ids": ["b"], "src": "/f", "interactions": [{"external_id": "c"}]}
         for name, value in ways.items():
             given = {**dict.fromkeys(ways, nothing), name: value}
-            _options.check_raw_types(given)
+            check_raw_types(given)
             params = validated(**given)
             assert [one for one in ways if params[one] is not None] == [name]
 
@@ -241,4 +250,4 @@ class TestPaths:
             validated(external_id="a")
         assert str(caught.value).startswith("The journal has no place: this user has no home folder on ")
         assert validated(external_id="a", journal="none")["journal"] == ""
-        validated_by(_options.TOKEN_SPEC)  # which needs none
+        validated_by(vcc_token.SPEC["argument_spec"])  # which needs none

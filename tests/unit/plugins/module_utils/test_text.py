@@ -96,7 +96,7 @@ def refusal(given):
     """What is said against the input of a task."""
     with pytest.raises(InputError) as caught:
         params = validated(region="emea", access_token="t", journal="", **given)
-        _connection.connection(params)
+        _connection.Connection.from_params(params)
         task.check_limits(params)
         list(entries(params))
     said = str(caught.value)

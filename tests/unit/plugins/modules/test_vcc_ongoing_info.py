@@ -11,7 +11,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from ansible_collections.vonage.vcc.plugins.module_utils import _connection, _options, ongoing
+from ansible_collections.vonage.vcc.plugins.module_utils import _connection
 from ansible_collections.vonage.vcc.plugins.module_utils._errors import (
     ApiError,
     AuthError,
@@ -19,7 +19,8 @@ from ansible_collections.vonage.vcc.plugins.module_utils._errors import (
     NoResponseError,
     RejectedError,
 )
-from ansible_collections.vonage.vcc.plugins.module_utils.ongoing import run
+from ansible_collections.vonage.vcc.plugins.modules import vcc_ongoing_info
+from ansible_collections.vonage.vcc.plugins.modules.vcc_ongoing_info import run
 from ansible_collections.vonage.vcc.tests.simulator import CLIENT_SECRET
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import Recorder, run_module, validated_by
 
@@ -61,7 +62,9 @@ def read(sim):
     def do(secrets=None, **given):
         given = sim.options(**given)
         del given["journal"]
-        result = run(validated_by(_options.ONGOING_SPEC, **given), set() if secrets is None else secrets)
+        result = run(
+            validated_by(vcc_ongoing_info.SPEC["argument_spec"], **given), set() if secrets is None else secrets
+        )
         json.dumps(result)
         return result
 
@@ -476,7 +479,7 @@ class TestHostile:
         self.endless(sim, lambda page: [{"guid": "g-1"}, {"guid": f"g-{page}" if page < 5 else "g-2"}], 50)
         result = read()
         assert listed(result) == ["g-1", "g-2", "g-3", "g-4"]
-        assert result["totals"]["api_calls"] == 4 + ongoing.STALE_PAGES
+        assert result["totals"]["api_calls"] == 4 + vcc_ongoing_info.STALE_PAGES
 
     def test_interactions_without_an_end(self, sim, failure):
         self.endless(sim, lambda page: [{"guid": f"{page}-{number}"} for number in range(30_000)], 5)
@@ -486,7 +489,7 @@ class TestHostile:
 
     @pytest.mark.parametrize("item", [{"guid": "{}"}, {"guid": None}], ids=str)
     def test_pages_without_an_end(self, sim, failure, monkeypatch, item):
-        monkeypatch.setattr(ongoing, "MOST_PAGES", 30)
+        monkeypatch.setattr(vcc_ongoing_info, "MOST_PAGES", 30)
         self.endless(sim, lambda page: [{"guid": item["guid"] and f"g-{page}"}], 31)
         assert failure(ApiError) == (
             "VCC lists more than 30 pages of ongoing interactions, and no more are read: set page_size higher."

@@ -11,7 +11,7 @@ import sqlite3
 
 import pytest
 
-from ansible_collections.vonage.vcc.plugins.module_utils import _connection, _options
+from ansible_collections.vonage.vcc.plugins.module_utils import _connection
 from ansible_collections.vonage.vcc.plugins.module_utils._errors import (
     ApiError,
     AuthError,
@@ -20,7 +20,8 @@ from ansible_collections.vonage.vcc.plugins.module_utils._errors import (
     NoResponseError,
 )
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.registrations import OVERLAP_SECONDS, Registration
-from ansible_collections.vonage.vcc.plugins.module_utils.providers import run
+from ansible_collections.vonage.vcc.plugins.modules import vcc_provider
+from ansible_collections.vonage.vcc.plugins.modules.vcc_provider import run
 from ansible_collections.vonage.vcc.tests.simulator import CLIENT_SECRET
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import (
     PATIENCE,
@@ -61,7 +62,7 @@ REGISTERING = """
 import json
 import sys
 from ansible_collections.vonage.vcc.plugins.module_utils._errors import ApiError
-from ansible_collections.vonage.vcc.plugins.module_utils.providers import run
+from ansible_collections.vonage.vcc.plugins.modules.vcc_provider import run
 try:
     print(json.dumps(run(json.loads(sys.argv[1]), False, False, set())))
 except ApiError as exc:
@@ -75,7 +76,7 @@ def given(sim, folder):
 
     def make(**others):
         others = {"name": "tickets", "journal": str(folder / "journal.db"), **others}
-        return validated_by(_options.PROVIDER_SPEC, **sim.options(**others))
+        return validated_by(vcc_provider.SPEC["argument_spec"], **sim.options(**others))
 
     return make
 

@@ -13,7 +13,7 @@ from urllib.parse import quote
 import pytest
 
 from ansible_collections.vonage.vcc.plugins.module_utils._api.client import STATS_SCOPE, Client
-from ansible_collections.vonage.vcc.plugins.module_utils._connection import connection
+from ansible_collections.vonage.vcc.plugins.module_utils._connection import Connection
 from ansible_collections.vonage.vcc.plugins.module_utils._errors import (
     AuthError,
     InputError,
@@ -152,7 +152,7 @@ class TestErrors:
     )
     def test_rejection_omits_message_with_secret(self, sim, text):
         params = validated(**sim.options(external_id="a", access_token=sim.issue_token()))
-        client = Client.from_connection(connection(params), secrets={SECRET})
+        client = Client.from_connection(Connection.from_params(params), secrets={SECRET})
         with contextlib.closing(client):
             sim.fault("status", status=400, body={"message": f"<{text}>"})
             assert str(failure(client.invoke, release_body())) == "VCC refused it with status 400"
@@ -248,7 +248,7 @@ class TestFromConnection:
     def test_client_has_scope_and_collects_secrets(self, sim):
         secrets = set()
         params = validated(**sim.options(external_id="a", access_token=None))
-        client = Client.from_connection(connection(params), STATS_SCOPE, secrets)
+        client = Client.from_connection(Connection.from_params(params), STATS_SCOPE, secrets)
         with contextlib.closing(client):
             assert secrets == {CLIENT_SECRET}
             assert client.ongoing(1, 1)[0] == []

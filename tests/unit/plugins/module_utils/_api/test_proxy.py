@@ -10,9 +10,9 @@ import urllib.request
 import pytest
 import requests
 
-from ansible_collections.vonage.vcc.plugins.module_utils import _options, providers
 from ansible_collections.vonage.vcc.plugins.module_utils._api import http
 from ansible_collections.vonage.vcc.plugins.module_utils._errors import NoResponseError
+from ansible_collections.vonage.vcc.plugins.modules import vcc_provider
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import validated_by
 from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._api.helpers import (
     PERMITTED,
@@ -132,11 +132,11 @@ class TestFaults:
         dummy, proxy, options = proxied
         proxy.fault("cut", after=1)
         params = validated_by(
-            {"argument_spec": _options.PROVIDER_SPEC},
+            vcc_provider.SPEC,
             **{**options, "name": "crm", "agent_actions_permitted": PERMITTED},
         )
         with pytest.raises(Exception, match="may or may not be registered"):
-            providers.run(params, False, False, set())
+            vcc_provider.run(params, False, False, set())
 
     @pytest.mark.parametrize(
         ("status", "message"),

@@ -15,12 +15,12 @@ import threading
 import pytest
 import trustme
 
-from ansible_collections.vonage.vcc.plugins.module_utils import _connection, _options, ongoing, providers
+from ansible_collections.vonage.vcc.plugins.module_utils import _connection
 from ansible_collections.vonage.vcc.plugins.module_utils._api import client
 from ansible_collections.vonage.vcc.plugins.module_utils._api.http import Http
 from ansible_collections.vonage.vcc.plugins.module_utils._errors import InputError, NoResponseError
 from ansible_collections.vonage.vcc.plugins.module_utils._interactions import task
-from ansible_collections.vonage.vcc.plugins.modules import vcc_token
+from ansible_collections.vonage.vcc.plugins.modules import vcc_ongoing_info, vcc_provider, vcc_token
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import Recorder, summary, validated, validated_by
 from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._api.helpers import failure, release_body, run
 
@@ -132,12 +132,16 @@ def test_any_certificate_is_accepted_with_warning_without_verification(serve, re
 
 # The spec, the options and the function of the other modules.
 OTHER_MODULES = {
-    "vcc_token": (_options.TOKEN_SPEC, {}, vcc_token.get),
-    "vcc_ongoing_info": (_options.ONGOING_SPEC, {}, lambda params: ongoing.run(params, set())),
+    "vcc_token": (vcc_token.SPEC["argument_spec"], {}, vcc_token.get),
+    "vcc_ongoing_info": (
+        vcc_ongoing_info.SPEC["argument_spec"],
+        {},
+        lambda params: vcc_ongoing_info.run(params, set()),
+    ),
     "vcc_provider": (
-        _options.PROVIDER_SPEC,
+        vcc_provider.SPEC["argument_spec"],
         {"name": "crm", "journal": ""},
-        lambda params: providers.run(params, False, False, set()),
+        lambda params: vcc_provider.run(params, False, False, set()),
     ),
 }
 

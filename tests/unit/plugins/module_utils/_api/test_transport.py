@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.vonage.vcc.plugins.module_utils import _options, ongoing, providers
 from ansible_collections.vonage.vcc.plugins.module_utils._api.client import Client
 from ansible_collections.vonage.vcc.plugins.module_utils._errors import NoResponseError
 from ansible_collections.vonage.vcc.plugins.module_utils._interactions import sender
+from ansible_collections.vonage.vcc.plugins.modules import vcc_ongoing_info, vcc_provider
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import validated_by
 from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._api.helpers import (
     PERMITTED,
@@ -98,16 +98,16 @@ class TestRedirect:
         options = sim.options(access_token=sim.issue_token(["stats"]))
         del options["journal"]
         with pytest.raises(NoResponseError, match="302"):
-            ongoing.run(validated_by({"argument_spec": _options.ONGOING_SPEC}, **options), set())
+            vcc_ongoing_info.run(validated_by(vcc_ongoing_info.SPEC, **options), set())
         params = validated_by(
-            {"argument_spec": _options.PROVIDER_SPEC},
+            vcc_provider.SPEC,
             **options,
             journal="",
             name="crm",
             agent_actions_permitted=PERMITTED,
         )
         with pytest.raises(Exception, match="may or may not be registered"):
-            providers.run(params, False, False, set())
+            vcc_provider.run(params, False, False, set())
 
     def test_redirect_body_is_not_read(self, sim, task):
         sim.fault("redirect", length=1000, seconds=1)

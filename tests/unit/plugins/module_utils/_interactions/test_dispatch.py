@@ -10,8 +10,13 @@ import json
 import pytest
 
 from ansible_collections.vonage.vcc.plugins.module_utils._errors import InputError
-from ansible_collections.vonage.vcc.plugins.module_utils._options import check_raw_types
-from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import Invalid, column, summary, validated
+from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import (
+    Invalid,
+    check_raw_types,
+    column,
+    summary,
+    validated,
+)
 
 LINKS = [
     {"type": "clid", "value": "4411"},
