@@ -9,12 +9,10 @@ import os
 import re
 import typing as t
 
-from ._api.token_cache import TokenCache
 from ._errors import InputError
 from ._files import check_distinct
 from ._text import place, shown, without_user
-from ._validation import check_number, checked_url
-from .auth import check_token
+from ._validation import check_number, check_token, checked_url
 
 # The hosts of the release guide, and the newer ones of the API reference.
 TOKEN_URL = "https://{region}.{domain}/Auth/connect/token"
@@ -76,8 +74,6 @@ class Connection(t.NamedTuple):
         check_number(params, "retries", 0)
         check_number(params, "requests_per_minute", 1)
         _check_paths(params)
-        if params["token_cache"]:
-            TokenCache(params["token_cache"]).check()
         ca_path = params["ca_path"]
         return cls(
             api_url=api_url,

@@ -31,6 +31,8 @@ _URL_CHARACTERS = re.compile(r"[!\"$->@-\[\]-~]+")
 
 _URL_CHARACTERS_AND_QUERY = re.compile(r"[!\"$-\[\]-~]+")
 
+_HEADER_SAFE = re.compile(r"[\x21-\x7e]+")
+
 _WITH_USER = "{name} has to be a URL without a user and password in it."
 
 # The most numbers that a warning names.
@@ -275,3 +277,10 @@ def _scheme(name: str, url: str, characters: re.Pattern[str], example: str) -> s
     if parts.username is not None or parts.password is not None:
         raise InputError(_WITH_USER.format(name=name))
     return parts.scheme
+
+
+def check_token(token: str) -> str:
+    """Return ``token`` if an HTTP header can have it. Raises ValueError, without the token, if not."""
+    if not _HEADER_SAFE.fullmatch(token):
+        raise ValueError("a token has to be printable ASCII without spaces")
+    return token

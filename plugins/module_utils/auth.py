@@ -21,6 +21,7 @@ import typing as t
 
 from ._api.token_cache import TokenCache
 from ._errors import AuthError, NoResponseError
+from ._validation import check_token
 
 # Seconds before its end at which a token is renewed; half its lifetime if that is shorter.
 RENEWAL_MARGIN = 60
@@ -28,16 +29,7 @@ RENEWAL_MARGIN = 60
 # The longest plausible lifetime of a token, in seconds.
 MAX_LIFETIME = 10**9
 
-_HEADER_SAFE = re.compile(r"[\x21-\x7e]+")
-
 _ERROR_CODE = re.compile(r"[a-z_]{1,40}")
-
-
-def check_token(token: str) -> str:
-    """Return ``token`` if an HTTP header can have it. Raises ValueError, without the token, if not."""
-    if not _HEADER_SAFE.fullmatch(token):
-        raise ValueError("a token has to be printable ASCII without spaces")
-    return token
 
 
 class Token(t.NamedTuple):

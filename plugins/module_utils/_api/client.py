@@ -16,6 +16,7 @@ from .._connection import Connection
 from .._errors import ApiError, AuthError, NoResponseError, RejectedError, VccError
 from ..auth import Token, TokenProvider
 from .http import Http, Response
+from .token_cache import TokenCache
 
 # The scope of the Interactions API.
 WRITE_SCOPE = "interactions:write"
@@ -68,12 +69,14 @@ class Client:
     def from_connection(
         cls, connection: Connection, scope: str = WRITE_SCOPE, secrets: set[str] | None = None, quoting: bool = True
     ) -> Client:
-        """Return a client for ``connection``. Raises InputError for a proxy or certificate authorities that cannot be used.
+        """Return a client for ``connection``. Raises InputError for a token cache, proxy or certificate authorities that cannot be used.
 
         :param secrets: the set that collects the connection's secrets and each token.
         """
         secrets = set() if secrets is None else secrets
         secrets |= connection.secrets
+        if connection.token_cache:
+            TokenCache(connection.token_cache).check()
         http = Http(connection.timeout, connection.retries, connection.verify, connection.requests_per_minute)
         auth = TokenProvider(
             http,
