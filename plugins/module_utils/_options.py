@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import typing as t
@@ -15,8 +16,8 @@ from ansible.module_utils.errors import AnsibleFallbackNotFound
 from ansible.module_utils.parsing.convert_bool import boolean
 
 from ._errors import InputError
-from ._text import place
-from ._validation import Spec, check_types
+from ._text import place, shown
+from ._validation import Spec, check_data, check_texts, check_types
 
 # The ways to say which interactions are meant.
 SOURCES = ("external_id", "external_ids", "src", "interactions")
@@ -114,20 +115,20 @@ def _check_variable(name: str, option: t.Mapping[str, t.Any], value: str) -> Non
         value.encode()
     except UnicodeEncodeError:
         raise InputError(f"{name} is not valid Unicode: write it in UTF-8.") from None
-    shown = f"not {value!r:.60}"
+    other = f"not {value!r:.60}"
     if option["type"] == "int" and not re.fullmatch(r"[+-]?[0-9]{1,20}", value.strip()):
-        raise InputError(f"{name} has to be a whole number, {shown}.")
+        raise InputError(f"{name} has to be a whole number, {other}.")
     if option["type"] == "bool":
         try:
             boolean(value)
         except TypeError:
-            raise InputError(f"{name} has to be true or false, {shown}.") from None
+            raise InputError(f"{name} has to be true or false, {other}.") from None
     choices = option.get("choices")
     if choices and value not in choices:
-        raise InputError(f"{name} has to be {', '.join(choices[:-1])} or {choices[-1]}, {shown}.")
+        raise InputError(f"{name} has to be {', '.join(choices[:-1])} or {choices[-1]}, {other}.")
     if option["type"] == "path" and not os.path.isabs(_expanded(value)):
         raise InputError(
-            f"{name} has to be an absolute path, {shown}: a relative one begins in a folder that depends on how the task is run."
+            f"{name} has to be an absolute path, {other}: a relative one begins in a folder that depends on how the task is run."
         )
 
 
@@ -229,3 +230,26 @@ def validated(validator: ArgumentSpecValidator, args: t.Mapping[str, t.Any]) -> 
     except CONVERSION_ERRORS:
         check_types(validator.argument_spec, args)
         raise InputError(CONVERSION_FAILED) from None
+
+
+@functools.lru_cache(None)
+def _data_validator() -> ArgumentSpecValidator:
+    return ArgumentSpecValidator(DATA_SPEC)
+
+
+def validated_data(position: str, fields: t.Mapping[str, t.Any]) -> dict[str, t.Any] | None:
+    """Return linked_data and routing_data of an object in a file, checked as the options of a task are. Raises InputError."""
+    given = {name: fields[name] for name in DATA_SPEC if fields.get(name) not in (None, "")}
+    if not given:
+        return None
+    check_types(DATA_SPEC, given, f"{position}: ")
+    check_texts(DATA_SPEC, given, f"{position}: ")
+    try:
+        validation = validated(_data_validator(), given)
+    except InputError as exc:
+        raise InputError(f"{position}: {exc}") from None
+    if validation.error_messages:
+        raise InputError(f"{position}: {shown(validation.error_messages[0])}.")
+    data: dict[str, t.Any] = validation.validated_parameters
+    check_data(f"{position}: ", data)
+    return {name: data[name] for name in given}

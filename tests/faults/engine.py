@@ -35,7 +35,13 @@ from ansible_collections.vonage.vcc.plugins.module_utils import _connection, _op
 from ansible_collections.vonage.vcc.plugins.module_utils._api import client, http
 from ansible_collections.vonage.vcc.plugins.module_utils._api.attempt import Attempt
 from ansible_collections.vonage.vcc.plugins.module_utils._api.client import Client
-from ansible_collections.vonage.vcc.plugins.module_utils._interactions import outcome, result, sender, sources, task
+from ansible_collections.vonage.vcc.plugins.module_utils._interactions import (
+    outcome,
+    result,
+    sender,
+    source_files,
+    task,
+)
 from ansible_collections.vonage.vcc.plugins.module_utils._journal import journal, sqlite
 from ansible_collections.vonage.vcc.plugins.modules import vcc_interaction
 
@@ -122,7 +128,8 @@ def _optimistic_results(_job):
 
 def _reads_any_file(_job):
     """Read each line of any file as an id."""
-    sources._check_magic = sources._check_no_header = sources._check_line = lambda *_arguments: None
+    source_files._check_magic = lambda *_arguments: None
+    source_files.check_first_line = source_files.check_lines = lambda *_arguments: None
 
 
 def _hangs(_job):

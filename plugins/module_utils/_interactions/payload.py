@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The bodies of calls: VCC's own spelling of interactions, and batches that fit into a call."""
+"""The bodies of calls: interactions as VCC's JSON, and batches of them that fit into a call."""
 
 from __future__ import annotations
 
@@ -9,74 +9,78 @@ import json
 import typing as t
 
 from .._errors import InputError
+from .._journal.entry import Entry
 from .._journal.journal import Interaction
-from .._options import DATA_SPEC
-from .outcome import ACTIONS, Action, State
-from .sources import Entry, entries
+from .outcome import Action
+
+# The longest linked_data and routing_data of one interaction, in bytes of JSON. With the longest ids, they still fit into a call.
+MAX_DATA_LENGTH = 80_000
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
-# JSON of one string, as the encoder above writes it.
+# Encodes one string as ``_encode`` does.
 _quote = json.encoder.encode_basestring
 
 
 class Batch(t.NamedTuple):
-    """Interactions and their JSON, to be sent in one call."""
+    """The interactions of one call, and their JSON.
+
+    :param depth: how often the batch was split.
+    """
 
     interactions: list[Interaction]
     encoded: list[str]
     depth: int = 0
 
     def halves(self, mixed: bool = False) -> list[Batch]:
-        """Two batches of the same, each with its part of the row or, mixed, with every second one of it."""
+        """Return two batches: the first and the second half, or with ``mixed`` every second interaction and the others."""
         middle = len(self.interactions) // 2
         parts = (slice(1, None, 2), slice(None, None, 2)) if mixed else (slice(None, middle), slice(middle, None))
         return [Batch(self.interactions[part], self.encoded[part], self.depth + 1) for part in parts]
 
 
 class PayloadBuilder:
-    """Spells a task's interactions as VCC wants them.
+    """Encodes the interactions and the calls of a task.
 
-    :arg params: the options of vcc_interaction, validated.
+    :param route: the route of a dispatch.
+    :param data: linked_data and routing_data of interactions that have none of their own.
+    Raises InputError for data that VCC cannot take.
     """
 
-    def __init__(self, params: t.Mapping[str, t.Any]) -> None:
-        self.state = State(params["state"])
-        self.action = ACTIONS[self.state]
-        self._begin = f'{{"action":"{self.action}","requestid":'
-        self.nameless = 0
-        self._params = params
-        self._common = self._spell("", {}) if self.action is Action.DISPATCH else ""
-        provider = params["provider"]
+    def __init__(
+        self,
+        action: Action,
+        provider: str | None = None,
+        route: str | None = None,
+        data: t.Mapping[str, t.Any] | None = None,
+    ) -> None:
+        self._route = route
+        self._data = data or {}
+        self._common = self._encode_data("", {}) if action is Action.DISPATCH else ""
+        self._begin = f'{{"action":"{action}","requestid":'
         self._head = f'{{"provider":{_encode(provider)},"requests":[' if provider else '{"requests":['
-        self.frame = len(self.body([]))
+        self.overhead = len(self.body([]))
 
-    def entries(self) -> t.Iterator[Entry | list[str]]:
-        """Yield what is asked for, as C(sources.entries) does, with what is to be sent of one alone as JSON."""
-        for entry in entries(self._params):
-            if isinstance(entry, list):
-                yield entry
-                continue
-            if entry.external_id is None:
-                self.nameless += 1
-            yield entry._replace(data=self._spell(f"{entry.position}: ", entry.data)) if entry.data else entry
+    def encode_data(self, entry: Entry) -> Entry:
+        """Return an entry with its own data as JSON. Raises InputError for data that VCC cannot take."""
+        return entry._replace(data=self._encode_data(f"{entry.position}: ", entry.data)) if entry.data else entry
 
-    def body(self, objects: t.Iterable[str]) -> bytes:
-        """Return the body of a call; all that is not of an object or a comma between two comes to C(frame) bytes."""
-        return f"{self._head}{','.join(objects)}]}}".encode()
+    def encode(self, interaction: Interaction) -> str:
+        """Return the JSON of an interaction."""
+        # An f-string takes 0.10 s for 100,000 releases, and the encoder 0.57 s.
+        external_id = interaction.external_id
+        name = "" if external_id is None else f',"externalid":{_quote(external_id)}'
+        data = interaction.data or self._common
+        rest = f",{data[1:]}" if data else "}"
+        return f"{self._begin}{_quote(interaction.request_id or '')}{name}{rest}"
 
-    def object(self, one: Interaction) -> str:
-        """Return an Interaction object as JSON."""
-        name = "" if one.external_id is None else f',"externalid":{_quote(one.external_id)}'
-        data = one.data or self._common
-        more = f",{data[1:]}" if data else "}"
-        return f"{self._begin}{_quote(one.request_id or '')}{name}{more}"
+    def body(self, encoded: t.Iterable[str]) -> bytes:
+        """Return the body of a call. Its length is ``overhead``, the lengths of the interactions, and a comma between each two."""
+        return f"{self._head}{','.join(encoded)}]}}".encode()
 
-    def _spell(self, prefix: str, own: dict[str, t.Any]) -> str:
-        """The route and the data of an interaction, or else those of the task. Raises InputError."""
-        data = {name: own.get(name, self._params[name]) for name in DATA_SPEC}
-        fields = _spelled({"route": self._params["route"], **data})
-        encoded = _encode(fields)
+    def _encode_data(self, prefix: str, own: t.Mapping[str, t.Any]) -> str:
+        """Return the JSON of the route and of the data: of an interaction's own, or else of the task's. Raises InputError."""
+        encoded = _encode(_in_names_of_vcc({"route": self._route, **self._data, **own}))
         try:
             size = len(encoded.encode())
         except UnicodeEncodeError:
@@ -88,12 +92,8 @@ class PayloadBuilder:
         return encoded
 
 
-def _spelled(value: t.Any) -> t.Any:
-    """Options in VCC's own spelling, without those that are not set."""
+def _in_names_of_vcc(value: t.Any) -> t.Any:
+    """Return options by the names that VCC has for them, without those that are not set."""
     if isinstance(value, dict):
-        return {name.replace("_", ""): _spelled(one) for name, one in value.items() if one is not None}
-    return [_spelled(one) for one in value] if isinstance(value, list) else value
-
-
-# The longest linked_data and routing_data of one interaction, in bytes of JSON: with the longest ids it still fits into a call.
-MAX_DATA_LENGTH = 80_000
+        return {name.replace("_", ""): _in_names_of_vcc(each) for name, each in value.items() if each is not None}
+    return [_in_names_of_vcc(each) for each in value] if isinstance(value, list) else value

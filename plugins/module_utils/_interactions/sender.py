@@ -100,18 +100,18 @@ class Sender:
     def _batches(self) -> t.Iterator[Outcome | Batch]:
         """Yield the plan, with the interactions that are left in batches that fit into a call."""
         batch = Batch([], [])
-        size = self._payload.frame
+        size = self._payload.overhead
         for step in plan(self._next_chunk, self._state):
             if isinstance(step, Outcome):
                 yield step
                 continue
             for interaction in step:
-                encoded = self._payload.object(interaction)
+                encoded = self._payload.encode(interaction)
                 length = len(encoded) if encoded.isascii() else len(encoded.encode())
                 if size + length >= BODY_LIMIT:
                     yield batch
                     batch = Batch([], [])
-                    size = self._payload.frame
+                    size = self._payload.overhead
                 batch.interactions.append(interaction)
                 batch.encoded.append(encoded)
                 size += length + len(",")

@@ -11,96 +11,79 @@ from .._api.client import Client
 from .._api.http import MAX_CALLS_IN_FLIGHT
 from .._connection import UNVERIFIED, Connection
 from .._errors import InputError, JournalError, StoppedError, VccError
+from .._journal.entry import Entry
 from .._journal.journal import Journal
-from .._options import SOURCES
+from .._options import DATA_SPEC, SOURCES
 from .._validation import check_data, check_name, check_number
-from .outcome import Action, Outcome
+from .outcome import ACTIONS, Action, Outcome, State
 from .payload import PayloadBuilder
 from .plan import preview
 from .report import Report
 from .result import Result
 from .sender import Sender
+from .sources import Source
 
 
-def run(
-    params: t.Mapping[str, t.Any], check_mode: bool, diff_mode: bool, clients: dict[Connection, Client]
-) -> dict[str, t.Any]:
-    """Do what a task of vcc_interaction asks for, and return its result.
+class Task(t.NamedTuple):
+    """The options of a task, checked.
 
-    :arg params: its options, validated with C(options.INTERACTION_SPEC).
-    :arg clients: the clients of earlier tasks with equal connections; a new one is added.
-    Never raises VccError: a failure is a result with C(failed) and C(msg).
+    :param state: the state that the task asks for, released or dispatched.
+    :param route: the route of a dispatch.
+    :param data: linked_data and routing_data of a dispatch.
+    :param journal: the path of the journal; empty for none.
+    :param report: the path of the report, or None.
     """
-    try:
-        return _run(params, check_mode, diff_mode, clients)
-    except VccError as exc:
-        return {"failed": True, "changed": False, "msg": str(exc)}
 
+    connection: Connection
+    state: State
+    source: Source
+    provider: str | None
+    route: str | None
+    data: dict[str, t.Any]
+    force: bool
+    journal: str
+    journal_ttl: int
+    report: str | None
+    calls_in_flight: int
+    max_failures: int | None
 
-def _run(
-    params: t.Mapping[str, t.Any], check_mode: bool, diff_mode: bool, clients: dict[Connection, Client]
-) -> dict[str, t.Any]:
-    to = Connection.from_params(params)
-    check_limits(params)
-    client = clients.get(to) or Client.from_connection(to)
-    clients[to] = client
-    payload = PayloadBuilder(params)
-    provider = params["provider"] or None
-    journal = Journal(
-        params["journal"] or "",
-        to.api_url,
-        to.account,
-        provider,
-        params["journal_ttl"],
-        payload.action.value,
-        params["force"],
-        dry_run=check_mode,
-    )
-    try:
-        requested = journal.add_all(payload.entries())
-        report = Report(params["report"], dry_run=check_mode)
-        result = Result(requested, payload.state, provider, report)
-        if check_mode:
-            broken = _collect(preview(journal, payload.state), result)
-            api_calls = 0
-        else:
-            calls_before = client.calls
-            # Dispatches are to queue in the order in which they are asked for.
-            in_flight = params["calls_in_flight"] if payload.action is Action.RELEASE else 1
-            sender = Sender(journal, client, payload, payload.state, in_flight, params["max_failures"])
-            broken = _collect(sender.outcomes(), result)
-            if isinstance(sender.stopped, (JournalError, StoppedError)):
-                broken = sender.stopped
-            api_calls = client.calls - calls_before
-        report.close()
-        finished = result.finish(api_calls, diff_mode, broken)
-    finally:
-        journal.close()
-    warnings = []
-    if not requested and params["src"]:
-        warnings.append(f"src {params['src']} is empty: it asks for no interaction.")
-    if payload.nameless:
-        warnings.append(
-            f"{payload.nameless} of the interactions have no external id: they can never be released by this API,"
-            " and running the task again does not leave them alone."
+    @classmethod
+    def from_params(cls, params: t.Mapping[str, t.Any]) -> Task:
+        """Return the task of options that Ansible validated with the spec of vcc_interaction. Raises InputError."""
+        to = Connection.from_params(params)
+        _check_limits(params)
+        state = State(params["state"])
+        action = ACTIONS[state]
+        return cls(
+            connection=to,
+            state=state,
+            source=Source(
+                action,
+                external_id=params["external_id"],
+                request_id=params["request_id"],
+                external_ids=params["external_ids"],
+                interactions=params["interactions"],
+                path=params["src"],
+                file_format=params["src_format"],
+            ),
+            provider=params["provider"] or None,
+            route=params["route"],
+            data={name: params[name] for name in DATA_SPEC},
+            force=params["force"],
+            journal=params["journal"] or "",
+            journal_ttl=params["journal_ttl"],
+            report=params["report"],
+            # One call at a time keeps dispatches in the order in which the task asks for them.
+            calls_in_flight=params["calls_in_flight"] if action is Action.RELEASE else 1,
+            max_failures=params["max_failures"],
         )
-    if not to.verify:
-        warnings.append(UNVERIFIED)
-    if warnings:
-        finished["warnings"] = warnings
-    return finished
+
+    @property
+    def action(self) -> Action:
+        return ACTIONS[self.state]
 
 
-def _collect(outcomes: t.Iterator[Outcome], result: Result) -> VccError | None:
-    try:
-        for outcome in outcomes:
-            result.add(outcome)
-    except VccError as exc:
-        return exc
-    return None
-
-
-def check_limits(params: t.Mapping[str, t.Any]) -> None:
+def _check_limits(params: t.Mapping[str, t.Any]) -> None:
     """Check what the argument spec of vcc_interaction cannot. Raises InputError."""
     if sum(params[name] is not None for name in SOURCES) != 1:
         raise InputError(
@@ -111,6 +94,90 @@ def check_limits(params: t.Mapping[str, t.Any]) -> None:
     check_number(params, "max_failures", 1)
     if params["provider"]:
         check_name("provider", params["provider"])
-    if params["state"] == "dispatched":
+    if params["state"] == State.DISPATCHED:
         check_name("route", params["route"])
         check_data("", params)
+
+
+def run(
+    params: t.Mapping[str, t.Any], check_mode: bool, diff_mode: bool, clients: dict[Connection, Client]
+) -> dict[str, t.Any]:
+    """Run a task of vcc_interaction, and return its result. A failure is a result with ``failed`` and ``msg``.
+
+    :param params: the options, validated with the spec of vcc_interaction.
+    :param clients: the clients of earlier tasks, by connection. A new client is added.
+    """
+    try:
+        return _run(Task.from_params(params), check_mode, diff_mode, clients)
+    except VccError as exc:
+        return {"failed": True, "changed": False, "msg": str(exc)}
+
+
+def _run(task: Task, check_mode: bool, diff_mode: bool, clients: dict[Connection, Client]) -> dict[str, t.Any]:
+    client = clients.get(task.connection) or Client.from_connection(task.connection)
+    clients[task.connection] = client
+    calls_before = client.calls
+    payload = PayloadBuilder(task.action, task.provider, task.route, task.data)
+    journal = Journal(
+        task.journal,
+        task.connection.api_url,
+        task.connection.account,
+        task.provider,
+        task.journal_ttl,
+        task.action.value,
+        task.force,
+        dry_run=check_mode,
+    )
+    try:
+        requested = journal.add_all(_with_data(task.source.read(), payload))
+        report = Report(task.report, dry_run=check_mode)
+        result = Result(requested, task.state, task.provider, report)
+        if check_mode:
+            error = _collect(preview(journal, task.state), result)
+        else:
+            sender = Sender(journal, client, payload, task.state, task.calls_in_flight, task.max_failures)
+            error = _collect(sender.outcomes(), result)
+            if isinstance(sender.stopped, (JournalError, StoppedError)):
+                error = sender.stopped
+        report.close()
+        finished = result.finish(client.calls - calls_before, diff_mode, error)
+    finally:
+        journal.close()
+    warnings = _warnings(task, requested)
+    if warnings:
+        finished["warnings"] = warnings
+    return finished
+
+
+def _with_data(entries: t.Iterator[Entry | list[str]], payload: PayloadBuilder) -> t.Iterator[Entry | list[str]]:
+    """Yield entries with their own data as JSON. Raises InputError."""
+    for entry in entries:
+        yield entry if isinstance(entry, list) else payload.encode_data(entry)
+
+
+def _collect(outcomes: t.Iterator[Outcome], result: Result) -> VccError | None:
+    """Add outcomes to the result; return the error that ends them early, or None."""
+    try:
+        for outcome in outcomes:
+            result.add(outcome)
+    except VccError as exc:
+        return exc
+    return None
+
+
+def _warnings(task: Task, requested: int) -> list[str]:
+    """Return the warnings of a task.
+
+    :param requested: the number of distinct interactions that it asked for.
+    """
+    warnings = []
+    if not requested and task.source.path:
+        warnings.append(f"src {task.source.path} is empty: it asks for no interaction.")
+    if task.source.nameless:
+        warnings.append(
+            f"{task.source.nameless} of the interactions have no external id: they can never be released by this API,"
+            " and running the task again does not leave them alone."
+        )
+    if not task.connection.verify:
+        warnings.append(UNVERIFIED)
+    return warnings

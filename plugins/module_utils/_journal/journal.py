@@ -28,8 +28,8 @@ with contextlib.suppress(ImportError):  # which the doors report
     import sqlite3
 
 from .._errors import InputError
-from .._interactions.sources import Entry
 from .._text import shown
+from .entry import Entry
 from .sqlite import OTHER_REQUEST, ClaimIds, ScopedJournal
 
 # Interactions that are looked up and claimed in one transaction.

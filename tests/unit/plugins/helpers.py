@@ -21,6 +21,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.vonage.vcc.plugins.module_utils import _options, _validation
+from ansible_collections.vonage.vcc.plugins.module_utils._interactions.task import Task
 from ansible_collections.vonage.vcc.plugins.modules import vcc_interaction
 from ansible_collections.vonage.vcc.tests.simulator import CLIENT_ID, CLIENT_SECRET, Simulator
 
@@ -102,6 +103,11 @@ def body_of(*external_ids, provider=None):
     """The body of a call that releases these."""
     requests = [{"action": "release", "externalid": external_id} for external_id in external_ids]
     return json.dumps({"requests": requests, **({"provider": provider} if provider else {})}).encode()
+
+
+def task_of(**given):
+    """Return the task that these options of vcc_interaction describe. Raises InputError, or Invalid."""
+    return Task.from_params(validated(**{"region": "emea", "access_token": "t", "journal": "", **given}))
 
 
 class Invalid(Exception):

@@ -9,10 +9,8 @@ import pytest
 
 from ansible_collections.vonage.vcc.plugins.module_utils._connection import Connection, journal_scope
 from ansible_collections.vonage.vcc.plugins.module_utils._errors import InputError
-from ansible_collections.vonage.vcc.plugins.module_utils._interactions.sources import entries
-from ansible_collections.vonage.vcc.plugins.module_utils._interactions.task import check_limits
 from ansible_collections.vonage.vcc.plugins.module_utils._validation import https_url
-from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import Invalid, check_raw_types, validated
+from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import Invalid, check_raw_types, task_of, validated
 
 # Ids that an interaction may have.
 GOOD_IDS = [
@@ -69,13 +67,11 @@ bad_ids = pytest.mark.parametrize(("external_id", "said"), BAD_IDS, ids=names(on
 
 def asked_for(**given):
     """The external ids that a task with these options asks for."""
-    params = validated(**given)
-    check_limits(params)
-    return [external_id for entry in entries(params) for external_id in ids_of(entry)]
+    return [external_id for entry in task_of(**given).source.read() for external_id in ids_of(entry)]
 
 
 def ids_of(entry):
-    """The external ids of what C(entries) yields."""
+    """The external ids of an item that C(Source.read) yields."""
     return entry if isinstance(entry, list) else [entry.external_id]
 
 
@@ -147,7 +143,7 @@ class TestExternalIds:
         assert refusal(external_id="a", request_id=external_id).startswith(f"request_id {said}")
 
     def test_a_good_request_id_is_handed_on(self):
-        (entry,) = entries(validated(external_id="a", request_id="my key, 1"))
+        (entry,) = task_of(external_id="a", request_id="my key, 1").source.read()
         assert entry.request_id == "my key, 1"
 
     @pytest.mark.parametrize(("provider", "said"), [one for one in BAD_IDS if one[0]])

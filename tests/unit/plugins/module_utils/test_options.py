@@ -12,7 +12,6 @@ import pytest
 
 from ansible_collections.vonage.vcc.plugins.module_utils import _options
 from ansible_collections.vonage.vcc.plugins.module_utils._errors import InputError
-from ansible_collections.vonage.vcc.plugins.module_utils._interactions import sources
 from ansible_collections.vonage.vcc.plugins.modules import (
     vcc_interaction,
     vcc_journal,
@@ -28,6 +27,7 @@ from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import (
     call_main,
     check_raw_types,
     run_module,
+    task_of,
     validated,
     validated_by,
 )
@@ -108,7 +108,7 @@ class TestOptions:
     def test_an_empty_id_is_refused(self):
         for given in ({"external_id": ""}, {"external_ids": [""]}, {"interactions": [{"external_id": ""}]}):
             with pytest.raises(InputError, match="is empty"):
-                list(sources.entries(validated(**given)))
+                list(task_of(**given).source.read())
 
     @blank
     def test_one_that_does_not_exist_is_refused(self, nothing):

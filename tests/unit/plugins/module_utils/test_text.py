@@ -11,14 +11,12 @@ import sqlite3
 
 import pytest
 
-from ansible_collections.vonage.vcc.plugins.module_utils import _connection
 from ansible_collections.vonage.vcc.plugins.module_utils._errors import ApiError, InputError
-from ansible_collections.vonage.vcc.plugins.module_utils._interactions import task
-from ansible_collections.vonage.vcc.plugins.module_utils._interactions.sources import Entry, entries
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.entry import Entry
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.journal import Journal
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.upkeep import Upkeep
 from ansible_collections.vonage.vcc.plugins.module_utils._text import clean, shown, shown_names, without_user
-from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import validated
+from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import task_of
 
 # What a terminal obeys, what turns the direction of a line, what ends a line, and what cannot be written.
 STRANGE = "\x1b]0;owned\x07 \x9b31m \x7f \u202e \u2066 \u200b \ufeff \u2028 \x85 \r\n \ud83d"
@@ -95,10 +93,7 @@ class TestUrls:
 def refusal(given):
     """What is said against the input of a task."""
     with pytest.raises(InputError) as caught:
-        params = validated(region="emea", access_token="t", journal="", **given)
-        _connection.Connection.from_params(params)
-        task.check_limits(params)
-        list(entries(params))
+        list(task_of(**given).source.read())
     said = str(caught.value)
     assert said.isprintable()
     return said

@@ -20,8 +20,8 @@ import pytest
 
 from ansible_collections.vonage.vcc.plugins.module_utils._errors import JournalError
 from ansible_collections.vonage.vcc.plugins.module_utils._interactions import sender
-from ansible_collections.vonage.vcc.plugins.module_utils._interactions.sources import Entry
 from ansible_collections.vonage.vcc.plugins.module_utils._interactions.task import run
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.entry import Entry
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.journal import Journal
 from ansible_collections.vonage.vcc.tests.simulator import CLIENT_ID, CLIENT_SECRET
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import (

@@ -16,12 +16,11 @@ import tracemalloc
 
 import pytest
 
-from ansible_collections.vonage.vcc.plugins.module_utils._interactions.sources import (
+from ansible_collections.vonage.vcc.plugins.module_utils._interactions.source_files import (
     MAX_JSON_LENGTH,
     MAX_LINE_LENGTH,
-    entries,
 )
-from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import PATIENCE, PYTHONPATH, Invalid, validated
+from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import PATIENCE, PYTHONPATH, Invalid, task_of
 from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils.test_connection_and_validation import (
     BAD_IDS,
     GOOD_IDS,
@@ -198,7 +197,7 @@ class TestJsonLines:
             '{"external_id": "a", "request_id": "r1"}\n{"external_id": "b", "request_id": null}\n{"external_id": "c"}',
             "ids.jsonl",
         )
-        assert [(entry.external_id, entry.request_id) for entry in entries(validated(src=path))] == [
+        assert [(entry.external_id, entry.request_id) for entry in task_of(src=path).source.read()] == [
             ("a", "r1"),
             ("b", None),
             ("c", None),
@@ -293,7 +292,7 @@ class TestCsv:
 
     def test_a_column_request_id_counts_where_it_is_filled(self, src):
         path = src("request_id,external_id\nr1,a\n,b\n", "ids.csv")
-        assert [(entry.external_id, entry.request_id) for entry in entries(validated(src=path))] == [
+        assert [(entry.external_id, entry.request_id) for entry in task_of(src=path).source.read()] == [
             ("a", "r1"),
             ("b", None),
         ]
@@ -384,7 +383,7 @@ class TestJson:
     def test_an_object_may_have_data_and_a_request_id(self, src):
         one = {"external_id": "a", "request_id": "r", "linked_data": [{"type": "name", "value": "Jo"}]}
         path = src(json.dumps([one]), "ids.json")
-        (entry,) = entries(validated(state="dispatched", route="sales", src=path))
+        (entry,) = task_of(state="dispatched", route="sales", src=path).source.read()
         assert (entry.request_id, entry.data["linked_data"][0]["value"]) == ("r", "Jo")
 
     def test_a_hundred_thousand_objects_are_taken(self, src):
@@ -600,9 +599,8 @@ class TestNoFile:
     def test_so_is_the_standard_input(self, source):
         """Another process, whose standard input is none of the test's own."""
         code = (
-            "import sys; from ansible_collections.vonage.vcc.plugins.module_utils._interactions.sources import entries;"
-            "from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import validated;"
-            "list(entries(validated(src='/dev/stdin')))"
+            "from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import task_of;"
+            "list(task_of(src='/dev/stdin').source.read())"
         )
         ours, theirs = {
             "pipe": os.pipe,
@@ -636,7 +634,7 @@ class TestStreaming:
         with open(path, "w", encoding="utf-8") as file:
             file.write("external_id\n" if name == "ids.csv" else "")
             file.writelines(form.format(number) for number in range(lines))
-        asked = entries(validated(src=str(path)))
+        asked = task_of(src=str(path)).source.read()
         first = len(ids_of(next(asked)))
         tracemalloc.start()
         try:

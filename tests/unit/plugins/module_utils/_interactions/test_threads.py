@@ -13,7 +13,6 @@ import pytest
 
 from ansible_collections.vonage.vcc.plugins.module_utils._api.client import Client
 from ansible_collections.vonage.vcc.plugins.module_utils._errors import InputError
-from ansible_collections.vonage.vcc.plugins.module_utils._interactions.task import check_limits
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import (
     PATIENCE,
     background,
@@ -21,6 +20,7 @@ from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import (
     engine,
     journal_rows,
     summary,
+    task_of,
     validated,
 )
 
@@ -231,4 +231,4 @@ def test_the_fair_use_limit_holds_back_all(sim, make_http):
 @pytest.mark.parametrize(("at_once", "said"), [(0, "1 or more, not 0"), (17, "16 or less, not 17")])
 def test_a_number_that_makes_no_sense_is_refused(at_once, said):
     with pytest.raises(InputError, match=f"calls_in_flight has to be {said}"):
-        check_limits(validated(external_id="a", calls_in_flight=at_once))
+        task_of(external_id="a", calls_in_flight=at_once)

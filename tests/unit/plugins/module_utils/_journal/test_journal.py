@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.vonage.vcc.plugins.module_utils._errors import InputError, JournalError
-from ansible_collections.vonage.vcc.plugins.module_utils._interactions.sources import Entry
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.entry import Entry
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.journal import Journal
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.notifications import Notification, NotificationLog
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.sqlite import ClaimIds
@@ -725,7 +725,7 @@ class TestCheckMode:
 HOLDING = """
 import sys
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.journal import Journal
-from ansible_collections.vonage.vcc.plugins.module_utils._interactions.sources import Entry
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.entry import Entry
 journal = Journal(sys.argv[1], "https://api.example", "main", None, 86400, clock=lambda: 1_800_000_000)
 journal.add_all([Entry("", "a")])
 print(journal.claim(0)[0].request_id, flush=True)
@@ -736,7 +736,7 @@ CLAIMING = """
 import json
 import sys
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.journal import Journal
-from ansible_collections.vonage.vcc.plugins.module_utils._interactions.sources import Entry
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.entry import Entry
 together()
 journal = Journal(sys.argv[1], "https://api.example", "main", None, 86400)
 journal.add_all([Entry("", str(number)) for number in range(1500)])
@@ -788,7 +788,7 @@ class TestCompany:
 WAITING = """
 import sys
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.journal import Journal
-from ansible_collections.vonage.vcc.plugins.module_utils._interactions.sources import Entry
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.entry import Entry
 print(flush=True)
 journal = Journal(sys.argv[1], "https://api.example", "main", None, 86400)
 journal.add_all([Entry("", "a")])

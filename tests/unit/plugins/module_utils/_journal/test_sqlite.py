@@ -20,8 +20,8 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.vonage.vcc.plugins.module_utils._errors import JournalError
-from ansible_collections.vonage.vcc.plugins.module_utils._interactions.sources import Entry
 from ansible_collections.vonage.vcc.plugins.module_utils._journal import sqlite
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.entry import Entry
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.journal import Journal
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.upkeep import Upkeep
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import (
@@ -78,7 +78,7 @@ import os
 import sys
 from ansible_collections.vonage.vcc.plugins.module_utils._errors import JournalError
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.journal import Journal
-from ansible_collections.vonage.vcc.plugins.module_utils._interactions.sources import Entry
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.entry import Entry
 path, dry_run, uid, gid, *groups = sys.argv[1:]
 os.umask(0o022)
 os.setgroups(list(map(int, groups)))
@@ -334,7 +334,7 @@ class TestReadOnly:
 HOLDING = """
 import sys
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.journal import Journal
-from ansible_collections.vonage.vcc.plugins.module_utils._interactions.sources import Entry
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.entry import Entry
 journal = Journal(sys.argv[1], "https://api.example", "main", None, 86400)
 journal.add_all([Entry("", "pending")])
 print(journal.claim(0)[0].request_id, flush=True)

@@ -11,8 +11,8 @@ import sqlite3
 import pytest
 
 from ansible_collections.vonage.vcc.plugins.module_utils._errors import InputError, JournalError
-from ansible_collections.vonage.vcc.plugins.module_utils._interactions.sources import Entry
 from ansible_collections.vonage.vcc.plugins.module_utils._journal import upkeep as upkeep_module
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.entry import Entry
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.journal import Journal
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.notifications import (
     Notification,
