@@ -22,7 +22,7 @@ from ansible_collections.vonage.vcc.plugins.module_utils._api.transport import R
 from ansible_collections.vonage.vcc.plugins.module_utils._connection import PATHS, Connection
 from ansible_collections.vonage.vcc.plugins.module_utils._errors import InputError
 from ansible_collections.vonage.vcc.plugins.module_utils._interactions.task import run
-from ansible_collections.vonage.vcc.plugins.module_utils._journal.sqlite import SQLITE_IMPORT_ERROR
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.sqlite_file import SQLITE_IMPORT_ERROR
 from ansible_collections.vonage.vcc.plugins.module_utils._options import (
     from_environment,
     told,

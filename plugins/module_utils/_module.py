@@ -11,7 +11,7 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from ._api.transport import REQUESTS_IMPORT_ERROR
 from ._errors import InputError, VccError
-from ._journal.sqlite import SQLITE_IMPORT_ERROR
+from ._journal.sqlite_file import SQLITE_IMPORT_ERROR
 from ._options import CONVERSION_ERRORS, CONVERSION_FAILED, from_environment, settled, told, without_blanks
 from ._text import LONGEST_MESSAGE, shown, without_user
 from ._validation import check_types, number_warnings

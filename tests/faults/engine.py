@@ -42,7 +42,7 @@ from ansible_collections.vonage.vcc.plugins.module_utils._interactions import (
     source_files,
     task,
 )
-from ansible_collections.vonage.vcc.plugins.module_utils._journal import journal, sqlite
+from ansible_collections.vonage.vcc.plugins.module_utils._journal import journal, rules, sqlite_file, store, worklist
 from ansible_collections.vonage.vcc.plugins.modules import vcc_interaction
 
 # Defects of the engine that the campaign must detect.
@@ -54,13 +54,13 @@ def _sends_nothing(_job):
 
 def _new_request_ids(_job):
     """Send pending interactions with a new request id."""
-    judge = journal.Journal._classify
+    claim = rules.claim
 
-    def judge_anew(self, *row):
-        one = judge(self, *row)
+    def claim_anew(*arguments):
+        one = claim(*arguments)
         return one._replace(request_id=os.urandom(16).hex()) if one.pending else one
 
-    journal.Journal._classify = judge_anew
+    rules.claim = claim_anew
 
 
 def _reuses_request_ids(_job):
@@ -108,7 +108,7 @@ def _allows_same_file(_job):
 
 def _trusts_any_journal(_job):
     """Use the journal of another user."""
-    sqlite.distrust = lambda path: ""
+    sqlite_file.distrust = lambda path: ""
 
 
 def _omits_results(_job):
@@ -188,7 +188,9 @@ def run_job(job):
     random.seed(job["seed"])
     set_clock(job["clock"])
     for name, value in job["limits"].items():
-        modules = [module for module in (client, http, journal, result, sender) if hasattr(module, name)]
+        modules = [
+            module for module in (client, http, journal, result, sender, store, worklist) if hasattr(module, name)
+        ]
         if not modules:
             raise ValueError(f"no module of the engine has the constant {name}")
         for module in modules:

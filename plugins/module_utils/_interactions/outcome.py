@@ -8,7 +8,7 @@ from __future__ import annotations
 import enum
 import typing as t
 
-from .._journal.journal import Interaction
+from .._journal.rules import Interaction
 
 
 class _Word(str, enum.Enum):

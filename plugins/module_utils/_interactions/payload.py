@@ -10,7 +10,7 @@ import typing as t
 
 from .._errors import InputError
 from .._journal.entry import Entry
-from .._journal.journal import Interaction
+from .._journal.rules import Interaction
 from .outcome import Action
 
 # The longest linked_data and routing_data of one interaction, in bytes of JSON. With the longest ids, they still fit into a call.

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import typing as t
 
-from .._journal.journal import Interaction, Journal
+from .._journal.journal import Journal
+from .._journal.rules import Interaction
 from .outcome import Evidence, Outcome, State
 
 

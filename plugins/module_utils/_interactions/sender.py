@@ -13,7 +13,8 @@ import typing as t
 
 from .._api.client import BODY_LIMIT, Client
 from .._errors import ApiError, AuthError, JournalError, NoResponseError, RejectedError, VccError
-from .._journal.journal import Interaction, Journal
+from .._journal.journal import Journal
+from .._journal.rules import Interaction
 from .failure_limit import MIN_REJECTED_ALONE, FailureLimit
 from .outcome import ACTIONS, Action, Evidence, Outcome, State
 from .payload import Batch, PayloadBuilder
@@ -249,7 +250,7 @@ class Sender:
             return []
         if not_found:
             # This confirms nothing, and an earlier dispatch is not confirmed any more either.
-            self._record(self._journal.release_claim, [batch.interactions[0]._replace(before=None)])
+            self._record(self._journal.release_claim, [batch.interactions[0]._replace(previous=None)])
             return [Outcome(batch.interactions, State.RELEASED, False, Evidence.STATUS, NOT_FOUND)]
         return self._failed_outcomes(batch, f"{error}: check {HINTS[self._action]}.", Evidence.STATUS)
 

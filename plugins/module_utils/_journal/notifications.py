@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
+import time
 import typing as t
 
 from .._errors import InputError
 from .._validation import check_id
-from .sqlite import ScopedJournal
+from . import rules
+from .sqlite import SqliteStore
+from .store import Change, ClaimIds, Row, Scope
 
 # VCC's words for what became of an interaction.
 RELEASE = "Release"
@@ -18,7 +21,7 @@ ASSIGN = "AssignToAgent"
 
 
 class Notification(t.NamedTuple):
-    """A notification of VCC: C(kind) is RELEASE or ASSIGN."""
+    """A notification of VCC: ``kind`` is RELEASE or ASSIGN."""
 
     kind: str
     external_id: str
@@ -49,83 +52,60 @@ def parse_notifications(notifications: t.Iterable[t.Any]) -> tuple[list[Notifica
     return found, ignored
 
 
-class NotificationLog(ScopedJournal):
-    """What VCC notifies a provider of: a release is proof, an assignment to an agent ends such proof."""
+class NotificationLog:
+    """The notifications of VCC to a provider: a release is a confirmation, an assignment to an agent ends one."""
+
+    def __init__(
+        self,
+        path: str,
+        api_url: str,
+        account: str,
+        provider: str | None,
+        dry_run: bool = False,
+        clock: t.Callable[[], float] = time.time,
+    ) -> None:
+        self._store = SqliteStore(path, Scope(api_url, account, provider or ""), dry_run)
+        self._clock = clock
+        self._ids = ClaimIds(clock())
+
+    def close(self) -> None:
+        self._store.close()
 
     def note(self, given: t.Iterable[Notification], dry_run: bool) -> list[tuple[str, str, str]]:
-        """Take note of what has not been noted before, or with C(dry_run) only say what that is.
+        """Record notifications that are not recorded yet, or with ``dry_run`` only say which those are.
 
         Return (external id, state before, state after) for each. A notification counts once, however often it comes.
         """
         given = list(given)
         if dry_run:
-            with self._wrap_errors():
-                return self._read(lambda: self._changes(given))[0]
-        with self._transaction():
-            changes, new, known = self._changes(given)
-            self._keep(new, known)
+            return self._changes(given)[0]
+        with self._store.transaction():
+            while True:
+                changes, new, swaps = self._changes(given)
+                if all(self._store.swap(swaps)):
+                    break
+            self._store.record(new, self._clock())
             return changes
 
-    def _changes(
-        self, given: list[Notification]
-    ) -> tuple[list[tuple[str, str, str]], dict[str, Notification], dict[str, tuple[str, str, bool] | None]]:
-        """Return what changes, what is new, and what is known of each interaction then."""
-        changes = []
-        known: dict[str, tuple[str, str, bool] | None] = {}
-        new: dict[str, Notification] = {}
-        for notice in given:
-            if notice.notification_id in new or self._is_noted(notice):
-                continue
-            new[notice.notification_id] = notice
-            external_id = notice.external_id
-            before = known[external_id] if external_id in known else self._row(external_id)
-            after = _after(notice, before)
-            known[external_id] = after
-            changes.append((external_id, _state(before), _state(after)))
-        return changes, new, known
-
-    def _is_noted(self, notice: Notification) -> bool:
-        row = self._db.execute(
-            "SELECT 1 FROM notification WHERE scope = ? AND id = ?", (self._scope, notice.notification_id)
-        ).fetchone()
-        return row is not None
-
-    def _row(self, external_id: str) -> tuple[str, str, bool] | None:
-        row = self._db.execute(
-            "SELECT action, request_id, accepted IS NOT NULL FROM interaction WHERE scope = ? AND external_id = ?",
-            (self._scope, external_id),
-        ).fetchone()
-        return (row[0], row[1], bool(row[2])) if row else None
-
-    def _keep(self, new: dict[str, Notification], known: dict[str, tuple[str, str, bool] | None]) -> None:
+    def _changes(self, given: list[Notification]) -> tuple[list[tuple[str, str, str]], list[str], list[Change]]:
+        """Return the changes for the user, the ids of the new notifications, and the changes of rows."""
+        recorded = self._store.recorded([one.notification_id for one in given])
+        rows = self._store.rows(list({one.external_id for one in given}))
         now = self._clock()
-        self._db.executemany(
-            "INSERT INTO notification (scope, id, noted) VALUES (?, ?, ?)", ((self._scope, one, now) for one in new)
-        )
-        for external_id, row in known.items():
-            if row is None:
-                self._db.execute(
-                    "DELETE FROM interaction WHERE scope = ? AND external_id = ?", (self._scope, external_id)
-                )
-            elif row[0] == "release":
-                asked = self._db.execute(
-                    "SELECT asked FROM interaction WHERE scope = ? AND external_id = ?", (self._scope, external_id)
-                ).fetchone()
-                # A claim that is withdrawn later does not bring back what was confirmed before it.
-                self._replace(external_id, *row[:2], asked[0] if asked else now, now if row[2] else None)
-
-
-def _after(notice: Notification, before: tuple[str, str, bool] | None) -> tuple[str, str, bool] | None:
-    """What is known of an interaction after a notice: its last action, the request id of that, and whether it was accepted."""
-    if notice.kind == RELEASE:
-        same = before is not None and before[0] == "release"
-        return ("release", before[1] if before and same else notice.notification_id, True)
-    # An agent has it again. A release that is under way stays so.
-    return None if before and before[0] == "release" and before[2] else before
-
-
-def _state(row: tuple[str, str, bool] | None) -> str:
-    if row is None:
-        return "not known"
-    action, dummy, accepted = row
-    return "pending" if not accepted else "released" if action == "release" else "dispatched"
+        changes = []
+        known: dict[str, Row | None] = {}
+        new: dict[str, None] = {}
+        for one in given:
+            if one.notification_id in new or one.notification_id in recorded:
+                continue
+            new[one.notification_id] = None
+            before = known[one.external_id] if one.external_id in known else rows.get(one.external_id)
+            after = rules.notify(before, one.kind == RELEASE, one.external_id, one.notification_id)
+            known[one.external_id] = after
+            changes.append((one.external_id, rules.state_of(before).value, rules.state_of(after).value))
+        ids = self._ids.take(len(known))
+        swaps = [
+            rules.record_notification(rows.get(name), row, now, claim)
+            for (name, row), (claim, dummy) in zip(known.items(), ids)
+        ]
+        return changes, list(new), [swap for swap in swaps if swap]

@@ -5,89 +5,89 @@
 
 from __future__ import annotations
 
-import contextlib
 import hmac
 import json
 import os
+import time
 import typing as t
 
-with contextlib.suppress(ImportError):  # which the doors report
-    pass
+from .sqlite import SqliteStore
+from .store import Registered, Scope
 
-from .sqlite import ScopedJournal
-
-# Seconds for which another process that has begun to register a provider, and has not said how it ended, may still be at it.
+# Seconds for which another process that has begun to register a provider, and has not recorded how that ended, may still be doing so.
 OVERLAP_SECONDS = 600
 
 
-class Registration(ScopedJournal):
-    """What the journal knows of how one provider is registered: a keyed hash of each setting, never its value.
+class Registration:
+    """The registration of one provider: a keyed hash of each setting, never its value.
 
-    C(settings) are texts by name. A row has them while C(accepted) is set; from before the call until VCC has accepted it they are not known.
+    ``settings`` are texts by name. The journal has them once VCC has accepted them; from before the call until then it does not know them.
     """
 
+    def __init__(
+        self,
+        path: str,
+        api_url: str,
+        account: str,
+        provider: str | None,
+        dry_run: bool = False,
+        clock: t.Callable[[], float] = time.time,
+    ) -> None:
+        self._store = SqliteStore(path, Scope(api_url, account, provider or ""), dry_run)
+        self._clock = clock
+
+    def close(self) -> None:
+        self._store.close()
+
     def compare(self, settings: t.Mapping[str, str]) -> dict[str, str] | None:
-        """Return what became of each setting: "same", "changed", "added" or "removed"; None if the journal does not know how it is registered."""
-        with self._wrap_errors():
-            row = self._read(
-                lambda: self._db.execute(
-                    "SELECT key, settings FROM registration WHERE scope = ? AND accepted IS NOT NULL", (self._scope,)
-                ).fetchone()
-            )
-        if not row:
+        """Return the fate of each setting: "same", "changed", "added" or "removed"; None if the journal does not know how the provider is registered."""
+        row = self._store.registration()
+        if not row or row.accepted_at is None:
             return None
         try:
-            key, known = row[0], dict(json.loads(row[1]))
+            known = dict(json.loads(row.settings))
         except (TypeError, ValueError):
             return None
         found = {name: "removed" for name in known if name not in settings}
         for name, value in settings.items():
-            same = hmac.compare_digest(known.get(name, ""), _hash(key, name, value))
+            same = hmac.compare_digest(known.get(name, ""), _hash(row.key, name, value))
             found[name] = "same" if same else "changed" if name in known else "added"
         return found
 
     def begin(self) -> None:
-        """Durably note that the registration is about to change."""
-        self._key = os.urandom(32)
-        now = self._clock()
-        with self._transaction():
-            row = self._db.execute(
-                "SELECT asked FROM registration WHERE scope = ? AND accepted IS NULL", (self._scope,)
-            ).fetchone()
-            # Another process may still be at it, and VCC may take its call last.
-            self._contested = row[0] if row and abs(now - row[0]) <= OVERLAP_SECONDS else None
-            self._db.execute(
-                "INSERT OR REPLACE INTO registration (scope, key, settings, asked) VALUES (?, ?, '{}', ?)",
-                (self._scope, self._key, now),
-            )
+        """Durably record that the registration is about to change."""
+        self._begun = Registered(os.urandom(32), "{}", self._clock())
+        with self._store.transaction():
+            row = self._store.registration()
+            while not self._store.swap_registration(row.key if row else None, self._begun):
+                row = self._store.registration()
+        # Another process may still register it, and VCC may take the call of that process last.
+        pending = row is not None and row.accepted_at is None
+        overlaps = row is not None and abs(self._begun.requested_at - row.requested_at) <= OVERLAP_SECONDS
+        self._contested = row.requested_at if row and pending and overlaps else None
 
     def accept(self, settings: t.Mapping[str, str]) -> None:
-        """Note that VCC has accepted these; unless another process was at it too, since then it is not known who came last."""
+        """Record that VCC has accepted these, unless another process registered too, because nobody knows then who came last."""
         if self._contested is not None:
             return self._restore()
-        hashed = {name: _hash(self._key, name, value) for name, value in settings.items()}
-        with self._transaction():
-            self._db.execute(
-                "UPDATE registration SET settings = ?, accepted = ? WHERE scope = ? AND key = ?",
-                (json.dumps(hashed), self._clock(), self._scope, self._key),
-            )
+        hashed = {name: _hash(self._begun.key, name, value) for name, value in settings.items()}
+        self._replace(self._begun._replace(settings=json.dumps(hashed), accepted_at=self._clock()))
         return None
 
     def cancel(self) -> None:
-        """Note that this process is at it no more, and that it is not known how the provider is registered."""
+        """Record that this process has ended, and that nobody knows how the provider is registered."""
         if self._contested is not None:
             return self._restore()
-        with self._transaction():
-            self._db.execute("DELETE FROM registration WHERE scope = ? AND key = ?", (self._scope, self._key))
+        self._replace(None)
         return None
 
     def _restore(self) -> None:
         """Let the row say again what it said of the other process."""
-        with self._transaction():
-            self._db.execute(
-                "UPDATE registration SET asked = ? WHERE scope = ? AND key = ?",
-                (self._contested, self._scope, self._key),
-            )
+        self._replace(self._begun._replace(requested_at=self._contested or 0.0))
+
+    def _replace(self, registered: Registered | None) -> None:
+        """Replace the row of this process, unless another process has replaced it."""
+        self._store.swap_registration(self._begun.key, registered)
 
 
 def _hash(key: bytes, name: str, value: str) -> str:

@@ -1,480 +1,193 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The journal's file: a SQLite database that only its owner can read, its tables, and how it fails."""
+"""The store in a SQLite file: the SQL of rows, custom request ids, registrations and notifications."""
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import itertools
-import math
-import os
-import stat
-import time
+# ruff: noqa: S608 -- queries are put together from constants and numbers of parameters alone
 import typing as t
-from urllib.parse import quote
 
-try:
-    import sqlite3
+from .sqlite_file import OTHER_REQUEST, JournalFile, insert
+from .store import Change, Registered, Row, Scope, Store, Use, claim_of
 
-    SQLITE_IMPORT_ERROR: str | None = None
-except ImportError:
-    import traceback
+# Values of one statement. Old versions of SQLite take 999.
+VALUES_AT_ONCE = 400
 
-    SQLITE_IMPORT_ERROR = traceback.format_exc()
+_ROW = "id, external_id, action, request_id, asked, accepted"
 
-from .._errors import JournalError
-from .._files import WRITTEN, check_folder_for, distrust, holders, make_file, make_folder_for
-
-Result = t.TypeVar("Result")
-
-APPLICATION_ID = 0x56434331
-
-# Seconds to wait for another process that writes to the journal.
-BUSY_TIMEOUT = 60
-
-# Nanoseconds within which a file system may give two writes the same time.
-TICK_NS = 50_000_000
-
-# A folder with so few bytes left is full, whatever the last write was.
-LITTLE_ROOM = 256 * 1024
-
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-
-_FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
-
-_MISPLACED = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG)
-
-# What helps: never to go on without what the journal knows.
-_CHECK_THE_PATH = "check the path that the option journal names"
-
-_RESTORE = "restore it with .recover of the command sqlite3, or from a backup; what that lacks, the next run may release or dispatch a second time"
-
-# Interactions that are looked up and claimed in one transaction.
-IDS_AT_ONCE = 1000
-
-# Rows that one statement writes, which is much quicker than one at a time. Old versions of SQLite take 999 values.
-ROWS_AT_ONCE = 100
-
-# Whether the request id of a row is not made from its own id.
-OTHER_REQUEST = "substr(request_id, 1, 16) <> printf('%016x', id)"
-
-# The id of an interaction's row is that of a claim: a new claim is a new row, and no id is ever used again.
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS scope (
-    id INTEGER PRIMARY KEY,
-    api_url TEXT NOT NULL,
-    account TEXT NOT NULL,
-    provider TEXT NOT NULL,
-    UNIQUE (api_url, account, provider)
-);
-CREATE TABLE IF NOT EXISTS interaction (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    scope INTEGER NOT NULL REFERENCES scope (id),
-    external_id TEXT NOT NULL,
-    action TEXT NOT NULL,
-    request_id TEXT NOT NULL,
-    asked REAL NOT NULL,
-    accepted REAL,
-    UNIQUE (scope, external_id)
-);
-CREATE TABLE IF NOT EXISTS registration (
-    scope INTEGER PRIMARY KEY REFERENCES scope (id),
-    key BLOB NOT NULL,
-    settings TEXT NOT NULL,
-    asked REAL NOT NULL,
-    accepted REAL
-);
-CREATE TABLE IF NOT EXISTS notification (
-    scope INTEGER NOT NULL REFERENCES scope (id),
-    id TEXT NOT NULL,
-    noted REAL NOT NULL,
-    PRIMARY KEY (scope, id)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS own_request (
-    scope INTEGER NOT NULL REFERENCES scope (id),
-    request_id TEXT NOT NULL,
-    external_id TEXT,
-    action TEXT NOT NULL,
-    asked REAL NOT NULL,
-    PRIMARY KEY (scope, request_id)
-) WITHOUT ROWID;
-"""
-
-SCHEMA_VERSION = 3
-
-# They keep the cost of a task apart from the size of the journal, and are empty for most rows, so that they cost little: counts by state, and the rows
-# whose request id is not made from their own id, as ``Journal`` makes it.
-_INDEXES = {
-    "pending": "interaction (id) WHERE accepted IS NULL",
-    "dispatch": "interaction (id) WHERE action = 'dispatch'",
-    "other_request": f"interaction (request_id) WHERE {OTHER_REQUEST}",
-}
+# The time of the row that the action of a used request id has now, and whether that was in this scope.
+_NOW = "LEFT JOIN interaction AS now ON (now.scope, now.external_id, now.action) = (used.scope, used.external_id, used.action)"
 
 
-class JournalFile:
-    """The journal of all scopes.
+class SqliteStore(JournalFile, Store):
+    """The rows of one scope in a SQLite file."""
 
-    :arg path: the file; empty for a journal that ends with the task.
-    :arg dry_run: read an existing file and make none, change nothing. It fails where a run that changes something would.
-    :arg clock: seconds of the epoch.
-    :arg looking: read a file that others may have written or that cannot be written, only to show what is in it.
-    Every method raises JournalError for a file that cannot be used.
-    """
-
-    def __init__(
-        self,
-        path: str,
-        dry_run: bool = False,
-        clock: t.Callable[[], float] = time.time,
-        looking: bool = False,
-    ) -> None:
-        self.path = os.path.abspath(path) if path else ""
-        self._clock = clock
-        self._looking = looking
-        self._version: tuple[int, ...] | None = None
-        with self._wrap_errors():
-            self._db = self._open(dry_run)
-
-    def close(self) -> None:
-        self._db.close()
-
-    def _open(self, dry_run: bool) -> sqlite3.Connection:
-        path = self.path
-        if dry_run and path and not os.path.lexists(path):
-            check_folder_for(path)
-            path = ""
-        if path:
-            if os.path.islink(path):
-                raise JournalError(f"The journal {path} is a symbolic link: set the option journal to the file itself.")
-            if not dry_run:
-                make_folder_for(path, shared=True)
-                # SQLite gives the files beside the journal the mode of the journal.
-                make_file(path)
-            self._check_file()
-            if dry_run and not os.path.getsize(path):
-                path = ""
-        read_only = bool(dry_run and path)
-        self._schema = "journal" if read_only else "main"
-        db = sqlite3.connect("" if read_only else path, timeout=BUSY_TIMEOUT, isolation_level=None, uri=read_only)
-        try:
-            if read_only:
-                self._attach(db)
-            self._prepare(db)
-        except BaseException:
-            db.close()
-            raise
-        return db
-
-    def _check_file(self) -> None:
-        """See that the journal is a file that can be used, and that nobody else has written it or what is beside it."""
-        flags = (os.O_RDONLY if self._looking else os.O_RDWR) | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        handle = os.open(self.path, flags)
-        try:
-            if not stat.S_ISREG(os.fstat(handle).st_mode):
-                raise JournalError(
-                    f"The journal {self.path} cannot be used (it is no regular file): {_CHECK_THE_PATH}."
-                )
-        finally:
-            os.close(handle)
-        for ending in ("", *WRITTEN["journal"]):
-            why = ""
-            if not self._looking:
-                with contextlib.suppress(FileNotFoundError):
-                    why = distrust(self.path + ending)
-            if why:
-                raise JournalError(
-                    f"The journal {self.path} cannot be used ({self.path + ending if ending else 'it'} {why}, so what it says may be false):"
-                    f" {_remedy(why)}."
-                )
-
-    def _attach(self, db: sqlite3.Connection) -> None:
-        """Attach the file for reading, without a trace beside it.
-
-        Where there is no log, SQLite would make one. Told not to (``immutable``), it does not see other processes write; ``_read`` does.
-        """
-        while True:
-            log = _has_log(self.path)
-            version = None if log else _settled_version(self.path)
-            uri = f"file:{quote(self.path)}?mode=ro{'' if log else '&immutable=1'}"
-            try:
-                db.execute("ATTACH ? AS journal", (uri,))
-            except sqlite3.Error:
-                # It says less than opening the file does.
-                with contextlib.closing(sqlite3.connect(uri, uri=True)) as alone:
-                    alone.execute("SELECT count(*) FROM sqlite_master")
-                raise
-            if log or not _has_log(self.path):
-                self._version = version
-                return
-            db.execute("DETACH journal")
-
-    def _read(self, read: t.Callable[[], Result]) -> Result:
-        """Return what ``read`` reads from the file; read again if another process has written to it meanwhile, and SQLite could not see that."""
-        while True:
-            try:
-                found = read()
-            except sqlite3.Error:
-                if self._is_current():
-                    raise
-            else:
-                if self._is_current():
-                    return found
-            self._db.execute("DETACH journal")
-            self._attach(self._db)
-
-    def _is_current(self) -> bool:
-        """Whether SQLite itself sees the writes of others, or there were none."""
-        return self._version is None or (_version(self.path) == self._version and not _has_log(self.path))
-
-    def _prepare(self, db: sqlite3.Connection) -> None:
-        """See that the file is a journal, and make it one if it is empty."""
-        schema = self._schema
-        tables = "journal.sqlite_master" if schema == "journal" else "main.sqlite_master"
-        names = {name for (name,) in db.execute(f"SELECT name FROM {tables}")}  # noqa: S608
-        if names and db.execute(f"PRAGMA {schema}.application_id").fetchone()[0] != APPLICATION_ID:
-            raise JournalError(
-                f"The journal {self.path} cannot be used (it is a database, but no journal of this collection): {_CHECK_THE_PATH}."
-            )
-        version = db.execute(f"PRAGMA {schema}.user_version").fetchone()[0]
-        if version not in (0, SCHEMA_VERSION):
-            raise JournalError(
-                f"The journal {self.path} was written by another version of this collection (schema {version}, this one knows {SCHEMA_VERSION}):"
-                " run the task with that version."
-            )
-        if schema != "main":
-            if not version:
-                db.executescript(_SCHEMA.replace("CREATE TABLE", "CREATE TEMP TABLE"))
-            return
-        db.execute("PRAGMA synchronous = FULL")
-        if not names:
-            # So that ``_give_back`` can make the file smaller; it counts for a new file only.
-            db.execute("PRAGMA auto_vacuum = INCREMENTAL")
-        if db.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-            _patiently(lambda: db.execute("PRAGMA journal_mode = WAL"))
-        if not version:
-            db.executescript(
-                f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
-            )
-        for name, definition in _INDEXES.items():
-            if name not in names:
-                db.execute(f"CREATE INDEX IF NOT EXISTS {name} ON {definition}")
-
-    @contextlib.contextmanager
-    def _wrap_errors(self) -> t.Iterator[None]:
-        """Turn what SQLite and the file system raise into the sentence for the user."""
-        try:
-            yield
-        except (sqlite3.Error, OSError, ValueError) as exc:
-            where = f"The journal {self.path}" if self.path else "The temporary journal"
-            why, remedy = self._cause(exc)
-            raise JournalError(f"{where} cannot be used ({why}): {remedy}.") from None
-
-    def _cause(self, exc: Exception) -> tuple[str, str]:
-        """Why the file cannot be used, and what helps. Never another file, with which everything would be done again."""
-        number = exc.errno if isinstance(exc, OSError) else None
-        why = " ".join(((exc.strerror if isinstance(exc, OSError) else None) or str(exc)).split())
-        if "locked" in why:
-            found = holders(self.path) or holders(self.path + "-shm")
-            why += f"; {found or 'another process'} has been writing to it for {BUSY_TIMEOUT} seconds"
-            return why, (
-                "let that process go on or end it, since the next run takes up what it has begun"
-                + ("" if found else "; fuser names it")
-            )
-        if number in _FULL or "full" in why:
-            return why, f"make room in {self._without_room()}"
-        if "disk I/O error" in why:
-            return (
-                why,
-                "see if its disk is full, and look for errors of the disk; it must not be on a network file system",
-            )
-        if self._looking and "unable to open" in why:
-            return why, f"copy it and {self.path}-wal to a folder that this user can write to, and look at that copy"
-        if number in _FORBIDDEN or "readonly" in why or "unable to open" in why:
-            right = "readable" if self._looking else "writable"
-            files = "it, the files beside it whose names begin with its name, and its folder"
-            return why, f"make {files if self.path else _temporary_folder()} {right} for the user who runs the task"
-        if "not a database" in why:
-            return why, f"{_CHECK_THE_PATH}; if it was the journal, it is damaged: {_RESTORE}"
-        if isinstance(exc, sqlite3.DatabaseError) and not isinstance(exc, sqlite3.OperationalError):
-            return why, f"it is damaged, so {_RESTORE}"
-        if number in _MISPLACED:
-            return why, _CHECK_THE_PATH
-        return why, "run the task again when that is mended; what it says stays right"
-
-    def _without_room(self) -> str:
-        """The folders that are full, or else those that could be."""
-        folders = {_temporary_folder(): "the folder for temporary files (TMPDIR)"}
-        if self.path:
-            folders[os.path.dirname(self.path)] = "the folder of the journal"
-        names = {folder: f"{folder}, {what}" for folder, what in folders.items()}
-        full = [name for folder, name in names.items() if _room(folder) < LITTLE_ROOM]
-        return " and in ".join(full or names.values())
-
-    @contextlib.contextmanager
-    def _transaction(self) -> t.Iterator[None]:
-        """One transaction, and all of it or nothing."""
-        with self._wrap_errors():
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._db.execute("COMMIT")
-            except BaseException:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise
-
-    def _write(self, insert: str, row: str, rows: t.Iterable[t.Iterable[t.Any]]) -> None:
-        """Write rows with a statement that ends with VALUES.
-
-        :arg row: what stands there for one of them, with a parameter for each of its values.
-        """
-        rows = iter(rows)
-        while some := list(itertools.islice(rows, ROWS_AT_ONCE)):
-            self._db.execute(insert + ",".join([row] * len(some)), list(itertools.chain.from_iterable(some)))
-
-
-class ScopedJournal(JournalFile):
-    """The journal of one scope: an API URL, an account and a provider, None for none."""
-
-    def __init__(
-        self,
-        path: str,
-        api_url: str,
-        account: str,
-        provider: str | None,
-        dry_run: bool = False,
-        clock: t.Callable[[], float] = time.time,
-    ) -> None:
-        super().__init__(path, dry_run, clock)
-        self._scope_key = (api_url, account, provider or "")
-        self._new_ids = ClaimIds(clock())
+    def __init__(self, path: str, scope: Scope, dry_run: bool = False) -> None:
+        super().__init__(path, dry_run)
+        self._key = scope
         try:
             if not dry_run:
                 # Takes the write lock, so that a journal that cannot be written fails here.
-                with self._transaction():
-                    self._db.execute(
-                        "INSERT OR IGNORE INTO scope (api_url, account, provider) VALUES (?, ?, ?)", self._scope_key
-                    )
-            with self._wrap_errors():
-                row = self._read(
-                    lambda: self._db.execute(
-                        "SELECT id FROM scope WHERE (api_url, account, provider) = (?, ?, ?)", self._scope_key
-                    ).fetchone()
-                )
+                with self.transaction():
+                    self._db.execute("INSERT OR IGNORE INTO scope (api_url, account, provider) VALUES (?, ?, ?)", scope)
+            row = self.read(
+                lambda: self._db.execute(
+                    "SELECT id FROM scope WHERE (api_url, account, provider) = (?, ?, ?)", scope
+                ).fetchone()
+            )
         except BaseException:
             self.close()
             raise
-        self._scope: int | None = row[0] if row else None
+        self._scope: int = row[0] if row else 0
 
-    def _replace(
-        self, external_id: str | None, action: str, request_id: str | None, asked: float, accepted: float | None
-    ) -> None:
-        """Write the row of an interaction anew, with an id of its own, by which whoever holds a claim of it can tell.
+    def rows(self, external_ids: t.Sequence[str]) -> dict[str, Row]:
+        """Return the rows of interactions by their external ids; an interaction without a row is missing."""
+        return self.read(lambda: self._rows(external_ids))
 
-        :arg request_id: None for a new one.
-        """
-        claim, new_id = next(self._new_ids)
-        self._db.execute(
-            "INSERT OR REPLACE INTO interaction (id, scope, external_id, action, request_id, asked, accepted) VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (claim, self._scope, external_id, action, request_id or new_id, asked, accepted),
+    def _rows(self, external_ids: t.Sequence[str]) -> dict[str, Row]:
+        query = f"SELECT {_ROW} FROM interaction WHERE scope = ? AND external_id IN"
+        new = tuple.__new__  # quicker than Row._make
+        return {row[1]: new(Row, row) for row in self._select(query, external_ids)}
+
+    def check(self, external_ids: t.Sequence[str]) -> None:
+        """Read the rows of interactions. Raises JournalError if they are damaged."""
+        columns = "sum(accepted), sum(length(request_id))"
+        query = f"SELECT {columns} FROM interaction WHERE scope = ? AND external_id IN"
+        self.read(lambda: self._select(query, external_ids))
+
+    def has_claims(self, first: int, last: int) -> bool:
+        """Return whether there is a row with an id from ``first`` to ``last``."""
+        query = "SELECT 1 FROM interaction WHERE id BETWEEN ? AND ? LIMIT 1"
+        return self.read(lambda: self._db.execute(query, (first, last)).fetchone() is not None)
+
+    def swap(self, changes: t.Sequence[Change]) -> list[bool]:
+        """Replace each row that is still the one that was seen. Return for each change whether it took effect."""
+        with self.transaction():
+            known = self._accepted([old.claim for old, dummy in changes if old])
+            done = [
+                old is None or (old.claim in known and known[old.claim] == old.accepted_at) for old, dummy in changes
+            ]
+            new = [row for old, row in changes if row and old is None]
+            if self._insert("IGNORE", new) < len(new):
+                inserted = self._accepted([row.claim for row in new])
+                done = [
+                    ok and (old is not None or row is None or row.claim in inserted)
+                    for ok, (old, row) in zip(done, changes)
+                ]
+            replaced = [change for change, ok in zip(changes, done) if ok and change[0]]
+            self._insert("REPLACE", [row for dummy, row in replaced if row])
+            for part in _parts([old.claim for old, row in replaced if old and row is None]):
+                self._db.execute(f"DELETE FROM interaction WHERE id IN ({_marks(part)})", part)
+            return done
+
+    def mark(self, first: int, last: int, accepted_at: float) -> int:
+        """Mark all rows with an id from ``first`` to ``last`` as accepted, and return how many there are."""
+        with self.transaction():
+            return self._db.execute(
+                "UPDATE interaction SET accepted = ? WHERE id BETWEEN ? AND ?", (accepted_at, first, last)
+            ).rowcount
+
+    def _accepted(self, claims: list[int]) -> dict[int, float | None]:
+        """Return when VCC accepted the rows with these ids, None for a pending row."""
+        found: dict[int, float | None] = {}
+        for part in _parts(claims):
+            found.update(self._db.execute(f"SELECT id, accepted FROM interaction WHERE id IN ({_marks(part)})", part))
+        return found
+
+    def _insert(self, conflict: str, rows: list[Row]) -> int:
+        return insert(
+            self._db,
+            f"INSERT OR {conflict} INTO interaction (scope, {_ROW}) VALUES ",
+            f"({self._scope}, ?, ?, ?, ?, ?, ?)",
+            rows,
+        )
+
+    def _select(self, query: str, values: t.Sequence[str]) -> list[t.Any]:
+        """Return the rows of this scope that a query selects. It ends with IN."""
+        rows: list[t.Any] = []
+        for part in _parts(values):
+            rows += self._db.execute(f"{query} ({_marks(part)})", (self._scope, *part)).fetchall()
+        return rows
+
+    def uses(self, request_ids: t.Sequence[str]) -> list[Use]:
+        """Return the uses of request ids in all scopes of the API and the account."""
+        return self.read(lambda: [use for part in _parts(request_ids) for use in self._uses(part)])
+
+    def _uses(self, request_ids: t.Sequence[str]) -> t.Iterator[Use]:
+        ids = _marks(request_ids)
+        claims = [claim for claim in map(claim_of, request_ids) if claim is not None]
+        for condition, values, processed in (
+            (f"own_request AS used WHERE request_id IN ({ids})", request_ids, True),
+            (
+                f"interaction AS used WHERE id IN ({_marks(claims)}) AND request_id IN ({ids})",
+                [*claims, *request_ids],
+                False,
+            ),
+            (f"interaction AS used WHERE {OTHER_REQUEST} AND request_id IN ({ids})", request_ids, False),
+        ):
+            rows = self._db.execute(
+                "SELECT used.request_id, used.scope, used.external_id, used.action, coalesce(now.accepted, now.asked)"
+                f" FROM scope CROSS JOIN (SELECT scope, request_id, external_id, action FROM {condition}) AS used ON used.scope = scope.id {_NOW}"
+                " WHERE (scope.api_url, scope.account) = (?, ?)",
+                (*values, self._key.api_url, self._key.account),
+            )
+            for request_id, scope, external_id, action, changed_at in rows:
+                yield Use(request_id, scope == self._scope, external_id, action, processed, changed_at)
+
+    def keep_request_ids(self, action: str, now: float, pairs: t.Iterable[tuple[str, str | None]]) -> None:
+        """Keep custom request ids that VCC may have had, each with its external id."""
+        self._db.executemany(
+            "INSERT OR IGNORE INTO own_request (scope, request_id, external_id, action, asked) VALUES (?, ?, ?, ?, ?)",
+            [(self._scope, *pair, action, now) for pair in pairs],
+        )
+
+    def forget_request_ids(self, request_ids: t.Iterable[str]) -> None:
+        """Forget custom request ids of which VCC has processed nothing."""
+        self._db.executemany(
+            "DELETE FROM own_request WHERE scope = ? AND request_id = ?", [(self._scope, one) for one in request_ids]
+        )
+
+    def registration(self) -> Registered | None:
+        """Return how the provider of the scope is registered."""
+        row = self.read(
+            lambda: self._db.execute(
+                "SELECT key, settings, asked, accepted FROM registration WHERE scope = ?", (self._scope,)
+            ).fetchone()
+        )
+        return Registered._make(row) if row else None
+
+    def swap_registration(self, seen: bytes | None, registered: Registered | None) -> bool:
+        """Replace the registration with the key that was seen, None for none. Return whether it was still there."""
+        with self.transaction():
+            row = self._db.execute("SELECT key FROM registration WHERE scope = ?", (self._scope,)).fetchone()
+            if (row[0] if row else None) != seen:
+                return False
+            self._db.execute("DELETE FROM registration WHERE scope = ?", (self._scope,))
+            if registered:
+                self._db.execute(
+                    "INSERT INTO registration (scope, key, settings, asked, accepted) VALUES (?, ?, ?, ?, ?)",
+                    (self._scope, *registered),
+                )
+            return True
+
+    def recorded(self, notification_ids: t.Sequence[str]) -> set[str]:
+        """Return which notifications are recorded."""
+        query = "SELECT id FROM notification WHERE scope = ? AND id IN"
+        return self.read(lambda: {one for (one,) in self._select(query, notification_ids)})
+
+    def record(self, notification_ids: t.Iterable[str], now: float) -> None:
+        """Record notifications."""
+        self._db.executemany(
+            "INSERT INTO notification (scope, id, noted) VALUES (?, ?, ?)",
+            [(self._scope, one, now) for one in notification_ids],
         )
 
 
-class ClaimIds:
-    """The ids of a run's claims, which follow one another, each with a request id that is made from it.
-
-    They begin at random, in a part of all ids that belongs to the time, so that no other run has them and SQLite writes rows in their order.
-    """
-
-    def __init__(self, now: float) -> None:
-        self._now = now
-        self._digits: t.Iterator[str] = iter(())
-        self._draw()
-
-    def _draw(self) -> None:
-        # 25 bits of the time, in units of 64 s, and 38 bits, of which 37 are random.
-        self._next = (int(self._now) >> 6 & 0x1FFFFFF) << 38 | int.from_bytes(os.urandom(5), "big") >> 3
-
-    def __iter__(self) -> ClaimIds:
-        return self
-
-    def __next__(self) -> tuple[int, str]:
-        claim = self._next
-        self._next += 1
-        digits = next(self._digits, None)
-        if digits is None:
-            many = os.urandom(8 * IDS_AT_ONCE).hex()
-            self._digits = (many[at : at + 16] for at in range(0, len(many), 16))
-            digits = next(self._digits)
-        return claim, f"{claim:016x}{digits}"
-
-    def avoid(self, is_used: t.Callable[[int, int], bool]) -> None:
-        """Begin elsewhere if any of the next ids is that of another run, which is as good as impossible.
-
-        :arg is_used: whether any id from the first to the last one is used.
-        """
-        while is_used(self._next, self._next + 2 * IDS_AT_ONCE):
-            self._draw()
+def _parts(values: t.Sequence[t.Any]) -> t.Iterator[t.Sequence[t.Any]]:
+    """Divide values into parts that one statement takes."""
+    return (values[at : at + VALUES_AT_ONCE] for at in range(0, len(values), VALUES_AT_ONCE))
 
 
-def _remedy(why: str) -> str:
-    """What helps against distrust of a file."""
-    if why.startswith("can be written"):
-        return "take that right from others with chmod o-w, if what it says is right"
-    if why.startswith("belongs"):
-        return "run the task as that user, or share it with a group of this user's, as the documentation of the option journal says"
-    return "find out who has put it there, and remove it"
-
-
-def _version(path: str) -> tuple[int, ...]:
-    """Return what changes with each write to a file: where it is, its time and its size."""
-    info = os.stat(path)
-    return info.st_dev, info.st_ino, info.st_mtime_ns, info.st_size
-
-
-def _settled_version(path: str) -> tuple[int, ...]:
-    """Return the version of a file once its time is so old that any later write changes it, for that time moves in ticks."""
-    while True:
-        version = _version(path)
-        age = time.clock_gettime_ns(time.CLOCK_REALTIME) - version[2]
-        if not 0 <= age < TICK_NS:
-            return version
-        time.sleep((TICK_NS - age) / 1e9)
-
-
-def _temporary_folder() -> str:
-    """The folder in which SQLite keeps temporary files."""
-    folders = (os.environ.get("SQLITE_TMPDIR"), os.environ.get("TMPDIR"), "/var/tmp", "/usr/tmp", "/tmp")  # noqa: S108
-    return next((one for one in folders if one and os.path.isdir(one) and os.access(one, os.W_OK | os.X_OK)), ".")
-
-
-def _room(folder: str) -> float:
-    """Bytes that a file system has left for this user."""
-    try:
-        info = os.statvfs(folder)
-    except OSError:
-        return math.inf
-    return info.f_bavail * info.f_frsize
-
-
-def _has_log(path: str) -> bool:
-    """Whether a run that goes on, or has been killed, may have written what is not in the file yet."""
-    try:
-        return os.path.getsize(path + "-wal") > 0
-    except FileNotFoundError:
-        return False
-
-
-def _patiently(act: t.Callable[[], t.Any]) -> None:
-    """Do what SQLite refuses at once, rather than after its busy timeout, while another process has the file."""
-    deadline = time.monotonic() + BUSY_TIMEOUT
-    while True:
-        try:
-            act()
-            return
-        except sqlite3.OperationalError as exc:
-            if "locked" not in str(exc) or time.monotonic() > deadline:
-                raise
-            time.sleep(0.01)
+def _marks(values: t.Sequence[t.Any]) -> str:
+    return ",".join("?" * len(values))

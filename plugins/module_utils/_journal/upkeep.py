@@ -11,7 +11,7 @@ import time
 import typing as t
 
 from .._text import clean
-from .sqlite import JournalFile
+from .sqlite_file import JournalFile, insert
 
 _COLUMNS = """
 SELECT external_id, provider, api_url, account, action, request_id, asked, accepted, coalesce(accepted, asked) AS time,
@@ -88,21 +88,18 @@ class Upkeep(JournalFile):
         looking: bool = False,
     ) -> None:
         self.exists = os.path.lexists(path)
-        super().__init__(path if self.exists else "", dry_run, clock, looking)
+        super().__init__(path if self.exists else "", dry_run, looking)
         self.path = os.path.abspath(path)
-        with self._wrap_errors():
-            self._db.execute("CREATE TEMP TABLE wanted (external_id TEXT PRIMARY KEY)")
+        self._clock = clock
 
     def schema_version(self) -> int | None:
         """Return the version of the file's schema, None if there is none."""
-        with self._wrap_errors():
-            version: int = self._db.execute(f"PRAGMA {self._schema}.user_version").fetchone()[0]
+        version: int = self.read(lambda: self._db.execute("PRAGMA user_version").fetchone()[0])
         return version if self.exists and os.path.getsize(self.path) else None
 
     def counts(self) -> dict[str, int]:
         """Return how many interactions are in which state, and how many registrations of providers are known."""
-        with self._wrap_errors():
-            return self._read(self._counts)
+        return self.read(self._counts)
 
     def _counts(self) -> dict[str, int]:
         interactions = self._count("FROM interaction")
@@ -136,15 +133,13 @@ class Upkeep(JournalFile):
         limits = {"size": params["page_size"], "skipped": (params["page"] - 1) * params["page_size"]}
 
         def read() -> tuple[list[dict[str, t.Any]], int]:
+            self._db.execute("CREATE TEMP TABLE IF NOT EXISTS wanted (external_id TEXT PRIMARY KEY)")
+            self._db.execute("DELETE FROM temp.wanted")
+            insert(self._db, "INSERT OR IGNORE INTO temp.wanted VALUES ", "(?)", zip(params["external_ids"] or ()))
             rows = self._db.execute(page, {**wanted, **limits}).fetchall()
             return [_entry(*row) for row in rows], self._count(matching, wanted)
 
-        with self._wrap_errors():
-            self._db.execute("DELETE FROM temp.wanted")
-            self._db.executemany(
-                "INSERT OR IGNORE INTO temp.wanted VALUES (?)", ((one,) for one in params["external_ids"] or ())
-            )
-            return self._read(read)
+        return self.read(read)
 
     def prune(self, older_than: int, dry_run: bool) -> dict[str, int]:
         """Forget what is C(older_than) seconds old, or with C(dry_run) only say how many of each kind that is.
@@ -152,8 +147,7 @@ class Upkeep(JournalFile):
         Other processes write meanwhile, since each transaction is short; one that is interrupted leaves the rest for the next time.
         """
         before = self._clock() - older_than
-        with self._wrap_errors():
-            pruned = self._read(lambda: self._old(before))
+        pruned = self.read(lambda: self._old(before))
         if dry_run or not any(pruned.values()):
             return pruned
         pace = _Pace()
@@ -170,7 +164,7 @@ class Upkeep(JournalFile):
         deleted = 0
         place = old.begin
         while True:
-            with pace.block() as size, self._transaction():
+            with pace.block() as size, self.transaction():
                 last = self._db.execute(old.end_of_block(), (*place, size - 1)).fetchone()
                 deleted += self._db.execute(old.delete(bool(last)), (*place, *(last or ()), before)).rowcount
             if not last:
@@ -179,7 +173,7 @@ class Upkeep(JournalFile):
 
     def _give_back(self, pace: _Pace) -> None:
         """Make the file smaller by the pages that are free. A file that was not made for that stays as it is."""
-        with self._wrap_errors():
+        with self.wrap_errors():
             left = self._number_of_free_pages()
             while left:
                 with pace.block() as size:

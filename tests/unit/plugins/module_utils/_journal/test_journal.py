@@ -19,7 +19,7 @@ from ansible_collections.vonage.vcc.plugins.module_utils._errors import InputErr
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.entry import Entry
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.journal import Journal
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.notifications import Notification, NotificationLog
-from ansible_collections.vonage.vcc.plugins.module_utils._journal.sqlite import ClaimIds
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.store import ClaimIds
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import (
     PATIENCE,
     at_once,
@@ -138,7 +138,7 @@ class TestFile:
 
     def test_what_is_committed_outlives_the_machine(self, open_journal):
         """In WAL mode SQLite syncs at each commit only if it is told to."""
-        assert open_journal()._db.execute("PRAGMA synchronous").fetchone() == (2,)
+        assert open_journal()._store._db.execute("PRAGMA synchronous").fetchone() == (2,)
 
     def test_an_empty_file_becomes_one(self, release, ask, path):
         path.parent.mkdir(parents=True)
@@ -328,7 +328,7 @@ class TestMemory:
             journal.add_all(wish("a"))
         dispatched = dispatch.claim(0)
         release.accept(release.claim(0))
-        late.release_claim([one._replace(before=None) for one in late.claim(0)])
+        late.release_claim([one._replace(previous=None) for one in late.claim(0)])
         getattr(dispatch, ending)(dispatched)
         (found,) = ask("a", action="dispatch")
         assert (found.confirmed, found.request_id) == (False, None)
@@ -615,25 +615,30 @@ class TestOwnRequestIds:
         assert claim(("b", "mine"))[0].request_id == "mine"
 
 
+def first(ids):
+    ((claim, dummy),) = ids.take(1)
+    return claim
+
+
 class TestClaimIds:
     def test_two_runs_have_none_in_common(self):
-        first, second = ([next(ids)[0] for dummy in range(3000)] for ids in (ClaimIds(0.0), ClaimIds(0.0)))
+        first, second = ([claim for claim, dummy in ids.take(3000)] for ids in (ClaimIds(0.0), ClaimIds(0.0)))
         assert first == list(range(first[0], first[0] + 3000))
         assert not set(first) & set(second)
 
     @pytest.mark.parametrize("now", [-1e12, 0.0, 1_800_000_000.0, 2.0**31, 1e12])
     def test_sqlite_can_count_them(self, now):
-        assert all(0 <= next(ClaimIds(now))[0] < 2**63 for dummy in range(100))
+        assert all(0 <= first(ClaimIds(now)) < 2**63 for dummy in range(100))
 
     def test_later_ones_are_higher(self):
-        assert next(ClaimIds(1_800_000_000.0))[0] < next(ClaimIds(1_800_000_128.0))[0]
+        assert first(ClaimIds(1_800_000_000.0)) < first(ClaimIds(1_800_000_128.0))
 
     def test_those_of_another_run_are_avoided(self, open_journal, path, monkeypatch):
         one, two = open_journal(), open_journal()
         one.add_all(wish("a", "b"))
         two.add_all(wish("c"))
         claimed = one.claim(0)
-        two._new_ids._next = claimed[1].claim
+        two._ids._next = claimed[1].claim
         (other,) = two.claim(0)
         assert other.claim not in [interaction.claim for interaction in claimed]
         assert sorted(journal_rows(path)) == ["a", "b", "c"]

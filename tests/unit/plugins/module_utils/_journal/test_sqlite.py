@@ -20,9 +20,10 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.vonage.vcc.plugins.module_utils._errors import JournalError
-from ansible_collections.vonage.vcc.plugins.module_utils._journal import sqlite
+from ansible_collections.vonage.vcc.plugins.module_utils._journal import sqlite_file
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.entry import Entry
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.journal import Journal
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.sqlite import SqliteStore
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.upkeep import Upkeep
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import (
     PATIENCE,
@@ -396,8 +397,8 @@ class TestCheckModeSeesOtherProcesses:
 
     def test_one_that_writes_while_it_reads(self, looking, path, monkeypatch):
         """What has been read by then is read again."""
-        look_up = Journal._look_up
-        monkeypatch.setattr(Journal, "_look_up", lambda *arguments: [look_up(*arguments), interrupt()][0])
+        rows = SqliteStore._rows
+        monkeypatch.setattr(SqliteStore, "_rows", lambda *arguments: [rows(*arguments), interrupt()][0])
 
         def interrupt():
             monkeypatch.undo()
@@ -413,21 +414,21 @@ class TestCheckModeSeesOtherProcesses:
             release(path, "b")
             raise sqlite3.DatabaseError("database disk image is malformed")
 
-        monkeypatch.setattr(Journal, "_look_up", torn)
+        monkeypatch.setattr(SqliteStore, "_rows", torn)
         assert confirmed(looking) == ["a", "b"]
 
     def test_a_file_that_was_written_just_now_is_let_settle(self, path):
         release(path, "a")
         now = time.time_ns()
         os.utime(path, ns=(now, now))
-        version = sqlite._settled_version(str(path))
-        assert time.time_ns() - version[2] >= sqlite.TICK_NS
+        version = sqlite_file._settled_version(str(path))
+        assert time.time_ns() - version[2] >= sqlite_file.TICK_NS
 
     def test_a_time_in_the_future_is_not_waited_for(self, path):
         release(path, "a")
         later = time.time_ns() + 10**12
         os.utime(path, ns=(later, later))
-        assert sqlite._settled_version(str(path))[2] == later
+        assert sqlite_file._settled_version(str(path))[2] == later
 
 
 def test_check_mode_needs_no_room(path, tmp_path):
@@ -438,7 +439,7 @@ def test_check_mode_needs_no_room(path, tmp_path):
     try:
         with contextlib.closing(Upkeep(str(path), dry_run=True)) as journal:
             assert journal.counts()["released"] == 1000
-            assert list(journal._db.execute("PRAGMA journal.integrity_check")) == [("ok",)]
+            assert list(journal._db.execute("PRAGMA integrity_check")) == [("ok",)]
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
@@ -459,7 +460,7 @@ class TestMessages:
     @pytest.mark.parametrize("stopped", [False, True])
     def test_a_process_that_writes(self, path, monkeypatch, stopped):
         release(path, "a")
-        monkeypatch.setattr(sqlite, "BUSY_TIMEOUT", 0.1)
+        monkeypatch.setattr(sqlite_file, "BUSY_TIMEOUT", 0.1)
         with python(WRITING, path) as process:
             process.stdout.readline()
             if stopped:

@@ -1,0 +1,214 @@
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The rules of the journal: what a row and an event make of each other.
+
+These are pure functions, without a file, a clock or chance. The journal looks rows up, applies a rule, and replaces each row that it has seen by the
+row that the rule returns. If another process has replaced the row meanwhile, the journal looks it up again and applies the rule once more.
+"""
+
+from __future__ import annotations
+
+import enum
+import typing as t
+
+from .store import Action, Change, Row, Use
+
+
+class RowState(str, enum.Enum):
+    """The states that a row can say, and the one of no row."""
+
+    RELEASED = "released"
+    DISPATCHED = "dispatched"
+    PENDING = "pending"
+    UNKNOWN = "not known"
+
+
+class Terms(t.NamedTuple):
+    """What a task asks for.
+
+    :param action: "release" or "dispatch"; a row of the other action confirms nothing.
+    :param ttl: seconds for which a row counts; 0 for ever.
+    :param force: whether to ask again for what is confirmed or pending, with a new request id.
+    """
+
+    action: str
+    ttl: int
+    force: bool = False
+
+
+class Interaction(t.NamedTuple):
+    """One interaction of the worklist, and what the journal says of it.
+
+    :param seq: its place among the distinct interactions that the task asks for, from 1.
+    :param external_id: None for a dispatch without one, of which the journal keeps no row.
+    :param request_id: the one to ask with, or the one of the row; None if it is not made yet.
+    :param confirmed: the journal confirms that VCC accepted it; nothing is left to do.
+    :param pending: it was asked for before, and VCC's answer is not known.
+    :param data: JSON to send of this interaction alone, or None.
+    :param previous: the row that its claim replaces, if any; None for a claim that takes up a pending row.
+    :param requested_at: the time in the row of its claim.
+    :param claim: the id of that row; 0 if there is none.
+    """
+
+    seq: int
+    external_id: str | None
+    request_id: str | None
+    confirmed: bool
+    pending: bool
+    data: str | None = None
+    previous: Row | None = None
+    requested_at: float = 0.0
+    claim: int = 0
+
+
+# One interaction of the worklist: its place, its external id, its custom request id and its data, the last three if any. A plain tuple, because there
+# are many.
+Wanted = tuple[int, t.Optional[str], t.Optional[str], t.Optional[str]]
+
+
+def counts(changed_at: float, ttl: int, now: float) -> bool:
+    """Return whether a row is young enough to count: accepted, or requested if it is pending, within ``ttl`` seconds.
+
+    A time far in the future comes from a wrong clock, so it counts no more than one far in the past.
+    """
+    return not ttl or abs(now - changed_at) < ttl
+
+
+def is_confirmed(row: Row, terms: Terms, now: float) -> bool:
+    """Return whether a row says that nothing is left to do."""
+    return (
+        row.action == terms.action
+        and row.accepted_at is not None
+        and not terms.force
+        and counts(row.accepted_at, terms.ttl, now)
+    )
+
+
+def confirm(wanted: Wanted, row: Row) -> Interaction:
+    """Return an interaction that its row confirms."""
+    seq, external_id, dummy, data = wanted
+    return Interaction(seq, external_id, row.request_id, True, False, data)
+
+
+def claim(
+    wanted: Wanted, row: Row | None, terms: Terms, now: float, claim_id: int = 0, new_id: str | None = None
+) -> Interaction:
+    """Return an interaction that no row confirms, with the request id to ask with.
+
+    A pending row keeps its request id, because the call may have had its effect: VCC ignores a second call with that id.
+
+    :param claim_id: the id of the row that is written for it; 0 if none is written.
+    :param new_id: a new request id, used if neither the task nor a pending row has one.
+    """
+    seq, external_id, own_id, data = wanted
+    if external_id is None:
+        claim_id = 0
+    if row is None:
+        return Interaction(seq, external_id, own_id or new_id, False, False, data, None, now, claim_id)
+    pending = row.action == terms.action and row.accepted_at is None and counts(row.requested_at, terms.ttl, now)
+    if pending and not terms.force:
+        return Interaction(seq, external_id, row.request_id, False, True, data, None, row.requested_at, claim_id)
+    return Interaction(seq, external_id, own_id or new_id, False, pending, data, row, now, claim_id)
+
+
+def row_of_claim(interaction: Interaction, action: str) -> Row:
+    """Return the pending row of a claim."""
+    return Row(
+        interaction.claim,
+        interaction.external_id,  # type: ignore[arg-type]  # a claim has one
+        action,
+        interaction.request_id,  # type: ignore[arg-type]
+        interaction.requested_at,
+    )
+
+
+def release_claim(interaction: Interaction, action: str) -> Change:
+    """Take back a claim of which VCC has processed nothing: the row that was there before comes back, with its id.
+
+    This takes effect only if the row is still that of the claim. Another process may have taken it up, and its call may still have an effect.
+    """
+    return row_of_claim(interaction, action), interaction.previous
+
+
+def reconcile(
+    row: Row | None,
+    interaction: Interaction,
+    action: str,
+    now: float,
+    accepted_at: float | None,
+    claim_id: int,
+    new_id: str,
+) -> Change | None:
+    """Record of a claim that VCC has taken or may have taken it, whatever other processes have made of its row. Return None for no change.
+
+    :param row: what the journal has of the interaction now.
+    :param accepted_at: when VCC accepted it; None if its answer is not known.
+    :param claim_id: the id of a row that is written anew.
+    :param new_id: a new request id.
+    """
+    if row is None:
+        # A release withdrew the row, because it found nothing to release. Whether a dispatch came before or after that, nobody knows. Or a user pruned it.
+        if action == Action.DISPATCH:
+            return None
+        return None, row_of_claim(interaction, action)._replace(
+            claim=claim_id, requested_at=now, accepted_at=accepted_at
+        )
+    if row.action != action:
+        # Nobody knows which of the two actions VCC took last, so the other one is not confirmed any more, nor will its own answer confirm it.
+        return row, row._replace(claim=claim_id, request_id=new_id, accepted_at=None)
+    if row.request_id == interaction.request_id:
+        return None if accepted_at is None else (row, row._replace(accepted_at=accepted_at))
+    if row.accepted_at is None:
+        # Another process has asked anew. If VCC rejects that, the row must not go back to the row before.
+        return row, row._replace(claim=claim_id)
+    return None
+
+
+def notify(row: Row | None, is_release: bool, external_id: str, notification_id: str) -> Row | None:
+    """Return what is known of an interaction after a notification; ``record_notification`` gives that its id and times.
+
+    A release is a confirmation. An assignment to an agent ends one, because an agent has the interaction again; a pending release stays pending.
+    """
+    if is_release:
+        known = row is not None and row.action == Action.RELEASE
+        request_id = row.request_id if row and known else notification_id
+        return Row(0, external_id, Action.RELEASE.value, request_id, 0.0, 0.0)
+    return None if row and row.action == Action.RELEASE and row.accepted_at is not None else row
+
+
+def record_notification(row: Row | None, known: Row | None, now: float, claim_id: int) -> Change | None:
+    """Return the change that the notifications of one interaction make. Return None for no change.
+
+    A release is written anew, so that a claim that is taken back later does not bring back an earlier confirmation.
+
+    :param row: what the journal has of the interaction.
+    :param known: what is known after all notifications.
+    """
+    if known is None:
+        return (row, None) if row else None
+    if known.action != Action.RELEASE:
+        return None
+    requested_at = row.requested_at if row else now
+    accepted_at = None if known.accepted_at is None else now
+    return row, known._replace(claim=claim_id, requested_at=requested_at, accepted_at=accepted_at)
+
+
+def state_of(row: Row | None) -> RowState:
+    """Return the state that a row says."""
+    if row is None:
+        return RowState.UNKNOWN
+    if row.accepted_at is None:
+        return RowState.PENDING
+    return RowState.RELEASED if row.action == Action.RELEASE else RowState.DISPATCHED
+
+
+def is_conflict(use: Use, wanted: Wanted, terms: Terms, now: float) -> bool:
+    """Return whether VCC would ignore a custom request id because of an earlier use: for something else, or in a call that must not be repeated."""
+    if not use.here or use.external_id != wanted[1] or use.action != terms.action:
+        return True
+    if not use.processed:
+        return False
+    if terms.force or use.changed_at is None:
+        return True
+    return bool(terms.ttl) and abs(now - use.changed_at) >= terms.ttl

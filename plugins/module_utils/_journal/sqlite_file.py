@@ -1,0 +1,385 @@
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The journal's file: a SQLite database that only its owner can read, its tables, and how it fails."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import itertools
+import math
+import os
+import stat
+import time
+import typing as t
+from urllib.parse import quote
+
+try:
+    import sqlite3
+
+    SQLITE_IMPORT_ERROR: str | None = None
+except ImportError:
+    import traceback
+
+    SQLITE_IMPORT_ERROR = traceback.format_exc()
+
+from .._errors import JournalError
+from .._files import WRITTEN, check_folder_for, distrust, holders, make_file, make_folder_for
+
+Result = t.TypeVar("Result")
+
+APPLICATION_ID = 0x56434331
+
+# Seconds to wait for another process that writes to the journal.
+BUSY_TIMEOUT = 60
+
+# Nanoseconds within which a file system may give two writes the same time.
+TICK_NS = 50_000_000
+
+# A folder with so few bytes left is full, whatever the last write was.
+LITTLE_ROOM = 256 * 1024
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+_FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
+
+_MISPLACED = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG)
+
+# What helps: never to go on without what the journal knows.
+_CHECK_THE_PATH = "check the path that the option journal names"
+
+_RESTORE = "restore it with .recover of the command sqlite3, or from a backup; what that lacks, the next run may release or dispatch a second time"
+
+# Rows that one statement writes, which is much quicker than one at a time. Old versions of SQLite take 999 values.
+ROWS_AT_ONCE = 100
+
+# Whether the request id of a row is not made from its own id.
+OTHER_REQUEST = "substr(request_id, 1, 16) <> printf('%016x', id)"
+
+# The id of an interaction's row is that of a claim: a new claim is a new row, and no id is ever used again.
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS scope (
+    id INTEGER PRIMARY KEY,
+    api_url TEXT NOT NULL,
+    account TEXT NOT NULL,
+    provider TEXT NOT NULL,
+    UNIQUE (api_url, account, provider)
+);
+CREATE TABLE IF NOT EXISTS interaction (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    scope INTEGER NOT NULL REFERENCES scope (id),
+    external_id TEXT NOT NULL,
+    action TEXT NOT NULL,
+    request_id TEXT NOT NULL,
+    asked REAL NOT NULL,
+    accepted REAL,
+    UNIQUE (scope, external_id)
+);
+CREATE TABLE IF NOT EXISTS registration (
+    scope INTEGER PRIMARY KEY REFERENCES scope (id),
+    key BLOB NOT NULL,
+    settings TEXT NOT NULL,
+    asked REAL NOT NULL,
+    accepted REAL
+);
+CREATE TABLE IF NOT EXISTS notification (
+    scope INTEGER NOT NULL REFERENCES scope (id),
+    id TEXT NOT NULL,
+    noted REAL NOT NULL,
+    PRIMARY KEY (scope, id)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS own_request (
+    scope INTEGER NOT NULL REFERENCES scope (id),
+    request_id TEXT NOT NULL,
+    external_id TEXT,
+    action TEXT NOT NULL,
+    asked REAL NOT NULL,
+    PRIMARY KEY (scope, request_id)
+) WITHOUT ROWID;
+"""
+
+SCHEMA_VERSION = 3
+
+# They keep the cost of a task apart from the size of the journal, and are empty for most rows, so that they cost little: counts by state, and the rows
+# whose request id is not made from their own id, as ``Journal`` makes it.
+_INDEXES = {
+    "pending": "interaction (id) WHERE accepted IS NULL",
+    "dispatch": "interaction (id) WHERE action = 'dispatch'",
+    "other_request": f"interaction (request_id) WHERE {OTHER_REQUEST}",
+}
+
+
+class JournalFile:
+    """A journal as a SQLite file.
+
+    :param path: the file; empty for a journal that ends with the task.
+    :param dry_run: read an existing file, make none, and change nothing. It fails where a run that changes something would.
+    :param looking: read a file that others may have written or that cannot be written, only to show its contents.
+    Every method raises JournalError for a file that cannot be used.
+    """
+
+    def __init__(self, path: str, dry_run: bool = False, looking: bool = False) -> None:
+        self.path = os.path.abspath(path) if path else ""
+        self._looking = looking
+        self._version: tuple[int, ...] | None = None
+        with self.wrap_errors():
+            self._db = self._open(dry_run)
+
+    def close(self) -> None:
+        self._db.close()
+
+    def _open(self, dry_run: bool) -> sqlite3.Connection:
+        path = self.path
+        if dry_run and path and not os.path.lexists(path):
+            check_folder_for(path)
+            path = ""
+        if path:
+            if os.path.islink(path):
+                raise JournalError(f"The journal {path} is a symbolic link: set the option journal to the file itself.")
+            if not dry_run:
+                make_folder_for(path, shared=True)
+                # SQLite gives the files beside the journal the mode of the journal.
+                make_file(path)
+            self._check_file()
+            if dry_run and not os.path.getsize(path):
+                path = ""
+        if dry_run and path:
+            return self._open_read_only()
+        return self._opened(sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None), True)
+
+    def _opened(self, db: sqlite3.Connection, writable: bool) -> sqlite3.Connection:
+        try:
+            self._prepare(db, writable)
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def _check_file(self) -> None:
+        """See that the journal is a file that can be used, and that nobody else has written it or what is beside it."""
+        flags = (os.O_RDONLY if self._looking else os.O_RDWR) | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        handle = os.open(self.path, flags)
+        try:
+            if not stat.S_ISREG(os.fstat(handle).st_mode):
+                raise JournalError(
+                    f"The journal {self.path} cannot be used (it is no regular file): {_CHECK_THE_PATH}."
+                )
+        finally:
+            os.close(handle)
+        for ending in ("", *WRITTEN["journal"]):
+            why = ""
+            if not self._looking:
+                with contextlib.suppress(FileNotFoundError):
+                    why = distrust(self.path + ending)
+            if why:
+                raise JournalError(
+                    f"The journal {self.path} cannot be used ({self.path + ending if ending else 'it'} {why}, so what it says may be false):"
+                    f" {_remedy(why)}."
+                )
+
+    def _open_read_only(self) -> sqlite3.Connection:
+        """Open the file for reading, without a trace beside it.
+
+        Without a log beside the file, SQLite would make one. Told not to (``immutable``), it does not see other processes write; ``read`` does.
+        """
+        while True:
+            log = _has_log(self.path)
+            version = None if log else _settled_version(self.path)
+            uri = f"file:{quote(self.path)}?mode=ro{'' if log else '&immutable=1'}"
+            db = self._opened(sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT, isolation_level=None), False)
+            if log or not _has_log(self.path):
+                self._version = version
+                return db
+            db.close()
+
+    def read(self, read: t.Callable[[], Result]) -> Result:
+        """Return what ``read`` reads from the file. Read again if another process has written to it meanwhile and SQLite could not see that."""
+        with self.wrap_errors():
+            while True:
+                try:
+                    found = read()
+                except sqlite3.Error:
+                    if self._is_current():
+                        raise
+                else:
+                    if self._is_current():
+                        return found
+                self._db.close()
+                self._db = self._open_read_only()
+
+    def _is_current(self) -> bool:
+        """Return whether SQLite itself sees the writes of others, or there were none."""
+        return self._version is None or (_version(self.path) == self._version and not _has_log(self.path))
+
+    def _prepare(self, db: sqlite3.Connection, writable: bool) -> None:
+        """Check that the file is a journal, and make it one if it is empty."""
+        names = {name for (name,) in db.execute("SELECT name FROM sqlite_master")}
+        if names and db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+            raise JournalError(
+                f"The journal {self.path} cannot be used (it is a database, but no journal of this collection): {_CHECK_THE_PATH}."
+            )
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+        if version not in (0, SCHEMA_VERSION):
+            raise JournalError(
+                f"The journal {self.path} was written by another version of this collection (schema {version}, this one knows {SCHEMA_VERSION}):"
+                " run the task with that version."
+            )
+        if not writable:
+            if not version:
+                db.executescript(_SCHEMA.replace("CREATE TABLE", "CREATE TEMP TABLE"))
+            return
+        db.execute("PRAGMA synchronous = FULL")
+        if not names:
+            # So that pruning can make the file smaller. It counts for a new file only.
+            db.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        if db.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+            _patiently(lambda: db.execute("PRAGMA journal_mode = WAL"))
+        if not version:
+            db.executescript(
+                f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
+            )
+        for name, definition in _INDEXES.items():
+            if name not in names:
+                db.execute(f"CREATE INDEX IF NOT EXISTS {name} ON {definition}")
+
+    @contextlib.contextmanager
+    def wrap_errors(self) -> t.Iterator[None]:
+        """Turn what SQLite and the file system raise into the sentence for the user."""
+        try:
+            yield
+        except (sqlite3.Error, OSError, ValueError) as exc:
+            where = f"The journal {self.path}" if self.path else "The temporary journal"
+            why, remedy = self._cause(exc)
+            raise JournalError(f"{where} cannot be used ({why}): {remedy}.") from None
+
+    def _cause(self, exc: Exception) -> tuple[str, str]:
+        """Why the file cannot be used, and what helps. Never another file, with which everything would be done again."""
+        number = exc.errno if isinstance(exc, OSError) else None
+        why = " ".join(((exc.strerror if isinstance(exc, OSError) else None) or str(exc)).split())
+        if "locked" in why:
+            found = holders(self.path) or holders(self.path + "-shm")
+            why += f"; {found or 'another process'} has been writing to it for {BUSY_TIMEOUT} seconds"
+            return why, (
+                "let that process go on or end it, since the next run takes up what it has begun"
+                + ("" if found else "; fuser names it")
+            )
+        if number in _FULL or "full" in why:
+            return why, f"make room in {self._without_room()}"
+        if "disk I/O error" in why:
+            return (
+                why,
+                "see if its disk is full, and look for errors of the disk; it must not be on a network file system",
+            )
+        if self._looking and "unable to open" in why:
+            return why, f"copy it and {self.path}-wal to a folder that this user can write to, and look at that copy"
+        if number in _FORBIDDEN or "readonly" in why or "unable to open" in why:
+            right = "readable" if self._looking else "writable"
+            files = "it, the files beside it whose names begin with its name, and its folder"
+            return why, f"make {files if self.path else _temporary_folder()} {right} for the user who runs the task"
+        if "not a database" in why:
+            return why, f"{_CHECK_THE_PATH}; if it was the journal, it is damaged: {_RESTORE}"
+        if isinstance(exc, sqlite3.DatabaseError) and not isinstance(exc, sqlite3.OperationalError):
+            return why, f"it is damaged, so {_RESTORE}"
+        if number in _MISPLACED:
+            return why, _CHECK_THE_PATH
+        return why, "run the task again when that is mended; what it says stays right"
+
+    def _without_room(self) -> str:
+        """The folders that are full, or else those that could be."""
+        folders = {_temporary_folder(): "the folder for temporary files (TMPDIR)"}
+        if self.path:
+            folders[os.path.dirname(self.path)] = "the folder of the journal"
+        names = {folder: f"{folder}, {what}" for folder, what in folders.items()}
+        full = [name for folder, name in names.items() if _room(folder) < LITTLE_ROOM]
+        return " and in ".join(full or names.values())
+
+    @contextlib.contextmanager
+    def transaction(self) -> t.Iterator[None]:
+        """Run one transaction: all of it or nothing. A transaction within another is part of that."""
+        if self._db.in_transaction:
+            yield
+            return
+        with self.wrap_errors():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+
+
+def insert(db: sqlite3.Connection, statement: str, row: str, rows: t.Iterable[t.Sequence[t.Any]]) -> int:
+    """Insert rows with a statement that ends with VALUES, and return how many rows it inserted.
+
+    :param row: the SQL of one of them, with a parameter for each of its values.
+    """
+    rows = iter(rows)
+    inserted = 0
+    while block := list(itertools.islice(rows, ROWS_AT_ONCE)):
+        values = list(itertools.chain.from_iterable(block))
+        inserted += db.execute(statement + ",".join([row] * len(block)), values).rowcount
+    return inserted
+
+
+def _remedy(why: str) -> str:
+    """What helps against distrust of a file."""
+    if why.startswith("can be written"):
+        return "take that right from others with chmod o-w, if what it says is right"
+    if why.startswith("belongs"):
+        return "run the task as that user, or share it with a group of this user's, as the documentation of the option journal says"
+    return "find out who has put it there, and remove it"
+
+
+def _version(path: str) -> tuple[int, ...]:
+    """Return what changes with each write to a file: where it is, its time and its size."""
+    info = os.stat(path)
+    return info.st_dev, info.st_ino, info.st_mtime_ns, info.st_size
+
+
+def _settled_version(path: str) -> tuple[int, ...]:
+    """Return the version of a file once its time is so old that any later write changes it, for that time moves in ticks."""
+    while True:
+        version = _version(path)
+        age = time.clock_gettime_ns(time.CLOCK_REALTIME) - version[2]
+        if not 0 <= age < TICK_NS:
+            return version
+        time.sleep((TICK_NS - age) / 1e9)
+
+
+def _temporary_folder() -> str:
+    """The folder in which SQLite keeps temporary files."""
+    folders = (os.environ.get("SQLITE_TMPDIR"), os.environ.get("TMPDIR"), "/var/tmp", "/usr/tmp", "/tmp")  # noqa: S108
+    return next((one for one in folders if one and os.path.isdir(one) and os.access(one, os.W_OK | os.X_OK)), ".")
+
+
+def _room(folder: str) -> float:
+    """Bytes that a file system has left for this user."""
+    try:
+        info = os.statvfs(folder)
+    except OSError:
+        return math.inf
+    return info.f_bavail * info.f_frsize
+
+
+def _has_log(path: str) -> bool:
+    """Whether a run that goes on, or has been killed, may have written what is not in the file yet."""
+    try:
+        return os.path.getsize(path + "-wal") > 0
+    except FileNotFoundError:
+        return False
+
+
+def _patiently(act: t.Callable[[], t.Any]) -> None:
+    """Do what SQLite refuses at once, rather than after its busy timeout, while another process has the file."""
+    deadline = time.monotonic() + BUSY_TIMEOUT
+    while True:
+        try:
+            act()
+            return
+        except sqlite3.OperationalError as exc:
+            if "locked" not in str(exc) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)

@@ -1,0 +1,146 @@
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The worklist: the interactions that a task asks for, in a temporary table, so that memory does not grow with their number."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import typing as t
+
+with contextlib.suppress(ImportError):  # ``_module`` reports it
+    import sqlite3
+
+from .._errors import InputError
+from .._text import shown
+from .entry import Entry
+from .rules import Interaction, Wanted
+from .sqlite_file import insert
+from .store import CHUNK, Action
+
+_SCHEMA = """
+CREATE TABLE work (
+    seq INTEGER PRIMARY KEY,
+    external_id TEXT UNIQUE,
+    request_id TEXT,
+    data TEXT
+);
+CREATE UNIQUE INDEX custom_request_id ON work (request_id) WHERE request_id IS NOT NULL;
+"""
+
+# The order of the worklist, behind some place. Dispatches queue in the order in which the task asks for them. The order of releases does not matter, and
+# a journal is written much quicker in the order of its index.
+_BEHIND = {
+    Action.DISPATCH: "seq > ? ORDER BY seq",
+    Action.RELEASE: "external_id > coalesce((SELECT external_id FROM work WHERE seq = ?), '') ORDER BY external_id",
+}
+
+
+class Worklist:
+    """The interactions that a task asks for, each once.
+
+    :param action: the action that it asks for.
+    """
+
+    def __init__(self, action: str) -> None:
+        self._behind = f"FROM work WHERE {_BEHIND[Action(action)]} LIMIT {CHUNK}"
+        self._db = sqlite3.connect("", isolation_level=None)
+        self._db.executescript(_SCHEMA)
+
+    def close(self) -> None:
+        self._db.close()
+
+    def add_all(self, entries: t.Iterable[Entry | list[str]]) -> int:
+        """Add entries; plain duplicates count once. Return how many distinct interactions there are.
+
+        Raises InputError for an interaction with two request ids or with differing data, and for a request id of two interactions.
+        """
+        varied = False
+
+        def is_plain(entry: Entry | list[str]) -> bool:
+            nonlocal varied
+            if isinstance(entry, list):
+                return True
+            varied = varied or entry.data is not None
+            return not varied and entry.request_id is None and entry.external_id is not None
+
+        self._db.execute("BEGIN")
+        for plain, group in itertools.groupby(entries, is_plain):
+            if not plain:
+                for entry in group:
+                    self._add(t.cast("Entry", entry))
+            else:
+                lists = (one if isinstance(one, list) else [one.external_id] for one in group)
+                insert(
+                    self._db,
+                    "INSERT OR IGNORE INTO work (external_id) VALUES ",
+                    "(?)",
+                    zip(itertools.chain.from_iterable(lists)),
+                )
+        self._db.execute("COMMIT")
+        count: int = self._db.execute("SELECT count(*) FROM work").fetchone()[0]
+        return count
+
+    def chunk(self, after: int) -> list[Wanted]:
+        """Return the next interactions in the order in which they must be sent; none at the end.
+
+        :param after: the place of the last one of the chunk before; 0 for the first chunk.
+        """
+        return self._db.execute(f"SELECT seq, external_id, request_id, data {self._behind}", (after,)).fetchall()
+
+    def chunks(self) -> t.Iterator[list[Wanted]]:
+        """Yield all chunks."""
+        chunk = self.chunk(0)
+        while chunk:
+            yield chunk
+            chunk = self.chunk(chunk[-1][0])
+
+    def external_ids(self) -> t.Iterator[list[str]]:
+        """Yield the external ids in their order, a chunk at a time."""
+        rows = self._db.execute("SELECT external_id FROM work WHERE external_id IS NOT NULL ORDER BY external_id")
+        while chunk := rows.fetchmany(CHUNK):
+            yield list(itertools.chain.from_iterable(chunk))
+
+    def has_custom_request_ids(self) -> bool:
+        """Return whether an interaction has a request id of the user's choice."""
+        return self._db.execute("SELECT 1 FROM work WHERE request_id IS NOT NULL LIMIT 1").fetchone() is not None
+
+    def custom_request_ids(self, interactions: t.Iterable[Interaction]) -> list[tuple[str, str | None]]:
+        """Return the request id and the external id of the interactions that have a request id of the user's choice."""
+        query = "SELECT 1 FROM work WHERE seq = ? AND request_id = ?"
+        return [
+            (one.request_id, one.external_id)
+            for one in interactions
+            if one.request_id is not None and self._db.execute(query, (one.seq, one.request_id)).fetchone()
+        ]
+
+    def _add(self, entry: Entry) -> None:
+        """Add an entry that is more than an external id."""
+        name = shown(entry.external_id or "")
+        row = self._db.execute(
+            "SELECT request_id, data FROM work WHERE external_id = ?", (entry.external_id,)
+        ).fetchone()
+        if row and row[0] and entry.request_id and row[0] != entry.request_id:
+            raise InputError(
+                f"{entry.position} asks for '{name}' a second time with another request_id: leave one of them."
+            )
+        if row and row[1] != entry.data:
+            raise InputError(
+                f"{entry.position} asks for '{name}' a second time with other linked_data or routing_data: leave one of them."
+            )
+        try:
+            if not row:
+                self._db.execute(
+                    "INSERT INTO work (external_id, request_id, data) VALUES (?, ?, ?)",
+                    (entry.external_id, entry.request_id, entry.data),
+                )
+            elif entry.request_id:
+                self._db.execute(
+                    "UPDATE work SET request_id = ? WHERE external_id = ?", (entry.request_id, entry.external_id)
+                )
+        except sqlite3.IntegrityError:
+            raise InputError(
+                f"{entry.position} has the request_id '{shown(entry.request_id or '')}' of another interaction, and VCC processes only the first of two:"
+                " give each its own."
+            ) from None

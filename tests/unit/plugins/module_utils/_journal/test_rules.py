@@ -1,0 +1,171 @@
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The rules of the journal: what a row and an event make of each other."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.vonage.vcc.plugins.module_utils._journal import rules
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.rules import Interaction, RowState, Terms
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.store import Row, Use
+
+NOW = 1_800_000_000.0
+TTL = 100
+TERMS = Terms("release", TTL)
+FORCE = Terms("release", TTL, True)
+FOR_EVER = Terms("release", 0)
+
+PENDING = Row(7, "a", "release", "key", NOW - 10)
+ACCEPTED = PENDING._replace(accepted_at=NOW - 5)
+OLD_PENDING = PENDING._replace(requested_at=NOW - TTL)
+OLD_ACCEPTED = PENDING._replace(requested_at=NOW - TTL - 1, accepted_at=NOW - TTL)
+LATE_ANSWER = PENDING._replace(requested_at=NOW - TTL - 50, accepted_at=NOW - TTL + 1)
+FUTURE = PENDING._replace(accepted_at=NOW + TTL)
+DISPATCHED = Row(7, "a", "dispatch", "key", NOW - 10, NOW - 5)
+DISPATCHING = DISPATCHED._replace(accepted_at=None)
+
+CLAIM = Interaction(1, "a", "mine", False, False, None, None, NOW - 20, 3)
+
+
+@pytest.mark.parametrize(
+    ("row", "terms", "confirmed"),
+    [
+        (ACCEPTED, TERMS, True),
+        (ACCEPTED, FORCE, False),
+        (PENDING, TERMS, False),
+        (PENDING, FOR_EVER, False),
+        (OLD_ACCEPTED, TERMS, False),
+        (OLD_ACCEPTED, FOR_EVER, True),
+        (LATE_ANSWER, TERMS, True),
+        (FUTURE, TERMS, False),
+        (FUTURE, FOR_EVER, True),
+        (DISPATCHED, TERMS, False),
+        (DISPATCHED, Terms("dispatch", TTL), True),
+    ],
+)
+def test_row_confirms_if_its_action_was_accepted_within_the_time_to_live(row, terms, confirmed):
+    assert rules.is_confirmed(row, terms, NOW) is confirmed
+
+
+def test_confirmed_interaction_has_the_request_id_of_its_row():
+    assert rules.confirm((4, "a", "own", "{}"), ACCEPTED) == Interaction(4, "a", "key", True, False, "{}")
+
+
+@pytest.mark.parametrize(
+    ("row", "terms", "own_id", "request_id", "pending", "previous", "requested_at"),
+    [
+        (None, TERMS, None, "new", False, None, NOW),
+        (None, TERMS, "own", "own", False, None, NOW),
+        (PENDING, TERMS, None, "key", True, None, NOW - 10),
+        (PENDING, TERMS, "own", "key", True, None, NOW - 10),
+        (PENDING, FORCE, None, "new", True, PENDING, NOW),
+        (PENDING, FORCE, "own", "own", True, PENDING, NOW),
+        (OLD_PENDING, TERMS, None, "new", False, OLD_PENDING, NOW),
+        (OLD_PENDING, FORCE, None, "new", False, OLD_PENDING, NOW),
+        (OLD_PENDING, FOR_EVER, None, "key", True, None, NOW - TTL),
+        (ACCEPTED, FORCE, None, "new", False, ACCEPTED, NOW),
+        (OLD_ACCEPTED, TERMS, None, "new", False, OLD_ACCEPTED, NOW),
+        (DISPATCHED, TERMS, None, "new", False, DISPATCHED, NOW),
+        (DISPATCHING, TERMS, None, "new", False, DISPATCHING, NOW),
+    ],
+)
+def test_claim_keeps_the_request_id_of_a_pending_row_alone(
+    row, terms, own_id, request_id, pending, previous, requested_at
+):
+    assert rules.claim((4, "a", own_id, "{}"), row, terms, NOW, 9, "new") == Interaction(
+        4, "a", request_id, False, pending, "{}", previous, requested_at, 9
+    )
+
+
+def test_plan_makes_no_request_id():
+    assert rules.claim((4, "a", None, None), None, TERMS, NOW) == Interaction(
+        4, "a", None, False, False, None, None, NOW, 0
+    )
+
+
+def test_interaction_without_an_external_id_has_no_claim():
+    assert rules.claim((4, None, None, None), None, TERMS, NOW, 9, "new") == Interaction(
+        4, None, "new", False, False, None, None, NOW, 0
+    )
+
+
+@pytest.mark.parametrize("previous", [None, DISPATCHED])
+def test_released_claim_gives_way_to_the_row_before(previous):
+    seen = Row(3, "a", "release", "mine", NOW - 20)
+    assert rules.release_claim(CLAIM._replace(previous=previous), "release") == (seen, previous)
+
+
+@pytest.mark.parametrize("accepted_at", [None, NOW - 1])
+@pytest.mark.parametrize(
+    ("action", "row", "new"),
+    [
+        # Another process has taken the claim back: a release is recorded again, a dispatch is in doubt.
+        ("release", None, Row(9, "a", "release", "mine", NOW, "accepted_at")),
+        ("dispatch", None, None),
+        # The other action is confirmed no more, nor will its own answer confirm it.
+        ("release", DISPATCHED, Row(9, "a", "dispatch", "new", NOW - 10)),
+        ("release", DISPATCHING, Row(9, "a", "dispatch", "new", NOW - 10)),
+        # Another process has asked anew: its row no longer gives way to an earlier one.
+        ("release", PENDING, PENDING._replace(claim=9)),
+        ("release", ACCEPTED, None),
+    ],
+)
+def test_reconcile_with_what_other_processes_did(action, row, new, accepted_at):
+    if new is not None and new.accepted_at == "accepted_at":
+        new = new._replace(accepted_at=accepted_at)
+    change = rules.reconcile(row, CLAIM, action, NOW, accepted_at, 9, "new")
+    assert change == (None if new is None else (row, new))
+
+
+@pytest.mark.parametrize("row", [PENDING, ACCEPTED])
+def test_answer_is_recorded_in_a_row_with_the_same_request_id(row):
+    row = row._replace(request_id="mine")
+    assert rules.reconcile(row, CLAIM, "release", NOW, None, 9, "new") is None
+    assert rules.reconcile(row, CLAIM, "release", NOW, NOW - 1, 9, "new") == (row, row._replace(accepted_at=NOW - 1))
+
+
+@pytest.mark.parametrize(
+    ("row", "before", "released", "assigned"),
+    [
+        (None, RowState.UNKNOWN, (None, "note", NOW), None),
+        (PENDING, RowState.PENDING, (PENDING, "key", NOW - 10), (PENDING, "key", NOW - 10)),
+        (ACCEPTED, RowState.RELEASED, (ACCEPTED, "key", NOW - 10), "deleted"),
+        (DISPATCHED, RowState.DISPATCHED, (DISPATCHED, "note", NOW - 10), None),
+        (DISPATCHING, RowState.PENDING, (DISPATCHING, "note", NOW - 10), None),
+    ],
+)
+def test_notification_confirms_a_release_or_ends_its_confirmation(row, before, released, assigned):
+    assert rules.state_of(row) == before
+    for is_release, expected in ((True, released), (False, assigned)):
+        known = rules.notify(row, is_release, "a", "note")
+        change = rules.record_notification(row, known, NOW, 9)
+        if expected is None:
+            assert change is None
+        elif expected == "deleted":
+            assert change == (row, None)
+        else:
+            accepted_at = NOW if is_release else None
+            assert change == (expected[0], Row(9, "a", "release", *expected[1:], accepted_at))
+
+
+@pytest.mark.parametrize(
+    ("change", "terms", "conflict"),
+    [
+        ({}, TERMS, False),
+        ({}, FORCE, False),
+        ({"here": False}, TERMS, True),
+        ({"external_id": "b"}, TERMS, True),
+        ({"action": "dispatch"}, TERMS, True),
+        ({"processed": True}, TERMS, True),
+        ({"processed": True, "changed_at": NOW - 1}, TERMS, False),
+        ({"processed": True, "changed_at": NOW - 1}, FORCE, True),
+        ({"processed": True, "changed_at": NOW - TTL}, TERMS, True),
+        ({"processed": True, "changed_at": NOW + TTL}, TERMS, True),
+        ({"processed": True, "changed_at": NOW - TTL}, FOR_EVER, False),
+    ],
+)
+def test_custom_request_id_conflicts_with_a_use_that_is_not_repeated(change, terms, conflict):
+    use = Use("mine", True, "a", "release", False)._replace(**change)
+    assert rules.is_conflict(use, (1, "a", "mine", None), terms, NOW) is conflict
