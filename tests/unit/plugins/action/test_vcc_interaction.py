@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from ansible_collections.vonage.vcc.plugins.action import vcc_interaction
 from ansible_collections.vonage.vcc.tests.simulator import CLIENT_ID
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import Recorder, call_main, run_module
-from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._interactions.test_exactness import LOST, asked
+from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._interactions.generated_tasks import LOST, asked
 
 # A task that needs no network: it asks for nothing.
 NOTHING = {"external_ids": [], "region": "emea", "access_token": "t0ken", "journal": ""}

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The engine where it dispatches: what it sends, what proves what, and what becomes of a set through its life."""
+"""Dispatches: calls, confirmations, and interactions without an external id."""
 
 from __future__ import annotations
 
@@ -9,19 +9,9 @@ import json
 
 import pytest
 
-from ansible_collections.vonage.vcc.plugins.module_utils._errors import InputError
-from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import (
-    Invalid,
-    check_raw_types,
-    column,
-    summary,
-    validated,
-)
+from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import column, summary
+from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._interactions.helpers import LINKS
 
-LINKS = [
-    {"type": "clid", "value": "4411"},
-    {"type": "object", "value": "Fälle/4711", "label": 'A "case"', "owner": "crm", "key": "k-1"},
-]
 ROUTING = {
     "interaction_type": "nonlive",
     "personal_queue": {"agent": "agent-7", "logged_in_timeout": 30, "logged_out_timeout": 0},
@@ -29,19 +19,13 @@ ROUTING = {
 }
 
 
-@pytest.fixture
-def dispatch(task):
-    """Dispatches through the route "sales" unless the test names another."""
-    return lambda **given: task(**{"state": "dispatched", "route": "sales", **given})
-
-
 def objects(sim):
     """The Interaction objects as they were sent, call by call."""
     return [json.loads(body)["requests"] for body in sim.bodies()]
 
 
-class TestWire:
-    def test_one_interaction(self, sim, dispatch):
+class TestCalls:
+    def test_call_and_result_of_one_interaction(self, sim, dispatch):
         result = dispatch(external_id="a")
         (((one,)),) = objects(sim)
         assert one == {
@@ -67,7 +51,7 @@ class TestWire:
             ],
         }
 
-    def test_every_property_in_the_spelling_of_vcc(self, sim, dispatch):
+    def test_every_property_has_name_of_vcc(self, sim, dispatch):
         sim.register("crm")
         dispatch(external_id="a", provider="crm", request_id="key", linked_data=LINKS, routing_data=ROUTING)
         assert json.loads(sim.bodies()[0]) == {
@@ -103,7 +87,7 @@ class TestWire:
         assert [one["linkeddata"] for ((one,),) in [[each] for each in objects(sim)]] == [links] * 3
 
     @pytest.mark.parametrize("wrong", ["", " ", "\t", "a\x1bb", "x" * 1025])
-    def test_a_type_that_is_none(self, sim, dispatch, tmp_path, wrong):
+    def test_invalid_type_of_linked_data_is_rejected(self, sim, dispatch, tmp_path, wrong):
         links = [{"type": "url", "value": "1"}, {"type": wrong, "value": "1"}]
         (tmp_path / "ids.jsonl").write_text(json.dumps({"external_id": "c", "linked_data": links}))
         for prefix, given in (
@@ -114,7 +98,7 @@ class TestWire:
             assert dispatch(**given)["msg"].startswith(f"{prefix}linked_data[1].type ")
         assert sim.calls == []
 
-    def test_what_an_interaction_has_of_its_own_goes_before_what_the_task_has(self, sim, dispatch):
+    def test_data_of_interaction_overrides_data_of_task(self, sim, dispatch):
         own = [{"type": "name", "value": "Ada"}]
         dispatch(
             interactions=[
@@ -129,12 +113,12 @@ class TestWire:
         assert [one["linkeddata"] for one in (a, b, c)] == [LINKS, own, LINKS]
         assert [one["routingdata"]["interactiontype"] for one in (a, b, c)] == ["live", "live", "chat"]
 
-    def test_an_interaction_may_have_none_of_what_the_task_has(self, sim, dispatch):
+    def test_empty_data_of_interaction_overrides_data_of_task(self, sim, dispatch):
         dispatch(interactions=[{"external_id": "a", "linked_data": []}], linked_data=LINKS)
         (((one,)),) = objects(sim)
         assert one["linkeddata"] == []
 
-    def test_a_release_sends_nothing_of_it(self, sim, task):
+    def test_release_sends_no_data(self, sim, task):
         task(interactions=[{"external_id": "a", "linked_data": LINKS}], route="sales", routing_data=ROUTING)
         (((one,)),) = objects(sim)
         assert set(one) == {"action", "requestid", "externalid"}
@@ -150,7 +134,7 @@ class TestWire:
             ),
         ],
     )
-    def test_a_file(self, sim, dispatch, tmp_path, name, content):
+    def test_interactions_of_file(self, sim, dispatch, tmp_path, name, content):
         (tmp_path / name).write_text(content)
         assert summary(dispatch(src=str(tmp_path / name))) == {"requested": 2, "dispatched": 2}
         assert sim.live() == ["a", "b"]
@@ -158,7 +142,7 @@ class TestWire:
             [{"type": "clid", "value": "7"}] if name == "ids.jsonl" else None
         )
 
-    def test_calls_stay_below_the_limit_and_in_order(self, sim, dispatch):
+    def test_calls_stay_below_limit_and_in_order(self, sim, dispatch):
         ids = [f"{number:05d}" for number in range(400)]
         data = [{"type": "url", "value": "x" * 1000}]
         dispatch(interactions=[{"external_id": one, "linked_data": data} for one in ids])
@@ -167,8 +151,8 @@ class TestWire:
         assert max(len(body) for body in sim.bodies()) < 100_000
 
 
-class TestProof:
-    def test_a_second_run_calls_no_one(self, sim, dispatch):
+class TestConfirmations:
+    def test_second_run_makes_no_call(self, sim, dispatch):
         first = dispatch(external_ids=["a", "b"])
         calls = sim.calls
         second = dispatch(external_ids=["a", "b"], diff=True)
@@ -179,7 +163,7 @@ class TestProof:
         assert column(second, "request_id") == column(first, "request_id")
         assert second["diff"]["before"] == second["diff"]["after"] == "a: dispatched\nb: dispatched\n"
 
-    def test_check_mode_says_what_the_run_does(self, sim, dispatch, folder):
+    def test_check_mode_predicts_run(self, sim, dispatch, folder):
         predicted = dispatch(external_ids=["a", "b"], check=True, diff=True)
         assert sim.calls == []
         assert not folder.exists()
@@ -189,7 +173,7 @@ class TestProof:
         assert predicted["diff"]["before"] == "a: not known to be dispatched\nb: not known to be dispatched\n"
         assert {**predicted["summary"], "api_calls": 1} == real["summary"]
 
-    def test_a_set_through_its_life(self, sim, task):
+    def test_dispatch_and_release_in_turn(self, sim, task):
         """Each action ends the proof of the other one, and one variable serves both."""
         given = {"interactions": [{"external_id": "a", "request_id": "key-1", "linked_data": LINKS}], "route": "sales"}
         for state, changed in [
@@ -206,7 +190,7 @@ class TestProof:
         assert sim.ignored == []
         assert sim.live() == []
 
-    def test_a_dispatch_ends_the_proof_of_a_release(self, sim, task, dispatch):
+    def test_dispatch_ends_confirmation_of_release(self, sim, task, dispatch):
         task(external_id="a")
         assert task(external_id="a", check=True)["changed"] is False
         dispatch(external_id="a")
@@ -217,7 +201,7 @@ class TestProof:
         assert sim.live() == ["a"]
 
     @pytest.mark.parametrize("cut", ["before", "after"])
-    def test_a_lost_answer_is_asked_for_again_with_the_same_request_id(self, sim, dispatch, cut):
+    def test_lost_answer_is_repeated_with_same_request_id(self, sim, dispatch, cut):
         sim.fault("cut", when=cut)
         first = dispatch(external_id="a")
         assert summary(first) == {"requested": 1, "unknown": 1}
@@ -226,20 +210,20 @@ class TestProof:
         assert column(first, "request_id") == column(second, "request_id")
         assert sim.live() == ["a"]
 
-    def test_a_pending_dispatch_lends_a_release_no_request_id(self, sim, task, dispatch):
+    def test_release_does_not_take_request_id_of_pending_dispatch(self, sim, task, dispatch):
         sim.fault("cut", when="after")
         first = dispatch(external_id="a")
         released = task(external_id="a")
         assert column(released, "request_id") != column(first, "request_id")
         assert sim.live() == []
 
-    def test_force_and_ttl(self, sim, dispatch):
+    def test_force_dispatches_again(self, sim, dispatch):
         dispatch(external_id="a")
         assert dispatch(external_id="a", force=True)["changed"]
         assert sim.live() == ["a", "a"]
 
     @pytest.mark.parametrize("status", [400, 403, 404, 429], ids=["refused", "no right", "no route", "fair use"])
-    def test_a_dispatch_without_effect_leaves_the_proof_of_a_release(self, sim, task, dispatch, rows, status):
+    def test_failed_dispatch_keeps_confirmation_of_release(self, sim, task, dispatch, rows, status):
         task(external_id="a")
         before = rows()
         sim.fault("status", status=status)
@@ -247,13 +231,13 @@ class TestProof:
         assert rows() == before
         assert task(external_id="a")["changed"] is False
 
-    def test_a_release_answered_with_404_ends_the_proof_of_a_dispatch(self, sim, task, dispatch, rows):
+    def test_release_with_404_ends_confirmation_of_dispatch(self, sim, task, dispatch, rows):
         dispatch(external_id="a")
         sim.fault("status", status=404)
         assert task(external_id="a")["interactions"][0]["evidence"] == "status"
         assert rows() == {}
 
-    def test_a_request_id_serves_one_action(self, sim, task, dispatch):
+    def test_request_id_is_good_for_one_action(self, sim, task, dispatch):
         dispatch(external_id="a", request_id="key-1")
         result = task(external_id="a", request_id="key-1")
         assert result["msg"] == (
@@ -264,7 +248,7 @@ class TestProof:
 
 
 class TestWithoutAnExternalId:
-    def test_it_is_dispatched_each_time_and_warned_about(self, sim, dispatch, rows):
+    def test_each_run_dispatches_it_with_a_warning(self, sim, dispatch, rows):
         for dummy in range(2):
             result = dispatch(interactions=[{"linked_data": LINKS}, {}], diff=True)
             assert result["changed"]
@@ -279,163 +263,28 @@ class TestWithoutAnExternalId:
         assert len({one["requestid"] for call in objects(sim) for one in call}) == 4
         assert rows() == {}
 
-    def test_check_mode_warns_too(self, sim, dispatch):
+    def test_check_mode_warns(self, sim, dispatch):
         result = dispatch(interactions=[{}], check=True)
         assert result["changed"]
         assert len(result["warnings"]) == 1
         assert sim.calls == []
 
-    def test_a_lost_answer_says_what_a_second_run_may_do(self, sim, dispatch):
+    def test_message_of_lost_answer_warns_of_second_dispatch(self, sim, dispatch):
         sim.fault("cut", when="after")
         result = dispatch(interactions=[{}])
         assert result["msg"].startswith("Interaction without an external id may or may not be dispatched: ")
         assert result["msg"].endswith("running the task again may dispatch it a second time.")
 
-    def test_a_request_id_of_its_own_makes_it_safe_to_repeat(self, sim, dispatch):
+    def test_custom_request_id_makes_it_repeatable(self, sim, dispatch):
         sim.fault("cut", when="after")
         for dummy in range(2):
             dispatch(interactions=[{"request_id": "key-1"}])
         assert len(sim.effects) == 1
         assert len(sim.ignored) == 1
 
-    def test_it_cannot_be_released(self, sim, task):
+    def test_release_without_external_id_is_rejected(self, sim, task):
         result = task(interactions=[{"external_id": "a"}, {"linked_data": LINKS}])
         assert result["msg"] == (
             "interactions[1] has no external_id, without which nothing can be released: leave it out."
         )
         assert sim.calls == []
-
-
-class TestRefused:
-    def test_a_bad_one_does_not_keep_the_others(self, sim, dispatch):
-        sim.poison("bad")
-        result = dispatch(external_ids=["a", "bad", "b"])
-        assert column(result, "state") == ["dispatched", "failed", "dispatched"]
-        assert "check the route, the provider, linked_data and routing_data" in result["msg"]
-        assert sim.live() == ["a", "b"]
-
-    def test_a_404_is_no_success(self, sim, dispatch):
-        sim.fault("status", status=404)
-        result = dispatch(external_id="a")
-        assert summary(result) == {"requested": 1, "failed": 1}
-        assert "404" in result["msg"]
-
-    @pytest.mark.parametrize(
-        ("given", "said"),
-        [
-            ({"external_id": "a", "route": " "}, "route is empty: give a name."),
-            ({"external_id": ""}, "external_id is empty"),
-            ({"interactions": [{"external_id": "a\n"}]}, "interactions[0] has a control character"),
-            ({"interactions": [{"request_id": ""}]}, "interactions[0]: request_id is empty"),
-            (
-                {"external_id": "a", "routing_data": {"personal_queue": {"agent": ""}}},
-                "routing_data.personal_queue.agent is empty: give a name.",
-            ),
-            (
-                {"external_id": "a", "routing_data": {"personal_queue": {"agent": "x", "logged_in_timeout": -1}}},
-                "routing_data.personal_queue.logged_in_timeout has to be 0 or more, not -1.",
-            ),
-            (
-                {"interactions": [{"routing_data": {"skills": [{"name": "x", "expiry_after": -1}]}}]},
-                "interactions[0]: routing_data.skills[0].expiry_after has to be 0 or more, not -1.",
-            ),
-            (
-                {"external_id": "a", "routing_data": {"personal_queue": {"agent": "x", "logged_in_timeout": True}}},
-                "routing_data.personal_queue.logged_in_timeout has to be a whole number, not True.",
-            ),
-            (
-                {"interactions": [{"external_id": "a", "linked_data": LINKS}, {"external_id": "a"}]},
-                "interactions[1] asks for 'a' a second time with other linked_data or routing_data: leave one of them.",
-            ),
-            (
-                {"interactions": [{"external_id": "a"}, {"external_id": "a", "linked_data": LINKS}]},
-                "interactions[1] asks for 'a' a second time with other linked_data or routing_data: leave one of them.",
-            ),
-            (
-                {"interactions": [{"external_id": "a", "request_id": "1"}, {"external_id": "b", "request_id": "1"}]},
-                "interactions[1] has the request_id '1' of another interaction",
-            ),
-            (
-                {"external_id": "a", "linked_data": [{"type": "url", "value": "x" * 80_000}]},
-                "linked_data and routing_data come to 80",
-            ),
-            (
-                {"interactions": [{"linked_data": [{"type": "url", "value": "a\ud800"}]}]},
-                "interactions[0]: linked_data or routing_data is not valid Unicode: write it in UTF-8.",
-            ),
-        ],
-    )
-    def test_before_any_call(self, sim, dispatch, given, said):
-        for check in (True, False):
-            result = dispatch(check=check, **given)
-            assert result["failed"]
-            assert result["msg"].startswith(said)
-        assert sim.calls == []
-
-    @pytest.mark.parametrize(
-        ("line", "said"),
-        [
-            ('{"external_id": "a", "linked_data": {"type": "url"}}', "cannot be converted to a list"),
-            ('{"external_id": "a", "linked_data": [{"type": "url"}]}', "missing required arguments: value"),
-            (
-                '{"external_id": "a", "linked_data": [{"type": "url", "value": {}}]}',
-                "is neither text nor a whole number",
-            ),
-            ('{"external_id": "a", "routing_data": {"speed": 1}}', "speed"),
-            ('{"external_id": "a", "routing_data": {"skills": [{"name": ""}]}}', "skills[0].name is empty"),
-            (
-                '{"external_id": "a", "routing_data": {"skills": [{"name": "x", "expiry_after": Infinity}]}}',
-                "a number that ends",
-            ),
-            (
-                '{"external_id": "a", "linked_data": [{"type": "url", "value": null}]}',
-                "linked_data[0].value is neither",
-            ),
-            ('{"linked_data": []}', "has no external_id"),
-        ],
-    )
-    def test_a_line_of_a_file(self, sim, dispatch, tmp_path, line, said):
-        (tmp_path / "ids.jsonl").write_text('{"external_id": "fine"}\n' + line + "\n")
-        result = dispatch(src=str(tmp_path / "ids.jsonl"))
-        assert result["msg"].startswith(f"src {tmp_path}/ids.jsonl, line 2")
-        assert said in result["msg"]
-        assert sim.calls == []
-
-    @pytest.mark.parametrize(
-        ("given", "said"),
-        [
-            ({"route": None}, "state is dispatched but all of the following are missing: route"),
-            ({"linked_data": [{"value": "1"}]}, "missing required arguments: type found in linked_data"),
-            ({"linked_data": [{"type": "url", "value": "1", "colour": "blue"}]}, "colour"),
-            ({"routing_data": {"interaction_type": "dead"}}, "value of interaction_type must be one of"),
-            ({"routing_data": {"personal_queue": {"logged_in_timeout": 3}}}, "missing required arguments: agent"),
-            ({"routing_data": {"skills": [{"expiry_after": 3}]}}, "missing required arguments: name"),
-            ({"routing_data": {"skills": [{"name": "x", "expiry_after": "soon"}]}}, "expiry_after"),
-            ({"external_id": None, "interactions": [{"extrenal_id": "a"}]}, "extrenal_id"),
-        ],
-    )
-    def test_by_ansible(self, given, said):
-        given = {"state": "dispatched", "route": "sales", "external_id": "a", **given}
-        with pytest.raises(Invalid, match=said):
-            validated(**{name: value for name, value in given.items() if value is not None})
-
-    @pytest.mark.parametrize(
-        ("given", "said"),
-        [
-            ({"interactions": "a,b"}, "interactions has to be a list, not a string"),
-            ({"interactions": ["a"]}, "interactions[0] has to be a dictionary"),
-            ({"interactions": [{"external_id": ["a"]}]}, "interactions[0].external_id is neither text"),
-            ({"interactions": [{"linked_data": [{"value": {}}]}]}, "interactions[0].linked_data[0].value is neither"),
-            ({"linked_data": [{"value": "1", "label": 1.5}]}, "linked_data[0].label is neither text"),
-            ({"linked_data": [{"type": "url", "value": None}]}, "linked_data[0].value is neither text"),
-            ({"interactions": [{"linked_data": [{"type": None}]}]}, "interactions[0].linked_data[0].type is neither"),
-            ({"routing_data": {"personal_queue": {"agent": None}}}, "routing_data.personal_queue.agent is neither"),
-            ({"route": {}}, "route is neither text"),
-            ({"routing_data": {"personal_queue": {"agent": []}}}, "routing_data.personal_queue.agent is neither"),
-            ({"routing_data": {"skills": [{"name": True}]}}, "routing_data.skills[0].name is neither"),
-        ],
-    )
-    def test_before_ansible_makes_text_of_it(self, given, said):
-        with pytest.raises(InputError) as caught:
-            check_raw_types(given)
-        assert str(caught.value).startswith(said)

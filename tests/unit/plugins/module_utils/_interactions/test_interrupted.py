@@ -63,7 +63,7 @@ def request_ids(effects):
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT], ids=lambda how: how.name)
 @pytest.mark.parametrize("done", [0, 1, 2])
-def test_between_the_effect_and_its_note(sim, given, again, done, how):
+def test_killed_between_effect_and_record(sim, given, again, done, how):
     hold = sim.fault("hold", after=done)
     with engine(**given) as process:
         assert hold.entered.wait(PATIENCE)
@@ -89,7 +89,7 @@ def test_between_the_effect_and_its_note(sim, given, again, done, how):
     assert repeated.items() <= before.items()
 
 
-def test_before_an_effect_that_comes_all_the_same(sim, given, again):
+def test_killed_before_late_effect(sim, given, again):
     """VCC has the call and has not begun with it; by the time the next run calls, it may have, or not."""
     token = sim.issue_token()
     with sim.lock, engine(**given, access_token=token) as process:
@@ -100,7 +100,7 @@ def test_before_an_effect_that_comes_all_the_same(sim, given, again):
     assert all_released_once(sim)
 
 
-def test_between_the_claim_and_the_call(sim, given, again):
+def test_killed_between_claim_and_call(sim, given, again):
     """The first call waits a minute after that for the token, when its rows are in the journal."""
     with engine(**given, requests_per_minute=1) as process:
         claimed = wait_for(lambda: journal_rows(given["journal"]))
@@ -115,7 +115,7 @@ def test_between_the_claim_and_the_call(sim, given, again):
     assert {one: row["request_id"] for one, row in claimed.items()}.items() <= effects.items()
 
 
-def test_as_check_mode_says(sim, given, again):
+def test_check_mode_predicts_run_after_kill(sim, given, again):
     hold = sim.fault("hold", after=1)
     with engine(**given) as process:
         assert hold.entered.wait(PATIENCE)
@@ -130,7 +130,7 @@ def test_as_check_mode_says(sim, given, again):
     assert 0 < real["summary"]["unchanged"] < 250
 
 
-def test_again_and_again(sim, given, again):
+def test_killed_five_times(sim, given, again):
     """Five runs, each of which is killed at its first call, and one that is not."""
     for dummy in range(5):
         hold = sim.fault("hold")
@@ -143,7 +143,7 @@ def test_again_and_again(sim, given, again):
     assert len({json.dumps(request_ids([effect])) for effect in sim.ignored}) < len(sim.ignored)
 
 
-def test_the_report_ends_with_a_whole_line(sim, given, tmp_path):
+def test_report_of_killed_run_ends_with_whole_line(sim, given, tmp_path):
     hold = sim.fault("hold", after=2)
     report = tmp_path / "report.jsonl"
     with engine(**given, report=str(report)) as process:

@@ -132,7 +132,7 @@ class Calls:
         self.ended.append(body)
 
 
-class TestCalls:
+class TestCallsInFlight:
     @pytest.mark.parametrize("at_once", [1, 2, 4, 16])
     def test_each_interaction_is_released_once(self, sim, task, rows, at_once):
         sim.dispatch(*IDS)
@@ -146,7 +146,7 @@ class TestCalls:
         assert len(sim.token_calls) == 1
         assert not task(external_ids=IDS, calls_in_flight=at_once)["changed"]
 
-    def test_four_are_made_at_once_by_default(self, sim, task):
+    def test_four_calls_at_once_by_default(self, sim, task):
         assert validated(external_id="a")["calls_in_flight"] == 4
         hold = sim.fault("hold", times=None)
         with background(lambda: task(external_ids=IDS, calls_in_flight=4)) as results:
@@ -155,13 +155,13 @@ class TestCalls:
             hold.release()
         assert summary(results[0]) == {"requested": 900, "released": 900}
 
-    def test_dispatches_queue_in_order(self, sim, task):
+    def test_dispatches_keep_their_order(self, sim, task):
         result = task(state="dispatched", route="sales", external_ids=IDS, calls_in_flight=16)
         assert summary(result) == {"requested": 900, "dispatched": 900}
         assert sim.live() == IDS
         assert len({call["connection"] for call in sim.invoke_calls}) == 1
 
-    def test_bad_ones_are_narrowed_down(self, sim, task):
+    def test_rejected_interactions_are_isolated(self, sim, task):
         bad = {IDS[0], IDS[300], IDS[301], IDS[899]}
         sim.poison(*bad)
         result = task(external_ids=IDS, calls_in_flight=4)
@@ -169,19 +169,19 @@ class TestCalls:
         assert {one["external_id"] for one in result["interactions"] if one["state"] == "failed"} == bad
         assert sorted(sim.released) == sorted(set(IDS) - bad)
 
-    def test_an_expired_token_is_renewed_once_for_all(self, sim, task):
+    def test_expired_token_is_renewed_once_for_all_calls(self, sim, task):
         result = task(external_ids=IDS, access_token="one-that-has-expired", calls_in_flight=4)
         assert summary(result) == {"requested": 900, "released": 900}
         assert len(sim.token_calls) == 1
 
-    def test_a_missing_right_stops_what_is_not_under_way(self, sim, task):
+    def test_refused_access_stops_calls_that_have_not_begun(self, sim, task):
         sim.fault("status", status=403, times=None)
         result = task(external_ids=IDS, calls_in_flight=4)
         assert summary(result) == {"requested": 900, "failed": 900}
         assert len(sim.invoke_calls) <= 4
         assert "not sent: VCC refuses access (403)" in result["interactions"][-1]["message"]
 
-    def test_without_an_answer_it_gives_up(self, sim, task):
+    def test_stops_after_consecutive_lost_answers(self, sim, task):
         sim.fault("cut", times=None)
         result = task(external_ids=IDS, calls_in_flight=4)
         sent = sum(call["interactions"] for call in sim.invoke_calls)
@@ -190,7 +190,7 @@ class TestCalls:
         assert summary(task(external_ids=IDS, calls_in_flight=4, journal=task.journal)) != {}
 
     @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-    def test_what_was_under_way_is_repeated_with_the_same_request_ids(self, sim, task, listed, how):
+    def test_calls_of_killed_run_are_repeated_with_same_request_ids(self, sim, task, listed, how):
         sim.dispatch(*IDS)
         hold = sim.fault("hold", times=None, after=1)
         given = sim.options(src=listed(IDS), journal=task.journal, calls_in_flight=4)
@@ -207,7 +207,7 @@ class TestCalls:
         assert len(sim.ignored) >= sum(call["interactions"] for call in sim.invoke_calls[1:4])
 
 
-def test_the_fair_use_limit_holds_back_all(sim, make_http):
+def test_retry_after_delays_every_thread(sim, make_http):
     """One meets the limit; what another sends meanwhile waits as long."""
     waiting, gate, slept = threading.Event(), threading.Event(), []
 
@@ -229,6 +229,6 @@ def test_the_fair_use_limit_holds_back_all(sim, make_http):
 
 
 @pytest.mark.parametrize(("at_once", "said"), [(0, "1 or more, not 0"), (17, "16 or less, not 17")])
-def test_a_number_that_makes_no_sense_is_refused(at_once, said):
+def test_calls_in_flight_out_of_range_is_rejected(at_once, said):
     with pytest.raises(InputError, match=f"calls_in_flight has to be {said}"):
         task_of(external_id="a", calls_in_flight=at_once)

@@ -1,0 +1,26 @@
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fixtures of the tests of interactions."""
+
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.fixture
+def src(tmp_path):
+    """Writes a file and returns its path."""
+
+    def write(content, name="ids.txt"):
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8", "surrogatepass"))
+        return str(path)
+
+    return write
+
+
+@pytest.fixture
+def dispatch(task):
+    """Dispatches through the route "sales" unless the test names another."""
+    return lambda **given: task(**{"state": "dispatched", "route": "sales", **given})
