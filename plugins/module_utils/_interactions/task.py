@@ -50,12 +50,12 @@ class Task(t.NamedTuple):
     @classmethod
     def from_params(cls, params: t.Mapping[str, t.Any]) -> Task:
         """Return the task of options that Ansible validated with the spec of vcc_interaction. Raises InputError."""
-        to = Connection.from_params(params)
+        connection = Connection.from_params(params)
         _check_limits(params)
         state = State(params["state"])
         action = ACTIONS[state]
         return cls(
-            connection=to,
+            connection=connection,
             state=state,
             source=Source(
                 action,

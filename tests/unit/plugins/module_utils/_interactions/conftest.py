@@ -10,7 +10,7 @@ import pytest
 
 @pytest.fixture
 def src(tmp_path):
-    """Writes a file and returns its path."""
+    """Return a function that writes a file and returns its path."""
 
     def write(content, name="ids.txt"):
         path = tmp_path / name
@@ -22,5 +22,5 @@ def src(tmp_path):
 
 @pytest.fixture
 def dispatch(task):
-    """Dispatches through the route "sales" unless the test names another."""
+    """Return a function that runs a task which dispatches, through the route "sales" by default."""
     return lambda **given: task(**{"state": "dispatched", "route": "sales", **given})

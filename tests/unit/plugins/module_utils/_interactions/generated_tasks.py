@@ -32,7 +32,7 @@ DATA = [
     {"linked_data": [{"type": "name", "value": "Ben"}], "routing_data": {"skills": [{"name": "French"}]}},
 ]
 
-# What keeps a call from being answered, and whether it may have had its effect, and whether it has.
+# Faults that lose the answer to a call: the fault, whether the engine must expect an effect, and whether there is one.
 LOST = {
     "cut before": ({"kind": "cut", "when": "before"}, True, False),
     "cut after": ({"kind": "cut", "when": "after"}, True, True),
@@ -43,12 +43,12 @@ LOST = {
     "too many": ({"kind": "status", "status": 429}, False, False),
 }
 
-# The one that leaves no doubt as often as all the others, since nothing may be left of it in the journal.
+# The 429 comes as often as all others together, because it must leave nothing in the journal.
 LOSSES = [*LOST, *["too many"] * (len(LOST) - 2)]
 
 
 class Asked(t.NamedTuple):
-    """A task: C(entries) are triples of external id, request id and index in DATA, where its source can have them."""
+    """A task. ``entries`` has triples of external id, request id and index in DATA, as far as the source can have them."""
 
     state: str
     source: str
@@ -68,9 +68,9 @@ class Asked(t.NamedTuple):
         return (self.account, self.provider)
 
     def options(self, folder):
-        """The options of the task; what is in a file is written to C(folder)."""
+        """Return the options of the task, and write its file, if any, to ``folder``."""
         given = {"state": self.state, "provider": self.provider, "account": self.account, "force": self.force}
-        # One call at a time, so that their order is known.
+        # One call at a time, because the model needs their order.
         given.update(
             calls_in_flight=1,
             journal_ttl=self.ttl,
@@ -99,17 +99,20 @@ class Asked(t.NamedTuple):
         path = folder / f"ids.{self.source}"
         with path.open("w", encoding="utf-8", newline="") as file:
             if self.source == "jsonl":
-                file.writelines(json.dumps(one) + "\n" for one in objects)
+                file.writelines(json.dumps(each) + "\n" for each in objects)
             elif self.source == "csv":
                 csv.writer(file).writerows(
-                    [("request_id", "external_id"), *((one.get("request_id"), one["external_id"]) for one in objects)]
+                    [
+                        ("request_id", "external_id"),
+                        *((each.get("request_id"), each["external_id"]) for each in objects),
+                    ]
                 )
             else:
-                file.writelines(one["external_id"] + "\n" for one in objects)
+                file.writelines(each["external_id"] + "\n" for each in objects)
         return path
 
     def worklist(self):
-        """The distinct interactions as lists of external id and request id; None if they contradict each other."""
+        """Return the distinct interactions as lists of external id and request id; None if entries contradict each other."""
         found = []
         by_id = {}
         for external_id, key, data in self.entries:
@@ -126,7 +129,7 @@ class Asked(t.NamedTuple):
                 return None
             known[1] = known[1] or key
         keys = [key for dummy, key, dummy in found if key]
-        return None if len(set(keys)) < len(keys) else [one[:2] for one in found]
+        return None if len(set(keys)) < len(keys) else [each[:2] for each in found]
 
 
 @st.composite
@@ -155,7 +158,7 @@ def asked(draw):
 
 
 class Row(t.NamedTuple):
-    """What the journal is to hold of an interaction."""
+    """The row that the model expects in the journal."""
 
     action: str
     request_id: str
@@ -168,7 +171,7 @@ class Row(t.NamedTuple):
 
 
 class Item(t.NamedTuple):
-    """An interaction of a task as it is to be planned."""
+    """An interaction in the plan that the model expects."""
 
     external_id: str | None
     request_id: str | None

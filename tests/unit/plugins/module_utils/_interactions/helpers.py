@@ -19,20 +19,20 @@ LINKS = [
 
 
 def by_id(result):
-    return {one["external_id"]: one for one in result["interactions"]}
+    return {entry["external_id"]: entry for entry in result["interactions"]}
 
 
 def long_ids(count):
-    """Ids of which about ninety fit into one call."""
+    """Return ids of which about ninety fit into one call."""
     return [f"{number:05d}{'x' * 1000}" for number in range(count)]
 
 
 def released(folder, sim, ids, age, accept=True, provider=None):
-    """Have a journal say that these were released, or asked for, C(age) seconds ago."""
+    """Write rows to the journal of ``folder``: releases that were accepted, or only sent, ``age`` seconds ago."""
     journal = Journal(
         str(folder / "journal.db"), sim.url, CLIENT_ID, provider, 0, force=True, clock=lambda: time.time() - age
     )
-    journal.add_all(Entry("", one) for one in ids)
+    journal.add_all(Entry("", external_id) for external_id in ids)
     after = 0
     while True:
         chunk = journal.claim(after)
@@ -45,7 +45,7 @@ def released(folder, sim, ids, age, accept=True, provider=None):
 
 
 def source_of(folder, ids):
-    """The path of a new file with these ids."""
+    """Write ids to a new file beside ``folder``, and return its path."""
     path = folder.parent / "ids.txt"
     path.write_text("\n".join(ids), encoding="utf-8")
     return str(path)

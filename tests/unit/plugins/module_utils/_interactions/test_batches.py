@@ -43,7 +43,9 @@ class TestBatches:
     @pytest.mark.parametrize("own_ids", [False, True])
     def test_result_keeps_order_of_task(self, sim, task, own_ids):
         ids = [f"{number * 7 % 1000:03d}" for number in range(1000)]
-        given = [{"external_id": one, "request_id": f"own-{one}" if own_ids else None} for one in ids]
+        given = [
+            {"external_id": external_id, "request_id": f"own-{external_id}" if own_ids else None} for external_id in ids
+        ]
         result = task(interactions=given)
         assert sim.released == sorted(ids)
         assert column(result, "external_id") == ids
@@ -54,9 +56,9 @@ class TestBatches:
             sim.register(provider)
         for ids in (["a"], ["a", "b"]):
             task(external_ids=ids, provider=provider, journal="")
-        one, two = map(len, sim.bodies())
-        step = two - one - 1  # what each interaction adds, its id aside
-        room = 100_000 - (one - step) - 100 * step
+        single, double = map(len, sim.bodies())
+        step = double - single - 1  # the length that each interaction adds, without its id
+        room = 100_000 - (single - step) - 100 * step
         ids = [f"{number:05d}".ljust(room // 100, "x") for number in range(100)]
         ids[-1] += "y" * (room % 100)
         for padding, calls in (("", 1), ("z", 2)):
@@ -67,7 +69,7 @@ class TestBatches:
         assert len(sim.bodies()[2]) == 99_999
 
     def test_confirmed_interactions_are_omitted_chunk_by_chunk(self, sim, task, tmp_path):
-        """What was done in chunks before is left out chunk by chunk."""
+        """Every second interaction is confirmed, in each chunk."""
         ids = [str(number) for number in range(3500)]
         task(external_ids=ids[::2])
         result = task(external_ids=ids)
@@ -111,7 +113,7 @@ class TestSplitBatches:
         bad = {"case-0", "case-99", "case-100", "case-199"}
         sim.poison(*bad)
         result = task(external_ids=ids)
-        assert {one["external_id"] for one in result["interactions"] if one["state"] == "failed"} == bad
+        assert {entry["external_id"] for entry in result["interactions"] if entry["state"] == "failed"} == bad
         assert set(sim.released) == set(ids) - bad
         assert len(sim.released) == 196
         assert column(result, "external_id") == ids
@@ -132,7 +134,7 @@ class TestSplitBatches:
         sim.poison(*bad)
         result = task(external_ids=ids)
         assert set(sim.released) == set(ids) - bad
-        assert {one["external_id"] for one in result["interactions"] if one["state"] == "failed"} == bad
+        assert {entry["external_id"] for entry in result["interactions"] if entry["state"] == "failed"} == bad
 
     def test_single_rejected_id(self, sim, task):
         sim.poison("a")
@@ -168,7 +170,7 @@ class TestSplitBatches:
 
 
 class TestAllRejected:
-    """What VCC says of every call is not found out for each interaction."""
+    """VCC rejects every call in the same way, so the task stops before it has sent each interaction alone."""
 
     @pytest.mark.parametrize("calls_in_flight", [1, 4])
     def test_unregistered_provider_stops_task(self, sim, task, calls_in_flight):
@@ -187,7 +189,7 @@ class TestAllRejected:
         sim.dispatch(*ids, provider=None)
         sim.fault("status", status=400, times=30)
         assert summary(task(external_ids=ids))["unknown"] > 0
-        kept = {one: row["request_id"] for one, row in rows().items()}
+        kept = {external_id: row["request_id"] for external_id, row in rows().items()}
         sim.reset()
         sim.dispatch(*ids)
         assert summary(task(external_ids=ids)) == {"requested": 60, "released": 60}
@@ -206,7 +208,7 @@ class TestAllRejected:
         sim.poison(*ids[:10])
         result = task(state="dispatched", route="Support", external_ids=ids)
         assert summary(result) == {"requested": 300, "dispatched": 290, "failed": 10}
-        # In the order asked for, but for the one by which it is seen that VCC does not refuse all.
+        # The order is that of the task, except for the interaction that shows that VCC does not reject all.
         assert [effect["external_id"] for effect in sim.effects] == [ids[-1], *ids[10:-1]]
 
     def test_answers_that_differ_only_in_ids_stop_task(self, sim, task):
@@ -238,9 +240,9 @@ class TestAllRejected:
         sim.poison(*ids[:10])
         result = task(external_ids=ids, max_failures=3)
         assert "VCC has refused 3 interactions, and max_failures allows no more." in result["msg"]
-        refused = [one for one in result["interactions"] if one["evidence"] == "status"]
-        unsent = [one for one in result["interactions"] if one["message"].startswith("not sent")]
+        refused = [entry for entry in result["interactions"] if entry["evidence"] == "status"]
+        unsent = [entry for entry in result["interactions"] if entry["message"].startswith("not sent")]
         assert len(refused) == 3
-        assert {one["state"] for one in unsent[-20:]} == {"failed"}
+        assert {entry["state"] for entry in unsent[-20:]} == {"failed"}
         assert len(sim.invoke_calls) < 10
         assert summary(task(external_ids=ids[10:])) == {"requested": 30, "released": 30}

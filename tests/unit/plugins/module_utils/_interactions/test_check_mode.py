@@ -51,7 +51,7 @@ class TestCheckMode:
             (2 * NEAR, True, provider),
             (10, True, "another"),
         ):
-            released(folder, sim, [one for one in ids if chance.random() < 0.2], age, accept, where)
+            released(folder, sim, [external_id for external_id in ids if chance.random() < 0.2], age, accept, where)
         asked = chance.sample(ids, len(ids)) + chance.choices(ids, k=3)
         given = {"external_ids": asked, "provider": provider, "journal_ttl": ttl, "force": force}
 
@@ -63,8 +63,8 @@ class TestCheckMode:
         real = task(diff=True, **given)
         for result in (predicted, real):
             del result["summary"]["api_calls"]
-            for one in result["interactions"]:
-                del one["evidence"], one["request_id"]
+            for entry in result["interactions"]:
+                del entry["evidence"], entry["request_id"]
         assert real == predicted
         assert task(**{**given, "force": False})["changed"] is False
 

@@ -20,15 +20,15 @@ ROUTING = {
 
 
 def objects(sim):
-    """The Interaction objects as they were sent, call by call."""
+    """Return the Interaction objects of each call."""
     return [json.loads(body)["requests"] for body in sim.bodies()]
 
 
 class TestCalls:
     def test_call_and_result_of_one_interaction(self, sim, dispatch):
         result = dispatch(external_id="a")
-        (((one,)),) = objects(sim)
-        assert one == {
+        (((sent,)),) = objects(sim)
+        assert sent == {
             "action": "dispatch",
             "requestid": result["interactions"][0]["request_id"],
             "externalid": "a",
@@ -42,7 +42,7 @@ class TestCalls:
                 {
                     "external_id": "a",
                     "provider": None,
-                    "request_id": one["requestid"],
+                    "request_id": sent["requestid"],
                     "state": "dispatched",
                     "changed": True,
                     "evidence": "api",
@@ -84,7 +84,7 @@ class TestCalls:
         dispatch(external_id="a", linked_data=links)
         dispatch(interactions=[{"external_id": "b", "linked_data": links}])
         dispatch(src=str(tmp_path / "ids.jsonl"))
-        assert [one["linkeddata"] for ((one,),) in [[each] for each in objects(sim)]] == [links] * 3
+        assert [sent["linkeddata"] for ((sent,),) in [[each] for each in objects(sim)]] == [links] * 3
 
     @pytest.mark.parametrize("wrong", ["", " ", "\t", "a\x1bb", "x" * 1025])
     def test_invalid_type_of_linked_data_is_rejected(self, sim, dispatch, tmp_path, wrong):
@@ -110,18 +110,18 @@ class TestCalls:
             routing_data={"interaction_type": "live"},
         )
         ((a, b, c),) = objects(sim)
-        assert [one["linkeddata"] for one in (a, b, c)] == [LINKS, own, LINKS]
-        assert [one["routingdata"]["interactiontype"] for one in (a, b, c)] == ["live", "live", "chat"]
+        assert [sent["linkeddata"] for sent in (a, b, c)] == [LINKS, own, LINKS]
+        assert [sent["routingdata"]["interactiontype"] for sent in (a, b, c)] == ["live", "live", "chat"]
 
     def test_empty_data_of_interaction_overrides_data_of_task(self, sim, dispatch):
         dispatch(interactions=[{"external_id": "a", "linked_data": []}], linked_data=LINKS)
-        (((one,)),) = objects(sim)
-        assert one["linkeddata"] == []
+        (((sent,)),) = objects(sim)
+        assert sent["linkeddata"] == []
 
     def test_release_sends_no_data(self, sim, task):
         task(interactions=[{"external_id": "a", "linked_data": LINKS}], route="sales", routing_data=ROUTING)
-        (((one,)),) = objects(sim)
-        assert set(one) == {"action", "requestid", "externalid"}
+        (((sent,)),) = objects(sim)
+        assert set(sent) == {"action", "requestid", "externalid"}
 
     @pytest.mark.parametrize(
         ("name", "content"),
@@ -145,7 +145,7 @@ class TestCalls:
     def test_calls_stay_below_limit_and_in_order(self, sim, dispatch):
         ids = [f"{number:05d}" for number in range(400)]
         data = [{"type": "url", "value": "x" * 1000}]
-        dispatch(interactions=[{"external_id": one, "linked_data": data} for one in ids])
+        dispatch(interactions=[{"external_id": external_id, "linked_data": data} for external_id in ids])
         assert sim.live() == ids
         assert len(sim.invoke_calls) == 5
         assert max(len(body) for body in sim.bodies()) < 100_000
@@ -174,7 +174,7 @@ class TestConfirmations:
         assert {**predicted["summary"], "api_calls": 1} == real["summary"]
 
     def test_dispatch_and_release_in_turn(self, sim, task):
-        """Each action ends the proof of the other one, and one variable serves both."""
+        """Each action ends the confirmation of the other, and both take the same options."""
         given = {"interactions": [{"external_id": "a", "request_id": "key-1", "linked_data": LINKS}], "route": "sales"}
         for state, changed in [
             ("dispatched", True),
@@ -259,8 +259,8 @@ class TestWithoutAnExternalId:
             assert "2 of the interactions have no external id" in warning
             assert "can never be released" in warning
         assert len(sim.effects) == 4
-        assert all("externalid" not in one for one in objects(sim)[0])
-        assert len({one["requestid"] for call in objects(sim) for one in call}) == 4
+        assert all("externalid" not in sent for sent in objects(sim)[0])
+        assert len({sent["requestid"] for call in objects(sim) for sent in call}) == 4
         assert rows() == {}
 
     def test_check_mode_warns(self, sim, dispatch):

@@ -1,9 +1,9 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whatever tasks came before: check mode says what a run does, a second run does nothing, and the contact centre agrees with what is reported.
+"""Exactness after any history: check mode predicts the run, a second run does nothing, and the contact centre agrees with the result.
 
-Hypothesis makes up histories of tasks, lost answers, moved clocks, notifications and other senders. A model keeps what should be known after each step.
+Hypothesis generates histories of tasks, lost answers, moved clocks, notifications and other senders. A model has the expected state after each step.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._interaction
 
 
 class Histories(RuleBasedStateMachine):
-    """The engine with its journal and a simulator, beside a model of both."""
+    """The engine with its journal and a simulator, and a model of both."""
 
     def __init__(self, sim, clock, folder):
         super().__init__()
@@ -54,10 +54,12 @@ class Histories(RuleBasedStateMachine):
         self.path = self.folder / "kept" / "journal.db"
         self.clients = {}
         self.rows = {}  # (scope, external id) -> Row
-        self.used = {}  # (scope, request id of one's own that VCC may have had) -> (external id, action, when)
+        self.used = {}  # (scope, custom request id that VCC may have processed) -> (external id, action, time)
         self.taken = set()  # the request ids that VCC has processed
-        self.known = {}  # (account, request id that VCC may have had) -> (scope, external id, action), for the journal to know
-        self.live = dict.fromkeys(((provider, one) for provider in PROVIDERS for one in [*IDS, None]), 0)
+        self.known = {}  # (account, request id that VCC may have processed) -> (scope, external id, action), as far as the journal must know it
+        self.live = dict.fromkeys(
+            ((provider, external_id) for provider in PROVIDERS for external_id in [*IDS, None]), 0
+        )
         self.last = None
         self.notices = 0
 
@@ -73,23 +75,23 @@ class Histories(RuleBasedStateMachine):
             client.close()
         self.place.cleanup()
 
-    # What can happen
+    # Steps of a history
 
     @rule(task=asked(), trouble=st.sampled_from([None, None, None, "expired", "too_large"]))
     def do(self, task, trouble):
-        """A task is predicted and run, and run again; VCC may end a token or find a call too large meanwhile."""
+        """Predict a task, run it, and run it again. Meanwhile VCC may end a token or find a call too large."""
         self.last = task
         self._do(task, trouble)
 
     @rule(task=asked(), loss=st.sampled_from(LOSSES))
     def lose(self, task, loss):
-        """A task whose call is not answered."""
+        """Run a task whose answer is lost."""
         self.last = task
         self._lose(task, loss)
 
     @rule(force=st.booleans())
     def repeat(self, force):
-        """The last task once more, whatever became of it."""
+        """Run the last task once more."""
         if self.last:
             self._do(self.last._replace(force=force), None)
 
@@ -129,7 +131,7 @@ class Histories(RuleBasedStateMachine):
         kinds=st.lists(st.sampled_from([RELEASE, ASSIGN]), min_size=1, max_size=2),
     )
     def notify(self, external_id, provider, kinds):
-        """VCC says what became of an interaction of the first account."""
+        """Record notifications of VCC about an interaction of the first account."""
         given = []
         for kind in kinds:
             self.notices += 1
@@ -168,12 +170,12 @@ class Histories(RuleBasedStateMachine):
         self._forget()
 
     def _forget(self):
-        """The journal need not know what is not in it any more."""
+        """Forget the request ids that are no longer in the journal."""
         kept = {(scope[0], row.request_id) for (scope, dummy), row in self.rows.items()}
         kept |= {(scope[0], request_id) for scope, request_id in self.used}
         self.known = {key: claim for key, claim in self.known.items() if key in kept}
 
-    # What has to be so after each of them
+    # Invariants
 
     @invariant()
     def the_journal_holds_what_the_model_does(self):
@@ -190,16 +192,16 @@ class Histories(RuleBasedStateMachine):
     @invariant()
     def what_is_live_is_what_the_model_says(self):
         for provider in PROVIDERS:
-            live = [one for one in IDS for dummy in range(self.live[provider, one])]
+            live = [external_id for external_id in IDS for dummy in range(self.live[provider, external_id])]
             assert sorted(self.sim.live(provider)) == sorted(live)
 
-    # How
+    # The model
 
     def _run(self, task, check):
         return task_module.run(validated(**self.sim.options(**task.options(self.folder))), check, True, self.clients)
 
     def _plan(self, task):
-        """The items of a task by the model; None if the task is to be refused."""
+        """Return the plan of a task; None if the engine must refuse the task."""
         wanted = task.worklist()
         if wanted is None:
             return None
@@ -224,7 +226,7 @@ class Histories(RuleBasedStateMachine):
         return not task.ttl or abs(self.clock.now - row.time) < task.ttl
 
     def _is_used_up(self, task, external_id, request_id):
-        """Whether VCC would ignore a task with this request id of one's own, as far as the journal knows."""
+        """Return whether VCC would ignore a task with this custom request id, as far as the journal knows."""
         this = (task.scope, external_id, task.action)
         for (scope, other), row in self.rows.items():
             if scope[0] == task.account and row.request_id == request_id and (scope, other, row.action) != this:
@@ -238,7 +240,7 @@ class Histories(RuleBasedStateMachine):
         return False
 
     def _predict(self, task):
-        """What check mode says, for which it has changed nothing and called no one."""
+        """Return the result of check mode, which must change nothing and call nobody."""
         before = (snapshot(self.folder / "kept"), len(self.sim.calls))
         task.options(self.folder)
         predicted = self._run(task, check=True)
@@ -269,31 +271,31 @@ class Histories(RuleBasedStateMachine):
             self._changes_nothing(again, real)
 
     def _says(self, predicted, real, items):
-        """The prediction is the result, but for what only a call can tell."""
+        """Check that the prediction is the result, except for the fields that only a call can fill."""
         ids = column(predicted, "request_id")
         assert ids == [item.request_id for item in items]
-        for told, one, item in zip(ids, real["interactions"], items):
-            assert told in (one["request_id"], None)
-            assert one["evidence"] == ("journal" if item.confirmed else "api")
+        for told, entry, item in zip(ids, real["interactions"], items):
+            assert told in (entry["request_id"], None)
+            assert entry["evidence"] == ("journal" if item.confirmed else "api")
         assert column(predicted, "evidence") == ["journal" if item.confirmed else "predicted" for item in items]
         assert predicted["summary"]["api_calls"] == 0
         same = []
         for result in (predicted, real):
             same.append(json.loads(json.dumps(result)))
             del same[-1]["summary"]["api_calls"]
-            for one in same[-1]["interactions"]:
-                del one["request_id"], one["evidence"]
+            for entry in same[-1]["interactions"]:
+                del entry["request_id"], entry["evidence"]
         assert same[0] == same[1]
         assert column(real, "changed") == [not item.confirmed for item in items]
         assert real["changed"] == (not all(item.confirmed for item in items))
 
     def _changes_nothing(self, task, before):
-        """A run after a run."""
+        """Check that a second run changes nothing."""
         calls = len(self.sim.calls)
         items = self._plan(task)
         again = self._really(task, items, took=True)
-        named = [one["external_id"] is not None for one in again["interactions"]]
-        assert column(again, "changed") == [not one for one in named]
+        named = [entry["external_id"] is not None for entry in again["interactions"]]
+        assert column(again, "changed") == [not each for each in named]
         assert again["changed"] == (not all(named))
         if all(named):
             assert again["diff"]["before"] == again["diff"]["after"] == before["diff"]["after"]
@@ -315,12 +317,12 @@ class Histories(RuleBasedStateMachine):
         assert column(real, "state") == expected
         assert (real["failed"], real["changed"]) == (True, False)
         assert not any(column(real, "changed"))
-        for item, one in zip(items, real["interactions"]):
-            assert item.request_id in (one["request_id"], None)
-            assert bool(one["message"]) == (not item.confirmed)
+        for item, entry in zip(items, real["interactions"]):
+            assert item.request_id in (entry["request_id"], None)
+            assert bool(entry["message"]) == (not item.confirmed)
 
     def _really(self, task, items, took, answered=True):
-        """Run a task for real, and see that VCC did what the model says; then the model knows it too."""
+        """Run a task, check that VCC did what the model expects, and update the model."""
         effects, ignored, calls = len(self.sim.effects), len(self.sim.ignored), len(self.sim.invoke_calls)
         real = self._run(task, check=False)
         assert column(real, "external_id") == [item.external_id for item in items]
@@ -329,57 +331,57 @@ class Histories(RuleBasedStateMachine):
         assert real["summary"]["api_calls"] == len(self.sim.invoke_calls) - calls
         assert all(column(real, "request_id"))
         new = [[], []]
-        for item, one in zip(items, real["interactions"]):
+        for item, entry in zip(items, real["interactions"]):
             if item.confirmed:
                 continue
             claim = (task.scope, item.external_id, task.action)
-            known = self.known.get((task.account, one["request_id"])) if task.journaled else None
+            known = self.known.get((task.account, entry["request_id"])) if task.journaled else None
             assert known in (None, claim)
             if took:
-                again = one["request_id"] in self.taken
-                # VCC ignores what repeats a call that was not answered; all else it would have to be asked anew.
+                again = entry["request_id"] in self.taken
+                # VCC may ignore only a request id that repeats an unanswered call. All others must be new.
                 assert item.pending or not (again and known)
-                new[again].append(self._effect(task, one))
-            kept = answered if item.external_id is None else one["state"] != "failed"
+                new[again].append(self._effect(task, entry))
+            kept = answered if item.external_id is None else entry["state"] != "failed"
             if kept and task.journaled:
-                self.known[task.account, one["request_id"]] = claim
-            if kept and task.journaled and item.own_id == one["request_id"]:
+                self.known[task.account, entry["request_id"]] = claim
+            if kept and task.journaled and item.own_id == entry["request_id"]:
                 used = (item.external_id, task.action, self.clock.now)
                 self.used.setdefault((task.scope, item.own_id), used)
-            # What has failed for sure leaves the journal as it was.
-            if task.journaled and item.external_id is not None and one["state"] != "failed":
+            # A failed interaction leaves the journal unchanged.
+            if task.journaled and item.external_id is not None and entry["state"] != "failed":
                 key = (task.scope, item.external_id)
                 row = self.rows.get(key)
-                kept = row and row.request_id == one["request_id"] and row.accepted is None
+                kept = row and row.request_id == entry["request_id"] and row.accepted is None
                 asked_at = row.asked if kept else self.clock.now
-                self.rows[key] = Row(task.action, one["request_id"], asked_at, self.clock.now if answered else None)
+                self.rows[key] = Row(task.action, entry["request_id"], asked_at, self.clock.now if answered else None)
         if task.action == "release":
-            new = [sorted(some, key=lambda effect: effect["external_id"]) for some in new]
+            new = [sorted(group, key=lambda effect: effect["external_id"]) for group in new]
         assert [self.sim.effects[effects:], self.sim.ignored[ignored:]] == new
         return real
 
-    def _effect(self, task, one):
-        """What VCC is to do with an interaction."""
+    def _effect(self, task, entry):
+        """Return the effect that the model expects of an interaction."""
         found = False
-        key = (task.provider, one["external_id"])
-        if one["request_id"] not in self.taken:
+        key = (task.provider, entry["external_id"])
+        if entry["request_id"] not in self.taken:
             if task.action == "dispatch":
                 self.live[key] += 1
             elif self.live[key]:
                 self.live[key] -= 1
                 found = True
-        self.taken.add(one["request_id"])
+        self.taken.add(entry["request_id"])
         return {
             "action": task.action,
-            "external_id": one["external_id"],
+            "external_id": entry["external_id"],
             "provider": task.provider,
-            "request_id": one["request_id"],
+            "request_id": entry["request_id"],
             "found": found,
         }
 
 
 def test_generated_histories(sim, clock, tmp_path, monkeypatch):
-    """The same histories each time; with HISTORIES, so many that are new, from pytest's option C(--hypothesis-seed) on."""
+    """Play the same 100 histories each time, or HISTORIES new ones of the seed in the option ``--hypothesis-seed``."""
     histories = os.environ.get("HISTORIES")
     monkeypatch.setattr(task_module, "Journal", functools.partial(Journal, clock=clock))
     run_state_machine_as_test(

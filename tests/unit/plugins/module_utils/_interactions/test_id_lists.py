@@ -21,7 +21,7 @@ from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils.test_connect
 
 
 class TestLines:
-    """Any file but .jsonl and .csv: one id a line."""
+    """Text: one id a line."""
 
     @pytest.mark.parametrize(
         ("content", "ids"),
@@ -42,7 +42,7 @@ class TestLines:
     def test_lines(self, src, content, ids):
         assert asked_for(src=src(content)) == ids
 
-    @pytest.mark.parametrize("external_id", [one for one in GOOD_IDS if one != "#"])
+    @pytest.mark.parametrize("external_id", [each for each in GOOD_IDS if each != "#"])
     def test_valid_id_is_unchanged(self, src, external_id):
         assert asked_for(src=src(f"a\n{external_id}\n")) == ["a", external_id]
 
@@ -68,7 +68,7 @@ class TestLines:
         assert asked_for(src=src(f"{external_id}\na\n{external_id}\n")) == [external_id, "a", external_id]
 
     @pytest.mark.parametrize(
-        ("external_id", "said"), [one for one in BAD_IDS if one[0].strip() and one[0] not in ("a\nb", "a\ud800b")]
+        ("external_id", "said"), [each for each in BAD_IDS if each[0].strip() and each[0] not in ("a\nb", "a\ud800b")]
     )
     def test_invalid_id_is_rejected_with_line(self, src, external_id, said):
         path = src(f"a\n\n{external_id}\nb\n")
@@ -121,7 +121,7 @@ class TestLines:
         assert asked_for(src="~/ids.txt") == ["a"]
 
 
-# What is said of a line that is no id.
+# Messages about lines that are not ids.
 JSON = "looks like JSON, not like an id: set src_format to json or jsonl, or give such ids as CSV."
 
 HTML = "looks like HTML or XML, not like an id: check how the file came about, or give such ids as CSV."
@@ -134,7 +134,7 @@ BULLETS = "looks like YAML or a list with bullets: leave nothing but an id in ea
 
 
 class TestOtherFiles:
-    """A file that is something else than its name or format says. Each line would do as an id otherwise."""
+    """Files that are not what their name or format says, although each line could be an id."""
 
     @pytest.mark.parametrize("name", ["ids.txt", "ids.csv", "ids.tsv", "ids.jsonl", "ids.json"])
     @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A run that is killed, wherever it is, leaves nothing released twice and nothing left out."""
+"""Killed runs: the next run releases everything, and nothing twice."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ import pytest
 from ansible_collections.vonage.vcc.plugins.module_utils._interactions.task import run
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import PATIENCE, engine, journal_rows, validated
 
-# About ninety fit into one call, so these need three.
+# About ninety fit into one call, so these need three calls.
 IDS = [f"{number:05d}{'x' * 1000}" for number in range(250)]
 
 
 @pytest.fixture
 def given(sim, listed, tmp_path):
-    """The options of a task that releases all."""
+    """Return the options of a task that releases all."""
     sim.dispatch(*IDS)
     return sim.options(src=listed(IDS), journal=str(tmp_path / "kept" / "journal.db"))
 
 
 @pytest.fixture
 def again(given):
-    """The next run of the same task."""
+    """Return a function that runs the same task again."""
     clients = {}
     yield lambda check=False: run(validated(**given), check, False, clients)
     for client in clients.values():
@@ -42,7 +42,7 @@ def kill(process, how=signal.SIGKILL):
 
 
 def wait_for(look):
-    """What C(look) finds as soon as it is anything; a journal that is not made yet is nothing."""
+    """Return the first result of ``look`` that is true. A journal that does not exist yet counts as false."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         with contextlib.suppress(sqlite3.OperationalError):
@@ -90,7 +90,7 @@ def test_killed_between_effect_and_record(sim, given, again, done, how):
 
 
 def test_killed_before_late_effect(sim, given, again):
-    """VCC has the call and has not begun with it; by the time the next run calls, it may have, or not."""
+    """VCC has received the call, and may process it before or after the next run."""
     token = sim.issue_token()
     with sim.lock, engine(**given, access_token=token) as process:
         wait_for(sim.bodies)
@@ -101,7 +101,7 @@ def test_killed_before_late_effect(sim, given, again):
 
 
 def test_killed_between_claim_and_call(sim, given, again):
-    """The first call waits a minute after that for the token, when its rows are in the journal."""
+    """The call waits a minute after that for the token, and its rows are in the journal."""
     with engine(**given, requests_per_minute=1) as process:
         claimed = wait_for(lambda: journal_rows(given["journal"]))
         kill(process)
@@ -112,7 +112,7 @@ def test_killed_between_claim_and_call(sim, given, again):
     assert all_released_once(sim)
     assert sim.ignored == []
     effects = request_ids(sim.effects)
-    assert {one: row["request_id"] for one, row in claimed.items()}.items() <= effects.items()
+    assert {external_id: row["request_id"] for external_id, row in claimed.items()}.items() <= effects.items()
 
 
 def test_check_mode_predicts_run_after_kill(sim, given, again):
@@ -124,14 +124,14 @@ def test_check_mode_predicts_run_after_kill(sim, given, again):
     predicted, real = again(check=True), again()
     for result in (predicted, real):
         del result["summary"]["api_calls"]
-        for one in result["interactions"]:
-            del one["evidence"], one["request_id"]
+        for entry in result["interactions"]:
+            del entry["evidence"], entry["request_id"]
     assert predicted == real
     assert 0 < real["summary"]["unchanged"] < 250
 
 
 def test_killed_five_times(sim, given, again):
-    """Five runs, each of which is killed at its first call, and one that is not."""
+    """Five runs are killed at their first call, and the sixth is not."""
     for dummy in range(5):
         hold = sim.fault("hold")
         with engine(**given) as process:
@@ -151,4 +151,6 @@ def test_report_of_killed_run_ends_with_whole_line(sim, given, tmp_path):
         kill(process)
     hold.release()
     lines = [json.loads(line) for line in report.read_text(encoding="utf-8").splitlines()]
-    assert [one["external_id"] for one in lines] == IDS[: sum(call["interactions"] for call in sim.invoke_calls[:2])]
+    assert [entry["external_id"] for entry in lines] == IDS[
+        : sum(call["interactions"] for call in sim.invoke_calls[:2])
+    ]

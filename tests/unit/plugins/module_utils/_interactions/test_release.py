@@ -58,8 +58,8 @@ class TestRelease:
             "unknown": 0,
             "api_calls": 0,
         }
-        (one,) = second["interactions"]
-        assert (one["state"], one["changed"], one["evidence"]) == ("released", False, "journal")
+        (entry,) = second["interactions"]
+        assert (entry["state"], entry["changed"], entry["evidence"]) == ("released", False, "journal")
         assert column(second, "request_id") == column(first, "request_id")
 
     def test_list_of_ids(self, sim, task):
@@ -121,7 +121,7 @@ class TestRelease:
         ],
     )
     def test_other_file_is_rejected_before_any_call(self, sim, task, tmp_path, name, content, check):
-        """Nothing is sent, not even for what is before the line that shows it."""
+        """Nothing is sent, not even the ids before the line that is not an id."""
         (tmp_path / name).write_text(content)
         result = task(src=str(tmp_path / name), check=check)
         assert result["failed"]
@@ -137,11 +137,11 @@ class TestRelease:
     def test_body_of_call(self, sim, task):
         task(external_ids=["a", 'say "ü" \\'])
         (body,) = sim.bodies()
-        one, two = (effect["request_id"] for effect in sim.effects)
+        first_id, second_id = (effect["request_id"] for effect in sim.effects)
         assert json.loads(body) == {
             "requests": [
-                {"action": "release", "requestid": one, "externalid": "a"},
-                {"action": "release", "requestid": two, "externalid": 'say "ü" \\'},
+                {"action": "release", "requestid": first_id, "externalid": "a"},
+                {"action": "release", "requestid": second_id, "externalid": 'say "ü" \\'},
             ]
         }
 

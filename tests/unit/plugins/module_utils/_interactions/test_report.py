@@ -29,7 +29,7 @@ from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._interaction
 
 resource = pytest.importorskip("resource")
 
-# A line of a report, and one that a full disk broke off.
+# A line of a report.
 EARLIER = '{"external_id":"z","provider":null,"request_id":"r","state":"released","changed":true,"evidence":"api","message":""}\n'
 
 
@@ -54,12 +54,15 @@ class TestReport:
         result = task(external_ids=ids, report=str(report))
         lines = self.lines(report)
         assert len(result["interactions"]) == 1
-        assert sorted(int(one["external_id"]) for one in lines) == list(range(1100))
-        assert [one["external_id"] for one in lines if one["state"] == "failed"] == ["7"]
+        assert sorted(int(entry["external_id"]) for entry in lines) == list(range(1100))
+        assert [entry["external_id"] for entry in lines if entry["state"] == "failed"] == ["7"]
 
     def test_report_has_unsent_interactions(self, task, report):
         task(external_ids=["a", "b"], client_secret="wr0ng", report=str(report))
-        assert [(one["external_id"], one["state"]) for one in self.lines(report)] == [("a", "failed"), ("b", "failed")]
+        assert [(entry["external_id"], entry["state"]) for entry in self.lines(report)] == [
+            ("a", "failed"),
+            ("b", "failed"),
+        ]
 
     def test_report_is_private(self, task, report, open_umask):
         task(external_id="a", report=str(report))
@@ -68,14 +71,14 @@ class TestReport:
     def test_next_run_replaces_report(self, task, report):
         for name in "ab":
             task(external_id=name, report=str(report))
-        assert [one["external_id"] for one in self.lines(report)] == ["b"]
+        assert [entry["external_id"] for entry in self.lines(report)] == ["b"]
 
     def test_report_is_written_as_calls_end(self, sim, task, report):
         hold = sim.fault("hold", after=1)
         ids = long_ids(150)
         with background(lambda: task(external_ids=ids, report=str(report))) as results:
             assert hold.entered.wait(PATIENCE)
-            so_far = [one["external_id"] for one in self.lines(report)]
+            so_far = [entry["external_id"] for entry in self.lines(report)]
             hold.release()
         assert so_far == sim.released[: len(so_far)] == ids[: sim.invoke_calls[0]["interactions"]]
         assert len(self.lines(report)) == 150
@@ -127,7 +130,7 @@ class TestReport:
 
     @pytest.mark.parametrize("there", [False, True])
     def test_check_mode_reports_missing_permission(self, tmp_path, there):
-        """As a user who is not root, whoever runs the tests. Nothing is made or emptied."""
+        """The report runs as a user who is not root, and neither makes nor empties a file."""
         user = os.geteuid() or 65534
         with tempfile.TemporaryDirectory() as folder:
             report = Path(folder, "report.jsonl")
@@ -178,8 +181,8 @@ class TestReport:
         elif kind == "fifo":
             os.mkfifo(report)
         elif kind == "socket":
-            with contextlib.closing(socket.socket(socket.AF_UNIX)) as one:
-                one.bind(str(report))
+            with contextlib.closing(socket.socket(socket.AF_UNIX)) as server:
+                server.bind(str(report))
         elif kind == "null":
             report = Path("/dev/null")
         else:
@@ -197,7 +200,7 @@ class TestReport:
         report.chmod(before)
         task(external_id="a", report=str(report))
         assert oct(mode(report)) == "0o600"
-        assert [one["external_id"] for one in self.lines(report)] == ["a"]
+        assert [entry["external_id"] for entry in self.lines(report)] == ["a"]
 
     @pytest.mark.parametrize("check", [False, True])
     @pytest.mark.parametrize(
@@ -214,7 +217,7 @@ class TestReport:
     def test_earlier_report_is_replaced(self, task, report, content):
         report.write_text(content)
         task(external_id="a", report=str(report))
-        assert [one["external_id"] for one in self.lines(report)] == ["a"]
+        assert [entry["external_id"] for entry in self.lines(report)] == ["a"]
 
     @pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
     def test_full_disk_under_report_does_not_stop_task(self, sim, task, report):
@@ -227,7 +230,7 @@ class TestReport:
             result = task(**given, report=str(report))
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        gc.collect()  # what is left of the file must not complain either
+        gc.collect()  # the remains of the file must not warn either
         assert result["failed"]
         assert result["msg"].startswith(f"The report {report} is not complete (File too large)")
         assert summary(result) == {"requested": 200, "released": 200}

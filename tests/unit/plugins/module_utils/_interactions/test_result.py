@@ -42,12 +42,12 @@ class TestResult:
         )
 
     def test_message_names_first_requested_interaction(self, sim, task):
-        """Not the first that was found to fail: what cannot be sent comes to light after what was refused."""
+        """It does not name the first that failed: unsent interactions fail after rejected ones."""
         ids = long_ids(300)
         sim.poison(ids[5], ids[299])
         sim.fault("status", status=403, after=10)
         result = task(external_ids=ids)
-        first = next(one for one in result["interactions"] if one["state"] != "released")
+        first = next(entry for entry in result["interactions"] if entry["state"] != "released")
         assert f"the first is '{first['external_id']}': " in result["msg"]
 
     def test_thousand_interactions_are_listed(self, task):
@@ -64,7 +64,7 @@ class TestResult:
         assert task(external_ids=[*ids[:500], *"abc", *(f"x{number}" for number in range(600))])["interactions"] == []
 
     def test_hundred_failures_are_listed_and_report_has_all(self, sim, task, tmp_path):
-        """Those that were asked for first, although releases are sent in an order of their own."""
+        """The result lists those that the task asked for first, although releases have another order in calls."""
         ids = [str(number) for number in range(1300, 0, -1)]
         sim.fault("cut", times=None)
         result = task(external_ids=ids)

@@ -22,7 +22,7 @@ from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._interaction
 
 
 class TestNotFound:
-    """The contract leaves open how VCC answers the release of an interaction that it does not have."""
+    """The contract does not say how VCC answers the release of an interaction that it does not have."""
 
     def test_200_for_unknown_id(self, sim, task):
         sim.unknown_id = 200
@@ -38,12 +38,16 @@ class TestNotFound:
         result = task(external_ids=ids)
         assert "failed" not in result
         found = by_id(result)
-        for one in ids:
-            expected = ("released", True, "api") if one in "ab" else ("released", False, "status")
-            assert (found[one]["state"], found[one]["changed"], found[one]["evidence"]) == expected
+        for external_id in ids:
+            expected = ("released", True, "api") if external_id in "ab" else ("released", False, "status")
+            assert (
+                found[external_id]["state"],
+                found[external_id]["changed"],
+                found[external_id]["evidence"],
+            ) == expected
         assert found["never"]["message"].startswith("VCC answered 404")
         assert result["changed"] is ("a" in ids)
-        assert sorted(sim.released) == [one for one in ("a", "b") if one in ids]
+        assert sorted(sim.released) == [external_id for external_id in ("a", "b") if external_id in ids]
 
     def test_404_confirms_nothing_for_later(self, sim, task, rows):
         sim.unknown_id = 404

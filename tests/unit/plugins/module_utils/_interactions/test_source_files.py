@@ -150,8 +150,8 @@ class TestJson:
         assert refusal(src=path) == f"src {path}{said}"
 
     def test_object_with_data_and_request_id(self, src):
-        one = {"external_id": "a", "request_id": "r", "linked_data": [{"type": "name", "value": "Jo"}]}
-        path = src(json.dumps([one]), "ids.json")
+        fields = {"external_id": "a", "request_id": "r", "linked_data": [{"type": "name", "value": "Jo"}]}
+        path = src(json.dumps([fields]), "ids.json")
         (entry,) = task_of(state="dispatched", route="sales", src=path).source.read()
         assert (entry.request_id, entry.data["linked_data"][0]["value"]) == ("r", "Jo")
 
@@ -168,7 +168,7 @@ class TestJson:
 
 
 class TestFormat:
-    """The extension says what a file is, unless src_format does."""
+    """The extension decides the format of a file, unless src_format does."""
 
     CONTENT = {
         "text": "a\nb\n",
@@ -211,7 +211,7 @@ class TestFormat:
 
 
 class TestOtherThanRegularFiles:
-    """What has no end, or would keep the task waiting."""
+    """Files that have no end, or that could keep the task waiting."""
 
     @pytest.mark.parametrize("name", ["ids.txt", "ids.csv", "ids.json", "ids.jsonl"])
     def test_pipe_is_rejected_at_once(self, tmp_path, name):
@@ -232,7 +232,7 @@ class TestOtherThanRegularFiles:
 
     @pytest.mark.parametrize("source", ["pipe", "terminal", "null"])
     def test_standard_input_is_rejected(self, source):
-        """Another process, whose standard input is none of the test's own."""
+        """Another process reads its standard input, which is not that of the test."""
         code = (
             "from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import task_of;"
             "list(task_of(src='/dev/stdin').source.read())"

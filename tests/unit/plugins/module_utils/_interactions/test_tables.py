@@ -53,7 +53,7 @@ class TestCsv:
         assert self.ids(src, text.getvalue()) == [external_id]
 
     @pytest.mark.parametrize(
-        ("external_id", "said"), [one for one in BAD_IDS if one[0] not in ("a\nb", "a\ud800b", "a\x00b")]
+        ("external_id", "said"), [each for each in BAD_IDS if each[0] not in ("a\nb", "a\ud800b", "a\x00b")]
     )
     def test_invalid_id_is_rejected_with_line(self, src, external_id, said):
         path = src(f"n,external_id\n1,a\n\n2,{external_id}\n", "ids.csv")
@@ -99,7 +99,7 @@ class TestCsv:
         assert refusal(src=path).startswith(f"src {path}, line 3 is empty")
 
     def test_long_row_is_rejected_rather_than_cut(self, src):
-        """The id that is left would be another interaction's."""
+        """The rest of the id could be the id of another interaction."""
         path = src("external_id\ncase-1\ncase-2,EU\n", "ids.csv")
         assert f"src {path}, line 3 has 2 columns" in refusal(src=path)
 
@@ -112,7 +112,7 @@ class TestCsv:
 
 
 class TestTsv:
-    """As CSV, with tabs between the columns."""
+    """Tables as in CSV, with tabs between the columns."""
 
     @pytest.mark.parametrize(
         ("content", "ids"),

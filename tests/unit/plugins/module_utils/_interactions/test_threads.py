@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Calls at once: how many run, in which order, in which threads, and that the result is that of one call at a time."""
+"""Calls in flight: their number, their order and their threads. The result is that of one call at a time."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import (
     validated,
 )
 
-# About ninety of them fit into a call.
+# About ninety fit into one call, so these need ten calls.
 IDS = [f"{number:05d}{'x' * 1000}" for number in range(900)]
 
 
@@ -44,7 +44,7 @@ class TestThreads:
 
     @pytest.fixture
     def calls(self, monkeypatch):
-        """The calls that have begun, as pairs of body and thread. Each of them waits for the gate."""
+        """Return the calls, each of which waits until the gate is open."""
         calls = Calls()
         monkeypatch.setattr(Client, "invoke", lambda client, body: calls.make(body))
         yield calls
@@ -79,11 +79,11 @@ class TestThreads:
         wait_until(lambda: not threads_of_calls())
 
     def test_interrupt_neither_waits_for_calls_nor_starts_more(self, task, calls):
-        """The task has calls for as long as its caller takes results, and eight of its ten calls are left."""
+        """Two calls run, and eight are left."""
 
         def interrupt():
             wait_until(lambda: len(calls.threads) == 2)
-            time.sleep(0.05)  # the caller waits for a result by then
+            time.sleep(0.05)  # by then, the caller waits for a result
             signal.pthread_kill(main, signal.SIGINT)
             return True
 
@@ -166,7 +166,7 @@ class TestCallsInFlight:
         sim.poison(*bad)
         result = task(external_ids=IDS, calls_in_flight=4)
         assert summary(result) == {"requested": 900, "released": 896, "failed": 4}
-        assert {one["external_id"] for one in result["interactions"] if one["state"] == "failed"} == bad
+        assert {entry["external_id"] for entry in result["interactions"] if entry["state"] == "failed"} == bad
         assert sorted(sim.released) == sorted(set(IDS) - bad)
 
     def test_expired_token_is_renewed_once_for_all_calls(self, sim, task):
@@ -208,7 +208,7 @@ class TestCallsInFlight:
 
 
 def test_retry_after_delays_every_thread(sim, make_http):
-    """One meets the limit; what another sends meanwhile waits as long."""
+    """One thread meets the limit, and another thread waits as long."""
     waiting, gate, slept = threading.Event(), threading.Event(), []
 
     def sleep(seconds):
