@@ -51,7 +51,7 @@ ACTIONS = {State.RELEASED: Action.RELEASE, State.DISPATCHED: Action.DISPATCH}
 
 
 class Outcome(t.NamedTuple):
-    """The outcome that some interactions share.
+    """The outcome of a list of interactions.
 
     :param changed: whether this task brought them into the state.
     :param message: the error and its remedy; empty without an error.

@@ -23,7 +23,7 @@ from .plan import plan
 # The statuses of a rejection that a single interaction of the call can cause.
 SPLIT_STATUSES = (400, 404, 413, 417)
 
-# What a user must check after VCC rejects an interaction.
+# The options to check after VCC rejects an interaction.
 HINTS = {
     Action.RELEASE: "the external id, and the provider it was dispatched with",
     Action.DISPATCH: "the route, the provider, linked_data and routing_data",
@@ -31,7 +31,7 @@ HINTS = {
 
 NOT_FOUND = "VCC answered 404: it has no such interaction."
 
-# The reasons why an interaction may be in the requested state although its last call failed.
+# Sentences that end a message, if the interaction may be in the requested state although its call failed.
 REJECTED_WITH_OTHERS = " VCC may have {state} it with the call that it refused as a whole."
 
 ANSWER_LOST = " An earlier attempt, whose answer was lost, may have {state} it."
@@ -68,8 +68,8 @@ class Sender:
         self._state = state
         self._action = ACTIONS[state]
         self._limit = FailureLimit(max_failures)
-        self._claims = False  # whether there is a token, so that chunks are claimed
-        self._accepted: list[Interaction] = []  # in a call, but not yet in the journal
+        self._has_token = False
+        self._accepted: list[Interaction] = []  # not yet in the journal
         self._halves: list[Batch] = []
         self._probed = False
         self._calls_in_flight = calls_in_flight
@@ -122,16 +122,16 @@ class Sender:
     def _next_chunk(self, after: int) -> list[Interaction]:
         """Claim the next chunk of the worklist. Only read it if nothing of it is left to send, or if the task has stopped.
 
-        The token comes before the first claim, because a claim without a call would only be in the way of other tasks.
+        The token comes before the first claim, because a claim without a call would leave its rows pending.
         """
-        if self.stopped or not self._claims:
+        if self.stopped or not self._has_token:
             chunk = self._read_chunk(after)
             if self.stopped or all(interaction.confirmed for interaction in chunk):
                 return chunk
         try:
-            if not self._claims:
+            if not self._has_token:
                 self._client.authenticate()
-                self._claims = True
+                self._has_token = True
             chunk = self._journal.claim(after, self._accepted)
         except VccError as exc:
             self._stop(exc)
@@ -303,7 +303,7 @@ class Sender:
     # Rejected batches
 
     def _split(self, batch: Batch) -> None:
-        """Have the halves of a batch sent."""
+        """Add the halves of a batch to those that are left to send."""
         # While VCC has accepted nothing, the interactions that go alone come from all parts of the batch.
         mixed = (
             self._action is Action.RELEASE and not self._limit.accepts and len(batch.interactions) > MIN_REJECTED_ALONE
@@ -311,7 +311,7 @@ class Sender:
         self._halves += reversed(batch.halves(mixed))
 
     def _check_limit(self, error: RejectedError) -> None:
-        """Stop if VCC has rejected too much. Before the task stops because VCC rejects all, one last interaction is sent."""
+        """Stop if VCC has rejected too much. Send one last interaction before the task stops because VCC rejects all."""
         stop = self._limit.too_many_failures()
         if self._limit.rejects_all():
             if self._halves and not self._probed:
@@ -322,7 +322,7 @@ class Sender:
             self._stop(stop)
 
     def _probe(self) -> None:
-        """Have the interaction sent that is farthest from the rejected ones, because VCC may accept it."""
+        """Send next the interaction that is farthest from the rejected ones, because VCC may accept it."""
         self._probed = True
         last = self._halves[0]
         self._halves.append(Batch(last.interactions[-1:], last.encoded[-1:], last.depth + 1))

@@ -30,8 +30,8 @@ class Task(t.NamedTuple):
     :param state: the state that the task asks for, released or dispatched.
     :param route: the route of a dispatch.
     :param data: linked_data and routing_data of a dispatch.
-    :param journal: the path of the journal; empty for none.
-    :param report: the path of the report, or None.
+    :param journal_path: empty for no journal.
+    :param report_path: None for no report.
     """
 
     connection: Connection
@@ -41,9 +41,9 @@ class Task(t.NamedTuple):
     route: str | None
     data: dict[str, t.Any]
     force: bool
-    journal: str
+    journal_path: str
     journal_ttl: int
-    report: str | None
+    report_path: str | None
     calls_in_flight: int
     max_failures: int | None
 
@@ -70,9 +70,9 @@ class Task(t.NamedTuple):
             route=params["route"],
             data={name: params[name] for name in DATA_SPEC},
             force=params["force"],
-            journal=params["journal"] or "",
+            journal_path=params["journal"] or "",
             journal_ttl=params["journal_ttl"],
-            report=params["report"],
+            report_path=params["report"],
             # One call at a time keeps dispatches in the order in which the task asks for them.
             calls_in_flight=params["calls_in_flight"] if action is Action.RELEASE else 1,
             max_failures=params["max_failures"],
@@ -119,7 +119,7 @@ def _run(task: Task, check_mode: bool, diff_mode: bool, clients: dict[Connection
     calls_before = client.calls
     payload = PayloadBuilder(task.action, task.provider, task.route, task.data)
     journal = Journal(
-        task.journal,
+        task.journal_path,
         task.connection.api_url,
         task.connection.account,
         task.provider,
@@ -130,7 +130,7 @@ def _run(task: Task, check_mode: bool, diff_mode: bool, clients: dict[Connection
     )
     try:
         requested = journal.add_all(_with_data(task.source.read(), payload))
-        report = Report(task.report, dry_run=check_mode)
+        report = Report(task.report_path, dry_run=check_mode)
         result = Result(requested, task.state, task.provider, report)
         if check_mode:
             error = _collect(preview(journal, task.state), result)
