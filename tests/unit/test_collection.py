@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+import ast
 import re
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import yaml
@@ -47,6 +49,49 @@ def test_simulator_requirements_match_constraints():
     simulator = pins(ROOT / "tests" / "simulator" / "requirements.txt")
     assert simulator
     assert simulator <= pins(ROOT / "tests" / "constraints.txt")
+
+
+MODULE_UTILS = ROOT / "plugins" / "module_utils"
+
+# The packages of module_utils, and those that each of them may import.
+ARROWS = {"_api": set(), "_journal": set(), "_interactions": {"_api", "_journal"}}
+
+
+def _imports(path: Path) -> set[str]:
+    """The modules that a file imports: of the collection relative to module_utils, such as "_journal.rules", others by their names."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level:
+            package = path.relative_to(MODULE_UTILS).parent.parts[: 2 - node.level]
+            names = [node.module] if node.module else [alias.name for alias in node.names]
+            found |= {".".join([*package, name]) for name in names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add(node.module)
+    return found
+
+
+def test_imports_between_packages_go_one_way():
+    for path in MODULE_UTILS.rglob("*.py"):
+        package = path.relative_to(MODULE_UTILS).parts[0]
+        imported = {name.split(".")[0] for name in _imports(path)} & ARROWS.keys() - {package}
+        assert imported <= ARROWS.get(package, ARROWS.keys()), path
+
+
+def test_imports_between_files_have_no_circle():
+    graph = {
+        ".".join(path.relative_to(MODULE_UTILS).with_suffix("").parts): _imports(path)
+        for path in MODULE_UTILS.rglob("*.py")
+    }
+    tuple(TopologicalSorter(graph).static_order())
+
+
+def test_only_the_border_imports_ansible():
+    found = {
+        path.name for path in MODULE_UTILS.rglob("*.py") if any(name.startswith("ansible") for name in _imports(path))
+    }
+    assert found == {"_module.py", "_options.py"}
 
 
 def test_fidelity_guide_names_every_property_and_only_existing_tests():
