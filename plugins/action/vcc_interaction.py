@@ -19,8 +19,9 @@ from ansible.plugins.action import ActionBase
 # The controller imports this file, and requests with it, once, before it forks its workers.
 from ansible_collections.vonage.vcc.plugins.module_utils._api.client import Client
 from ansible_collections.vonage.vcc.plugins.module_utils._api.transport import REQUESTS_IMPORT_ERROR
-from ansible_collections.vonage.vcc.plugins.module_utils._connection import PATHS, Connection
+from ansible_collections.vonage.vcc.plugins.module_utils._connection import Connection
 from ansible_collections.vonage.vcc.plugins.module_utils._errors import InputError
+from ansible_collections.vonage.vcc.plugins.module_utils._files import PATHS
 from ansible_collections.vonage.vcc.plugins.module_utils._interactions.task import run
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.sqlite_file import SQLITE_IMPORT_ERROR
 from ansible_collections.vonage.vcc.plugins.module_utils._options import (
@@ -37,7 +38,7 @@ from ansible_collections.vonage.vcc.plugins.modules.vcc_interaction import SPEC
 _clients: dict[Connection, Client] = {}
 
 
-class ActionModule(ActionBase):
+class ActionModule(ActionBase):  # type: ignore[misc]
     _supports_check_mode = True
     _supports_async = True
 
@@ -74,7 +75,7 @@ class ActionModule(ActionBase):
         if self._task.delegate_to:
             task_vars = task_vars.get("ansible_delegated_vars", {}).get(self._task.delegate_to, task_vars)
         interpreter = self._templar.template(C.config.get_config_value("INTERPRETER_PYTHON", variables=task_vars))
-        return interpreter.startswith("auto") or interpreter == sys.executable
+        return bool(interpreter.startswith("auto") or interpreter == sys.executable)
 
     def _run_here(self, args: dict[str, t.Any]) -> dict[str, t.Any]:
         validation = validated(ArgumentSpecValidator(**SPEC), args)

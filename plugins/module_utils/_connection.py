@@ -1,16 +1,15 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The connection that a task uses: hosts, URLs and credentials."""
+"""The connection of a task to VCC: hosts, URLs and credentials."""
 
 from __future__ import annotations
 
-import os
 import re
 import typing as t
 
 from ._errors import InputError
-from ._files import check_distinct
+from ._files import check_paths
 from ._text import place, shown, without_user
 from ._validation import check_number, check_token, checked_url
 
@@ -22,15 +21,12 @@ API_URL = "https://{region}.api.{domain}"
 # The longest timeout, in seconds.
 LONGEST_TIMEOUT = 3600
 
-# The warning of every module where validate_certs is false.
+# The warning of every module if validate_certs is false.
 UNVERIFIED = "validate_certs is false: anyone on the way to VCC can read the token and change what is sent."
-
-# The options that name a file on the host that runs the engine.
-PATHS = ("src", "report", "journal", "token_cache", "ca_path")
 
 
 class Connection(t.NamedTuple):
-    """Where to call and as whom. Two tasks with equal connections can share one session and one token."""
+    """The URLs, account and credentials of calls to VCC. Tasks with equal connections can share a client and its token."""
 
     api_url: str
     auth_url: str | None
@@ -53,27 +49,11 @@ class Connection(t.NamedTuple):
         client_id, client_secret, access_token = (
             params[name] or None for name in ("client_id", "client_secret", "access_token")
         )
-        if bool(client_id) != bool(client_secret) and not access_token:
-            missing = "client_secret" if client_id else "client_id"
-            raise InputError(
-                f"{missing} is missing: set it or {place('VCC_' + missing.upper())}; the client credentials need both."
-            )
-        if not client_secret and not access_token:
-            raise InputError(
-                "The credentials are missing: set client_id and client_secret "
-                f"(or {place('VCC_CLIENT_ID and VCC_CLIENT_SECRET')}), or access_token."
-            )
-        if client_id and client_secret and not auth_url:
-            raise InputError("auth_url is missing: client credentials need it, or region, beside api_url.")
-        if access_token:
-            try:
-                check_token(access_token)
-            except ValueError:
-                raise InputError("access_token has a character that no token has: check how it was copied.") from None
+        _check_credentials(client_id, client_secret, access_token, auth_url)
         check_number(params, "timeout", 1, LONGEST_TIMEOUT)
         check_number(params, "retries", 0)
         check_number(params, "requests_per_minute", 1)
-        _check_paths(params)
+        check_paths(params)
         ca_path = params["ca_path"]
         return cls(
             api_url=api_url,
@@ -91,21 +71,13 @@ class Connection(t.NamedTuple):
 
     @property
     def secrets(self) -> set[str]:
+        """Return the texts that no output may contain."""
         return {secret for secret in (self.client_secret, self.access_token) if secret}
 
 
 def journal_scope(params: t.Mapping[str, t.Any]) -> tuple[str, str]:
-    """Return the API URL and the account whose journal entries validated options mean. Raises InputError."""
+    """Return the API URL and the account, which separate the rows of a journal. Needs no credentials. Raises InputError."""
     return _api_url(params), _account(params)
-
-
-def path_of_journal(params: t.Mapping[str, t.Any]) -> str:
-    """Return the path of the journal where there has to be one. Raises InputError."""
-    path: str = params["journal"]
-    if not path:
-        raise InputError("journal is empty or none, so that there is no journal: set it to the path of one.")
-    _check_paths(params)
-    return path
 
 
 def _account(params: t.Mapping[str, t.Any]) -> str:
@@ -127,13 +99,24 @@ def _api_url(params: t.Mapping[str, t.Any]) -> str:
     return checked_url("api_url", api_url)
 
 
-def _check_paths(params: t.Mapping[str, t.Any]) -> None:
-    for name in PATHS:
-        path = params.get(name) or ""
+def _check_credentials(
+    client_id: str | None, client_secret: str | None, access_token: str | None, auth_url: str | None
+) -> None:
+    """Raise InputError for credentials that are incomplete or cannot be sent."""
+    if bool(client_id) != bool(client_secret) and not access_token:
+        missing = "client_secret" if client_id else "client_id"
+        raise InputError(
+            f"{missing} is missing: set it or {place('VCC_' + missing.upper())}; the client credentials need both."
+        )
+    if not client_secret and not access_token:
+        raise InputError(
+            "The credentials are missing: set client_id and client_secret "
+            f"(or {place('VCC_CLIENT_ID and VCC_CLIENT_SECRET')}), or access_token."
+        )
+    if client_id and client_secret and not auth_url:
+        raise InputError("auth_url is missing: client credentials need it, or region, beside api_url.")
+    if access_token:
         try:
-            os.fsencode(path)
+            check_token(access_token)
         except ValueError:
-            raise InputError(f"{name} is not valid Unicode: write the path in UTF-8.") from None
-        if "\0" in path:
-            raise InputError(f"{name} has a character that no path can have: remove it.")
-    check_distinct({name: params.get(name) for name in PATHS})
+            raise InputError("access_token has a character that no token has: check how it was copied.") from None

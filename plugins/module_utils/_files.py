@@ -15,6 +15,9 @@ import unicodedata
 
 from ._errors import InputError
 
+# The options that name a file on the host that runs the task.
+PATHS = ("src", "report", "journal", "token_cache", "ca_path")
+
 # The options that name a file that is written, and what stands beside each of those files, by the end of its name.
 WRITTEN = {"report": (), "journal": ("-wal", "-shm", "-journal"), "token_cache": (".lock",)}
 
@@ -114,6 +117,19 @@ def make_file(path: str) -> None:
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o660))
     finally:
         os.umask(before)
+
+
+def check_paths(params: t.Mapping[str, t.Any]) -> None:
+    """Raise InputError for an option of ``PATHS`` that cannot be a path, or whose file another option names too."""
+    for name in PATHS:
+        path = params.get(name) or ""
+        try:
+            os.fsencode(path)
+        except ValueError:
+            raise InputError(f"{name} is not valid Unicode: write the path in UTF-8.") from None
+        if "\0" in path:
+            raise InputError(f"{name} has a character that no path can have: remove it.")
+    check_distinct({name: params.get(name) for name in PATHS})
 
 
 def check_distinct(paths: t.Mapping[str, str | None]) -> None:

@@ -16,6 +16,7 @@ from ansible.module_utils.errors import AnsibleFallbackNotFound
 from ansible.module_utils.parsing.convert_bool import boolean
 
 from ._errors import InputError
+from ._files import check_paths
 from ._text import place, shown
 from ._validation import Spec, check_data, check_texts, check_types
 
@@ -107,6 +108,15 @@ def told(message: str, variables: t.Mapping[str, str]) -> str:
         if re.match(rf"(The )?{name.replace('_', '[ _]')}\b", message):
             return f"{place(variable)}: {message}"
     return message
+
+
+def journal_path(params: t.Mapping[str, t.Any]) -> str:
+    """Return the path of the journal for a module that needs one. Raises InputError if the task has none."""
+    path: str = params["journal"]
+    if not path:
+        raise InputError("journal is empty or none, so that there is no journal: set it to the path of one.")
+    check_paths(params)
+    return path
 
 
 def _check_variable(name: str, option: t.Mapping[str, t.Any], value: str) -> None:

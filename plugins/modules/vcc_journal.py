@@ -106,17 +106,14 @@ pruned:
 import contextlib
 import typing as t
 
-from ansible_collections.vonage.vcc.plugins.module_utils._connection import journal_scope, path_of_journal
+from ansible_collections.vonage.vcc.plugins.module_utils._connection import journal_scope
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.notifications import (
     NotificationLog,
     parse_notifications,
 )
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.upkeep import Upkeep
 from ansible_collections.vonage.vcc.plugins.module_utils._module import create_module, run_module
-from ansible_collections.vonage.vcc.plugins.module_utils._options import (
-    CONNECTION_SPEC,
-    JOURNAL_SPEC,
-)
+from ansible_collections.vonage.vcc.plugins.module_utils._options import CONNECTION_SPEC, JOURNAL_SPEC, journal_path
 from ansible_collections.vonage.vcc.plugins.module_utils._text import shown
 from ansible_collections.vonage.vcc.plugins.module_utils._validation import check_name, check_number
 
@@ -134,7 +131,8 @@ SPEC: dict[str, t.Any] = {
 }
 
 
-def keep(params: dict[str, t.Any], check_mode: bool, diff_mode: bool) -> dict[str, t.Any]:
+def run(params: dict[str, t.Any], check_mode: bool, diff_mode: bool) -> dict[str, t.Any]:
+    """Record notifications or prune the journal, and return the result. Raises InputError and JournalError."""
     result, before, after = (note if params["older_than"] is None else prune)(params, check_mode)
     if diff_mode:
         result["diff"] = {
@@ -147,13 +145,14 @@ def keep(params: dict[str, t.Any], check_mode: bool, diff_mode: bool) -> dict[st
 
 
 def note(params: dict[str, t.Any], check_mode: bool) -> tuple[dict[str, t.Any], str, str]:
+    """Record notifications; return the result, and the text of the diff before and after."""
     provider = check_name("provider", params["provider"]) if params["provider"] else None
     given, ignored = parse_notifications(params["notifications"])
     api_url, account = journal_scope(params)
     if not given:
         return {"changed": False, "noted": 0, "ignored": ignored}, "", ""
     with contextlib.closing(
-        NotificationLog(path_of_journal(params), api_url, account, provider, dry_run=check_mode)
+        NotificationLog(journal_path(params), api_url, account, provider, dry_run=check_mode)
     ) as journal:
         changes = journal.note(given, check_mode)
     before = "".join(f"{shown(external_id)}: {state}\n" for external_id, state, dummy in changes)
@@ -162,8 +161,9 @@ def note(params: dict[str, t.Any], check_mode: bool) -> tuple[dict[str, t.Any], 
 
 
 def prune(params: dict[str, t.Any], check_mode: bool) -> tuple[dict[str, t.Any], str, str]:
+    """Delete old rows; return the result, and the text of the diff before and after."""
     check_number(params, "older_than", 0)
-    with contextlib.closing(Upkeep(path_of_journal(params), dry_run=check_mode)) as journal:
+    with contextlib.closing(Upkeep(journal_path(params), dry_run=check_mode)) as journal:
         pruned = journal.prune(params["older_than"], check_mode)
     before = "".join(f"old {name}: {count}\n" for name, count in pruned.items())
     after = "".join(f"old {name}: 0\n" for name in pruned)
@@ -172,7 +172,7 @@ def prune(params: dict[str, t.Any], check_mode: bool) -> tuple[dict[str, t.Any],
 
 def main() -> None:
     module = create_module(**SPEC)
-    run_module(module, lambda secrets: keep(module.params, module.check_mode, module._diff))
+    run_module(module, lambda secrets: run(module.params, module.check_mode, module._diff))
 
 
 if __name__ == "__main__":

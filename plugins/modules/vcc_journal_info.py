@@ -174,13 +174,9 @@ entries:
 import contextlib
 import typing as t
 
-from ansible_collections.vonage.vcc.plugins.module_utils._connection import path_of_journal
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.upkeep import Upkeep
 from ansible_collections.vonage.vcc.plugins.module_utils._module import create_module, run_module
-from ansible_collections.vonage.vcc.plugins.module_utils._options import (
-    CONNECTION_SPEC,
-    JOURNAL_SPEC,
-)
+from ansible_collections.vonage.vcc.plugins.module_utils._options import CONNECTION_SPEC, JOURNAL_SPEC, journal_path
 from ansible_collections.vonage.vcc.plugins.module_utils._validation import (
     check_id,
     check_name,
@@ -188,8 +184,8 @@ from ansible_collections.vonage.vcc.plugins.module_utils._validation import (
     check_raw_ids,
 )
 
-LARGEST_PAGE = 10_000
-
+# The maximum page_size.
+MAX_PAGE_SIZE = 10_000
 
 SPEC: dict[str, t.Any] = {
     "argument_spec": {
@@ -206,16 +202,17 @@ SPEC: dict[str, t.Any] = {
 }
 
 
-def show(params: dict[str, t.Any]) -> dict[str, t.Any]:
+def run(params: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Search the journal, and return the result. Raises InputError and JournalError."""
     check_number(params, "older_than", 0)
     check_number(params, "newer_than", 0)
     check_number(params, "page", 1)
-    check_number(params, "page_size", 1, LARGEST_PAGE)
+    check_number(params, "page_size", 1, MAX_PAGE_SIZE)
     if params["provider"]:
         check_name("provider", params["provider"])
     for index, external_id in enumerate(params["external_ids"] or ()):
         check_id(f"external_ids[{index}]", external_id)
-    with contextlib.closing(Upkeep(path_of_journal(params), dry_run=True, looking=True)) as journal:
+    with contextlib.closing(Upkeep(journal_path(params), dry_run=True, looking=True)) as journal:
         entries, matched = journal.entries(params)
         return {
             "changed": False,
@@ -233,11 +230,11 @@ def show(params: dict[str, t.Any]) -> dict[str, t.Any]:
 def main() -> None:
     module = create_module(**SPEC)
 
-    def act(secrets: set[str]) -> dict[str, t.Any]:
+    def search(secrets: set[str]) -> dict[str, t.Any]:
         check_raw_ids(module.given)
-        return show(module.params)
+        return run(module.params)
 
-    run_module(module, act)
+    run_module(module, search)
 
 
 if __name__ == "__main__":

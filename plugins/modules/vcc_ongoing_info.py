@@ -145,22 +145,21 @@ from ansible_collections.vonage.vcc.plugins.module_utils._options import CONNECT
 from ansible_collections.vonage.vcc.plugins.module_utils._text import clean
 from ansible_collections.vonage.vcc.plugins.module_utils._validation import check_number
 
-# The most pages that are read, and interactions that are returned.
-MOST_PAGES = 10_000
-MOST_ITEMS = 100_000
+# The maximum number of pages to read, and of interactions to return.
+MAX_PAGES = 10_000
+MAX_ITEMS = 100_000
 
-# After so many pages in a row with nothing new, whatever VCC says of their number, there is nothing more.
+# The list ends after this number of successive pages without a new interaction, whatever their count in the answers.
 STALE_PAGES = 20
 
-# The levels of an item that are returned; those of the contract come to five.
-LEVELS = 20
+# The levels of an item to return; the items of the contract have five.
+MAX_LEVELS = 20
 
-# Beyond any number that VCC means, and within what every reader of JSON takes.
-HIGHEST = 1e300
+# The first number that is not returned: beyond any number that VCC means, and within the range of every JSON parser.
+NUMBER_LIMIT = 1e300
 
-# The longest name of a property, in characters.
-NAME_LENGTH = 1024
-
+# The maximum length of the name of a property, in characters.
+MAX_NAME_LENGTH = 1024
 
 SPEC: dict[str, t.Any] = {
     "argument_spec": {
@@ -175,20 +174,21 @@ SPEC: dict[str, t.Any] = {
 
 
 def run(params: t.Mapping[str, t.Any], secrets: set[str]) -> dict[str, t.Any]:
-    """Do what a task of vcc_ongoing_info asks for, and return its result.
+    """List the ongoing interactions that match the options, and return the result.
 
-    :arg params: its options, validated with C(options.ONGOING_SPEC).
-    :arg secrets: what must not be in any output is added to it.
-    Raises InputError and, if a page cannot be had, ApiError.
+    :param params: the options, validated with ``SPEC``.
+    :param secrets: collects the texts that no output may contain.
+
+    Raises InputError, and ApiError if a page cannot be read.
     """
-    to = Connection.from_params(params)
+    connection = Connection.from_params(params)
     check_number(params, "page_size", 1)
-    client = Client.from_connection(to, STATS_SCOPE, secrets)
+    client = Client.from_connection(connection, STATS_SCOPE, secrets)
     try:
         items, reported = _all_pages(client, params["page_size"])
     except RejectedError as exc:
         raise RejectedError(f"{exc}: check page_size and api_url.", exc.status, exc.by_vcc) from None
-    items = [_returned(item) for item in items]
+    items = [_sanitized(item) for item in items]
     matching = [item for item in items if _matches(item, params)]
     result: dict[str, t.Any] = {
         "changed": False,
@@ -200,13 +200,16 @@ def run(params: t.Mapping[str, t.Any], secrets: set[str]) -> dict[str, t.Any]:
             "api_calls": client.calls,
         },
     }
-    if not to.verify:
+    if not connection.verify:
         result["warnings"] = [UNVERIFIED]
     return result
 
 
 def _all_pages(client: Client, limit: int) -> tuple[list[dict[str, t.Any]], int | None]:
-    """The items of all pages, each once, and the total that the last page names. Raises ApiError if they do not come to an end."""
+    """Return the items of all pages, each once, and the total of the last page. Raises ApiError if the pages do not end.
+
+    Interactions begin and end between the calls. An item has VCC's own ``guid`` and no external id.
+    """
     found: dict[str | int, dict[str, t.Any]] = {}
     page = pages = 1
     stale = 0
@@ -216,40 +219,40 @@ def _all_pages(client: Client, limit: int) -> tuple[list[dict[str, t.Any]], int 
         reported = _number(meta.get("totalCount"))
         before = len(found)
         for item in items:
-            # What has moved to a later page meanwhile comes twice.
+            # An item that has moved to a later page meanwhile comes twice.
             guid = item.get("guid")
             found[guid if isinstance(guid, str) else len(found)] = item
-        # A server that gives the same page again and again would hold this up for ever.
+        # A server may return the same page again and again.
         given = _number(meta.get("page"))
         stale = 0 if len(found) > before else stale + 1
         if not items or given not in (page, None) or stale >= (1 if given is None else STALE_PAGES):
             break
-        if len(found) > MOST_ITEMS:
+        if len(found) > MAX_ITEMS:
             raise ApiError(
-                f"VCC lists more than {MOST_ITEMS} ongoing interactions, and no more are read: check api_url and any proxy in between."
+                f"VCC lists more than {MAX_ITEMS} ongoing interactions, and no more are read: check api_url and any proxy in between."
             )
         pages = _number(meta.get("pageCount")) or (page + 1 if len(items) >= limit else page)
         page += 1
-        if page > MOST_PAGES and page <= pages:
+        if page > MAX_PAGES and page <= pages:
             raise ApiError(
-                f"VCC lists more than {MOST_PAGES} pages of ongoing interactions, and no more are read: set page_size higher."
+                f"VCC lists more than {MAX_PAGES} pages of ongoing interactions, and no more are read: set page_size higher."
             )
     return list(found.values()), reported
 
 
-def _returned(value: t.Any, levels: int = LEVELS) -> t.Any:
-    """What VCC has sent as a result can have it: texts that can be written, numbers that end, and no more levels than anybody nests."""
+def _sanitized(value: t.Any, levels: int = MAX_LEVELS) -> t.Any:
+    """Return a value of VCC with printable texts, finite numbers and at most ``levels`` levels, so that a result can have it."""
     if isinstance(value, str):
         return clean(value)
     if isinstance(value, (int, float)):
-        return value if abs(value) < HIGHEST else None
+        return value if abs(value) < NUMBER_LIMIT else None
     if not isinstance(value, (dict, list)):
         return value
     if not levels:
         return None
     if isinstance(value, list):
-        return [_returned(one, levels - 1) for one in value]
-    return {clean(name[:NAME_LENGTH]): _returned(one, levels - 1) for name, one in value.items()}
+        return [_sanitized(element, levels - 1) for element in value]
+    return {clean(name[:MAX_NAME_LENGTH]): _sanitized(element, levels - 1) for name, element in value.items()}
 
 
 def _number(value: t.Any) -> int | None:
@@ -264,7 +267,7 @@ def _matches(item: dict[str, t.Any], params: t.Mapping[str, t.Any]) -> bool:
 
 
 def _parties(item: dict[str, t.Any]) -> set[t.Any]:
-    """The ids of all who take part."""
+    """Return the ids of the parties of an interaction."""
     channels = item.get("channels")
     parties = (
         [channel.get("party") for channel in channels if isinstance(channel, dict)]

@@ -142,7 +142,7 @@ from ansible_collections.vonage.vcc.plugins.module_utils._options import CONNECT
 from ansible_collections.vonage.vcc.plugins.module_utils._text import shown
 from ansible_collections.vonage.vcc.plugins.module_utils._validation import as_text, check_name, https_url
 
-# VCC's spelling of what an agent may be permitted to do.
+# The actions that agents may be permitted, in VCC's spelling.
 ACTIONS = {
     "release": "release",
     "hold": "hold",
@@ -152,7 +152,6 @@ ACTIONS = {
 
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _HEADER_VALUE = re.compile(r"[\x20-\x7e]*")
-
 
 SPEC: dict[str, t.Any] = {
     "argument_spec": {
@@ -176,13 +175,14 @@ SPEC: dict[str, t.Any] = {
 
 
 def run(params: t.Mapping[str, t.Any], check_mode: bool, diff_mode: bool, secrets: set[str]) -> dict[str, t.Any]:
-    """Do what a task of vcc_provider asks for, and return its result.
+    """Register the provider unless the journal says that it is registered with the same settings, and return the result.
 
-    :arg params: its options, validated with C(options.PROVIDER_SPEC).
-    :arg secrets: what must not be in any output is added to it.
-    Raises InputError, JournalError and, if VCC has not accepted it, ApiError.
+    :param params: the options, validated with ``SPEC``.
+    :param secrets: collects the texts that no output may contain.
+
+    Raises InputError, JournalError, and ApiError if VCC does not accept the registration.
     """
-    to = Connection.from_params(params)
+    connection = Connection.from_params(params)
     name = check_name("name", params["name"])
     fields = _fields(params)
     body = json.dumps(fields).encode()
@@ -191,16 +191,16 @@ def run(params: t.Mapping[str, t.Any], check_mode: bool, diff_mode: bool, secret
             f"The settings of '{shown(name)}' come to {len(body)} bytes; a call takes {BODY_LIMIT}: send less."
         )
     settings = _settings(fields)
-    # Nobody knows in which spelling a server repeats a header.
-    client = Client.from_connection(to, secrets=secrets, quoting="headers" not in fields)
-    journal = Registration(params["journal"] or "", to.api_url, to.account, name, dry_run=check_mode)
+    # A server may repeat a header in any spelling, so no error may quote the server.
+    client = Client.from_connection(connection, secrets=secrets, quoting="headers" not in fields)
+    journal = Registration(params["journal"] or "", connection.api_url, connection.account, name, dry_run=check_mode)
     try:
         found = journal.compare(settings)
         changed = params["force"] or not found or set(found.values()) != {"same"}
         result: dict[str, t.Any] = {
             "changed": changed,
             "provider": name,
-            "changed_settings": sorted(one for one, how in (found or {}).items() if how != "same"),
+            "changed_settings": sorted(setting for setting, how in (found or {}).items() if how != "same"),
             "evidence": "journal" if not changed else "predicted" if check_mode else "api",
         }
         if diff_mode:
@@ -217,12 +217,13 @@ def run(params: t.Mapping[str, t.Any], check_mode: bool, diff_mode: bool, secret
                 )
     finally:
         journal.close()
-    if not to.verify:
+    if not connection.verify:
         result["warnings"] = [UNVERIFIED]
     return result
 
 
 def _register(client: Client, journal: Registration, name: str, body: bytes) -> None:
+    """Register the provider, and cancel the registration in the journal if VCC does not accept it. Raises ApiError."""
     journal.begin()
     try:
         client.register(body)
@@ -233,7 +234,7 @@ def _register(client: Client, journal: Registration, name: str, body: bytes) -> 
 
 
 def _fields(params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """The body of the call."""
+    """Return the body of the call: ``{"provider", "endpoint"?, "headers"?, "agentactionspermitted"}``. Raises InputError."""
     fields: dict[str, t.Any] = {"provider": params["name"]}
     if params["endpoint"]:
         fields["endpoint"] = https_url("endpoint", params["endpoint"])
@@ -250,7 +251,7 @@ def _fields(params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
 
 
 def _header(name: str, value: t.Any) -> str:
-    """The value of a header. What is wrong with one is said without it."""
+    """Return the value of a header as text. Raises InputError, without the value because it may be a secret."""
     if not _HEADER_NAME.fullmatch(name):
         raise InputError("headers has a name that no HTTP header can have: write it as a word such as Authorization.")
     text = as_text(f"headers.{name}", value)
@@ -264,7 +265,7 @@ def _header(name: str, value: t.Any) -> str:
 
 
 def _settings(fields: dict[str, t.Any]) -> dict[str, str]:
-    """Each setting by the name under which a diff shows it."""
+    """Return each setting by the name that a diff shows."""
     settings = {f"headers.{name}": value for name, value in fields.get("headers", {}).items()}
     settings.update(
         (f"agent_actions_permitted.{name}", str(fields["agentactionspermitted"][spelled]))
@@ -276,24 +277,29 @@ def _settings(fields: dict[str, t.Any]) -> dict[str, str]:
 
 
 def _diff(name: str, settings: dict[str, str], found: dict[str, str] | None) -> dict[str, str]:
-    """Which settings change, by name: a value may be a secret, and of the former ones there is but a hash. Permissions are told by it."""
+    """Return the diff of the settings, which shows values of permissions only.
+
+    Another value may be a secret, and the journal has only a hash of the previous one.
+    """
     before = f"{shown(name)}: not known to be registered\n"
     if found:
         before = "".join(
-            f"{one}: {_told(one, settings.get(one), how)}\n" for one, how in sorted(found.items()) if how != "added"
+            f"{setting}: {_described(setting, settings.get(setting), how)}\n"
+            for setting, how in sorted(found.items())
+            if how != "added"
         )
     return {
         "before_header": f"VCC provider {shown(name)}",
         "after_header": f"VCC provider {shown(name)}",
         "before": before,
-        "after": "".join(f"{one}: {_told(one, settings[one])}\n" for one in sorted(settings)),
+        "after": "".join(f"{setting}: {_described(setting, settings[setting])}\n" for setting in sorted(settings)),
     }
 
 
-def _told(name: str, value: str | None, how: str = "same") -> str:
-    """What a diff says of a setting that has a value, or had one before if that is "changed" or "removed"."""
+def _described(name: str, value: str | None, how: str = "same") -> str:
+    """Return the text of a setting in the diff. If ``how`` is "changed" or "removed", it is the text of the previous value."""
     if name.startswith("agent_actions_permitted."):
-        # There are two values, so what was not the same was the other one.
+        # A permission has two values, so a changed one had the other.
         return "permitted" if (value == "1") is (how == "same") else "not permitted"
     return "registered with another value" if how == "changed" else "registered"
 

@@ -91,9 +91,7 @@ from ansible_collections.vonage.vcc.plugins.module_utils._connection import UNVE
 from ansible_collections.vonage.vcc.plugins.module_utils._errors import InputError
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.upkeep import isoformat_utc
 from ansible_collections.vonage.vcc.plugins.module_utils._module import create_module, run_module
-from ansible_collections.vonage.vcc.plugins.module_utils._options import (
-    CONNECTION_SPEC,
-)
+from ansible_collections.vonage.vcc.plugins.module_utils._options import CONNECTION_SPEC
 from ansible_collections.vonage.vcc.plugins.module_utils._text import place
 from ansible_collections.vonage.vcc.plugins.module_utils._validation import check_name, checked_url
 
@@ -105,7 +103,8 @@ SPEC: dict[str, t.Any] = {
 }
 
 
-def get(params: dict[str, t.Any]) -> dict[str, t.Any]:
+def run(params: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Get a token for the client credentials, and return the result. Raises InputError and ApiError."""
     if not params["client_id"] or not params["client_secret"]:
         raise InputError(
             "The client credentials are missing: set client_id and client_secret, "
@@ -117,10 +116,10 @@ def get(params: dict[str, t.Any]) -> dict[str, t.Any]:
         if " " in check_name(f"scopes[{index}]", scope):
             raise InputError(f"scopes[{index}] has a blank in it: make it two scopes.")
     if params["auth_url"] and not params["api_url"]:
-        # A token takes no call to the API.
+        # A token needs no call to the API, so any URL will do.
         params["api_url"] = checked_url("auth_url", params["auth_url"])
-    to = Connection.from_params({**params, "access_token": None})
-    token = Client.from_connection(to, " ".join(params["scopes"])).authenticate()
+    connection = Connection.from_params({**params, "access_token": None})
+    token = Client.from_connection(connection, " ".join(params["scopes"])).authenticate()
     ends = token.expires_at
     result = {
         "changed": False,
@@ -128,7 +127,7 @@ def get(params: dict[str, t.Any]) -> dict[str, t.Any]:
         "expires_in": None if ends is None else int(ends - time.time()),
         "expires_at": None if ends is None else isoformat_utc(ends),
     }
-    if not to.verify:
+    if not connection.verify:
         result["warnings"] = [UNVERIFIED]
     return result
 
@@ -136,13 +135,13 @@ def get(params: dict[str, t.Any]) -> dict[str, t.Any]:
 def main() -> None:
     module = create_module(**SPEC)
 
-    def act(secrets: set[str]) -> dict[str, t.Any]:
-        result = get(module.params)
-        # The token is the result, so it is not to be masked there, even if access_token has the same.
+    def get_token(secrets: set[str]) -> dict[str, t.Any]:
+        result = run(module.params)
+        # The token is the result, so Ansible must not mask it, even if access_token is the same token.
         module.no_log_values.discard(result["access_token"])
         return result
 
-    run_module(module, act)
+    run_module(module, get_token)
 
 
 if __name__ == "__main__":

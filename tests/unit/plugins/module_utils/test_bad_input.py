@@ -58,7 +58,7 @@ MODULES = {
         lambda params, check: vcc_provider.run(params, check, True, set()),
         {"name": "crm", "endpoint": "https://hooks.example/", "headers": {"X-Key": "k"}},
     ),
-    "vcc_token": (vcc_token.SPEC["argument_spec"], lambda params, check: vcc_token.get(params), {}),
+    "vcc_token": (vcc_token.SPEC["argument_spec"], lambda params, check: vcc_token.run(params), {}),
     "vcc_ongoing_info": (
         vcc_ongoing_info.SPEC["argument_spec"],
         lambda params, check: vcc_ongoing_info.run(params, set()),
@@ -66,12 +66,12 @@ MODULES = {
     ),
     "vcc_journal": (
         vcc_journal.SPEC,
-        lambda params, check: vcc_journal.keep(params, check, True),
+        lambda params, check: vcc_journal.run(params, check, True),
         {"notifications": [{"notification": "Release", "objectid": "a", "notificationid": "n"}]},
     ),
     "vcc_journal_info": (
         vcc_journal_info.SPEC["argument_spec"],
-        lambda params, check: vcc_journal_info.show(params),
+        lambda params, check: vcc_journal_info.run(params),
         {},
     ),
 }

@@ -489,7 +489,7 @@ class TestHostile:
 
     @pytest.mark.parametrize("item", [{"guid": "{}"}, {"guid": None}], ids=str)
     def test_pages_without_an_end(self, sim, failure, monkeypatch, item):
-        monkeypatch.setattr(vcc_ongoing_info, "MOST_PAGES", 30)
+        monkeypatch.setattr(vcc_ongoing_info, "MAX_PAGES", 30)
         self.endless(sim, lambda page: [{"guid": item["guid"] and f"g-{page}"}], 31)
         assert failure(ApiError) == (
             "VCC lists more than 30 pages of ongoing interactions, and no more are read: set page_size higher."

@@ -132,7 +132,7 @@ def test_any_certificate_is_accepted_with_warning_without_verification(serve, re
 
 # The spec, the options and the function of the other modules.
 OTHER_MODULES = {
-    "vcc_token": (vcc_token.SPEC["argument_spec"], {}, vcc_token.get),
+    "vcc_token": (vcc_token.SPEC["argument_spec"], {}, vcc_token.run),
     "vcc_ongoing_info": (
         vcc_ongoing_info.SPEC["argument_spec"],
         {},
