@@ -14,7 +14,7 @@ from ._errors import InputError, VccError
 from ._journal.sqlite_file import SQLITE_IMPORT_ERROR
 from ._options import CONVERSION_ERRORS, CONVERSION_FAILED, from_environment, settled, told, without_blanks
 from ._text import LONGEST_MESSAGE, shown, without_user
-from ._validation import check_types, number_warnings
+from ._validation import check_types, number_warnings, secret_texts
 
 # The options in which a user and a password can stand, although they are refused there.
 URLS = ("api_url", "auth_url", "endpoint", "domain")
@@ -30,7 +30,7 @@ class Module(AnsibleModule):  # type: ignore[misc]
     """
 
     params: dict[str, t.Any]
-    given: dict[str, t.Any]
+    given: t.Mapping[str, t.Any] = {}
     variables: t.Mapping[str, str] = {}
 
     def __init__(self, **spec: t.Any) -> None:
@@ -41,7 +41,8 @@ class Module(AnsibleModule):  # type: ignore[misc]
             refusal = str(exc)
         except CONVERSION_ERRORS:
             refusal = CONVERSION_FAILED
-        # Ansible does not know yet which of the values are secrets.
+        # Ansible does not know yet which of the values are secrets, and the message may repeat one.
+        self.no_log_values.update(secret_texts(self.argument_spec, self.given))
         self.params = {}
         self.fail_json(changed=False, msg=refusal)
 

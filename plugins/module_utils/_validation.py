@@ -109,6 +109,21 @@ def number_warnings(spec: Spec, args: t.Mapping[str, t.Any]) -> list[str]:
     ]
 
 
+def secret_texts(spec: Spec, args: t.Mapping[str, t.Any]) -> set[str]:
+    """Return the texts and numbers in the options with ``no_log``, as text."""
+    found: set[str] = set()
+    values = [value for dummy, option, value in walk(spec, args) if option.get("no_log")]
+    while values:
+        value = values.pop()
+        if isinstance(value, t.Mapping):
+            values.extend(value.values())
+        elif isinstance(value, (list, tuple)):
+            values.extend(value)
+        elif value and not isinstance(value, bool):
+            found.add(str(value))
+    return found
+
+
 def walk(
     spec: Spec, args: t.Mapping[str, t.Any], prefix: str = ""
 ) -> t.Iterator[tuple[str, t.Mapping[str, t.Any], t.Any]]:

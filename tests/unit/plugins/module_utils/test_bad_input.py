@@ -359,6 +359,19 @@ def test_a_module_says_what_ansible_stumbles_over(enter, wire, sim, module, opti
 
 
 @pytest.mark.parametrize(
+    ("module", "secret"),
+    [
+        *((module, {"client_secret": "Infinity"}) for module in MODULES),
+        ("vcc_provider", {"endpoint": "https://hooks.example/", "headers": {"X-Key": "Infinity"}}),
+    ],
+)
+def test_early_failure_masks_secrets(enter, module, secret):
+    works = {} if module == "vcc_journal" else MODULES[module][2]
+    result = enter(module, **{**works, **secret, "timeout": "-Infinity"})
+    assert (result["failed"], result["msg"]) == (True, "timeout has to be a number that ends, not -********.")
+
+
+@pytest.mark.parametrize(
     ("variable", "text", "said"),
     [
         ("VCC_REQUESTS_PER_MINUTE", "inf", "requests_per_minute has to be a whole number, not 'inf'."),
