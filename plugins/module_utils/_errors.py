@@ -1,7 +1,19 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The few ways a task can fail, each with one sentence for the user."""
+"""The exceptions of the collection.
+
+::
+
+    VccError                    a failure of a task, with a sentence for the user
+        InputError              the task cannot be done as its options, files or settings stand
+        JournalError            the journal cannot be read or written
+        StoppedError            VCC has rejected so much that a task sends no more
+        ApiError                a call failed
+            AuthError           VCC rejects the credentials or the token
+            RejectedError       VCC, or a proxy before it, rejects the call with another 4xx
+            NoResponseError     no response of VCC, or one that cannot be relied on
+"""
 
 from __future__ import annotations
 
@@ -9,24 +21,31 @@ from ._text import LONGEST_MESSAGE, shown
 
 
 class VccError(Exception):
-    """Base of all: C(str()) is one sentence that an operator can act on, printable and without any secret."""
+    """A failure of a task. Its text is one printable sentence that an operator can act on, without any secret."""
 
     def __init__(self, message: str) -> None:
         super().__init__(shown(message, LONGEST_MESSAGE))
 
 
 class InputError(VccError):
-    """What was asked for cannot be done as it stands; raised before any call."""
+    """The task cannot be done as its options, files or settings stand.
+
+    Most are raised before the first call. A line of ``src``, or the token cache, can also fail later.
+    """
 
 
 class JournalError(VccError):
     """The journal cannot be read or written."""
 
 
-class ApiError(VccError):
-    """A call to VCC did not succeed.
+class StoppedError(VccError):
+    """VCC has rejected so many calls or interactions that a task sends no more."""
 
-    C(maybe_processed) is true when an attempt of the call may have taken effect all the same.
+
+class ApiError(VccError):
+    """A call failed.
+
+    :param maybe_processed: whether VCC may have processed an attempt of the call all the same.
     """
 
     def __init__(self, message: str, maybe_processed: bool = False) -> None:
@@ -35,13 +54,14 @@ class ApiError(VccError):
 
 
 class AuthError(ApiError):
-    """VCC refuses the credentials or the token (401, 403): no further call can succeed."""
+    """VCC rejects the credentials or the token with 401 or 403, so no further call can succeed."""
 
 
 class RejectedError(ApiError):
-    """VCC refused the call with a status of 4xx.
+    """A call is rejected with a status of 4xx other than those of AuthError.
 
-    C(by_vcc) is false when the answer has a body that is not JSON, so comes from something in between.
+    :param status: the status.
+    :param by_vcc: whether VCC can have rejected it. A proxy or gateway did if the status is 407, or the body is neither empty nor JSON.
     """
 
     def __init__(self, message: str, status: int, by_vcc: bool, maybe_processed: bool = False) -> None:
@@ -50,9 +70,5 @@ class RejectedError(ApiError):
         self.by_vcc = by_vcc
 
 
-class StoppedError(VccError):
-    """VCC has refused so much that a task sends no more."""
-
-
 class NoResponseError(ApiError):
-    """No answer that can be relied on: no connection, a timeout, 429 or 5xx to the last retry, a redirect, a page of HTML."""
+    """No response that can be relied on: no connection, a timeout, 429 or 5xx after the last retry, a redirect, or an HTML page."""
