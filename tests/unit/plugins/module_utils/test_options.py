@@ -251,3 +251,43 @@ class TestPaths:
         assert str(caught.value).startswith("The journal has no place: this user has no home folder on ")
         assert validated(external_id="a", journal="none")["journal"] == ""
         validated_by(vcc_token.SPEC["argument_spec"])  # which needs none
+
+
+class TestVariables:
+    @pytest.mark.parametrize(
+        ("option", "text", "value"),
+        [
+            ("region", "nam", "nam"),
+            ("domain", "cc.vonage.com", "cc.vonage.com"),
+            ("api_url", "https://a.example", "https://a.example"),
+            ("auth_url", "https://b.example", "https://b.example"),
+            ("account", "main", "main"),
+            ("client_id", "id", "id"),
+            ("client_secret", "s3cret,%&", "s3cret,%&"),
+            ("access_token", "t0ken", "t0ken"),
+            ("token_cache", "/nowhere/tokens", "/nowhere/tokens"),
+            ("validate_certs", "no", False),
+            ("ca_path", "/nowhere/ca.pem", "/nowhere/ca.pem"),
+            ("timeout", "7", 7),
+            ("retries", "0", 0),
+            ("requests_per_minute", "60", 60),
+            ("journal", "/nowhere/journal.db", "/nowhere/journal.db"),
+            ("journal", "none", ""),
+        ],
+    )
+    def test_task_overrides_variable(self, monkeypatch, option, text, value):
+        monkeypatch.setenv(f"VCC_{option.upper()}", text)
+        assert validated(external_id="a")[option] == value
+        others = {"region": "apac", "validate_certs": True, "timeout": 9, "retries": 9, "requests_per_minute": 9}
+        own = others.get(option, "/own")
+        assert validated(external_id="a", **{option: own})[option] == own
+
+    def test_empty_string_disables_journal(self):
+        assert validated(external_id="a", journal="")["journal"] == ""
+
+    def test_defaults(self, tmp_path):
+        params = validated(external_id="a")
+        assert params["journal"] == str(tmp_path / "home/.ansible/vonage_vcc/journal.db")
+        assert (params["journal_ttl"], params["force"], params["state"]) == (86400, False, "released")
+        assert (params["timeout"], params["retries"], params["validate_certs"]) == (30, 5, True)
+        assert (params["token_cache"], params["requests_per_minute"]) == (None, None)

@@ -12,10 +12,10 @@ import pytest
 from ansible_collections.vonage.vcc.plugins.module_utils._interactions.source_files import (
     MAX_LINE_LENGTH,
 )
-from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils.test_connection_and_validation import (
+from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils.test_validation import (
     BAD_IDS,
     GOOD_IDS,
-    asked_for,
+    read_ids,
     refusal,
 )
 
@@ -40,11 +40,11 @@ class TestLines:
         ],
     )
     def test_lines(self, src, content, ids):
-        assert asked_for(src=src(content)) == ids
+        assert read_ids(src=src(content)) == ids
 
     @pytest.mark.parametrize("external_id", [each for each in GOOD_IDS if each != "#"])
     def test_valid_id_is_unchanged(self, src, external_id):
-        assert asked_for(src=src(f"a\n{external_id}\n")) == ["a", external_id]
+        assert read_ids(src=src(f"a\n{external_id}\n")) == ["a", external_id]
 
     @pytest.mark.parametrize(
         "external_id",
@@ -65,7 +65,7 @@ class TestLines:
         ],
     )
     def test_odd_id_is_unchanged(self, src, external_id):
-        assert asked_for(src=src(f"{external_id}\na\n{external_id}\n")) == [external_id, "a", external_id]
+        assert read_ids(src=src(f"{external_id}\na\n{external_id}\n")) == [external_id, "a", external_id]
 
     @pytest.mark.parametrize(
         ("external_id", "said"), [each for each in BAD_IDS if each[0].strip() and each[0] not in ("a\nb", "a\ud800b")]
@@ -103,7 +103,7 @@ class TestLines:
 
     def test_many_ids_keep_their_order(self, src):
         ids = [f"case-{number}" if number % 97 else f"Fälle {number}" for number in range(1001)]
-        assert asked_for(src=src("\n".join(ids))) == ids
+        assert read_ids(src=src("\n".join(ids))) == ids
 
     def test_missing_file_is_rejected(self, tmp_path):
         path = tmp_path / "none.txt"
@@ -118,7 +118,7 @@ class TestLines:
     def test_path_may_begin_with_home_folder(self, monkeypatch, tmp_path, src):
         src("a\n")
         monkeypatch.setenv("HOME", str(tmp_path))
-        assert asked_for(src="~/ids.txt") == ["a"]
+        assert read_ids(src="~/ids.txt") == ["a"]
 
 
 # Messages about lines that are not ids.
@@ -221,7 +221,7 @@ class TestOtherFiles:
         assert refusal(src=path) == f"src {path}, line {line} is the header of a table, not an id: {remedy}."
 
     def test_external_id_is_an_id_below_first_line(self, src):
-        assert asked_for(src=src("a\nexternal_id\n")) == ["a", "external_id"]
+        assert read_ids(src=src("a\nexternal_id\n")) == ["a", "external_id"]
 
     @pytest.mark.parametrize("number", [1, 4_000, 9_999])
     @pytest.mark.parametrize("line", ['{"a": 1}', "#1", '"a"', "<p>", "a ", " a", "a\u200b"])

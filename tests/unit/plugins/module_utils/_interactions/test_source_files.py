@@ -17,18 +17,18 @@ from ansible_collections.vonage.vcc.plugins.module_utils._interactions.source_fi
     MAX_JSON_LENGTH,
 )
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import PATIENCE, PYTHONPATH, Invalid, task_of
-from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils.test_connection_and_validation import (
-    asked_for,
+from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils.test_validation import (
     bad_ids,
     good_ids,
     ids_of,
+    read_ids,
     refusal,
 )
 
 
 class TestJsonLines:
     def ids(self, src, content, name="ids.jsonl"):
-        return asked_for(src=src(content, name))
+        return read_ids(src=src(content, name))
 
     @pytest.mark.parametrize("name", ["ids.jsonl", "ids.JSONL"])
     def test_each_line_is_object_with_external_id(self, src, name):
@@ -105,11 +105,11 @@ class TestJson:
         ],
     )
     def test_array_of_ids_and_objects(self, src, content, ids):
-        assert asked_for(src=src(content, "ids.json")) == ids
+        assert read_ids(src=src(content, "ids.json")) == ids
 
     @good_ids
     def test_valid_id_is_unchanged(self, src, external_id):
-        assert asked_for(src=src(json.dumps(["a", external_id]), "ids.json")) == ["a", external_id]
+        assert read_ids(src=src(json.dumps(["a", external_id]), "ids.json")) == ["a", external_id]
 
     @bad_ids
     def test_invalid_id_is_rejected_with_item(self, src, external_id, said):
@@ -157,7 +157,7 @@ class TestJson:
 
     def test_hundred_thousand_objects(self, src):
         path = src(json.dumps([{"external_id": f"case-{number}"} for number in range(100_000)]), "ids.json")
-        assert len(asked_for(src=path)) == 100_000
+        assert len(read_ids(src=path)) == 100_000
 
     def test_file_too_large_for_memory_is_rejected(self, src):
         path = src("[]", "ids.json")
@@ -188,12 +188,12 @@ class TestFormat:
     )
     @pytest.mark.parametrize("given", [{}, {"src_format": "auto"}], ids=str)
     def test_format_of_extension(self, src, name, kind, given):
-        assert asked_for(src=src(self.CONTENT[kind], name), **given) == ["a", "b"]
+        assert read_ids(src=src(self.CONTENT[kind], name), **given) == ["a", "b"]
 
     @pytest.mark.parametrize("kind", CONTENT)
     @pytest.mark.parametrize("name", ["ids", "ids.txt", "ids.csv", "ids.json", "ids.2026-01-31"])
     def test_format_of_option(self, src, name, kind):
-        assert asked_for(src=src(self.CONTENT[kind], name), src_format=kind) == ["a", "b"]
+        assert read_ids(src=src(self.CONTENT[kind], name), src_format=kind) == ["a", "b"]
 
     @pytest.mark.parametrize("name", ["ids.yml", "ids.xlsx", "ids.csv.bak", "ids.2026-01-31", "ids.txt.gz", "ids.log"])
     def test_unknown_extension_is_rejected(self, src, name):
@@ -207,7 +207,7 @@ class TestFormat:
         with pytest.raises(
             Invalid, match="value of src_format must be one of: auto, text, csv, tsv, jsonl, json, got: xml"
         ):
-            asked_for(src=src("a\n"), src_format="xml")
+            read_ids(src=src("a\n"), src_format="xml")
 
 
 class TestOtherThanRegularFiles:
@@ -305,5 +305,5 @@ def test_ambiguous_content_is_rejected(src, name, content, said):
 
 def test_content_that_only_resembles_it_is_accepted(src):
     ids = ["<4711.abc@mail.example>", 'q"uo', "a<b", "O'Brien, Ann", "tables", "external-1", '5" disk']
-    assert asked_for(src=src("\n".join(ids))) == ids
-    assert asked_for(src=src('external_id\tname\n"a"\t"x"\nb\t5" y\n', "a.tsv")) == ["a", "b"]
+    assert read_ids(src=src("\n".join(ids))) == ids
+    assert read_ids(src=src('external_id\tname\n"a"\t"x"\nb\t5" y\n', "a.tsv")) == ["a", "b"]

@@ -14,17 +14,17 @@ from ansible_collections.vonage.vcc.plugins.module_utils._interactions.source_fi
     MAX_LINE_LENGTH,
 )
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import task_of
-from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils.test_connection_and_validation import (
+from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils.test_validation import (
     BAD_IDS,
-    asked_for,
     good_ids,
+    read_ids,
     refusal,
 )
 
 
 class TestCsv:
     def ids(self, src, content, name="ids.csv"):
-        return asked_for(src=src(content, name))
+        return read_ids(src=src(content, name))
 
     @pytest.mark.parametrize(
         ("content", "ids"),
@@ -85,7 +85,7 @@ class TestCsv:
 
     @pytest.mark.parametrize("content", ["", "\n\n", "\ufeff"])
     def test_blank_file_has_no_ids(self, src, content):
-        assert asked_for(src=src(content, "ids.csv")) == []
+        assert read_ids(src=src(content, "ids.csv")) == []
 
     @pytest.mark.parametrize(
         "content", ['external_id\na\n"b', 'external_id\na\n"b"c\n'], ids=["open quote", "text behind a quote"]
@@ -123,7 +123,7 @@ class TestTsv:
         ],
     )
     def test_tabs_separate_columns(self, src, content, ids):
-        assert asked_for(src=src(content, "ids.tsv")) == ids
+        assert read_ids(src=src(content, "ids.tsv")) == ids
 
     def test_long_row_is_rejected(self, src):
         path = src("external_id\na\tb\n", "ids.tsv")
@@ -139,8 +139,8 @@ class TestCells:
         before = csv.field_size_limit(131072)
         try:
             path = src(f"external_id,note\na,{'x' * 140_000}\n", "ids.csv")
-            assert asked_for(src=path) == ["a"]
-            assert asked_for(src=src(f'external_id,note\na,"{"x" * 900_000}"\n', "ids.csv")) == ["a"]
+            assert read_ids(src=path) == ["a"]
+            assert read_ids(src=src(f'external_id,note\na,"{"x" * 900_000}"\n', "ids.csv")) == ["a"]
         finally:
             csv.field_size_limit(before)
 
@@ -151,7 +151,7 @@ class TestCells:
     def test_csv_limit_of_process_is_never_lowered(self, src):
         before = csv.field_size_limit(10 * MAX_LINE_LENGTH)
         try:
-            asked_for(src=src("external_id\na\n", "ids.csv"))
+            read_ids(src=src("external_id\na\n", "ids.csv"))
             assert csv.field_size_limit() == 10 * MAX_LINE_LENGTH
         finally:
             csv.field_size_limit(before)
