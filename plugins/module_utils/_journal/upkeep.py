@@ -69,8 +69,9 @@ _OLD = {
 HOLD_SECONDS = 0.4
 PAUSE_SECONDS = 0.11
 
-# KiB of memory for pages, since the rows that are deleted are all over the index.
-PRUNE_CACHE = 64 * 1024
+# Settings of SQLite while it prunes. Deleted rows are in all parts of the index, so a larger cache and a longer log write a page once where it would be
+# written many times. A power cut may bring back deleted rows, which does no harm.
+_PRUNE_PRAGMAS = ("cache_size = -32768", "wal_autocheckpoint = 16384", "synchronous = NORMAL")
 
 
 class Upkeep(JournalFile):
@@ -151,7 +152,8 @@ class Upkeep(JournalFile):
         if dry_run or not any(pruned.values()):
             return pruned
         pace = _Pace()
-        self._db.execute(f"PRAGMA cache_size = -{PRUNE_CACHE}")
+        for pragma in _PRUNE_PRAGMAS:
+            self._db.execute(f"PRAGMA {pragma}")
         pruned = {name: self._delete(pace, before, old) for name, old in _OLD.items()}
         self._give_back(pace)
         return pruned
