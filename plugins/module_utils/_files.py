@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Folders for what others must not read, files that must not be another's, and who holds the lock of one."""
+"""Private files and folders, checks of paths, and the processes that hold the lock of a file."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from ._errors import InputError
 # The options that name a file on the host that runs the task.
 PATHS = ("src", "report", "journal", "token_cache", "ca_path")
 
-# The options that name a file that is written, and what stands beside each of those files, by the end of its name.
+# The options that name a file to write, with the endings of the files that belong to it.
 WRITTEN = {"report": (), "journal": ("-wal", "-shm", "-journal"), "token_cache": (".lock",)}
 
 
 def make_folder_for(path: str, shared: bool = False) -> None:
-    """Make the folder of a file, and those above it that are missing, for their owner only (mode 0700). Raises OSError.
+    """Create the folder of a file, and missing folders above it, for the owner only (mode 0700). Raises OSError.
 
-    :arg shared: make them for the group too, where the folder above them is shared with it.
+    :param shared: create them for the group too if the folder above them is shared with the group.
     """
     folder = os.path.dirname(os.path.abspath(path))
     mask = 0o007 if shared and is_shared(_existing(folder)) else 0o077
@@ -39,12 +39,12 @@ def make_folder_for(path: str, shared: bool = False) -> None:
 
 
 def check_folder_for(path: str) -> None:
-    """Raise the OSError that making a file there, and the folders above it, would come to; makes none."""
+    """Raise the OSError that creating a file and its folders would raise. Create nothing."""
     _check_folder(_existing(os.path.dirname(os.path.abspath(path))), path)
 
 
 def check_file(path: str) -> None:
-    """Raise the OSError that making a file in a folder that is there would come to; makes none."""
+    """Raise the OSError that creating a file in an existing folder would raise. Create nothing."""
     folder = os.path.dirname(os.path.abspath(path))
     os.stat(folder)
     _check_folder(folder, path)
@@ -60,16 +60,16 @@ def _check_folder(folder: str, path: str) -> None:
 
 
 def _existing(folder: str) -> str:
-    """The folder, or the nearest above it that is there."""
+    """Return the folder, or the nearest existing folder above it."""
     while not os.path.lexists(folder):
         folder = os.path.dirname(folder)
     return folder
 
 
 def is_shared(folder: str) -> bool:
-    """Whether a folder is meant for a group: its group may write to it and owns what is made in it, and no one else may.
+    """Return whether a folder is shared with a group: the group may write to it and owns new files in it, and other users may not.
 
-    What is made in a folder of group 0 by a process of that group is owned by it without a setgid bit too; so do containers of OpenShift.
+    A process of group 0 needs no setgid bit in a folder of group 0, because its files belong to that group; containers of OpenShift run so.
     """
     info = os.stat(folder)
     given = info.st_mode & stat.S_ISGID or info.st_gid == 0 == os.getegid()
@@ -77,9 +77,9 @@ def is_shared(folder: str) -> bool:
 
 
 def distrust(path: str) -> str:
-    """Say why a file that is there cannot be trusted to be written by this user's processes only; empty if it can. Raises OSError.
+    """Return why other users may have written an existing file, or an empty text if they cannot have. Raises OSError.
 
-    A file of another user can if its folder and it are shared with a group of this process.
+    A file of another user is trusted if the file and its folder are shared with a group of this process.
     """
     info = os.lstat(path)
     if stat.S_ISLNK(info.st_mode):
@@ -109,7 +109,7 @@ def _name_of(user: int) -> str:
 
 
 def make_file(path: str) -> None:
-    """Make a file, if it is not there, for its owner only (mode 0600), or in a folder that is shared with a group for that too (mode 0660)."""
+    """Create a missing file for its owner only (mode 0600); in a folder that is shared with a group, for the group too (mode 0660)."""
     shared = is_shared(os.path.dirname(os.path.abspath(path)))
     before = os.umask(0o117 if shared else 0o177)
     try:
@@ -133,9 +133,9 @@ def check_paths(params: t.Mapping[str, t.Any]) -> None:
 
 
 def check_distinct(paths: t.Mapping[str, str | None]) -> None:
-    """Raise InputError where a file that a task writes is another file of that task too, whatever their paths look like.
+    """Raise InputError if a file that a task writes is also another file of the task, even by a different path.
 
-    :arg paths: by the name of the option.
+    :param paths: the paths by the names of the options.
     """
     found: dict[t.Any, tuple[str, str]] = {}
     for name in (*WRITTEN, *(name for name in paths if name not in WRITTEN)):
@@ -151,7 +151,7 @@ def check_distinct(paths: t.Mapping[str, str | None]) -> None:
 
 
 def _identity(path: str) -> t.Any:
-    """What two paths of one file have in common: links, mounts, capitals and, where it is not there yet, spellings of its name aside."""
+    """Return a value that is equal for all paths of a file, with links, mounts, and for a missing file its capitals, resolved."""
     path = os.path.realpath(path)
     missing: list[str] = []
     while True:
@@ -167,7 +167,7 @@ def _identity(path: str) -> t.Any:
 
 
 def holders(path: str) -> str:
-    """Name the other processes that hold a lock on a file for writing, as far as Linux says; empty if none is found."""
+    """Return the other processes that hold a write lock on a file, as Linux lists them, or an empty text."""
     try:
         inode = os.stat(path).st_ino
         with open("/proc/locks", encoding="ascii", errors="replace") as file:
@@ -190,7 +190,7 @@ def holders(path: str) -> str:
 
 
 def _has_open(pid: str, path: str) -> bool:
-    """Whether a process has a file open: two file systems may give two files the same number."""
+    """Return whether a process has a file open, because files of two file systems can have the same inode number."""
     folder = f"/proc/{pid}/fd"
     with contextlib.suppress(OSError):
         for name in os.listdir(folder):

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Options: the specs that plugins share, and which options are set, by the task or by the environment."""
+"""Options: the specs that plugins share, and which options the task or the environment sets."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from ._files import check_paths
 from ._text import place, shown
 from ._validation import Spec, check_data, check_texts, check_types
 
-# The ways to say which interactions are meant.
+# The options that name interactions, of which a task must have one.
 SOURCES = ("external_id", "external_ids", "src", "interactions")
 
-# The word for no journal.
+# The value of journal for no journal.
 NONE = "none"
 
 
 def with_environment(spec: dict[str, dict[str, t.Any]]) -> dict[str, dict[str, t.Any]]:
-    """Return a spec whose options come from the environment where a task does not set them: from VCC_ and their names in capitals."""
+    """Return a spec whose unset options come from environment variables: VCC_ and the name of the option in capitals."""
     return {name: {**option, "fallback": (_variable, [f"VCC_{name.upper()}"])} for name, option in spec.items()}
 
 
@@ -40,13 +40,13 @@ def _variable(name: str) -> str:
 
 
 def without_blanks(spec: Spec, args: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """Return what a task sets, without what is empty or null. Nothing is done to the options that a spec requires.
+    """Return the options of a task without those that are empty or null. Required options stay.
 
-    An empty journal, written in a task, stands for none. An empty id is a mistake, unless the task says otherwise which interactions it means.
+    An empty journal in a task means no journal. An empty id is a mistake, unless another option names the interactions.
     """
     kept: dict[str, t.Any] = {}
     for name, value in args.items():
-        option = spec.get(name, {"required": True})  # one that there is not is left for Ansible to refuse
+        option = spec.get(name, {"required": True})  # Ansible refuses an unknown option
         if option.get("required") or (name == "journal" and value == ""):
             pass
         elif value is None or value == "":
@@ -62,7 +62,7 @@ def without_blanks(spec: Spec, args: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
 def _within(spec: Spec, value: t.Any) -> t.Any:
     if isinstance(value, t.Mapping):
         kept = without_blanks(spec, value)
-        # An empty request id is a mistake where an interaction has no other id: nothing would tell a second dispatch from the first.
+        # An empty request id is a mistake if the interaction has no other id: nothing would tell a second dispatch from the first.
         if "request_id" in value and not kept.get("external_id"):
             kept["request_id"] = value["request_id"]
         return kept
@@ -70,7 +70,7 @@ def _within(spec: Spec, value: t.Any) -> t.Any:
 
 
 def from_environment(spec: Spec, args: t.Mapping[str, t.Any]) -> dict[str, str]:
-    """Return the variables that options come from which a task does not set, by the names of the options."""
+    """Return the environment variables that set options, by the names of the options."""
     found: dict[str, str] = {}
     for name, option in spec.items():
         if "fallback" in option and name not in args:
@@ -81,7 +81,7 @@ def from_environment(spec: Spec, args: t.Mapping[str, t.Any]) -> dict[str, str]:
 
 
 def settled(spec: Spec, args: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """Return what C(without_blanks) has left, with what comes from the environment. Raises InputError for what cannot be meant."""
+    """Return the options of ``without_blanks`` with those from the environment. Raises InputError for a wrong variable or path."""
     variables = from_environment(spec, args)
     settings = dict(args)
     set_fallbacks(spec, settings)
@@ -102,7 +102,7 @@ def settled(spec: Spec, args: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
 
 
 def told(message: str, variables: t.Mapping[str, str]) -> str:
-    """Return the message of a failure; where it is about an option from the environment, with the name of the variable before it."""
+    """Return the message of a failure. If it is about an option from the environment, the name of the variable precedes it."""
     for name, variable in variables.items():
         # "journal ..." and "The token cache ..."
         if re.match(rf"(The )?{name.replace('_', '[ _]')}\b", message):
@@ -120,7 +120,7 @@ def journal_path(params: t.Mapping[str, t.Any]) -> str:
 
 
 def _check_variable(name: str, option: t.Mapping[str, t.Any], value: str) -> None:
-    """Raise InputError for text that is no value of the option, before Ansible says so of an option that nobody has set."""
+    """Raise InputError for a variable with a wrong value, because Ansible would blame an option that the task does not set."""
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -143,7 +143,7 @@ def _check_variable(name: str, option: t.Mapping[str, t.Any], value: str) -> Non
 
 
 def _check_path(name: str, path: str) -> None:
-    """Raise InputError for a path that Ansible takes for one in the current folder though it is meant to begin elsewhere."""
+    """Raise InputError for a path with an unknown user or variable, because Ansible would look for it in the current folder."""
     if path.startswith(("~", "$")) and not os.path.isabs(_expanded(path)):
         raise InputError(
             f"{name} {path!r:.200} does not lead to an absolute path on {os.uname().nodename}: "
@@ -221,10 +221,10 @@ _ROUTING_DATA: dict[str, t.Any] = {
     },
 }
 
-# What a dispatch says of an interaction beside its ids.
+# The data of an interaction that is dispatched.
 DATA_SPEC = {"linked_data": _LINKED_DATA, "routing_data": _ROUTING_DATA}
 
-# What Ansible's own check of options raises where it does not refuse a value, and what to say if the value cannot be named.
+# The exceptions of Ansible's own check for a value that it cannot convert, and the message if the value is unknown.
 CONVERSION_ERRORS = (OverflowError, TypeError, UnicodeEncodeError)
 
 CONVERSION_FAILED = (
@@ -233,7 +233,7 @@ CONVERSION_FAILED = (
 
 
 def validated(validator: ArgumentSpecValidator, args: t.Mapping[str, t.Any]) -> ValidationResult:
-    """Have Ansible check the options that are set. Raises InputError where that would end in an error of Python's."""
+    """Let Ansible check the options that are set. Raises InputError for a value that ends Ansible's check with a Python error."""
     args = settled(validator.argument_spec, without_blanks(validator.argument_spec, args))
     try:
         return validator.validate(args)

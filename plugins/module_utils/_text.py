@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Text that is not the collection's own: how messages show it, how results return it, and what of a URL no output has."""
+"""Text in messages and results: limits, control characters, passwords in URLs."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ import os
 import typing as t
 import unicodedata
 
-# The most characters of one text that a message shows: an id fits.
+# The maximum length of a text in a message, in characters: an id fits.
 SHOWN = 1024
 
-# The most characters of a message.
+# The maximum length of a message, in characters.
 LONGEST_MESSAGE = 10_000
 
-# The most columns, and characters of each, that a message names.
+# The maximum number of columns that a message names, and of characters of each.
 COLUMNS = 10
 COLUMN_LENGTH = 50
 
-# What can stand for a character that cannot be written or that a terminal would obey.
+# The replacement for control characters and invalid Unicode.
 REPLACEMENT = "\ufffd"
 
 
 def shown(text: str, limit: int = SHOWN) -> str:
-    """Return C(text) for a message: other than printable characters as their escapes, and at most C(limit) characters."""
+    """Return ``text`` for a message: with at most ``limit`` characters, and escapes for those that are not printable."""
     if len(text) <= limit and text.isprintable():
         return text
     line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text[: limit + 1])
@@ -38,14 +38,14 @@ def shown_names(names: t.Sequence[str]) -> str:
 
 
 def clean(text: str) -> str:
-    """Return C(text) for a result: control characters and what is not valid Unicode are replaced."""
+    """Return ``text`` for a result, without control characters and invalid Unicode."""
     if text.isprintable():
         return text
     return "".join(REPLACEMENT if unicodedata.category(c) in ("Cc", "Cs") else c for c in text)
 
 
 def without_user(url: str) -> str:
-    """Return a URL with what may be a user and a password masked: all before the last @, whatever characters a password has."""
+    """Return a URL with the user and the password masked: all before the last @, because a password may have any character."""
     scheme, slashes, rest = url.partition("//")
     if not slashes:
         scheme, rest = "", url
@@ -54,5 +54,5 @@ def without_user(url: str) -> str:
 
 
 def place(variable: str) -> str:
-    """Return a name for an environment variable that says on which host it counts."""
+    """Return the name of an environment variable with the host that it must be set on, for a message."""
     return f"{variable} in the environment of {os.uname().nodename}"

@@ -18,15 +18,15 @@ from ._text import shown
 # The longest external id or request id, in characters.
 MAX_ID_LENGTH = 1024
 
-# More than any number is of use for, and within what SQLite and the clocks can count.
+# The maximum of any number: beyond any use, and within the range of SQLite and of clocks.
 HIGHEST = 10**12
 
-# Characters that cannot be seen, though their categories do not say so: fillers, a blank of Braille, and choices of how another looks.
+# Invisible characters whose categories do not say so: fillers, a blank of Braille, and variation selectors.
 _VARIANTS = frozenset(map(chr, (*range(0x180B, 0x180E), 0x180F, *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))))
 
 _INVISIBLE = _VARIANTS | frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 
-# Printable ASCII without what ends the path of a URL or stands for a slash in some readers; and the same with a query.
+# Printable ASCII without the characters that end the path of a URL or that some parsers read as a slash; and the same with a query.
 _URL_CHARACTERS = re.compile(r"[!\"$->@-\[\]-~]+")
 
 _URL_CHARACTERS_AND_QUERY = re.compile(r"[!\"$-\[\]-~]+")
@@ -35,7 +35,7 @@ _HEADER_SAFE = re.compile(r"[\x21-\x7e]+")
 
 _WITH_USER = "{name} has to be a URL without a user and password in it."
 
-# The most numbers that a warning names.
+# The maximum number of options that a warning names.
 NAMED = 5
 
 # The options of vcc_interaction whose texts must not be converted from anything else.
@@ -45,7 +45,7 @@ Spec = t.Mapping[str, t.Mapping[str, t.Any]]
 
 
 def check_list(name: str, value: t.Any) -> None:
-    """Raise InputError for what stands in a task where a list is wanted, and is none."""
+    """Raise InputError for a value that Ansible would convert to a list."""
     if isinstance(value, str):
         raise InputError(
             f"{name} has to be a list, not a string: an id may hold commas, so no string is split at them."
@@ -149,7 +149,7 @@ def walk(
 
 
 def _check_finite(position: str, value: t.Any) -> None:
-    """Raise InputError for a number that Ansible cannot make a whole one of."""
+    """Raise InputError for a number that Ansible cannot convert to a whole number."""
     if not isinstance(value, (float, str)):
         return
     try:
@@ -157,14 +157,14 @@ def _check_finite(position: str, value: t.Any) -> None:
             return
     except ValueError:
         return
-    # Ansible would write out all digits of 1e999999999, for longer than anyone waits.
+    # Ansible would convert "1e999999999" to an integer with all its digits, which takes hours.
     if isinstance(value, str) and any(map(str.isdigit, value)):
         raise InputError(f"{position} has to be a number of fewer digits.")
     raise InputError(f"{position} has to be a number that ends, not {shown(str(value))}.")
 
 
 def is_loopback(url: str) -> bool:
-    """Whether the host of C(url) is this host's loopback."""
+    """Return whether the host of ``url`` is the loopback."""
     host = urlsplit(url).hostname or ""
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -187,7 +187,7 @@ def check_data(prefix: str, fields: t.Mapping[str, t.Any]) -> None:
 
 
 def check_name(position: str, value: t.Any) -> str:
-    """Return a name as text; raise InputError for one that nothing at VCC can have."""
+    """Return a name as text. Raise InputError for a name that nothing in VCC can have."""
     return check_id(position, value, "give a name", "a name")
 
 
@@ -198,12 +198,12 @@ def check_id(
     what: str = "an id",
     visible: bool = True,
 ) -> str:
-    """Return an id as text; raise InputError for one that no interaction can have.
+    """Return an id as text. Raise InputError for an id that no interaction can have.
 
-    :arg visible: whether to refuse one that begins or ends with what cannot be seen, which is a slip in what people write.
+    :param visible: whether to refuse an invisible character at either end, because it is a mistake in an id that people write.
     """
     text = as_text(position, value)
-    # An ASCII id that is printable is right but for its length, which is the common case and quick to see.
+    # The common case, because it is quick to check: a printable ASCII id is right but for its length.
     if not (text.isascii() and text.isprintable()):
         if any(unicodedata.category(char) == "Cc" for char in text):
             raise InputError(f"{position} has a control character, which {what} cannot have: remove it.")
@@ -221,7 +221,7 @@ def _check_ends(position: str, text: str, what: str) -> None:
     for edge, char in (("begins", text[0]), ("ends", text[-1])):
         if not _is_invisible(char):
             continue
-        if edge == "ends" and char in _VARIANTS and not text[-2].isascii():  # which says how an emoji is to look
+        if edge == "ends" and char in _VARIANTS and not text[-2].isascii():  # a variation selector of an emoji
             continue
         raise InputError(
             f"{position} {edge} with white space or a character that cannot be seen (U+{ord(char):04X}),"
@@ -234,7 +234,7 @@ def _is_invisible(char: str) -> bool:
 
 
 def as_text(position: str, value: t.Any) -> str:
-    """Return text or a whole number as text; raise InputError for anything else."""
+    """Return text or a whole number as text. Raise InputError for any other value."""
     if isinstance(value, str):
         return value
     if isinstance(value, int) and not isinstance(value, bool):
@@ -243,7 +243,7 @@ def as_text(position: str, value: t.Any) -> str:
 
 
 def check_unicode(position: str, value: t.Any) -> None:
-    """Raise InputError for text that cannot be written in UTF-8."""
+    """Raise InputError for text that UTF-8 cannot encode."""
     if isinstance(value, str) and any(0xD800 <= ord(char) <= 0xDFFF for char in value):
         raise InputError(f"{position} is not valid Unicode: write it in UTF-8.")
 
@@ -251,31 +251,31 @@ def check_unicode(position: str, value: t.Any) -> None:
 def check_number(
     params: t.Mapping[str, t.Any], name: str, lowest: int, highest: int = HIGHEST, prefix: str = ""
 ) -> None:
-    """Raise InputError for an option that is set to what is no whole number from C(lowest) to C(highest)."""
+    """Raise InputError for a number that is not whole or not from ``lowest`` to ``highest``. None is no error."""
     value = params[name]
-    if isinstance(value, bool):  # which Ansible takes for 0 or 1
+    if isinstance(value, bool):  # Ansible converts it to 0 or 1
         raise InputError(f"{prefix}{name} has to be a whole number, not {value}.")
     if value is None or lowest <= value <= highest:
         return
     limit = f"{lowest} or more" if value < lowest else f"{highest} or less"
-    shown = f", not {value}" if abs(value) <= HIGHEST else ""  # Python does not write thousands of digits
-    raise InputError(f"{prefix}{name} has to be {limit}{shown}.")
+    actual = f", not {value}" if abs(value) <= HIGHEST else ""  # Python does not write thousands of digits
+    raise InputError(f"{prefix}{name} has to be {limit}{actual}.")
 
 
 def checked_url(name: str, url: str) -> str:
-    """Return C(url) without a slash at its end; raise InputError if credentials must not be sent there."""
+    """Return ``url`` without a trailing slash. Raise InputError if credentials must not go there."""
     if _scheme(name, url, _URL_CHARACTERS, "https://emea.api.newvoicemedia.com") == "http" and not is_loopback(url):
         raise InputError(
             f"{name} has to begin with https://: over plain http, credentials are sent to this host itself only."
         )
-    # A password with a slash in it makes the user a host, and what is behind it a path.
+    # In a URL whose password has a slash, the user is parsed as the host, and the rest as the path.
     if "@" in url:
         raise InputError(_WITH_USER.format(name=name))
     return url.rstrip("/")
 
 
 def https_url(name: str, url: str) -> str:
-    """Return C(url), which VCC is to call; raise InputError if it is none that begins with https://."""
+    """Return ``url``, which VCC calls. Raise InputError if it is no URL or does not begin with https://."""
     if _scheme(name, url, _URL_CHARACTERS_AND_QUERY, "https://hooks.example.com/vcc") != "https":
         raise InputError(f"{name} has to begin with https://, since VCC calls no other.")
     return url
