@@ -1,0 +1,140 @@
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The fixtures of the tests of the journal."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.entry import Entry
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.journal import Journal
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.notifications import Notification, NotificationLog
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.registrations import Registration
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.upkeep import Upkeep
+from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal.helpers import API, TTL, as_entries
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "a" / "b" / "journal.db"
+
+
+@pytest.fixture
+def place():
+    """A folder that other users can reach, unlike those of pytest."""
+    with tempfile.TemporaryDirectory() as name:
+        os.chmod(name, 0o755)
+        yield Path(name)
+
+
+@pytest.fixture
+def open_journal(path, clock):
+    """Opens the journal, of one scope unless the test says otherwise, and closes it at the end if need be."""
+    with contextlib.ExitStack() as stack:
+
+        def make(path=path, api_url="https://api.example", account="main", provider=None, ttl=TTL, **others):
+            journal = Journal(str(path), api_url, account, provider, ttl, clock=clock, **others)
+            stack.callback(journal.close)
+            return journal
+
+        yield make
+
+
+@pytest.fixture
+def plan(open_journal):
+    """What the journal says of some ids, in a task that then does nothing."""
+
+    def say(*external_ids, **others):
+        journal = open_journal(**others)
+        journal.add_all(as_entries(*external_ids))
+        found = journal.plan(0)
+        journal.close()
+        return found
+
+    return say
+
+
+@pytest.fixture
+def claim(open_journal):
+    """What a task claims that dies before it knows VCC's answer."""
+
+    def begin(*external_ids, **others):
+        journal = open_journal(**others)
+        journal.add_all(as_entries(*external_ids))
+        claimed = journal.claim(0)
+        journal.close()
+        return claimed
+
+    return begin
+
+
+@pytest.fixture
+def release(open_journal):
+    """What a task claims that goes well."""
+
+    def complete(*external_ids, **others):
+        journal = open_journal(**others)
+        journal.add_all(as_entries(*external_ids))
+        claimed = journal.claim(0)
+        journal.accept([one for one in claimed if not one.confirmed])
+        journal.close()
+        return claimed
+
+    return complete
+
+
+@pytest.fixture
+def keep(path, clock):
+    """Puts interactions into the journal, accepted unless the test says pending."""
+
+    def do(*external_ids, action="release", pending=False, provider=None, account="main", api_url=API):
+        journal = Journal(str(path), api_url, account, provider, 0, action=action, clock=clock)
+        with contextlib.closing(journal):
+            journal.add_all([Entry(one, one, f"key-{action}-{one}-{provider}-{account}") for one in external_ids])
+            claimed = journal.claim(0)
+            if not pending:
+                journal.accept(claimed)
+
+    return do
+
+
+@pytest.fixture
+def enrol(path, clock):
+    """Puts a registration into the journal."""
+
+    def do(name, accepted=True):
+        with contextlib.closing(Registration(str(path), API, "main", name, clock=clock)) as registration:
+            registration.begin()
+            if accepted:
+                registration.accept({"endpoint": "x"})
+
+    return do
+
+
+@pytest.fixture
+def upkeep(path, clock):
+    with contextlib.ExitStack() as stack:
+
+        def make(dry_run=True):
+            journal = Upkeep(str(path), dry_run, clock)
+            stack.callback(journal.close)
+            return journal
+
+        yield make
+
+
+@pytest.fixture
+def note(path, clock):
+    """Takes note of C((kind, external id, notification id)), and returns what changed."""
+
+    def do(*given, dry_run=False, provider=None, account="main", api_url=API):
+        with contextlib.closing(NotificationLog(str(path), api_url, account, provider, dry_run, clock)) as notes:
+            return notes.note([Notification(*one) for one in given], dry_run)
+
+    return do

@@ -1,0 +1,125 @@
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The messages for a journal that cannot be used."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import sqlite3
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.vonage.vcc.plugins.module_utils._journal import sqlite_file
+from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import PATIENCE, python
+from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal.helpers import (
+    ROOT,
+    mount,
+    refusal_at,
+    release_at,
+)
+
+
+@pytest.fixture
+def path(place):
+    return place / "kept" / "journal.db"
+
+
+WRITING = """
+import sqlite3
+import sys
+db = sqlite3.connect(sys.argv[1], isolation_level=None)
+db.execute("BEGIN IMMEDIATE")
+print(flush=True)
+input()
+"""
+
+
+class TestMessages:
+    """They name the cause, and never advise to go on without what the journal knows."""
+
+    @pytest.mark.parametrize("stopped", [False, True])
+    def test_a_process_that_writes(self, path, monkeypatch, stopped):
+        release_at(path, "a")
+        monkeypatch.setattr(sqlite_file, "BUSY_TIMEOUT", 0.1)
+        with python(WRITING, path) as process:
+            process.stdout.readline()
+            if stopped:
+                process.send_signal(signal.SIGSTOP)
+                os.waitid(os.P_PID, process.pid, os.WSTOPPED)
+            said = refusal_at(path)
+        assert said.startswith(f"The journal {path} cannot be used (database is locked; ")
+        assert said.endswith(
+            " has been writing to it for 0.1 seconds): let that process go on or end it, since the next run takes up what it has begun"
+            + ("." if Path("/proc/locks").exists() else "; fuser names it.")
+        )
+        if Path("/proc/locks").exists():
+            shown = r", which is stopped\)" if stopped else r"\)"
+            assert re.search(rf"; process {process.pid} \([^,)]+{shown} has been writing", said)
+
+    @pytest.mark.parametrize("dry_run", [False, True])
+    @pytest.mark.parametrize("how", ["cut off", "overwritten", "text"])
+    def test_damage(self, path, dry_run, how):
+        release_at(path, *(f"case-{number}" for number in range(2000)))
+        content = path.read_bytes()
+        if how == "text":
+            path.write_bytes(b"case-1\ncase-2\n" * 1000)
+        else:
+            path.write_bytes(content[:6000] if how == "cut off" else content[:100] + b"\xff" * (len(content) - 100))
+        said = refusal_at(path, dry_run)
+        assert said.endswith(
+            "restore it with .recover of the command sqlite3, or from a backup; what that lacks, the next run may release or dispatch a second time."
+        )
+        assert ("check the path that the option journal names; if it was the journal, " in said) is (how == "text")
+
+    @pytest.mark.skipif(not ROOT, reason="only root can mount")
+    @pytest.mark.parametrize("full", ["journal", "temporary"])
+    def test_a_full_disk(self, path, place, full):
+        """That of the journal, or that for temporary files, where the worklist goes."""
+        release_at(path, "a")
+        small = place / "small"
+        small.mkdir()
+        mount("-t", "tmpfs", "-o", "size=512k", "none", small)
+        try:
+            folder, temporary = (small, place) if full == "journal" else (path.parent, small)
+            if full == "journal":
+                shutil.copy(path, small)
+            with python(FILLING, folder / path.name, env={"TMPDIR": str(temporary), "SQLITE_TMPDIR": ""}) as process:
+                said, error = process.communicate(timeout=PATIENCE)
+        finally:
+            subprocess.run(["umount", small], check=True)
+        assert error == ""
+        what = "the folder of the journal" if full == "journal" else "the folder for temporary files (TMPDIR)"
+        assert said.startswith(f"The journal {folder}/journal.db cannot be used (database or disk is full): ")
+        assert said.endswith(f"make room in {small}, {what}.\n")
+
+    def test_another_program(self, path):
+        path.parent.mkdir(parents=True)
+        with contextlib.closing(sqlite3.connect(path)) as db:
+            db.execute("CREATE TABLE mine (name TEXT)")
+        assert refusal_at(path).endswith(
+            "no journal of this collection): check the path that the option journal names."
+        )
+
+
+FILLING = """
+import sys
+from ansible_collections.vonage.vcc.plugins.module_utils._errors import JournalError
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.journal import Journal
+try:
+    journal = Journal(sys.argv[1], "https://api.example", "main", None, 86400)
+    journal.add_all([[f"{number}{'x' * 500}" for number in range(10_000)]])
+    after = 0
+    while True:
+        chunk = journal.claim(after)
+        journal.accept(chunk)
+        after = chunk[-1].seq
+except JournalError as exc:
+    print(exc)
+"""

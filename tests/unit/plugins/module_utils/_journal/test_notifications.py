@@ -1,0 +1,287 @@
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""VCC's notifications: what they confirm, and what they end."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+
+import pytest
+
+from ansible_collections.vonage.vcc.plugins.module_utils._errors import InputError, JournalError
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.entry import Entry
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.journal import Journal
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.notifications import (
+    Notification,
+    NotificationLog,
+    parse_notifications,
+)
+from ansible_collections.vonage.vcc.tests.simulator import CLIENT_ID
+from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import journal_rows, snapshot, summary
+from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal.helpers import API
+
+
+@pytest.fixture
+def path(folder):
+    """The journal of the tasks."""
+    return folder / "journal.db"
+
+
+def noted(path):
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        return [one for (one,) in db.execute("SELECT id FROM notification ORDER BY id")]
+
+
+class TestNotices:
+    """What VCC sends, as the contract has it."""
+
+    def test_both_kinds_are_read(self):
+        given = [
+            {"notification": "AssignToAgent", "objectid": "a", "notificationid": "1", "params": {"Agent": "x"}},
+            {"notification": "Release", "objectid": "b", "notificationid": "2"},
+        ]
+        assert parse_notifications(given) == ([("AssignToAgent", "a", "1"), ("Release", "b", "2")], 0)
+
+    @pytest.mark.parametrize(
+        "other",
+        [
+            {"notification": "Transfer", "objectid": "a"},
+            {"notification": "release", "objectid": "a"},
+            {"notification": "Release"},
+            {"notification": "Release", "objectid": ""},
+            {"notification": "Release", "objectid": None},
+            {"notification": "Release", "objectid": ["a"]},
+        ],
+        ids=str,
+    )
+    def test_others_are_ignored_and_counted(self, other):
+        good = {"notification": "Release", "objectid": "b", "notificationid": "2"}
+        assert parse_notifications([{**other, "notificationid": "1"}, good]) == ([("Release", "b", "2")], 1)
+
+    @pytest.mark.parametrize("kind", ["Release", "Transfer"])
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            {"notification": None},
+            {"notification": ""},
+            {"notification": 1},
+            {"notificationid": None},
+            {"notificationid": ""},
+        ],
+        ids=str,
+    )
+    def test_what_is_no_notification_is_refused_by_index(self, kind, wrong):
+        one = {"notification": kind, "objectid": "a", "notificationid": "1"}
+        with pytest.raises(InputError) as caught:
+            parse_notifications([one, {**one, **wrong}])
+        assert str(caught.value) == (
+            "notifications[1] has no notification or no notificationid: give VCC's notifications as they came."
+        )
+
+    def test_words_of_vccs_own_may_begin_and_end_with_blanks(self):
+        one = {"notification": "Release", "objectid": " a\u00a0", "notificationid": "1 "}
+        assert parse_notifications([one]) == ([("Release", " a\u00a0", "1 ")], 0)
+
+    @pytest.mark.parametrize("missing", ["notification", "notificationid"])
+    def test_what_lacks_a_part_is_refused(self, missing):
+        one = {"notification": "Release", "objectid": "a", "notificationid": "1"}
+        del one[missing]
+        with pytest.raises(InputError, match=r"notifications\[0\] has no notification or no notificationid"):
+            parse_notifications([one])
+
+    def test_none_are_none(self):
+        assert parse_notifications([]) == ([], 0)
+
+
+@pytest.fixture(params=["real", "predicted"])
+def changes(request, note, path, tmp_path):
+    """What taking note changes: as the run says, and as check mode says before, which changes nothing."""
+
+    def say(*given, **others):
+        if request.param == "real":
+            return note(*given, **others)
+        before = snapshot(tmp_path)
+        predicted = note(*given, dry_run=True, **others)
+        assert snapshot(tmp_path) == before
+        assert note(*given, **others) == predicted
+        return predicted
+
+    return say
+
+
+class TestNotes:
+    def test_a_release_proves(self, changes, path, clock):
+        assert changes(("Release", "a", "n-1")) == [("a", "not known", "released")]
+        row = journal_rows(path)["a"]
+        assert (row["action"], row["request_id"], row["accepted"]) == ("release", "n-1", clock.now)
+        assert noted(path) == ["n-1"]
+
+    def test_a_release_ends_a_pending_one_and_keeps_its_request_id(self, changes, keep, path, clock):
+        keep("a", pending=True)
+        clock.now += 5
+        assert changes(("Release", "a", "n-1")) == [("a", "pending", "released")]
+        row = journal_rows(path)["a"]
+        assert (row["request_id"], row["asked"]) == ("key-release-a-None-main", clock.now - 5)
+        assert row["accepted"] == clock.now
+
+    @pytest.mark.parametrize(("pending", "before"), [(False, "dispatched"), (True, "pending")])
+    def test_a_release_ends_a_dispatch(self, changes, keep, path, pending, before):
+        keep("a", action="dispatch", pending=pending)
+        assert changes(("Release", "a", "n-1")) == [("a", before, "released")]
+        row = journal_rows(path)["a"]
+        assert (row["action"], row["request_id"]) == ("release", "n-1")
+
+    def test_an_assignment_ends_proof(self, changes, keep, path):
+        keep("a", "b")
+        assert changes(("AssignToAgent", "a", "n-1")) == [("a", "released", "not known")]
+        assert list(journal_rows(path)) == ["b"]
+
+    @pytest.mark.parametrize(
+        ("action", "pending", "state"),
+        [("release", True, "pending"), ("dispatch", True, "pending"), ("dispatch", False, "dispatched")],
+    )
+    def test_an_assignment_leaves_all_else_alone(self, changes, keep, path, clock, action, pending, state):
+        keep("a", action=action, pending=pending)
+        before = journal_rows(path)
+        clock.now += 5
+        assert changes(("AssignToAgent", "a", "n-1")) == [("a", state, state)]
+        after = journal_rows(path)
+        assert (after["a"].pop("id") != before["a"].pop("id")) == (action == "release")
+        assert after == before
+        assert noted(path) == ["n-1"]
+
+    def test_an_assignment_ends_the_proof_that_a_claim_was_made_over(self, note, keep, path, clock):
+        """VCC refuses what one process asks for anew, after an agent has got it: that brings back no proof."""
+        keep("a")
+        journal = Journal(str(path), API, "main", None, 0, force=True, clock=clock)
+        with contextlib.closing(journal):
+            journal.add_all([Entry("a", "a", None)])
+            claimed = journal.claim(0)
+            note(("AssignToAgent", "a", "n-1"))
+            journal.release_claim(claimed)
+        row = journal_rows(path)["a"]
+        assert (row["request_id"], row["accepted"]) == (claimed[0].request_id, None)
+
+    def test_an_assignment_of_the_unknown_is_noted(self, changes, path):
+        assert changes(("AssignToAgent", "a", "n-1")) == [("a", "not known", "not known")]
+        assert journal_rows(path) == {}
+        assert noted(path) == ["n-1"]
+
+    def test_none_is_none(self, changes, keep):
+        keep("a")
+        assert changes() == []
+
+    def test_one_counts_once_however_often_it_comes(self, changes, keep, path):
+        once = ("Release", "a", "n-1")
+        assert changes(once, once, ("AssignToAgent", "a", "n-2"), once) == [
+            ("a", "not known", "released"),
+            ("a", "released", "not known"),
+        ]
+        keep("a", action="dispatch")
+        before = journal_rows(path)
+        assert changes(once, ("AssignToAgent", "a", "n-2")) == []
+        assert journal_rows(path) == before
+
+    @pytest.mark.parametrize(
+        ("kinds", "states", "left"),
+        [
+            ("RA", ["not known", "released", "not known"], None),
+            ("AR", ["not known", "not known", "released"], "n-1"),
+            ("RAR", ["not known", "released", "not known", "released"], "n-2"),
+            ("RR", ["not known", "released", "released"], "n-0"),
+        ],
+    )
+    def test_the_order_of_a_list_counts(self, changes, path, kinds, states, left):
+        given = [({"R": "Release", "A": "AssignToAgent"}[kind], "a", f"n-{n}") for n, kind in enumerate(kinds)]
+        assert changes(*given) == [("a", *pair) for pair in zip(states, states[1:])]
+        assert journal_rows(path).get("a", {}).get("request_id") == left
+
+    def test_interactions_of_a_list_are_apart(self, changes, keep, path):
+        keep("b")
+        given = [("Release", "a", "n-1"), ("AssignToAgent", "b", "n-2"), ("Release", "c", "n-3")]
+        assert [one[0] for one in changes(*given)] == ["a", "b", "c"]
+        assert list(journal_rows(path)) == ["a", "c"]
+
+    @pytest.mark.parametrize(
+        "other", [{"provider": "tickets"}, {"account": "second"}, {"api_url": "https://other.example"}], ids=str
+    )
+    def test_other_scopes_are_apart(self, changes, keep, path, other):
+        keep("a")
+        before = journal_rows(path)
+        assert changes(("AssignToAgent", "a", "n-1"), **other) == [("a", "not known", "not known")]
+        assert journal_rows(path) == before
+        assert changes(("AssignToAgent", "a", "n-2")) == [("a", "released", "not known")]
+
+    def test_a_notification_of_one_provider_does_not_count_for_another(self, note):
+        note(("Release", "a", "n-1"), provider="wrong")
+        assert note(("Release", "a", "n-1"), provider="tickets") == [("a", "not known", "released")]
+
+    def test_check_mode_makes_no_journal(self, note, tmp_path):
+        assert note(("Release", "a", "n-1"), dry_run=True) == [("a", "not known", "released")]
+        assert list(tmp_path.iterdir()) == []
+
+    def test_all_of_a_list_or_nothing(self, note, path, keep):
+        keep("a")
+        with contextlib.closing(sqlite3.connect(path)) as db:
+            db.execute("CREATE TRIGGER full BEFORE INSERT ON interaction BEGIN SELECT RAISE(ABORT, 'no room'); END")
+            db.commit()
+        before = journal_rows(path)
+        with pytest.raises(JournalError, match="no room"):
+            note(("AssignToAgent", "a", "n-1"), ("Release", "b", "n-2"))
+        assert journal_rows(path) == before
+        assert noted(path) == []
+
+
+class TestWithTheEngine:
+    """What VCC has notified of decides on what the next task sends."""
+
+    @pytest.fixture
+    def tell(self, sim, path):
+        def do(kind, external_id, number, provider=None):
+            with contextlib.closing(NotificationLog(str(path), sim.url, CLIENT_ID, provider)) as notes:
+                return notes.note([Notification(kind, external_id, f"n-{number}")], False)
+
+        return do
+
+    def test_a_release_leaves_nothing_to_release(self, sim, task, tell):
+        tell("Release", "a", 1, provider="tickets")
+        result = task(external_id="a", provider="tickets")
+        assert summary(result) == {"requested": 1, "unchanged": 1}
+        assert result["interactions"][0]["evidence"] == "journal"
+        assert sim.calls == []
+
+    def test_it_is_no_proof_for_another_provider(self, sim, task, tell):
+        tell("Release", "a", 1, provider="tickets")
+        assert task(external_id="a")["changed"]
+
+    def test_an_assignment_has_it_released_again(self, sim, task, tell):
+        sim.dispatch("a")
+        first = task(external_id="a")
+        sim.dispatch("a")
+        assert not task(external_id="a")["changed"]
+        tell("AssignToAgent", "a", 1)
+        second = task(external_id="a")
+        assert second["changed"]
+        assert second["interactions"][0]["request_id"] != first["interactions"][0]["request_id"]
+        assert sim.live() == []
+        tell("AssignToAgent", "a", 1)
+        assert not task(external_id="a")["changed"]
+
+    def test_an_assignment_lends_a_pending_release_no_new_request_id(self, sim, task, tell):
+        sim.dispatch("a")
+        sim.fault("cut", when="after")
+        first = task(external_id="a")
+        tell("AssignToAgent", "a", 1)
+        second = task(external_id="a")
+        assert second["interactions"][0]["request_id"] == first["interactions"][0]["request_id"]
+
+    def test_a_dispatch_stays_confirmed_when_an_agent_has_it(self, sim, task, tell):
+        given = {"state": "dispatched", "route": "sales", "external_id": "a"}
+        task(**given)
+        tell("AssignToAgent", "a", 1)
+        assert not task(**given)["changed"]
+        tell("Release", "a", 2)
+        assert not task(external_id="a")["changed"]
+        assert task(**given)["changed"]

@@ -1,0 +1,79 @@
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Several processes with one journal."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+import subprocess
+
+import pytest
+
+from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import PATIENCE, at_once, journal_rows, python
+from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal.helpers import as_entries
+
+CLAIMING = """
+import json
+import sys
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.journal import Journal
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.entry import Entry
+together()
+journal = Journal(sys.argv[1], "https://api.example", "main", None, 86400)
+journal.add_all([Entry("", str(number)) for number in range(1500)])
+after, found = 0, {}
+while True:
+    chunk = journal.claim(after)
+    if not chunk:
+        break
+    found.update((one.external_id, one.request_id) for one in chunk)
+    after = chunk[-1].seq
+print(json.dumps(found))
+"""
+
+
+class TestCompany:
+    def test_eight_processes_at_once_make_one_journal_and_one_claim(self, path):
+        claims = [json.loads(output) for output in at_once(8, CLAIMING, path)]
+        assert len(claims[0]) == 1500
+        assert all(claim == claims[0] for claim in claims)
+        assert {name: row["request_id"] for name, row in journal_rows(path).items()} == claims[0]
+
+    def test_the_second_finds_the_firsts_claim(self, open_journal):
+        one, two = open_journal(), open_journal()
+        for journal in (one, two):
+            journal.add_all(as_entries("a", "b"))
+        first = [each.request_id for each in one.claim(0)]
+        assert [each.request_id for each in two.claim(0)] == first
+
+    def test_the_second_finds_the_firsts_proof(self, open_journal):
+        one, two = open_journal(), open_journal()
+        for journal in (one, two):
+            journal.add_all(as_entries("a"))
+        assert not two.plan(0)[0].confirmed
+        one.accept(one.claim(0))
+        assert two.claim(0)[0].confirmed
+
+    def test_a_writer_waits_for_another(self, claim, open_journal, path):
+        claim("a")
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            with python(WAITING, path) as process:
+                assert process.stdout.readline() == "\n"
+                with pytest.raises(subprocess.TimeoutExpired):
+                    process.communicate(timeout=0.3)
+                other.execute("ROLLBACK")
+                assert process.communicate(timeout=PATIENCE)[0].strip() == "a"
+
+
+WAITING = """
+import sys
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.journal import Journal
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.entry import Entry
+print(flush=True)
+journal = Journal(sys.argv[1], "https://api.example", "main", None, 86400)
+journal.add_all([Entry("", "a")])
+print(journal.claim(0)[0].external_id)
+"""

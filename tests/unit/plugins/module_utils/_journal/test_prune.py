@@ -1,0 +1,143 @@
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pruning: it deletes old rows in short transactions, and makes the file smaller."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+
+import pytest
+
+from ansible_collections.vonage.vcc.plugins.module_utils._journal import upkeep as upkeep_module
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.registrations import Registration
+from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import journal_rows, snapshot
+from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal.helpers import API
+
+
+def noted(path):
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        return [one for (one,) in db.execute("SELECT id FROM notification ORDER BY id")]
+
+
+class TestPrune:
+    @pytest.fixture(autouse=True)
+    def _some(self, keep, enrol, note, clock):
+        keep("a")
+        keep("b", action="dispatch", provider="tickets")
+        keep("c", pending=True)
+        enrol("tickets")
+        note(("Release", "d", "n-1"))
+        clock.now += 100
+        keep("e")
+        note(("AssignToAgent", "x", "n-2"))
+        clock.now += 100
+
+    @pytest.mark.parametrize(
+        ("older_than", "interactions", "notifications", "request_ids", "left"),
+        [
+            (201, 0, 0, 0, "abcde"),
+            (200, 4, 1, 3, "e"),
+            (101, 4, 1, 3, "e"),
+            (100, 5, 2, 4, ""),
+            (0, 5, 2, 4, ""),
+        ],
+    )
+    def test_what_is_that_old_goes_and_check_mode_knows(
+        self, upkeep, path, tmp_path, older_than, interactions, notifications, request_ids, left
+    ):
+        expected = {"interactions": interactions, "notifications": notifications, "request_ids": request_ids}
+        before = snapshot(tmp_path)
+        predicting = upkeep(True)
+        assert predicting.prune(older_than, True) == expected
+        predicting.close()
+        assert snapshot(tmp_path) == before
+        assert upkeep(False).prune(older_than, False) == expected
+        assert "".join(journal_rows(path)) == left
+        assert len(noted(path)) == 2 - notifications
+        for dry_run in (True, False):
+            assert upkeep(dry_run).prune(older_than, dry_run) == {
+                "interactions": 0,
+                "notifications": 0,
+                "request_ids": 0,
+            }
+
+    def test_other_processes_write_meanwhile(self, upkeep, path, clock, keep, monkeypatch):
+        """After each block of rows the lock is free."""
+        ids = [f"old-{number:03}" for number in range(300)]
+        keep(*ids)
+        clock.now += 100
+        entered = []
+        block = upkeep_module._Pace.block
+
+        @contextlib.contextmanager
+        def in_small_blocks(pace):
+            pace._size = 50
+            entered.append(f"new-{len(entered)}")
+            keep(entered[-1])
+            with block(pace) as size:
+                yield size
+
+        monkeypatch.setattr(upkeep_module._Pace, "block", in_small_blocks)
+        pruned = upkeep(False).prune(50, False)
+        assert pruned["interactions"] == 300 + len("abcde")
+        assert set(journal_rows(path)) == set(entered)
+        assert len(entered) > 6
+
+    def test_the_file_becomes_smaller(self, upkeep, path, keep, clock):
+        keep(*(f"old-{number:04}" for number in range(3000)))
+        upkeep(False).close()
+        before = path.stat().st_size
+        clock.now += 100
+        journal = upkeep(False)
+        journal.prune(50, False)
+        assert journal._db.execute("PRAGMA freelist_count").fetchone() == (0,)
+        journal.close()
+        assert path.stat().st_size < before / 2
+
+    def test_a_file_that_was_not_made_for_it_stays_as_large(self, upkeep, path, keep, clock):
+        keep(*(f"old-{number:04}" for number in range(1000)))
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
+            db.execute("PRAGMA journal_mode = DELETE")
+            db.execute("PRAGMA auto_vacuum = NONE")
+            db.execute("VACUUM")
+        before = path.stat().st_size
+        clock.now += 100
+        assert upkeep(False).prune(50, False)["interactions"] == 1005
+        assert path.stat().st_size == before
+
+    def test_a_block_is_sized_by_the_time_that_it_takes(self, monkeypatch):
+        times, waits = iter([0, 0.01, 10, 11, 20, 20.4]), []
+        monkeypatch.setattr(upkeep_module.time, "monotonic", lambda: next(times))
+        monkeypatch.setattr(upkeep_module.time, "sleep", waits.append)
+        pace = upkeep_module._Pace()
+        sizes = []
+        for dummy in range(3):
+            with pace.block() as size:
+                sizes.append(size)
+        assert sizes == [1000, 2000, 800]
+        assert waits == [upkeep_module.PAUSE_SECONDS]
+
+    def test_registrations_stay(self, upkeep, path, clock):
+        journal = upkeep(False)
+        journal.prune(0, False)
+        assert journal.counts() == {"interactions": 0, "released": 0, "dispatched": 0, "pending": 0, "providers": 1}
+        with contextlib.closing(Registration(str(path), API, "main", "tickets", clock=clock)) as registration:
+            assert registration.compare({"endpoint": "x"}) == {"endpoint": "same"}
+
+    def test_what_is_kept_still_proves(self, upkeep, keep, path):
+        before = journal_rows(path)["e"]
+        upkeep(False).prune(101, False)
+        assert journal_rows(path) == {"e": before}
+
+    def test_a_notification_that_is_forgotten_counts_again(self, upkeep, note):
+        assert note(("Release", "d", "n-1")) == []
+        upkeep(False).prune(150, False)
+        assert note(("Release", "d", "n-1")) == [("d", "not known", "released")]
+
+
+def test_pruning_makes_no_journal(upkeep, tmp_path):
+    for dry_run in (True, False):
+        assert upkeep(dry_run).prune(0, dry_run) == {"interactions": 0, "notifications": 0, "request_ids": 0}
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,193 @@
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Request ids: those that users choose, and those that a run makes."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+
+from ansible_collections.vonage.vcc.plugins.module_utils._errors import InputError
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.notifications import Notification, NotificationLog
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.store import ClaimIds
+from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import journal_rows
+from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal.helpers import TTL, as_entries, refusal
+
+
+class TestCustomRequestIds:
+    def test_they_are_used(self, claim, path):
+        assert claim(("a", "mine"))[0].request_id == "mine"
+        assert journal_rows(path)["a"]["request_id"] == "mine"
+
+    def test_they_may_be_mixed_with_others_and_repeated(self, claim):
+        found = claim(("a", "1"), "b", ("a", "1"), "a", "c", ("c", "3"))
+        assert [(one.external_id, one.request_id) for one in found if one.external_id != "b"] == [
+            ("a", "1"),
+            ("c", "3"),
+        ]
+
+    def test_two_of_one_interaction_are_refused_by_place(self, open_journal):
+        said = refusal(open_journal().add_all, as_entries(("a", "1"), "b", ("a", "2")), kind=InputError)
+        assert said == "entry 3 asks for 'a' a second time with another request_id: leave one of them."
+
+    @pytest.mark.parametrize("ids", [[("a", "1"), ("b", "1")], [("a", "1"), "b", ("b", "1")]], ids=["new", "known"])
+    def test_one_of_two_interactions_is_refused_by_place(self, open_journal, ids):
+        said = refusal(open_journal().add_all, as_entries(*ids), kind=InputError)
+        assert said.startswith(f"entry {len(ids)} has the request_id '1' of another interaction")
+
+    @pytest.mark.parametrize("before", ["claim", "release"])
+    def test_one_that_another_interaction_has_had_is_refused(self, request, open_journal, before):
+        request.getfixturevalue(before)(("a", "1"))
+        said = refusal(open_journal().add_all, as_entries(("b", "1")), kind=InputError)
+        assert said.startswith("The request_id '1' of 'b' has been used for 'a' before")
+
+    def test_so_it_is_if_only_the_provider_differs(self, release, open_journal):
+        release(("a", "1"))
+        refusal(open_journal(provider="tickets").add_all, as_entries(("a", "1")), kind=InputError)
+
+    @pytest.mark.parametrize(
+        "other", [{"account": "second"}, {"api_url": "https://other.example"}], ids=["account", "api_url"]
+    )
+    def test_another_account_may_have_had_it(self, release, claim, other):
+        release(("a", "1"))
+        assert claim(("b", "1"), **other)[0].request_id == "1"
+
+    def test_the_same_interaction_may_have_had_it(self, claim, release, plan):
+        claim(("a", "1"))
+        assert claim(("a", "1"))[0].pending
+        release(("a", "1"))
+        assert plan(("a", "1"))[0].confirmed
+
+    def test_that_of_an_interrupted_run_goes_before_it(self, claim):
+        (first,) = claim("a")
+        (second,) = claim(("a", "mine"))
+        assert (second.pending, second.request_id) == (True, first.request_id)
+
+    def test_it_is_used_with_force_too(self, release):
+        release("a")
+        assert release(("a", "mine"), force=True)[0].request_id == "mine"
+
+    @pytest.mark.parametrize("how", ["force", "another action since", "old", "another id since"])
+    def test_one_that_vcc_has_processed_is_refused(self, release, open_journal, clock, how):
+        release(("a", "mine"))
+        if how == "another action since":
+            release("a", action="dispatch")
+        elif how == "another id since":
+            release("a", force=True)
+            clock.now += TTL
+        elif how == "old":
+            clock.now += TTL
+        said = refusal(open_journal(force=how == "force").add_all, as_entries(("a", "mine")), kind=InputError)
+        assert (
+            said
+            == "The request_id 'mine' of 'a' has been used to release it before, and VCC would ignore it: give each its own."
+        )
+
+    def test_one_that_vcc_has_processed_for_a_dispatch_without_a_name_is_refused(self, release, open_journal):
+        release((None, "mine"), action="dispatch")
+        said = refusal(open_journal(action="dispatch").add_all, as_entries((None, "mine")), kind=InputError)
+        assert said.startswith(
+            "The request_id 'mine' of an interaction without an external id has been used to dispatch it before"
+        )
+
+    @pytest.mark.parametrize("how", ["force", "another action since", "old"])
+    def test_one_that_vcc_may_have_processed_is_refused_too(self, claim, release, open_journal, clock, how):
+        claim(("a", "mine"))
+        if how == "another action since":
+            release("a", action="dispatch")
+        elif how == "old":
+            clock.now += TTL
+        for external_id in ("a", "b"):
+            journal = open_journal(force=how == "force")
+            said = refusal(journal.add_all, as_entries((external_id, "mine")), kind=InputError)
+            assert said.startswith(f"The request_id 'mine' of '{external_id}' has been used ")
+
+    @pytest.mark.parametrize("how", ["claimed", "taken up", "unknown again", "dispatched"])
+    def test_one_that_the_module_has_made_is_refused(self, claim, release, open_journal, how):
+        """Reports and results show them. A row has them from the id of its first claim, and keeps them under another one."""
+        (first,) = claim("a", action="dispatch" if how == "dispatched" else "release")
+        if how == "taken up":
+            claim("a")
+        elif how == "unknown again":
+            early = open_journal()
+            early.add_all(as_entries("a"))
+            taken_up = early.claim(0)
+            (first,) = claim("a", force=True)
+            early.keep_pending(taken_up)
+        said = refusal(open_journal(provider="tickets").add_all, as_entries(("b", first.request_id)), kind=InputError)
+        assert said.startswith(f"The request_id '{first.request_id}' of 'b' has been used for 'a' before")
+
+    def test_the_id_of_a_notification_is_refused(self, open_journal, path, clock):
+        with contextlib.closing(
+            NotificationLog(str(path), "https://api.example", "main", None, clock=clock)
+        ) as notifications:
+            notifications.note([Notification("Release", "a", "n-1")], False)
+        said = refusal(open_journal().add_all, as_entries(("b", "n-1")), kind=InputError)
+        assert said.startswith("The request_id 'n-1' of 'b' has been used for 'a' before")
+
+    @pytest.mark.parametrize("odd", ["f" * 32, "7" + "f" * 31, "0" * 32, "G" * 32, "a" * 31])
+    def test_one_that_looks_as_if_the_module_had_made_it_is_taken(self, claim, odd):
+        assert claim(("a", odd))[0].request_id == odd
+
+    def test_one_that_another_process_takes_first_is_refused_at_the_claim(self, open_journal, path):
+        first, second = open_journal(), open_journal()
+        first.add_all(as_entries(("a", "mine")))
+        second.add_all(as_entries(("b", "mine")))
+        first.claim(0)
+        assert refusal(second.claim, 0, kind=InputError).startswith(
+            "The request_id 'mine' of 'b' has been used for 'a'"
+        )
+        assert list(journal_rows(path)) == ["a"]
+
+    def test_one_that_is_too_old_by_the_time_of_its_claim_is_refused(self, release, open_journal, clock):
+        release(("a", "mine"))
+        journal = open_journal()
+        clock.now += TTL - 1
+        journal.add_all(as_entries(("a", "mine")))
+        clock.now += 1
+        assert refusal(journal.claim, 0, kind=InputError).startswith("The request_id 'mine' of 'a' has been used")
+
+    def test_many_of_ones_own_with_force(self, open_journal):
+        journal = open_journal(force=True)
+        pairs = [(f"id-{number * 7 % 2500:04d}", f"key-{number}") for number in range(2500)]
+        journal.add_all(as_entries(*pairs))
+        claimed = journal.claim(0)
+        claimed += journal.claim(claimed[-1].seq, claimed)
+        assert [(one.external_id, one.request_id) for one in claimed] == sorted(pairs)[:2000]
+
+    def test_one_that_vcc_has_refused_may_be_used_again(self, open_journal, claim):
+        journal = open_journal()
+        journal.add_all(as_entries(("a", "mine")))
+        journal.release_claim(journal.claim(0))
+        assert claim(("b", "mine"))[0].request_id == "mine"
+
+
+def first(ids):
+    ((claim, dummy),) = ids.take(1)
+    return claim
+
+
+class TestClaimIds:
+    def test_two_runs_have_none_in_common(self):
+        first, second = ([claim for claim, dummy in ids.take(3000)] for ids in (ClaimIds(0.0), ClaimIds(0.0)))
+        assert first == list(range(first[0], first[0] + 3000))
+        assert not set(first) & set(second)
+
+    @pytest.mark.parametrize("now", [-1e12, 0.0, 1_800_000_000.0, 2.0**31, 1e12])
+    def test_sqlite_can_count_them(self, now):
+        assert all(0 <= first(ClaimIds(now)) < 2**63 for dummy in range(100))
+
+    def test_later_ones_are_higher(self):
+        assert first(ClaimIds(1_800_000_000.0)) < first(ClaimIds(1_800_000_128.0))
+
+    def test_those_of_another_run_are_avoided(self, open_journal, path, monkeypatch):
+        one, two = open_journal(), open_journal()
+        one.add_all(as_entries("a", "b"))
+        two.add_all(as_entries("c"))
+        claimed = one.claim(0)
+        two._ids._next = claimed[1].claim
+        (other,) = two.claim(0)
+        assert other.claim not in [interaction.claim for interaction in claimed]
+        assert sorted(journal_rows(path)) == ["a", "b", "c"]

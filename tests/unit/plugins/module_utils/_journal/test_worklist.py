@@ -1,0 +1,51 @@
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The worklist: each interaction once, in the order in which it is sent."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.vonage.vcc.plugins.module_utils._errors import InputError
+from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import journal_rows
+from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal.helpers import as_entries, refusal
+
+
+class TestWorklist:
+    def test_duplicates_count_once_at_their_first_place(self, open_journal):
+        journal = open_journal()
+        assert journal.add_all(as_entries("b", "a", "b", "a", "c")) == 3
+        assert [(one.seq, one.external_id) for one in journal.plan(0)] == [(2, "a"), (1, "b"), (3, "c")]
+
+    def test_ids_are_compared_byte_by_byte(self, open_journal):
+        different = ["a", "A", "a ", " a", "é", "e\u0301", "ß", "ss"]
+        assert open_journal().add_all(as_entries(*different)) == len(different)
+
+    def test_it_may_be_empty(self, open_journal):
+        journal = open_journal()
+        assert journal.add_all([]) == 0
+        assert journal.plan(0) == journal.claim(0) == []
+
+    @pytest.mark.parametrize(("action", "order"), [("dispatch", list), ("release", sorted)])
+    def test_it_is_worked_off_in_chunks(self, open_journal, path, action, order):
+        journal = open_journal(action=action)
+        ids = [str(number * 7 % 2500) for number in range(2500)]
+        assert journal.add_all(as_entries(*ids)) == 2500
+        seen, after = [], 0
+        while True:
+            chunk = journal.claim(after)
+            if not chunk:
+                break
+            assert len(chunk) <= 1000
+            seen += chunk
+            after = chunk[-1].seq
+            assert len(journal_rows(path)) == len(seen)
+        assert [one.external_id for one in seen] == order(ids)
+
+    def test_an_error_in_it_is_handed_on(self, open_journal):
+        def broken():
+            yield from as_entries("a")
+            raise InputError("line 2 is empty")
+
+        assert refusal(open_journal().add_all, broken(), kind=InputError) == "line 2 is empty"
