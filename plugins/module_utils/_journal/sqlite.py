@@ -9,7 +9,8 @@ from __future__ import annotations
 import typing as t
 
 from .sqlite_file import OTHER_REQUEST, JournalFile, insert
-from .store import Change, Registered, Row, Scope, Store, Use, claim_of
+from .sqlite_prune import Pruner
+from .store import Change, Query, Registered, Row, Scope, Store, Use, claim_of
 
 # Values of one statement. Old versions of SQLite take 999.
 VALUES_AT_ONCE = 400
@@ -19,12 +20,36 @@ _ROW = "id, external_id, action, request_id, asked, accepted"
 # The time of the row that the action of a used request id has now, and whether that was in this scope.
 _NOW = "LEFT JOIN interaction AS now ON (now.scope, now.external_id, now.action) = (used.scope, used.external_id, used.action)"
 
+# Rows in the order of the columns of ``Row``, with their scope.
+_COLUMNS = """
+SELECT interaction.id, external_id, action, request_id, asked, accepted, api_url, account, provider, coalesce(accepted, asked) AS time,
+    CASE WHEN accepted IS NULL THEN 'pending' WHEN action = 'release' THEN 'released' ELSE 'dispatched' END AS state
+"""
+
+# The interactions of all scopes, or those with the ids in temp.wanted, which are found by their index in each scope.
+_ALL = f"{_COLUMNS} FROM interaction JOIN scope ON scope.id = interaction.scope"
+_WANTED = f"""
+{_COLUMNS}
+FROM temp.wanted CROSS JOIN scope CROSS JOIN interaction USING (external_id) WHERE interaction.scope = scope.id
+"""
+
+_MATCHING = """
+FROM ({known})
+WHERE (:provider IS NULL OR provider = :provider)
+    AND (:state IS NULL OR state = :state)
+    AND (:before IS NULL OR time <= :before)
+    AND (:after IS NULL OR time > :after)
+"""
+
 
 class SqliteStore(JournalFile, Store):
-    """The rows of one scope in a SQLite file."""
+    """The rows of one scope in a SQLite file; without a scope, only what a store says of all scopes."""
 
-    def __init__(self, path: str, scope: Scope, dry_run: bool = False) -> None:
-        super().__init__(path, dry_run)
+    def __init__(self, path: str, scope: Scope | None, dry_run: bool = False, looking: bool = False) -> None:
+        super().__init__(path, dry_run, looking)
+        self._scope = 0
+        if scope is None:
+            return
         self._key = scope
         try:
             if not dry_run:
@@ -39,7 +64,8 @@ class SqliteStore(JournalFile, Store):
         except BaseException:
             self.close()
             raise
-        self._scope: int = row[0] if row else 0
+        if row:
+            self._scope = row[0]
 
     def rows(self, external_ids: t.Sequence[str]) -> dict[str, Row]:
         """Return the rows of interactions by their external ids; an interaction without a row is missing."""
@@ -182,6 +208,53 @@ class SqliteStore(JournalFile, Store):
             "INSERT INTO notification (scope, id, noted) VALUES (?, ?, ?)",
             [(self._scope, one, now) for one in notification_ids],
         )
+
+    def schema_version(self) -> int:
+        """Return the version of the tables."""
+        version: int = self.read(lambda: self._db.execute("PRAGMA user_version").fetchone()[0])
+        return version
+
+    def counts(self) -> dict[str, int]:
+        """Return how many interactions of all scopes are in which state, and how many registrations of providers are known."""
+        return self.read(self._counts)
+
+    def _counts(self) -> dict[str, int]:
+        interactions = self._count("FROM interaction")
+        pending = self._count("FROM interaction WHERE accepted IS NULL")
+        dispatches = self._count("FROM interaction WHERE action = 'dispatch'")
+        dispatched = dispatches - self._count("FROM interaction WHERE accepted IS NULL AND +action = 'dispatch'")
+        return {
+            "released": interactions - pending - dispatched,
+            "dispatched": dispatched,
+            "pending": pending,
+            "interactions": interactions,
+            "providers": self._count("FROM registration WHERE accepted IS NOT NULL"),
+        }
+
+    def search(self, query: Query, limit: int, offset: int) -> tuple[list[tuple[Row, Scope]], int]:
+        """Return a page of the rows of all scopes that match, the latest first, and how many match on all pages."""
+        return self.read(lambda: self._search(query, limit, offset))
+
+    def _search(self, query: Query, limit: int, offset: int) -> tuple[list[tuple[Row, Scope]], int]:
+        self._db.execute("CREATE TEMP TABLE IF NOT EXISTS wanted (external_id TEXT PRIMARY KEY)")
+        self._db.execute("DELETE FROM temp.wanted")
+        insert(self._db, "INSERT OR IGNORE INTO temp.wanted VALUES ", "(?)", zip(query.external_ids or ()))
+        matching = _MATCHING.format(known=_ALL if query.external_ids is None else _WANTED)
+        values = {"provider": query.provider, "state": query.state, "before": query.before, "after": query.after}
+        rows = self._db.execute(
+            f"SELECT * {matching} ORDER BY time DESC, external_id, api_url, account, provider LIMIT :limit OFFSET :offset",
+            {**values, "limit": limit, "offset": offset},
+        ).fetchall()
+        return [(Row(*row[:6]), Scope(*row[6:9])) for row in rows], self._count(matching, values)
+
+    def _count(self, what: str, values: t.Any = ()) -> int:
+        count: int = self._db.execute(f"SELECT count(*) {what}", values).fetchone()[0]
+        return count
+
+    def prune(self, before: float, dry_run: bool) -> dict[str, int]:
+        """Delete what is of a time or older in all scopes, or with ``dry_run`` nothing. Return how many rows of each kind that is."""
+        pruner = Pruner(self)
+        return pruner.count(before) if dry_run else pruner.prune(before)
 
 
 def _parts(values: t.Sequence[t.Any]) -> t.Iterator[t.Sequence[t.Any]]:

@@ -126,6 +126,11 @@ class JournalFile:
         with self.wrap_errors():
             self._db = self._open(dry_run)
 
+    @property
+    def db(self) -> sqlite3.Connection:
+        """The connection, another one after each ``read`` that has opened the file again."""
+        return self._db
+
     def close(self) -> None:
         self._db.close()
 

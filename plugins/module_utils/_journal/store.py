@@ -75,6 +75,22 @@ class Use(t.NamedTuple):
     changed_at: float | None = None
 
 
+class Query(t.NamedTuple):
+    """What to search for in all scopes; None matches everything.
+
+    :param provider: empty for rows without one.
+    :param state: "released", "dispatched" or "pending".
+    :param before: the latest time of a row: accepted, or requested if it is pending.
+    :param after: a time before that of each row.
+    """
+
+    external_ids: t.Sequence[str] | None = None
+    provider: str | None = None
+    state: str | None = None
+    before: float | None = None
+    after: float | None = None
+
+
 class Registered(t.NamedTuple):
     """How a provider is registered.
 
@@ -156,6 +172,22 @@ class Store(abc.ABC):
     @abc.abstractmethod
     def record(self, notification_ids: t.Iterable[str], now: float) -> None:
         """Record notifications."""
+
+    @abc.abstractmethod
+    def schema_version(self) -> int:
+        """Return the version of the tables."""
+
+    @abc.abstractmethod
+    def counts(self) -> dict[str, int]:
+        """Return how many interactions of all scopes are in which state, and how many registrations of providers are known."""
+
+    @abc.abstractmethod
+    def search(self, query: Query, limit: int, offset: int) -> tuple[list[tuple[Row, Scope]], int]:
+        """Return a page of the rows of all scopes that match, the latest first, and how many match on all pages."""
+
+    @abc.abstractmethod
+    def prune(self, before: float, dry_run: bool) -> dict[str, int]:
+        """Delete what is of a time or older in all scopes, or with ``dry_run`` nothing. Return how many rows of each kind that is."""
 
 
 class ClaimIds:

@@ -10,7 +10,7 @@ import sqlite3
 
 import pytest
 
-from ansible_collections.vonage.vcc.plugins.module_utils._journal import upkeep as upkeep_module
+from ansible_collections.vonage.vcc.plugins.module_utils._journal import sqlite_prune
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.registrations import Registration
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import journal_rows, snapshot
 from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal.helpers import API
@@ -69,7 +69,7 @@ class TestPrune:
         keep(*ids)
         clock.now += 100
         entered = []
-        block = upkeep_module._Pace.block
+        block = sqlite_prune._Pace.block
 
         @contextlib.contextmanager
         def in_small_blocks(pace):
@@ -79,7 +79,7 @@ class TestPrune:
             with block(pace) as size:
                 yield size
 
-        monkeypatch.setattr(upkeep_module._Pace, "block", in_small_blocks)
+        monkeypatch.setattr(sqlite_prune._Pace, "block", in_small_blocks)
         pruned = upkeep(False).prune(50, False)
         assert pruned["interactions"] == 300 + len("abcde")
         assert set(journal_rows(path)) == set(entered)
@@ -92,7 +92,7 @@ class TestPrune:
         clock.now += 100
         journal = upkeep(False)
         journal.prune(50, False)
-        assert journal._db.execute("PRAGMA freelist_count").fetchone() == (0,)
+        assert journal._store.db.execute("PRAGMA freelist_count").fetchone() == (0,)
         journal.close()
         assert path.stat().st_size < before / 2
 
@@ -109,15 +109,15 @@ class TestPrune:
 
     def test_a_block_is_sized_by_the_time_that_it_takes(self, monkeypatch):
         times, waits = iter([0, 0.01, 10, 11, 20, 20.4]), []
-        monkeypatch.setattr(upkeep_module.time, "monotonic", lambda: next(times))
-        monkeypatch.setattr(upkeep_module.time, "sleep", waits.append)
-        pace = upkeep_module._Pace()
+        monkeypatch.setattr(sqlite_prune.time, "monotonic", lambda: next(times))
+        monkeypatch.setattr(sqlite_prune.time, "sleep", waits.append)
+        pace = sqlite_prune._Pace()
         sizes = []
         for dummy in range(3):
             with pace.block() as size:
                 sizes.append(size)
         assert sizes == [1000, 2000, 800]
-        assert waits == [upkeep_module.PAUSE_SECONDS]
+        assert waits == [sqlite_prune.PAUSE_SECONDS]
 
     def test_registrations_stay(self, upkeep, path, clock):
         journal = upkeep(False)

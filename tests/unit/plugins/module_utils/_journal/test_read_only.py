@@ -221,6 +221,6 @@ def test_check_mode_needs_no_room(path, tmp_path):
     try:
         with contextlib.closing(Upkeep(str(path), dry_run=True)) as journal:
             assert journal.counts()["released"] == 1000
-            assert list(journal._db.execute("PRAGMA integrity_check")) == [("ok",)]
+            assert list(journal._store.db.execute("PRAGMA integrity_check")) == [("ok",)]
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)

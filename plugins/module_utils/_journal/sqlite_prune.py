@@ -1,0 +1,131 @@
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Prune a SQLite file: delete old rows in short transactions, and give their pages back to the file system."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+import typing as t
+
+from .sqlite_file import JournalFile
+
+
+class _Old(t.NamedTuple):
+    """What is pruned of a table: its key, a place before its first row, and the time of a row."""
+
+    table: str
+    key: str
+    begin: tuple[t.Any, ...]
+    time: str
+
+    def counted(self) -> str:
+        return f"FROM {self.table} WHERE {self.time} <= ?"
+
+    def end_of_block(self) -> str:
+        """The key of the last row of a block behind a place, by the place and the rows of a block before its last one."""
+        return f"SELECT {self.key} FROM {self.table} WHERE {self._beyond('>')} ORDER BY {self.key} LIMIT 1 OFFSET ?"  # noqa: S608
+
+    def delete(self, limited: bool) -> str:
+        """By the place behind which the block begins, that of its last row if it is limited, and a time."""
+        limit = f"AND {self._beyond('<=')}" if limited else ""
+        return f"DELETE FROM {self.table} WHERE {self._beyond('>')} {limit} AND {self.time} <= ?"  # noqa: S608
+
+    def _beyond(self, operator: str) -> str:
+        return f"({self.key}) {operator} ({', '.join('?' * len(self.begin))})"
+
+
+_OLD = {
+    "interactions": _Old("interaction", "id", (-1,), "coalesce(accepted, asked)"),
+    "notifications": _Old("notification", "scope, id", (-1, ""), "noted"),
+    "request_ids": _Old("own_request", "scope, request_id", (-1, ""), "asked"),
+}
+
+# Seconds for which a transaction should hold the lock, and for which it is left to others then: the longest time for which SQLite waits before it tries
+# again is 0.1 seconds.
+HOLD_SECONDS = 0.4
+PAUSE_SECONDS = 0.11
+
+# Settings of SQLite while it prunes. Deleted rows are in all parts of the index, so a larger cache and a longer log write a page once where it would be
+# written many times. A power cut may bring back deleted rows, which does no harm.
+_PRUNE_PRAGMAS = ("cache_size = -32768", "wal_autocheckpoint = 16384", "synchronous = NORMAL")
+
+
+class Pruner:
+    """Deletes what is old in a file. Other processes write meanwhile, since each transaction is short.
+
+    A pruner that is interrupted leaves the rest for the next time.
+    """
+
+    def __init__(self, file: JournalFile) -> None:
+        self._file = file
+        self._db = file.db
+
+    def count(self, before: float) -> dict[str, int]:
+        """Return how many rows of each kind are of a time or older."""
+        return self._file.read(
+            lambda: {
+                name: self._file.db.execute(f"SELECT count(*) {old.counted()}", (before,)).fetchone()[0]
+                for name, old in _OLD.items()
+            }
+        )
+
+    def prune(self, before: float) -> dict[str, int]:
+        """Delete the rows that are of a time or older. Return how many of each kind those were."""
+        pruned = self.count(before)
+        if not any(pruned.values()):
+            return pruned
+        pace = _Pace()
+        for pragma in _PRUNE_PRAGMAS:
+            self._db.execute(f"PRAGMA {pragma}")
+        pruned = {name: self._delete(pace, before, old) for name, old in _OLD.items()}
+        self._give_back(pace)
+        return pruned
+
+    def _delete(self, pace: _Pace, before: float, old: _Old) -> int:
+        """Delete the old rows of a table, block by block in the order of its key; return how many those were."""
+        deleted = 0
+        place = old.begin
+        while True:
+            with pace.block() as size, self._file.transaction():
+                last = self._db.execute(old.end_of_block(), (*place, size - 1)).fetchone()
+                deleted += self._db.execute(old.delete(bool(last)), (*place, *(last or ()), before)).rowcount
+            if not last:
+                return deleted
+            place = last
+
+    def _give_back(self, pace: _Pace) -> None:
+        """Make the file smaller by the pages that are free. A file that was not made for that stays as it is."""
+        with self._file.wrap_errors():
+            left = self._number_of_free_pages()
+            while left:
+                with pace.block() as size:
+                    self._db.execute(f"PRAGMA incremental_vacuum({size})").fetchall()
+                before, left = left, self._number_of_free_pages()
+                if left >= before:
+                    return
+
+    def _number_of_free_pages(self) -> int:
+        number: int = self._db.execute("PRAGMA freelist_count").fetchone()[0]
+        return number
+
+
+class _Pace:
+    """Sizes blocks of work so that each holds the lock for a short time, and lets other processes in between."""
+
+    def __init__(self) -> None:
+        self._size = 1000
+        self._held = 0.0
+
+    @contextlib.contextmanager
+    def block(self) -> t.Iterator[int]:
+        """Yield how much to do in one transaction."""
+        if self._held > HOLD_SECONDS / 2:
+            time.sleep(PAUSE_SECONDS)
+            self._held = 0.0
+        began = time.monotonic()
+        yield self._size
+        seconds = time.monotonic() - began
+        self._held += seconds
+        self._size = min(max(int(self._size * min(HOLD_SECONDS / max(seconds, 1e-3), 2)), 50), 100_000)
