@@ -14,6 +14,7 @@ from ansible_collections.vonage.vcc.plugins.module_utils._errors import JournalE
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.sqlite import SqliteStore
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.store import (
     ClaimIds,
+    Query,
     Registered,
     Row,
     Scope,
@@ -299,3 +300,57 @@ class TestNotifications:
         ids = [str(number) for number in range(3000)]
         store.record(ids, NOW)
         assert store.recorded(ids) == set(ids)
+
+
+class TestAllScopes:
+    @pytest.fixture
+    def everything(self, open_store):
+        """A store without a scope, with a row in each of four scopes."""
+        for number, scope in enumerate([SCOPE, *OTHERS]):
+            accepted_at = None if number == 3 else NOW + number
+            put(
+                open_store(scope), Row(number + 1, "a", "dispatch" if number == 2 else "release", "x", NOW, accepted_at)
+            )
+        return open_store(None)
+
+    def test_each_state_is_counted(self, everything, store):
+        store.swap_registration(None, TestRegistrations.SECOND)
+        assert everything.counts() == {"released": 2, "dispatched": 1, "pending": 1, "interactions": 4, "providers": 1}
+
+    @pytest.mark.parametrize(
+        ("query", "claims"),
+        [
+            (Query(), [3, 2, 1, 4]),
+            (Query(external_ids=["a", "b"]), [3, 2, 1, 4]),
+            (Query(external_ids=["b"]), []),
+            (Query(external_ids=[]), []),
+            (Query(provider="tickets"), [2]),
+            (Query(provider=""), [3, 1, 4]),
+            (Query(state="pending"), [4]),
+            (Query(state="released"), [2, 1]),
+            (Query(before=NOW), [1, 4]),
+            (Query(after=NOW), [3, 2]),
+            (Query(["a"], "", "released", NOW, NOW - 1), [1]),
+        ],
+        ids=str,
+    )
+    def test_rows_that_match_come_latest_first(self, everything, query, claims):
+        found, count = everything.search(query, 100, 0)
+        assert [row.claim for row, dummy in found] == claims
+        assert count == len(claims)
+        assert [scope for row, scope in found if row.claim == 2] == [OTHERS[0]] * claims.count(2)
+
+    def test_page_has_its_part_of_the_rows(self, everything):
+        found, count = everything.search(Query(), 2, 1)
+        assert ([row.claim for row, dummy in found], count) == ([2, 1], 4)
+
+    def test_old_rows_of_all_kinds_are_pruned(self, everything, store):
+        store.keep_request_ids("release", NOW, [("mine", "a")])
+        store.record(["1"], NOW + 1)
+        expected = {"interactions": 2, "notifications": 0, "request_ids": 1}
+        assert everything.prune(NOW, True) == expected
+        assert everything.counts()["interactions"] == 4
+        assert everything.prune(NOW, False) == expected
+        assert everything.prune(NOW, False) == everything.prune(NOW, True) == dict.fromkeys(expected, 0)
+        assert [row.claim for row, dummy in everything.search(Query(), 100, 0)[0]] == [3, 2]
+        assert (store.rows(["a"]), store.uses(["mine"]), store.recorded(["1"])) == ({}, [], {"1"})
