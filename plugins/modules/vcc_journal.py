@@ -107,11 +107,11 @@ import contextlib
 import typing as t
 
 from ansible_collections.vonage.vcc.plugins.module_utils._connection import journal_scope
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.maintenance import JournalMaintenance
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.notifications import (
     NotificationLog,
     parse_notifications,
 )
-from ansible_collections.vonage.vcc.plugins.module_utils._journal.upkeep import Upkeep
 from ansible_collections.vonage.vcc.plugins.module_utils._module import create_module, run_module
 from ansible_collections.vonage.vcc.plugins.module_utils._options import CONNECTION_SPEC, JOURNAL_SPEC, journal_path
 from ansible_collections.vonage.vcc.plugins.module_utils._text import shown
@@ -163,7 +163,7 @@ def note(params: dict[str, t.Any], check_mode: bool) -> tuple[dict[str, t.Any], 
 def prune(params: dict[str, t.Any], check_mode: bool) -> tuple[dict[str, t.Any], str, str]:
     """Delete old rows; return the result, and the text of the diff before and after."""
     check_number(params, "older_than", 0)
-    with contextlib.closing(Upkeep(journal_path(params), dry_run=check_mode)) as journal:
+    with contextlib.closing(JournalMaintenance(journal_path(params), dry_run=check_mode)) as journal:
         pruned = journal.prune(params["older_than"], check_mode)
     before = "".join(f"old {name}: {count}\n" for name, count in pruned.items())
     after = "".join(f"old {name}: 0\n" for name in pruned)

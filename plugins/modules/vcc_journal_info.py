@@ -174,7 +174,7 @@ entries:
 import contextlib
 import typing as t
 
-from ansible_collections.vonage.vcc.plugins.module_utils._journal.upkeep import Upkeep
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.maintenance import JournalMaintenance
 from ansible_collections.vonage.vcc.plugins.module_utils._module import create_module, run_module
 from ansible_collections.vonage.vcc.plugins.module_utils._options import CONNECTION_SPEC, JOURNAL_SPEC, journal_path
 from ansible_collections.vonage.vcc.plugins.module_utils._validation import (
@@ -212,7 +212,7 @@ def run(params: dict[str, t.Any]) -> dict[str, t.Any]:
         check_name("provider", params["provider"])
     for index, external_id in enumerate(params["external_ids"] or ()):
         check_id(f"external_ids[{index}]", external_id)
-    with contextlib.closing(Upkeep(journal_path(params), dry_run=True, looking=True)) as journal:
+    with contextlib.closing(JournalMaintenance(journal_path(params), dry_run=True, looking=True)) as journal:
         entries, matched = journal.entries(params)
         return {
             "changed": False,

@@ -5,29 +5,13 @@
 
 from __future__ import annotations
 
-import enum
 import typing as t
 
 from .._journal.rules import Interaction
+from .._journal.store import Action, Word
 
 
-class _Word(str, enum.Enum):
-    """A word of options, calls and results: equal to its text as a key of a dictionary too, and its text in a message."""
-
-    __hash__ = str.__hash__
-
-    def __str__(self) -> str:
-        return str(self.value)
-
-
-class Action(_Word):
-    """The action that a task asks VCC for."""
-
-    RELEASE = "release"
-    DISPATCH = "dispatch"
-
-
-class State(_Word):
+class State(Word):
     """The state of an interaction after the task."""
 
     RELEASED = "released"
@@ -36,7 +20,7 @@ class State(_Word):
     UNKNOWN = "unknown"
 
 
-class Evidence(_Word):
+class Evidence(Word):
     """The evidence for a state."""
 
     API = "api"

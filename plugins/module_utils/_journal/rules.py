@@ -9,13 +9,12 @@ row that the rule returns. If another process has replaced the row meanwhile, th
 
 from __future__ import annotations
 
-import enum
 import typing as t
 
-from .store import Action, Change, Row, Use
+from .store import Action, Change, Row, Use, Word
 
 
-class RowState(str, enum.Enum):
+class RowState(Word):
     """The states that a row can say, and the one of no row."""
 
     RELEASED = "released"

@@ -21,8 +21,18 @@ MAX_CLAIM = (1 << 63) - 1
 _MADE_FROM_CLAIM = re.compile(r"[0-7][0-9a-f]{31}")
 
 
-class Action(str, enum.Enum):
-    """The actions of VCC that the journal keeps."""
+class Word(str, enum.Enum):
+    """A word of options, calls, rows and results: equal to its text as a key of a dictionary too, and its text in a message."""
+
+    def __hash__(self) -> int:
+        return str.__hash__(self)
+
+    def __str__(self) -> str:
+        return str(self.value)
+
+
+class Action(Word):
+    """The action that a task asks VCC for."""
 
     RELEASE = "release"
     DISPATCH = "dispatch"

@@ -14,7 +14,7 @@ import pytest
 from ansible_collections.vonage.vcc.plugins.module_utils._errors import ApiError, InputError
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.entry import Entry
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.journal import Journal
-from ansible_collections.vonage.vcc.plugins.module_utils._journal.upkeep import Upkeep
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.maintenance import JournalMaintenance
 from ansible_collections.vonage.vcc.plugins.module_utils._text import clean, shown, shown_names, without_user
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import task_of
 
@@ -191,7 +191,7 @@ class TestIds:
         said = str(caught.value)
         assert said.startswith(f"The request_id '{self.SHOWN}' of '{self.SHOWN}' has been used for '\\x1b]0;")
         assert len(said) < 2000
-        with contextlib.closing(Upkeep(path, dry_run=True)) as journal:
+        with contextlib.closing(JournalMaintenance(path, dry_run=True)) as journal:
             wanted = dict.fromkeys(("external_ids", "provider", "state", "older_than", "newer_than"))
             (entry,), dummy = journal.entries({**wanted, "page": 1, "page_size": 10})
         assert entry["external_id"] == "\ufffd]0;\u202e"

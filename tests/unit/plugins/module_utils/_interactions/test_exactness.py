@@ -21,13 +21,13 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from ansible_collections.vonage.vcc.plugins.module_utils._interactions import task as task_module
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.journal import Journal
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.maintenance import JournalMaintenance
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.notifications import (
     ASSIGN,
     RELEASE,
     Notification,
     NotificationLog,
 )
-from ansible_collections.vonage.vcc.plugins.module_utils._journal.upkeep import Upkeep
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import column, snapshot, validated
 from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._interactions.generated_tasks import (
     ACCOUNTS,
@@ -115,7 +115,7 @@ class Histories(RuleBasedStateMachine):
             return
         before = self.clock.now - older_than
         old = [key for key, row in self.rows.items() if row.time <= before]
-        with contextlib.closing(Upkeep(str(self.path), clock=self.clock)) as journal:
+        with contextlib.closing(JournalMaintenance(str(self.path), clock=self.clock)) as journal:
             assert journal.prune(older_than, dry_run=True)["interactions"] == len(old)
             pruned = journal.prune(older_than, dry_run=False)
         assert pruned["interactions"] == len(old)

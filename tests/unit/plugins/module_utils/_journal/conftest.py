@@ -14,9 +14,9 @@ import pytest
 
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.entry import Entry
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.journal import Journal
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.maintenance import JournalMaintenance
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.notifications import Notification, NotificationLog
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.registrations import Registration
-from ansible_collections.vonage.vcc.plugins.module_utils._journal.upkeep import Upkeep
 from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal.helpers import API, TTL, as_entries
 
 
@@ -118,11 +118,11 @@ def enrol(path, clock):
 
 
 @pytest.fixture
-def upkeep(path, clock):
+def maintenance(path, clock):
     with contextlib.ExitStack() as stack:
 
         def make(dry_run=True):
-            journal = Upkeep(str(path), dry_run, clock)
+            journal = JournalMaintenance(str(path), dry_run, clock)
             stack.callback(journal.close)
             return journal
 

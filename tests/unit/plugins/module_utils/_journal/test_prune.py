@@ -45,25 +45,25 @@ class TestPrune:
         ],
     )
     def test_what_is_that_old_goes_and_check_mode_knows(
-        self, upkeep, path, tmp_path, older_than, interactions, notifications, request_ids, left
+        self, maintenance, path, tmp_path, older_than, interactions, notifications, request_ids, left
     ):
         expected = {"interactions": interactions, "notifications": notifications, "request_ids": request_ids}
         before = snapshot(tmp_path)
-        predicting = upkeep(True)
+        predicting = maintenance(True)
         assert predicting.prune(older_than, True) == expected
         predicting.close()
         assert snapshot(tmp_path) == before
-        assert upkeep(False).prune(older_than, False) == expected
+        assert maintenance(False).prune(older_than, False) == expected
         assert "".join(journal_rows(path)) == left
         assert len(noted(path)) == 2 - notifications
         for dry_run in (True, False):
-            assert upkeep(dry_run).prune(older_than, dry_run) == {
+            assert maintenance(dry_run).prune(older_than, dry_run) == {
                 "interactions": 0,
                 "notifications": 0,
                 "request_ids": 0,
             }
 
-    def test_other_processes_write_meanwhile(self, upkeep, path, clock, keep, monkeypatch):
+    def test_other_processes_write_meanwhile(self, maintenance, path, clock, keep, monkeypatch):
         """After each block of rows the lock is free."""
         ids = [f"old-{number:03}" for number in range(300)]
         keep(*ids)
@@ -71,32 +71,30 @@ class TestPrune:
         entered = []
         block = sqlite_prune._Pace.block
 
-        @contextlib.contextmanager
         def in_small_blocks(pace):
             pace._size = 50
             entered.append(f"new-{len(entered)}")
             keep(entered[-1])
-            with block(pace) as size:
-                yield size
+            return block(pace)
 
         monkeypatch.setattr(sqlite_prune._Pace, "block", in_small_blocks)
-        pruned = upkeep(False).prune(50, False)
+        pruned = maintenance(False).prune(50, False)
         assert pruned["interactions"] == 300 + len("abcde")
         assert set(journal_rows(path)) == set(entered)
         assert len(entered) > 6
 
-    def test_the_file_becomes_smaller(self, upkeep, path, keep, clock):
+    def test_the_file_becomes_smaller(self, maintenance, path, keep, clock):
         keep(*(f"old-{number:04}" for number in range(3000)))
-        upkeep(False).close()
+        maintenance(False).close()
         before = path.stat().st_size
         clock.now += 100
-        journal = upkeep(False)
+        journal = maintenance(False)
         journal.prune(50, False)
         assert journal._store.db.execute("PRAGMA freelist_count").fetchone() == (0,)
         journal.close()
         assert path.stat().st_size < before / 2
 
-    def test_a_file_that_was_not_made_for_it_stays_as_large(self, upkeep, path, keep, clock):
+    def test_a_file_that_was_not_made_for_it_stays_as_large(self, maintenance, path, keep, clock):
         keep(*(f"old-{number:04}" for number in range(1000)))
         with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
             db.execute("PRAGMA journal_mode = DELETE")
@@ -104,7 +102,7 @@ class TestPrune:
             db.execute("VACUUM")
         before = path.stat().st_size
         clock.now += 100
-        assert upkeep(False).prune(50, False)["interactions"] == 1005
+        assert maintenance(False).prune(50, False)["interactions"] == 1005
         assert path.stat().st_size == before
 
     def test_a_block_is_sized_by_the_time_that_it_takes(self, monkeypatch):
@@ -119,25 +117,25 @@ class TestPrune:
         assert sizes == [1000, 2000, 800]
         assert waits == [sqlite_prune.PAUSE_SECONDS]
 
-    def test_registrations_stay(self, upkeep, path, clock):
-        journal = upkeep(False)
+    def test_registrations_stay(self, maintenance, path, clock):
+        journal = maintenance(False)
         journal.prune(0, False)
         assert journal.counts() == {"interactions": 0, "released": 0, "dispatched": 0, "pending": 0, "providers": 1}
         with contextlib.closing(Registration(str(path), API, "main", "tickets", clock=clock)) as registration:
             assert registration.compare({"endpoint": "x"}) == {"endpoint": "same"}
 
-    def test_what_is_kept_still_proves(self, upkeep, keep, path):
+    def test_what_is_kept_still_proves(self, maintenance, keep, path):
         before = journal_rows(path)["e"]
-        upkeep(False).prune(101, False)
+        maintenance(False).prune(101, False)
         assert journal_rows(path) == {"e": before}
 
-    def test_a_notification_that_is_forgotten_counts_again(self, upkeep, note):
+    def test_a_notification_that_is_forgotten_counts_again(self, maintenance, note):
         assert note(("Release", "d", "n-1")) == []
-        upkeep(False).prune(150, False)
+        maintenance(False).prune(150, False)
         assert note(("Release", "d", "n-1")) == [("d", "not known", "released")]
 
 
-def test_pruning_makes_no_journal(upkeep, tmp_path):
+def test_pruning_makes_no_journal(maintenance, tmp_path):
     for dry_run in (True, False):
-        assert upkeep(dry_run).prune(0, dry_run) == {"interactions": 0, "notifications": 0, "request_ids": 0}
+        assert maintenance(dry_run).prune(0, dry_run) == {"interactions": 0, "notifications": 0, "request_ids": 0}
     assert list(tmp_path.iterdir()) == []

@@ -18,8 +18,8 @@ import pytest
 
 from ansible_collections.vonage.vcc.plugins.module_utils._journal import sqlite_file
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.journal import Journal
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.maintenance import JournalMaintenance
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.sqlite import SqliteStore
-from ansible_collections.vonage.vcc.plugins.module_utils._journal.upkeep import Upkeep
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import PATIENCE, at_once, python, snapshot
 from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal.helpers import (
     NOBODY,
@@ -40,7 +40,7 @@ LOOKING = """
 import os
 import sys
 from ansible_collections.vonage.vcc.plugins.module_utils._errors import JournalError
-from ansible_collections.vonage.vcc.plugins.module_utils._journal.upkeep import Upkeep
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.maintenance import JournalMaintenance
 together()
 path, user = sys.argv[1:]
 if os.geteuid() == 0:
@@ -48,7 +48,7 @@ if os.geteuid() == 0:
     os.setgid(int(user))
     os.setuid(int(user))
 try:
-    counts = Upkeep(path, True, looking=True).counts()
+    counts = JournalMaintenance(path, True, looking=True).counts()
     print(counts["released"], counts["pending"])
 except JournalError as exc:
     print(exc)
@@ -93,7 +93,7 @@ class TestReadOnly:
         mount("--bind", path.parent, mounted)
         try:
             mount("-o", "remount,bind,ro", mounted)
-            with contextlib.closing(Upkeep(str(mounted / path.name), True, looking=True)) as journal:
+            with contextlib.closing(JournalMaintenance(str(mounted / path.name), True, looking=True)) as journal:
                 assert (journal.counts()["released"], journal.counts()["pending"]) == (1, int(log))
             for dry_run in (False, True):
                 said = refusal_at(mounted / path.name, dry_run)
@@ -219,7 +219,7 @@ def test_check_mode_needs_no_room(path, tmp_path):
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
     try:
-        with contextlib.closing(Upkeep(str(path), dry_run=True)) as journal:
+        with contextlib.closing(JournalMaintenance(str(path), dry_run=True)) as journal:
             assert journal.counts()["released"] == 1000
             assert list(journal._store.db.execute("PRAGMA integrity_check")) == [("ok",)]
     finally:

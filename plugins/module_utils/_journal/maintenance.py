@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The journal of all scopes: what it knows, and what is too old in it."""
+"""The journal of all scopes: search, count and prune its entries."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .sqlite import SqliteStore
 from .store import Query, Row, Scope
 
 
-class Upkeep:
+class JournalMaintenance:
     """The journal of all scopes, to show and to prune. A file that is missing counts as empty, and is never made.
 
     :param dry_run: change nothing.

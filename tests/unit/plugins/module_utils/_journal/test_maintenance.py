@@ -12,58 +12,58 @@ import pytest
 from ansible_collections.vonage.vcc.plugins.module_utils._errors import JournalError
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.entry import Entry
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.journal import Journal
-from ansible_collections.vonage.vcc.plugins.module_utils._journal.upkeep import Upkeep, isoformat_utc
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.maintenance import JournalMaintenance, isoformat_utc
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import snapshot
 from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal.helpers import API, EVERYTHING
 
 
 @pytest.fixture
-def entries(upkeep):
+def entries(maintenance):
     """The external ids of a page, and how many match."""
 
     def find(**given):
-        found, matched = upkeep().entries({**EVERYTHING, **given})
+        found, matched = maintenance().entries({**EVERYTHING, **given})
         return [one["external_id"] for one in found], matched
 
     return find
 
 
 class TestLooking:
-    def test_a_journal_that_is_missing_is_empty_and_stays_missing(self, upkeep, entries, path, tmp_path):
+    def test_a_journal_that_is_missing_is_empty_and_stays_missing(self, maintenance, entries, path, tmp_path):
         before = snapshot(tmp_path)
         for dry_run in (True, False):
-            journal = upkeep(dry_run)
+            journal = maintenance(dry_run)
             assert (journal.exists, journal.path, journal.schema_version()) == (False, str(path), None)
             assert set(journal.counts().values()) == {0}
             assert journal.entries(EVERYTHING) == ([], 0)
         assert snapshot(tmp_path) == before
 
-    def test_what_is_no_journal_is_refused(self, upkeep, path):
+    def test_what_is_no_journal_is_refused(self, maintenance, path):
         path.parent.mkdir(parents=True)
         path.write_bytes(b"no database" * 1000)
         with pytest.raises(JournalError, match=f"The journal {path} cannot be used"):
-            upkeep()
+            maintenance()
 
     def test_a_relative_path_becomes_a_whole_one(self, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
-        with contextlib.closing(Upkeep("journal.db", True)) as journal:
+        with contextlib.closing(JournalMaintenance("journal.db", True)) as journal:
             assert journal.path == str(tmp_path / "journal.db")
 
-    def test_an_empty_file_has_no_schema(self, upkeep, path):
+    def test_an_empty_file_has_no_schema(self, maintenance, path):
         path.parent.mkdir(parents=True)
         path.touch()
-        assert upkeep().schema_version() != 3
+        assert maintenance().schema_version() != 3
 
-    def test_it_leaves_no_trace(self, keep, upkeep, tmp_path):
+    def test_it_leaves_no_trace(self, keep, maintenance, tmp_path):
         keep("a", "b")
         before = snapshot(tmp_path)
-        journal = upkeep()
+        journal = maintenance()
         journal.counts()
         journal.entries({**EVERYTHING, "external_ids": ["a"]})
         journal.close()
         assert snapshot(tmp_path) == before
 
-    def test_counts_are_of_the_whole_journal(self, keep, enrol, upkeep):
+    def test_counts_are_of_the_whole_journal(self, keep, enrol, maintenance):
         keep("a", "b", "c")
         keep("d", "e", action="dispatch")
         keep("f", pending=True)
@@ -72,15 +72,15 @@ class TestLooking:
         enrol("tickets")
         enrol("orders")
         enrol("failed", accepted=False)
-        journal = upkeep()
+        journal = maintenance()
         assert journal.counts() == {"interactions": 8, "released": 4, "dispatched": 2, "pending": 2, "providers": 2}
         assert (journal.exists, journal.schema_version()) == (True, 3)
 
-    def test_all_that_an_entry_says(self, keep, upkeep, clock):
+    def test_all_that_an_entry_says(self, keep, maintenance, clock):
         keep("a", pending=True, provider="tickets", account="second")
         clock.now += 60
         keep("b", action="dispatch")
-        found, matched = upkeep().entries(EVERYTHING)
+        found, matched = maintenance().entries(EVERYTHING)
         assert matched == 2
         assert found == [
             {
@@ -155,8 +155,8 @@ class TestFilters:
     def test_only_what_matches_all_is_an_entry(self, entries, given, expected):
         assert entries(**given) == (sorted(expected, key="edcab".index), len(expected))
 
-    def test_one_filter_does_not_hold_for_the_next_look(self, upkeep):
-        journal = upkeep()
+    def test_one_filter_does_not_hold_for_the_next_look(self, maintenance):
+        journal = maintenance()
         assert journal.entries({**EVERYTHING, "external_ids": ["a"]})[1] == 1
         assert journal.entries(EVERYTHING)[1] == 5
 
@@ -178,12 +178,12 @@ class TestPages:
             clock.now += 1
         assert entries()[0] == ["a", "c", "b"]
 
-    def test_equal_ones_have_one_order(self, keep, upkeep):
+    def test_equal_ones_have_one_order(self, keep, maintenance):
         keep("b", "a")
         keep("a", provider="tickets")
         keep("a", account="later")
         keep("a", api_url="https://other.example")
-        found, dummy = upkeep().entries(EVERYTHING)
+        found, dummy = maintenance().entries(EVERYTHING)
         assert [(one["external_id"], one["api_url"], one["account"], one["provider"]) for one in found] == [
             ("a", API, "later", None),
             ("a", API, "main", None),
