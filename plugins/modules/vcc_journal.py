@@ -154,7 +154,7 @@ def note(params: dict[str, t.Any], check_mode: bool) -> tuple[dict[str, t.Any], 
     with contextlib.closing(
         NotificationLog(journal_path(params), api_url, account, provider, dry_run=check_mode)
     ) as journal:
-        changes = journal.note(given, check_mode)
+        changes = journal.record(given, check_mode)
     before = "".join(f"{shown(external_id)}: {state}\n" for external_id, state, dummy in changes)
     after = "".join(f"{shown(external_id)}: {state}\n" for external_id, dummy, state in changes)
     return {"changed": bool(changes), "noted": len(changes), "ignored": ignored}, before, after

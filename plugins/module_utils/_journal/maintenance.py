@@ -19,7 +19,7 @@ class JournalMaintenance:
     """The journal of all scopes, to show and to prune. A file that is missing counts as empty, and is never made.
 
     :param dry_run: change nothing.
-    :param looking: only show its contents, whoever may have written it.
+    :param looking: only show its contents, even if another user may have written it.
     """
 
     def __init__(

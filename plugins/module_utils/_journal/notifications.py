@@ -14,7 +14,7 @@ from . import rules
 from .sqlite import SqliteStore
 from .store import Change, ClaimIds, Row, Scope
 
-# VCC's words for what became of an interaction.
+# VCC's words for the fate of an interaction.
 RELEASE = "Release"
 
 ASSIGN = "AssignToAgent"
@@ -29,9 +29,9 @@ class Notification(t.NamedTuple):
 
 
 def parse_notifications(notifications: t.Iterable[t.Any]) -> tuple[list[Notification], int]:
-    """Return what VCC's notifications say of interactions with an external id, and how many others there are.
+    """Return the notifications of interactions with an external id, and how many others there are.
 
-    The contract: C([{"notification", "objectid", "notificationid", ...}]). Raises InputError for what is no notification.
+    The contract: ``[{"notification", "objectid", "notificationid", ...}]``. Raises InputError for an object that is no notification.
     """
     found: list[Notification] = []
     ignored = 0
@@ -42,7 +42,7 @@ def parse_notifications(notifications: t.Iterable[t.Any]) -> tuple[list[Notifica
             raise InputError(
                 f"{position} has no notification or no notificationid: give VCC's notifications as they came."
             )
-        # VCC's own words, and what was dispatched by others: whatever they begin and end with.
+        # These ids are of VCC and of other systems, so they may begin and end with any character.
         notification_id = check_id(f"{position}.notificationid", one["notificationid"], visible=False)
         if kind in (RELEASE, ASSIGN) and isinstance(external_id, (str, int)) and external_id != "":
             objectid = check_id(f"{position}.objectid", external_id, visible=False)
@@ -71,7 +71,7 @@ class NotificationLog:
     def close(self) -> None:
         self._store.close()
 
-    def note(self, given: t.Iterable[Notification], dry_run: bool) -> list[tuple[str, str, str]]:
+    def record(self, given: t.Iterable[Notification], dry_run: bool) -> list[tuple[str, str, str]]:
         """Record notifications that are not recorded yet, or with ``dry_run`` only say which those are.
 
         Return (external id, state before, state after) for each. A notification counts once, however often it comes.

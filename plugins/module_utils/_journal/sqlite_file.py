@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The journal's file: a SQLite database that only its owner can read, its tables, and how it fails."""
+"""The file of a journal: a SQLite database that only its owner can read, its tables, and the messages for its errors."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ class JournalFile:
         return db
 
     def _check_file(self) -> None:
-        """See that the journal is a file that can be used, and that nobody else has written it or what is beside it."""
+        """Check that the journal is a file, and that no other user has written it or a file beside it."""
         flags = (os.O_RDONLY if self._looking else os.O_RDWR) | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         handle = os.open(self.path, flags)
         try:
@@ -250,7 +250,7 @@ class JournalFile:
 
     @contextlib.contextmanager
     def wrap_errors(self) -> t.Iterator[None]:
-        """Turn what SQLite and the file system raise into the sentence for the user."""
+        """Turn errors of SQLite and of the file system into a sentence for the user."""
         try:
             yield
         except (sqlite3.Error, OSError, ValueError) as exc:
@@ -259,7 +259,7 @@ class JournalFile:
             raise JournalError(f"{where} cannot be used ({why}): {remedy}.") from None
 
     def _cause(self, exc: Exception) -> tuple[str, str]:
-        """Why the file cannot be used, and what helps. Never another file, with which everything would be done again."""
+        """Return why the file cannot be used, and a remedy. The remedy is never another file, because that would repeat everything."""
         number = exc.errno if isinstance(exc, OSError) else None
         why = " ".join(((exc.strerror if isinstance(exc, OSError) else None) or str(exc)).split())
         if "locked" in why:
@@ -291,7 +291,7 @@ class JournalFile:
         return why, "run the task again when that is mended; what it says stays right"
 
     def _without_room(self) -> str:
-        """The folders that are full, or else those that could be."""
+        """Return the folders that are full, or else those that may be."""
         folders = {_temporary_folder(): "the folder for temporary files (TMPDIR)"}
         if self.path:
             folders[os.path.dirname(self.path)] = "the folder of the journal"
@@ -330,7 +330,7 @@ def insert(db: sqlite3.Connection, statement: str, row: str, rows: t.Iterable[t.
 
 
 def _remedy(why: str) -> str:
-    """What helps against distrust of a file."""
+    """Return a remedy against distrust of a file."""
     if why.startswith("can be written"):
         return "take that right from others with chmod o-w, if what it says is right"
     if why.startswith("belongs"):
@@ -355,13 +355,13 @@ def _settled_version(path: str) -> tuple[int, ...]:
 
 
 def _temporary_folder() -> str:
-    """The folder in which SQLite keeps temporary files."""
+    """Return the folder in which SQLite keeps temporary files."""
     folders = (os.environ.get("SQLITE_TMPDIR"), os.environ.get("TMPDIR"), "/var/tmp", "/usr/tmp", "/tmp")  # noqa: S108
     return next((one for one in folders if one and os.path.isdir(one) and os.access(one, os.W_OK | os.X_OK)), ".")
 
 
 def _room(folder: str) -> float:
-    """Bytes that a file system has left for this user."""
+    """Return the bytes that a file system has left for this user."""
     try:
         info = os.statvfs(folder)
     except OSError:
@@ -370,7 +370,7 @@ def _room(folder: str) -> float:
 
 
 def _has_log(path: str) -> bool:
-    """Whether a run that goes on, or has been killed, may have written what is not in the file yet."""
+    """Return whether another run, which may have been killed, may have written rows that are not in the file yet."""
     try:
         return os.path.getsize(path + "-wal") > 0
     except FileNotFoundError:
@@ -378,7 +378,7 @@ def _has_log(path: str) -> bool:
 
 
 def _patiently(act: t.Callable[[], t.Any]) -> None:
-    """Do what SQLite refuses at once, rather than after its busy timeout, while another process has the file."""
+    """Retry an action that SQLite refuses at once, without its busy timeout, while another process has the file."""
     deadline = time.monotonic() + BUSY_TIMEOUT
     while True:
         try:

@@ -41,7 +41,7 @@ class Action(Word):
 class Row(t.NamedTuple):
     """The last action of an interaction.
 
-    :param claim: the id of the row. A row that is written anew gets another one, so whoever wrote it can tell.
+    :param claim: the id of the row. A row that is written anew gets another one, so the process that wrote it can tell.
     :param requested_at: seconds of the epoch, as ``accepted_at``.
     :param accepted_at: None while it is pending, because VCC's answer is not known.
     """

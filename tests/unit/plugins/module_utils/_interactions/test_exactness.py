@@ -157,10 +157,10 @@ class Histories(RuleBasedStateMachine):
             with contextlib.closing(
                 NotificationLog(str(self.path), *scope, dry_run=predict, clock=self.clock)
             ) as journal:
-                said.append(journal.note(given, predict))
+                said.append(journal.record(given, predict))
         assert said[0] == said[1]
         with contextlib.closing(NotificationLog(str(self.path), *scope, clock=self.clock)) as journal:
-            assert journal.note(given, False) == []
+            assert journal.record(given, False) == []
 
     @rule()
     def lose_the_journal(self):

@@ -123,7 +123,7 @@ class TestCustomRequestIds:
         with contextlib.closing(
             NotificationLog(str(path), "https://api.example", "main", None, clock=clock)
         ) as notifications:
-            notifications.note([Notification("Release", "a", "n-1")], False)
+            notifications.record([Notification("Release", "a", "n-1")], False)
         said = refusal(open_journal().add_all, as_entries(("b", "n-1")), kind=InputError)
         assert said.startswith("The request_id 'n-1' of 'b' has been used for 'a' before")
 
