@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What every test of the rooms starts with: an environment without settings, and a simulator if it asks for one."""
+"""Fixtures of the tests of plugins: an environment without settings, and a simulator."""
 
 from __future__ import annotations
 

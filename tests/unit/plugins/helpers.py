@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the tests of the rooms share: a clock, a simulator that keeps what it was sent, and other processes."""
+"""Helpers of the tests of plugins: a clock, a simulator that keeps its requests, and other processes."""
 
 from __future__ import annotations
 
@@ -121,12 +121,12 @@ def check_raw_types(given):
 
 
 def validated(**given):
-    """The options of vcc_interaction as the doors hand them on. Raises Invalid."""
+    """Return the options of vcc_interaction as Ansible validates them. Raises Invalid."""
     return validated_by(vcc_interaction.SPEC, **given)
 
 
 def validated_by(spec, /, **given):
-    """The options of a module as its door hands them on. Raises Invalid, or InputError for what Ansible itself stumbles over."""
+    """Return the options of a module as Ansible validates them. Raises Invalid, or InputError for a value that breaks Ansible's conversion."""
     validator = ArgumentSpecValidator(**(spec if "argument_spec" in spec else {"argument_spec": spec}))
     validation = _options.validated(validator, given)
     if validation.errors.errors:

@@ -186,7 +186,7 @@ class Endless(Exception):
     """A task that would go on trying."""
 
 
-class PayloadBuilder:
+class Network:
     """Nothing is reached but this host, and every look-up of a host is counted."""
 
     def __init__(self, monkeypatch):
@@ -208,17 +208,17 @@ class PayloadBuilder:
 
 
 @pytest.fixture
-def wire(monkeypatch):
-    return PayloadBuilder(monkeypatch)
+def network(monkeypatch):
+    return Network(monkeypatch)
 
 
 @pytest.fixture
-def complete(sim, wire, tmp_path, monkeypatch):
+def complete(sim, network, tmp_path, monkeypatch):
     """Completes the options of a task, for as long as it is in a folder of its own."""
 
     @contextlib.contextmanager
     def begin(module, given):
-        wire.calls = wire.waits = 0
+        network.calls = network.waits = 0
         with tempfile.TemporaryDirectory(dir=tmp_path) as folder, monkeypatch.context() as patch:
             # So deep that no path leads out of the test's folder.
             deep = os.path.join(folder, *"abcdefgh")
@@ -237,7 +237,7 @@ def complete(sim, wire, tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def act(complete, wire):
+def act(complete, network):
     """Does a task with these options; returns its result, None where Ansible refuses them."""
 
     def do(module, check=False, **given):
@@ -260,7 +260,7 @@ def act(complete, wire):
                 assert "Traceback" not in result["msg"]
                 assert result["msg"].endswith(".")
             if bad:
-                assert wire.calls == 0
+                assert network.calls == 0
             return result
 
     return do
@@ -291,11 +291,11 @@ def corpus(examples):
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_the_usual_works(act, wire, module):
+def test_the_usual_works(act, network, module):
     """So that what the others find is not due to the rest of the task."""
     result = act(module, **MODULES[module][2])
     assert not result.get("failed")
-    assert bool(wire.calls) == (not module.startswith("vcc_journal"))
+    assert bool(network.calls) == (not module.startswith("vcc_journal"))
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -318,7 +318,7 @@ def can_be_sent(task):
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_a_module_ends_so_too(enter, wire, module):
+def test_a_module_ends_so_too(enter, network, module):
     """With Ansible's own code before and after: how it reads the options, and hides secrets in what is printed."""
     assert not enter(module, **MODULES[module][2]).get("failed")
 
@@ -351,11 +351,11 @@ WHAT_STUMBLES = [
 
 
 @pytest.mark.parametrize(("module", "option", "value", "said"), WHAT_STUMBLES)
-def test_a_module_says_what_ansible_stumbles_over(enter, wire, sim, module, option, value, said):
+def test_a_module_says_what_ansible_stumbles_over(enter, network, sim, module, option, value, said):
     works = {} if option == "older_than" else MODULES[module][2]
     result = enter(module, **{**works, option: value})
     assert (result["failed"], result["changed"], result["msg"]) == (True, False, said)
-    assert (wire.calls, sim.requests) == (0, [])
+    assert (network.calls, sim.requests) == (0, [])
 
 
 @pytest.mark.parametrize(
@@ -379,12 +379,12 @@ def test_early_failure_masks_secrets(enter, module, secret):
     ],
 )
 @pytest.mark.parametrize("module", MODULES)
-def test_so_for_a_variable_of_the_environment(enter, wire, monkeypatch, module, variable, text, said):
+def test_so_for_a_variable_of_the_environment(enter, network, monkeypatch, module, variable, text, said):
     monkeypatch.setenv(variable, text)
     result = enter(module, **MODULES[module][2])
     named = f"{variable} in the environment of {os.uname().nodename}: {said}"
     assert (result["failed"], result["changed"], result["msg"]) == (True, False, named)
-    assert wire.calls == 0
+    assert network.calls == 0
 
 
 def test_a_line_of_a_file_is_named_too(act, tmp_path):
@@ -429,10 +429,10 @@ ADDRESSES = [(module, name) for module in MODULES for name in ("api_url", "auth_
 
 @pytest.mark.parametrize(("module", "option"), [one for one in ADDRESSES if not one[0].startswith("vcc_journal")])
 @pytest.mark.parametrize("url", ["http://vcc.example", "http://127.0.0.1.example/x", "http://10.0.0.1:8080"])
-def test_nothing_is_sent_over_plain_http(act, wire, sim, module, option, url):
+def test_nothing_is_sent_over_plain_http(act, network, sim, module, option, url):
     result = act(module, **{**MODULES[module][2], option: url})
     assert (
         result["msg"]
         == f"{option} has to begin with https://: over plain http, credentials are sent to this host itself only."
     )
-    assert (wire.calls, sim.requests) == (0, [])
+    assert (network.calls, sim.requests) == (0, [])

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The module door: the module's file as a process of its own."""
+"""vcc_interaction as a module: its file as a process of its own."""
 
 from __future__ import annotations
 

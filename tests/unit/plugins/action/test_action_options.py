@@ -1,0 +1,162 @@
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The action plugin checks options before Ansible converts them."""
+
+from __future__ import annotations
+
+import collections.abc
+
+import pytest
+
+from ansible_collections.vonage.vcc.tests.simulator import CLIENT_ID
+from ansible_collections.vonage.vcc.tests.unit.plugins.action.helpers import NOTHING
+from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import run_module
+
+
+class Vaulted(collections.abc.Sequence):
+    """As ansible-core before 2.19 has a !vault value: no text, but it says what it holds."""
+
+    __ENCRYPTED__ = True
+
+    def __init__(self, text):
+        self.text = text
+
+    def __str__(self):
+        return self.text
+
+    def __getitem__(self, index):
+        return self.text[index]
+
+    def __len__(self):
+        return len(self.text)
+
+
+class Unsafe(str):
+    """As ansible-core before 2.19 has an !unsafe value: it never turns into mere text."""
+
+    def _itself(self):
+        return self
+
+    __str__ = _itself
+
+    def __getitem__(self, index):
+        return Unsafe(super().__getitem__(index))
+
+    def encode(self, *_arguments, **_options):
+        raise AssertionError("what this returned would not be mere bytes")
+
+
+class TestWhatIsGiven:
+    """Ansible makes text of what is none, and a list of a string, before the engine sees it."""
+
+    @pytest.mark.parametrize("transport", ["local", "ssh"])
+    @pytest.mark.parametrize(
+        ("given", "said"),
+        [
+            ({"external_ids": "a,b"}, "external_ids has to be a list, not a string: an id may hold commas"),
+            ({"external_ids": ["a", None]}, "external_ids[1] is neither text nor a whole number"),
+            ({"external_ids": [{"id": "a"}]}, "external_ids[0] is neither text nor a whole number"),
+            ({"external_ids": ["a", "b", 1.5]}, "external_ids[2] is neither text nor a whole number"),
+            ({"external_ids": [True]}, "external_ids[0] is neither text nor a whole number"),
+            ({"external_id": {"a": "b"}}, "external_id is neither text nor a whole number"),
+            ({"external_id": ["a"]}, "external_id is neither text nor a whole number"),
+            ({"external_id": "a", "request_id": 1.5}, "request_id is neither text nor a whole number"),
+            ({"external_id": "a", "provider": ["p"]}, "provider is neither text nor a whole number"),
+        ],
+    )
+    def test_is_refused_by_both(self, make_action, transport, given, said):
+        result = make_action({"region": "emea", "access_token": "t0ken", **given}, transport).run(task_vars={})
+        assert result["failed"]
+        assert result["msg"].startswith(said)
+
+    @pytest.mark.parametrize("kind", [Vaulted, Unsafe])
+    def test_vaulted_and_unsafe_texts_are_text(self, make_action, sim, kind):
+        sim.register("crm")
+        given = sim.options(
+            state=kind("dispatched"),
+            route=kind("sales"),
+            provider=kind("crm"),
+            interactions=[
+                {"external_id": kind("a"), "linked_data": [{"type": kind("name"), "value": kind("Ada")}]},
+                {"external_id": kind("{{ b }}")},
+            ],
+        )
+        wrapped = {name: kind(value) if isinstance(value, str) else value for name, value in given.items()}
+        result = make_action({**wrapped, "timeout": kind("20")}).run(task_vars={})
+        assert result["summary"]["dispatched"] == 2, result
+        assert [type(one["external_id"]) for one in result["interactions"]] == [str, str]
+        assert b'"linkeddata":[{"type":"name","value":"Ada"}]' in sim.bodies()[0]
+        listed = make_action(sim.options(external_ids=[kind("a"), kind("{{ b }}")], provider=kind("crm"))).run(
+            task_vars={}
+        )
+        assert [one["external_id"] for one in listed["interactions"]] == ["a", "{{ b }}"]
+        assert sim.live(provider="crm") == []
+
+    @pytest.mark.parametrize("kind", [Vaulted, Unsafe])
+    def test_so_they_are_where_the_module_runs(self, make_action, kind):
+        action = make_action({"external_id": kind("a"), "external_ids": [kind("b")]}, transport="ssh")
+        assert action.run(task_vars={})["action"] == "module"
+
+    def test_numbers_are_text_with_a_warning(self, make_action):
+        action = make_action({**NOTHING, "external_ids": [83, "a", 45045], "retries": 1}, check_mode=True)
+        result = action.run(task_vars={})
+        assert [one["external_id"] for one in result["interactions"]] == ["83", "a", "45045"]
+        (warning,) = result["warnings"]
+        assert warning.startswith(
+            "A bare number is taken as text: external_ids[0] as '83', external_ids[2] as '45045'."
+        )
+
+    def test_so_they_are_wherever_a_text_is_wanted(self, make_action):
+        data = {
+            "linked_data": [{"type": "name", "value": 1}],
+            "routing_data": {
+                "personal_queue": {"agent": 2, "logged_in_timeout": 60},
+                "skills": [{"name": "French"}, {"name": 3, "expiry_after": 5}],
+            },
+        }
+        given = {
+            **NOTHING,
+            "state": "dispatched",
+            "route": 4,
+            "provider": 5,
+            "interactions": [{"external_id": 6, **data}],
+        }
+        del given["external_ids"]
+        (warning,) = make_action(given, check_mode=True).run(task_vars={})["warnings"]
+        assert warning.startswith(
+            "A bare number is taken as text: interactions[0].external_id as '6', interactions[0].linked_data[0].value as '1',"
+            " interactions[0].routing_data.personal_queue.agent as '2', interactions[0].routing_data.skills[1].name as '3',"
+            " route as '4' and 1 more."
+        )
+
+    def test_the_same_warning_comes_from_the_module(self, make_action, sim, tmp_path):
+        given = sim.options(external_id=83, client_id=CLIENT_ID)
+        (warning,) = make_action(given, check_mode=True).run(task_vars={})["warnings"]
+        (by_module,) = run_module(tmp_path, True, **given)[0]["warnings"]
+        # Some versions of ansible-core write it in an object.
+        assert warning == (by_module if isinstance(by_module, str) else by_module["event"]["msg"])
+
+    @pytest.mark.parametrize(
+        ("given", "said"),
+        [
+            ({}, "one of the following is required: external_id, external_ids, src"),
+            ({"external_id": "a", "external_ids": ["b"]}, "parameters are mutually exclusive"),
+            ({"external_id": "a", "region": "mars"}, "value of region must be one of: emea, nam, apac, got: mars"),
+            (
+                {"external_id": "a", "colour": "blue"},
+                "Unsupported parameters for (vonage.vcc.vcc_interaction) module: colour",
+            ),
+            ({"external_id": "a", "timeout": "soon"}, "timeout"),
+        ],
+    )
+    def test_what_ansible_refuses(self, make_action, given, said):
+        result = make_action({"access_token": "t0ken", **given}).run(task_vars={})
+        assert result["failed"]
+        assert said in result["msg"]
+
+    def test_the_environment_of_the_controller_serves(self, make_action, sim, monkeypatch):
+        for name, value in sim.options().items():
+            monkeypatch.setenv(f"VCC_{name.upper()}", str(value))
+        assert make_action({"external_id": "a"}).run(task_vars={})["changed"]
+        assert sim.released == ["a"]

@@ -1,0 +1,99 @@
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The journal of registrations, by the test's clock."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.registrations import OVERLAP_SECONDS, Registration
+
+
+class TestRegistration:
+    """The note alone, by the test's clock."""
+
+    @pytest.fixture
+    def one(self, folder, clock):
+        with contextlib.ExitStack() as stack:
+
+            def make():
+                registration = Registration(str(folder / "journal.db"), "https://api.example", "main", "p", clock=clock)
+                stack.callback(registration.close)
+                return registration
+
+            yield make
+
+    def test_what_was_accepted_is_known(self, one):
+        first = one()
+        assert first.compare({"a": "1"}) is None
+        first.begin()
+        assert one().compare({"a": "1"}) is None
+        first.accept({"a": "1", "b": "2"})
+        assert one().compare({"a": "1", "c": "2"}) == {"a": "same", "b": "removed", "c": "added"}
+        assert one().compare({"a": "2", "b": "2"}) == {"a": "changed", "b": "same"}
+
+    def test_a_new_beginning_ends_what_was_known(self, one):
+        first = one()
+        first.begin()
+        first.accept({"a": "1"})
+        one().begin()
+        assert first.compare({"a": "1"}) is None
+
+    @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+    def test_neither_of_two_is_known(self, one, order):
+        both = [one(), one()]
+        for registration in both:
+            registration.begin()
+        for index in order:
+            both[index].accept({"a": str(index)})
+        assert one().compare({"a": "1"}) is None
+
+    def test_one_that_was_overtaken_takes_nothing_away(self, one, clock):
+        first, second = one(), one()
+        first.begin()
+        clock.now += OVERLAP_SECONDS + 1
+        second.begin()
+        second.accept({"a": "1"})
+        first.accept({"a": "2"})
+        first.cancel()
+        assert one().compare({"a": "1"}) == {"a": "same"}
+
+    @pytest.mark.parametrize(("later", "known"), [(OVERLAP_SECONDS - 1, False), (OVERLAP_SECONDS + 1, True)])
+    def test_one_that_never_ended_counts_for_a_while(self, one, clock, later, known):
+        one().begin()
+        clock.now += later
+        second = one()
+        second.begin()
+        second.accept({"a": "1"})
+        assert (one().compare({"a": "1"}) is not None) is known
+
+    def test_runs_in_short_order_behind_a_killed_one_come_to_rest(self, one, clock):
+        one().begin()
+        for dummy in range(4):
+            clock.now += OVERLAP_SECONDS / 2
+            run = one()
+            run.begin()
+            run.accept({"a": "1"})
+        assert one().compare({"a": "1"}) == {"a": "same"}
+
+    def test_one_that_fails_takes_no_notice_of_another_away(self, one):
+        """The first is still under way when the third comes, and may be the last that VCC takes."""
+        first, second, third = one(), one(), one()
+        first.begin()
+        second.begin()
+        second.cancel()
+        third.begin()
+        third.accept({"a": "3"})
+        first.accept({"a": "1"})
+        assert one().compare({"a": "3"}) is None
+
+    def test_one_that_failed_counts_no_more(self, one):
+        first, second = one(), one()
+        first.begin()
+        first.cancel()
+        second.begin()
+        second.accept({"a": "1"})
+        assert one().compare({"a": "1"}) == {"a": "same"}
