@@ -31,8 +31,8 @@ def fill(path: Path, rows: int, days: int) -> None:
             """
             WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ?5 - 1)
             INSERT INTO interaction (id, scope, action, asked, accepted, external_id, request_id)
-            SELECT ?7 + n, ?1, ?2, ?3 - ?6 * (?5 - n), ?4 - ?6 * (?5 - n), printf('case-%07d', n * 999983 % ?5),
-                printf('%016x', ?7 + n) || lower(hex(randomblob(8)))
+            SELECT ?7 + 2 * n, ?1, ?2, ?3 - ?6 * (?5 - n), ?4 - ?6 * (?5 - n), printf('case-%07d', n * 999983 % ?5),
+                printf('%016x', ?7 + 2 * n) || lower(hex(randomblob(8)))
             FROM numbers
             """,
             (*entry[:4], rows, days * 86400 / rows, entry[4]),

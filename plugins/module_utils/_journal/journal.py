@@ -26,7 +26,7 @@ from . import rules
 from .entry import Entry
 from .rules import Interaction, Terms, Wanted
 from .sqlite import SqliteStore
-from .store import CHUNK, MAX_CLAIM, Action, Change, ClaimIds, Row, Scope
+from .store import CHUNK, MAX_CLAIM, Action, Change, ClaimIds, Scope
 from .worklist import Worklist
 
 
@@ -59,7 +59,9 @@ class Journal:
         self._action = Action(action).value
         self._terms = Terms(self._action, ttl, force)
         self._ids = ClaimIds(clock())
+        self._dry_run = dry_run
         self._custom_ids = False
+        self._checked = True
         try:
             with self._store.wrap_errors():
                 self._worklist = Worklist(action)
@@ -84,11 +86,17 @@ class Journal:
             if self._custom_ids:
                 for chunk in self._worklist.chunks():
                     self._check_request_ids(chunk)
-            if count > CHUNK:
-                # A damaged page must show before the first call, not at the chunk that needs it.
-                for external_ids in self._worklist.external_ids() if self._store.has_claims(0, MAX_CLAIM) else ():
-                    self._store.check(external_ids)
+            self._checked = count <= CHUNK or not self._store.has_claims(0, MAX_CLAIM)
+            if self._dry_run:
+                self._check_rows()
             return count
+
+    def _check_rows(self) -> None:
+        """Read the rows of the whole worklist, so that a damaged page shows before the first call, not at the chunk that needs it."""
+        if not self._checked:
+            for external_ids in self._worklist.external_ids():
+                self._store.check(external_ids)
+            self._checked = True
 
     def plan(self, after: int) -> list[Interaction]:
         """Return the next chunk of the worklist, in the order in which it must be sent; empty at its end. Write nothing.
@@ -98,7 +106,7 @@ class Journal:
         with self._store.wrap_errors():
             wanted = self._worklist.chunk(after)
             rows = self._store.rows(_external_ids(wanted))
-            return self._classify(wanted, rows, self._clock(), lambda count: [(0, None)] * count)
+            return rules.classify(wanted, rows, self._terms, self._clock(), itertools.repeat((0, None)))
 
     def claim(self, after: int, accepted: t.Collection[Interaction] = ()) -> list[Interaction]:
         """Return the same chunk, with a request id for each interaction that must be sent, recorded as pending.
@@ -107,6 +115,7 @@ class Journal:
 
         :param accepted: interactions to accept in the same transaction, which saves one.
         """
+        self._check_rows()
         with self._store.transaction():
             if accepted:
                 self._accept(accepted)
@@ -122,7 +131,7 @@ class Journal:
     def _claim(self, wanted: list[Wanted]) -> list[Interaction]:
         """Claim interactions; look up again those whose rows another process has replaced meanwhile."""
         rows = self._store.rows(_external_ids(wanted))
-        chunk = self._classify(wanted, rows, self._clock(), self._ids.take)
+        chunk = rules.classify(wanted, rows, self._terms, self._clock(), iter(self._ids.take(len(wanted))))
         claimed = [one for one in chunk if one.claim]
         done = self._store.swap([(rows.get(one.external_id), rules.row_of_claim(one, self._action)) for one in claimed])  # type: ignore[arg-type]
         if all(done):
@@ -130,26 +139,6 @@ class Journal:
         lost = {one.seq for one, ok in zip(claimed, done) if not ok}
         again = {one.seq: one for one in self._claim([one for one in wanted if one[0] in lost])}
         return [again.get(one.seq, one) for one in chunk]
-
-    def _classify(
-        self,
-        wanted: list[Wanted],
-        rows: dict[str, Row],
-        now: float,
-        take: t.Callable[[int], t.Sequence[tuple[int, str | None]]],
-    ) -> list[Interaction]:
-        """Return what the journal says of interactions.
-
-        :param take: return ids of claims, with request ids, for those that must be sent.
-        """
-        terms = self._terms
-        found: list[Row | None] = [rows.get(one[1]) for one in wanted] if rows else [None] * len(wanted)  # type: ignore[arg-type]
-        confirmed = [row is not None and rules.is_confirmed(row, terms, now) for row in found]
-        ids = iter(take(len(wanted) - sum(confirmed)))
-        return [
-            rules.confirm(one, row) if done and row else rules.claim(one, row, terms, now, *next(ids))
-            for one, row, done in zip(wanted, found, confirmed)
-        ]
 
     def accept(self, interactions: t.Collection[Interaction]) -> None:
         """Record that VCC has accepted these: from now on they are confirmed.
@@ -244,7 +233,7 @@ def _parts(interactions: list[Interaction]) -> t.Iterator[list[Interaction]]:
 
 
 def _runs(numbers: t.Iterable[int]) -> t.Iterator[tuple[int, int]]:
-    """Yield the first and the last of each run of numbers that follow one another."""
-    for dummy, run in itertools.groupby(enumerate(numbers), lambda item: item[1] - item[0]):
+    """Yield the first and the last of each run of ids that follow one another, each even or the odd number after it."""
+    for dummy, run in itertools.groupby(enumerate(numbers), lambda item: (item[1] >> 1) - item[0]):
         found = [number for dummy, number in run]
         yield found[0], found[-1]

@@ -90,6 +90,11 @@ class SqliteStore(JournalFile, Store):
     def swap(self, changes: t.Sequence[Change]) -> list[bool]:
         """Replace each row that is still the one that was seen. Return for each change whether it took effect."""
         with self.transaction():
+            if not any(old for old, dummy in changes):
+                # A task that asks for new interactions only.
+                new = [row for dummy, row in changes if row]
+                if self._insert("IGNORE", new) == len(new):
+                    return [True] * len(changes)
             known = self._accepted([old.claim for old, dummy in changes if old])
             done = [
                 old is None or (old.claim in known and known[old.claim] == old.accepted_at) for old, dummy in changes

@@ -54,8 +54,8 @@ _RESTORE = "restore it with .recover of the command sqlite3, or from a backup; w
 # Rows that one statement writes, which is much quicker than one at a time. Old versions of SQLite take 999 values.
 ROWS_AT_ONCE = 100
 
-# Whether the request id of a row is not made from its own id.
-OTHER_REQUEST = "substr(request_id, 1, 16) <> printf('%016x', id)"
+# Whether the request id of a row is not made from its own id: see ``ClaimIds``. Rows with low ids are of earlier versions.
+OTHER_REQUEST = "(id & 1 OR id < 4294967296)"
 
 # The id of an interaction's row is that of a claim: a new claim is a new row, and no id is ever used again.
 _SCHEMA = """

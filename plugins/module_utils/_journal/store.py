@@ -203,7 +203,8 @@ class Store(abc.ABC):
 class ClaimIds:
     """The ids of a run's claims, which follow one another, each with a request id that is made from it.
 
-    They begin at random, in a part of all ids that belongs to the time, so that no other run has them and SQLite writes rows in their order.
+    They begin at random, in a part of all ids that belongs to the time, so that no other run has them and SQLite writes rows in their order. They are
+    even. A row with another request id has the next odd number, so that its request id is in an index, and the others need none.
     """
 
     def __init__(self, now: float) -> None:
@@ -212,21 +213,21 @@ class ClaimIds:
 
     def _draw(self) -> None:
         # 25 bits of the time, in units of 64 s, and 38 bits, of which 37 are random.
-        self._next = (int(self._now) >> 6 & 0x1FFFFFF) << 38 | int.from_bytes(os.urandom(5), "big") >> 3
+        self._next = (int(self._now) >> 6 & 0x1FFFFFF) << 38 | int.from_bytes(os.urandom(5), "big") >> 3 & ~1
 
     def take(self, count: int) -> list[tuple[int, str]]:
         """Return the next ids and their request ids."""
         first = self._next
-        self._next += count
+        self._next += 2 * count
         digits = os.urandom(8 * count).hex()
-        return [(first + n, f"{first + n:016x}{digits[16 * n : 16 * n + 16]}") for n in range(count)]
+        return [(first + n, f"{first + n:016x}{digits[8 * n : 8 * n + 16]}") for n in range(0, 2 * count, 2)]
 
     def avoid(self, is_used: t.Callable[[int, int], bool]) -> None:
         """Begin elsewhere if another run has any of the next ids, which is as good as impossible.
 
         :param is_used: return whether any id from the first to the last one is used.
         """
-        while is_used(self._next, self._next + 2 * CHUNK):
+        while is_used(self._next, self._next + 4 * CHUNK):
             self._draw()
 
 

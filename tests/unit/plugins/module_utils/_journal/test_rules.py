@@ -29,6 +29,13 @@ DISPATCHING = DISPATCHED._replace(accepted_at=None)
 CLAIM = Interaction(1, "a", "mine", False, False, None, None, NOW - 20, 3)
 
 
+def classify(row, terms, own_id="own"):
+    """Classify one interaction of a task, which has a row or None."""
+    rows = {"a": row} if row else {}
+    (found,) = rules.classify([(4, "a", own_id, "{}")], rows, terms, NOW, iter([(8, "new")]))
+    return found
+
+
 @pytest.mark.parametrize(
     ("row", "terms", "confirmed"),
     [
@@ -46,11 +53,32 @@ CLAIM = Interaction(1, "a", "mine", False, False, None, None, NOW - 20, 3)
     ],
 )
 def test_row_confirms_if_its_action_was_accepted_within_the_time_to_live(row, terms, confirmed):
-    assert rules.is_confirmed(row, terms, NOW) is confirmed
+    assert classify(row, terms).confirmed is confirmed
 
 
 def test_confirmed_interaction_has_the_request_id_of_its_row():
-    assert rules.confirm((4, "a", "own", "{}"), ACCEPTED) == Interaction(4, "a", "key", True, False, "{}")
+    assert classify(ACCEPTED, TERMS) == Interaction(4, "a", "key", True, False, "{}")
+
+
+@pytest.mark.parametrize("own_id", [None, "own"])
+@pytest.mark.parametrize("row", [None, PENDING, OLD_PENDING, OLD_ACCEPTED, DISPATCHED])
+def test_row_with_a_request_id_that_is_not_made_from_its_id_has_an_odd_one(row, own_id):
+    found = classify(row, TERMS, own_id)
+    assert not found.confirmed
+    assert found.claim == (8 if found.request_id == "new" else 9)
+
+
+def test_each_interaction_without_a_confirmation_takes_an_id():
+    wanted = [(1, "a", None, None), (2, "b", None, None), (3, None, None, "{}"), (4, "c", None, None)]
+    found = rules.classify(
+        wanted, {"b": ACCEPTED._replace(external_id="b")}, TERMS, NOW, iter([(2, "x"), (4, "y"), (6, "z")])
+    )
+    assert [(one.seq, one.claim, one.request_id) for one in found] == [
+        (1, 2, "x"),
+        (2, 0, "key"),
+        (3, 0, "y"),
+        (4, 6, "z"),
+    ]
 
 
 @pytest.mark.parametrize(
