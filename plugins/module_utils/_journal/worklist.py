@@ -56,31 +56,31 @@ class Worklist:
 
         Raises InputError for an interaction with two request ids or with differing data, and for a request id of two interactions.
         """
-        varied = False
-
-        def is_plain(entry: Entry | list[str]) -> bool:
-            nonlocal varied
-            if isinstance(entry, list):
-                return True
-            varied = varied or entry.data is not None
-            return not varied and entry.request_id is None and entry.external_id is not None
-
+        ids: list[str] = []
+        has_data = False
         self._db.execute("BEGIN")
-        for plain, group in itertools.groupby(entries, is_plain):
-            if not plain:
-                for entry in group:
-                    self._add(t.cast("Entry", entry))
+        for entry in entries:
+            if isinstance(entry, list):
+                ids += entry
             else:
-                lists = (one if isinstance(one, list) else [one.external_id] for one in group)
-                insert(
-                    self._db,
-                    "INSERT OR IGNORE INTO work (external_id) VALUES ",
-                    "(?)",
-                    zip(itertools.chain.from_iterable(lists)),
-                )
+                # Only data can contradict data, so ids are compared one by one from the first data on.
+                has_data = has_data or entry.data is not None
+                if has_data or entry.request_id is not None or entry.external_id is None:
+                    self._add_ids(ids)
+                    self._add(entry)
+                else:
+                    ids.append(entry.external_id)
+            if len(ids) >= CHUNK:
+                self._add_ids(ids)
+        self._add_ids(ids)
         self._db.execute("COMMIT")
         count: int = self._db.execute("SELECT count(*) FROM work").fetchone()[0]
         return count
+
+    def _add_ids(self, ids: list[str]) -> None:
+        """Add interactions that are an external id alone, and empty the list."""
+        insert(self._db, "INSERT OR IGNORE INTO work (external_id) VALUES ", "(?)", zip(ids))
+        ids.clear()
 
     def chunk(self, after: int) -> list[Wanted]:
         """Return the next interactions in the order in which they must be sent; none at the end.

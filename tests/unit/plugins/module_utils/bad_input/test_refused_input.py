@@ -1,0 +1,116 @@
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Input that Ansible itself fails on is refused with a sentence."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from ansible_collections.vonage.vcc.plugins.module_utils import _options
+from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils.bad_input.helpers import MODULES
+
+WHAT_STUMBLES = [
+    *((module, "timeout", float("inf"), "timeout has to be a number that ends, not inf.") for module in MODULES),
+    ("vcc_provider", "retries", "-Infinity", "retries has to be a number that ends, not -Infinity."),
+    ("vcc_ongoing_info", "page_size", float("-inf"), "page_size has to be a number that ends, not -inf."),
+    ("vcc_journal", "older_than", float("inf"), "older_than has to be a number that ends, not inf."),
+    ("vcc_provider", "agent_actions_permitted", 3, "agent_actions_permitted has to be a dictionary."),
+    ("vcc_provider", "agent_actions_permitted", False, "agent_actions_permitted has to be a dictionary."),
+    (
+        "vcc_interaction",
+        "routing_data",
+        '{"personal_queue": {"agent": "a", "logged_in_timeout": "inf"}}',
+        _options.CONVERSION_FAILED,
+    ),
+]
+
+
+# The option that has the address, which VCC's credentials or its token are sent to.
+ADDRESSES = [(module, name) for module in MODULES for name in ("api_url", "auth_url")]
+
+
+@pytest.mark.parametrize(("module", "option", "value", "said"), WHAT_STUMBLES)
+def test_a_module_says_what_ansible_stumbles_over(enter, network, sim, module, option, value, said):
+    works = {} if option == "older_than" else MODULES[module][2]
+    result = enter(module, **{**works, option: value})
+    assert (result["failed"], result["changed"], result["msg"]) == (True, False, said)
+    assert (network.calls, sim.requests) == (0, [])
+
+
+@pytest.mark.parametrize(
+    ("module", "secret"),
+    [
+        *((module, {"client_secret": "Infinity"}) for module in MODULES),
+        ("vcc_provider", {"endpoint": "https://hooks.example/", "headers": {"X-Key": "Infinity"}}),
+    ],
+)
+def test_early_failure_masks_secrets(enter, module, secret):
+    works = {} if module == "vcc_journal" else MODULES[module][2]
+    result = enter(module, **{**works, **secret, "timeout": "-Infinity"})
+    assert (result["failed"], result["msg"]) == (True, "timeout has to be a number that ends, not -********.")
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "said"),
+    [
+        ("VCC_REQUESTS_PER_MINUTE", "inf", "requests_per_minute has to be a whole number, not 'inf'."),
+        ("VCC_ACCOUNT", "M\udcfcnchen", "account is not valid Unicode: write it in UTF-8."),
+    ],
+)
+@pytest.mark.parametrize("module", MODULES)
+def test_so_for_a_variable_of_the_environment(enter, network, monkeypatch, module, variable, text, said):
+    monkeypatch.setenv(variable, text)
+    result = enter(module, **MODULES[module][2])
+    named = f"{variable} in the environment of {os.uname().nodename}: {said}"
+    assert (result["failed"], result["changed"], result["msg"]) == (True, False, named)
+    assert network.calls == 0
+
+
+def test_a_line_of_a_file_is_named_too(act, tmp_path):
+    path = tmp_path / "skills.jsonl"
+    path.write_text('{"external_id": "a", "routing_data": {"skills": [{"name": "x", "expiry_after": "inf"}]}}\n')
+    result = act("vcc_interaction", state="dispatched", route="sales", src=str(path))
+    said = "routing_data.skills[0].expiry_after has to be a number that ends, not inf."
+    assert result["msg"] == f"src {path}, line 1: {said}"
+
+
+def test_a_number_that_would_take_forever_to_write_is_refused(act):
+    assert (
+        act("vcc_interaction", external_id="a", timeout="1e999999999")["msg"]
+        == "timeout has to be a number of fewer digits."
+    )
+
+
+@pytest.mark.parametrize(
+    ("module", "given", "said"),
+    [
+        ("vcc_interaction", {"routing_data": [None]}, "routing_data has to be a dictionary."),
+        ("vcc_interaction", {"routing_data": False}, "routing_data has to be a dictionary."),
+        (
+            "vcc_interaction",
+            {"routing_data": {"personal_queue": [1]}},
+            "routing_data.personal_queue has to be a dictionary.",
+        ),
+        (
+            "vcc_interaction",
+            {"external_id": None, "interactions": [{"external_id": "a", "routing_data": 1.5}]},
+            "interactions[0].routing_data has to be a dictionary.",
+        ),
+    ],
+)
+def test_what_ansible_lets_through_or_stumbles_over(act, module, given, said):
+    assert act(module, **{**MODULES[module][2], **given})["msg"] == said
+
+
+@pytest.mark.parametrize(("module", "option"), [one for one in ADDRESSES if not one[0].startswith("vcc_journal")])
+@pytest.mark.parametrize("url", ["http://vcc.example", "http://127.0.0.1.example/x", "http://10.0.0.1:8080"])
+def test_nothing_is_sent_over_plain_http(act, network, sim, module, option, url):
+    result = act(module, **{**MODULES[module][2], option: url})
+    assert (
+        result["msg"]
+        == f"{option} has to begin with https://: over plain http, credentials are sent to this host itself only."
+    )
+    assert (network.calls, sim.requests) == (0, [])
