@@ -34,7 +34,7 @@ PATIENCE = 60
 
 
 class Clock:
-    """A clock that moves only when the test, or a sleeper, moves it. C(slept) has the length of every sleep."""
+    """A clock that moves only when the test, or a sleeper, moves it. ``slept`` has the length of every sleep."""
 
     def __init__(self, now=1_800_000_000.0):
         self.now = now
@@ -49,7 +49,7 @@ class Clock:
 
 
 class Recorder(Simulator):
-    """A simulator that also keeps the requests as they came: C(requests) has a dict of path, headers and body for each."""
+    """A simulator that also keeps the requests as they came: ``requests`` has a dict of path, headers and body for each."""
 
     def __init__(self, **switches):
         self.requests = []
@@ -88,7 +88,7 @@ class Recorder(Simulator):
         }
 
     def environment(self, folder):
-        """The environment of a task that speaks to this simulator and keeps its files in C(folder)."""
+        """The environment of a task that speaks to this simulator and keeps its files in ``folder``."""
         return {
             "VCC_API_URL": self.url,
             "VCC_AUTH_URL": self.token_url,
@@ -155,7 +155,7 @@ def together():
 
 
 def at_once(count, script, *arguments):
-    """Start C(count) processes, and return what each printed. Where the script says C(together()), it waits for all others."""
+    """Start ``count`` processes, and return what each printed. Where the script says ``together()``, it waits for all others."""
     with contextlib.ExitStack() as stack:
         processes = [stack.enter_context(python(_TOGETHER + script, *arguments)) for dummy in range(count)]
         for process in processes:
@@ -170,7 +170,7 @@ def at_once(count, script, *arguments):
 
 
 def run_module(folder, check=False, diff=False, env=None, module="vcc_interaction", **given):
-    """Run a module's file as Ansible does on a target, in C(folder). Returns its result, exit status and all that it printed."""
+    """Run a module's file as Ansible does on a target, in ``folder``. Returns its result, exit status and all that it printed."""
     arguments = {"ANSIBLE_MODULE_ARGS": {**given, "_ansible_check_mode": check, "_ansible_diff": diff}}
     process = subprocess.run(
         [sys.executable, str(COLLECTION / "plugins" / "modules" / f"{module}.py")],
@@ -227,7 +227,7 @@ def engine(**given):
 
 @contextlib.contextmanager
 def background(act, *arguments):
-    """Run C(act) in a thread; at the end its result is in the list that is yielded."""
+    """Run ``act`` in a thread; at the end its result is in the list that is yielded."""
     results = []
     thread = threading.Thread(target=lambda: results.append(act(*arguments)), daemon=True)
     thread.start()

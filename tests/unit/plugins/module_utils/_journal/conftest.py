@@ -131,7 +131,7 @@ def maintenance(path, clock):
 
 @pytest.fixture
 def note(path, clock):
-    """Takes note of C((kind, external id, notification id)), and returns what changed."""
+    """Takes note of ``(kind, external id, notification id)``, and returns what changed."""
 
     def do(*given, dry_run=False, provider=None, account="main", api_url=API):
         with contextlib.closing(NotificationLog(str(path), api_url, account, provider, dry_run, clock)) as notes:

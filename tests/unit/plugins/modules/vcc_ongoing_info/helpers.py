@@ -13,7 +13,7 @@ ONGOING = "/stats/interactions/ongoing"
 
 
 class Shifting(Recorder):
-    """A contact centre in which something happens behind each page that was read; C(queries) has what was asked for."""
+    """A contact centre in which something happens behind each page that was read; ``queries`` has what was asked for."""
 
     def __init__(self, **switches):
         self.queries = []

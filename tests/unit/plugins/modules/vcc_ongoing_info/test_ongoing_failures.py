@@ -143,7 +143,7 @@ class TestHostile:
         assert len(name) < 2000
 
     def endless(self, sim, items, pages):
-        """Has each of some pages bring what C(items) returns for its number, and say that there are many more."""
+        """Has each of some pages bring what ``items`` returns for its number, and say that there are many more."""
         for page in range(1, pages + 1):
             body = {"meta": {"page": page, "pageCount": 10**9, "totalCount": 3}, "items": items(page)}
             sim.fault("status", status=200, body=json.dumps(body), path=ONGOING)
