@@ -91,7 +91,7 @@ def blanks(names, shift):
     return {name: ("", None)[(index + shift) % 2] for index, name in enumerate([*names, *CONNECTION])}
 
 
-def test_what_is_empty_or_null_is_not_set(sim, play, place, tmp_path):
+def test_empty_or_null_variable_is_not_set(sim, play, place, tmp_path):
     plays = [
         (name, {**blanks(others, shift), **works}) for shift in (0, 1) for name, (works, others) in PLAYBOOKS.items()
     ]
@@ -105,7 +105,7 @@ def test_what_is_empty_or_null_is_not_set(sim, play, place, tmp_path):
     assert "None" not in {path.name for path in COLLECTION.rglob("playbooks/*")}
 
 
-def test_what_is_nought_or_false_is_set(sim, play, tmp_path):
+def test_zero_or_false_variable_is_set(sim, play, tmp_path):
     sim.fault("status", status=503, path="/interactions/Invoke")
     given = {
         "vcc_external_id": "a",

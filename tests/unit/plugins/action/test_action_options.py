@@ -94,7 +94,7 @@ class TestWhatIsGiven:
         assert sim.live(provider="crm") == []
 
     @pytest.mark.parametrize("kind", [Vaulted, Unsafe])
-    def test_so_they_are_where_the_module_runs(self, make_action, kind):
+    def test_texts_of_every_kind_are_taken_where_the_module_runs(self, make_action, kind):
         action = make_action({"external_id": kind("a"), "external_ids": [kind("b")]}, transport="ssh")
         assert action.run(task_vars={})["action"] == "module"
 
@@ -107,7 +107,7 @@ class TestWhatIsGiven:
             "A bare number is taken as text: external_ids[0] as '83', external_ids[2] as '45045'."
         )
 
-    def test_so_they_are_wherever_a_text_is_wanted(self, make_action):
+    def test_texts_of_every_kind_are_taken_in_every_option(self, make_action):
         data = {
             "linked_data": [{"type": "name", "value": 1}],
             "routing_data": {
@@ -150,7 +150,7 @@ class TestWhatIsGiven:
             ({"external_id": "a", "timeout": "soon"}, "timeout"),
         ],
     )
-    def test_what_ansible_refuses(self, make_action, given, said):
+    def test_refusal_of_ansible_fails_the_task(self, make_action, given, said):
         result = make_action({"access_token": "t0ken", **given}).run(task_vars={})
         assert result["failed"]
         assert said in result["msg"]

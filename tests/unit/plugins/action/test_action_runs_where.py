@@ -37,7 +37,7 @@ class TestWhereItRuns:
         ],
         ids="-".join,
     )
-    def test_what_is_not_the_same_as_running_the_module(self, make_action, condition):
+    def test_module_runs_if_the_action_would_differ(self, make_action, condition):
         assert taken(make_action(**condition)) == "module"
 
     @pytest.mark.parametrize("environment", [None, [], [{}], [None]])
@@ -63,7 +63,7 @@ class TestWhereItRuns:
         }
         assert taken(make_action(variables=variables), variables) == which
 
-    def test_so_does_that_of_the_environment(self, make_action, monkeypatch):
+    def test_interpreter_of_the_environment_counts(self, make_action, monkeypatch):
         monkeypatch.setenv("ANSIBLE_PYTHON_INTERPRETER", "/opt/other/bin/python")
         assert taken(make_action()) == "module"
 

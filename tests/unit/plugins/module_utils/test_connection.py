@@ -71,7 +71,7 @@ class TestHosts:
             == "https://a.example"
         )
 
-    def test_one_url_replaces_one_host(self):
+    def test_url_replaces_its_host(self):
         assert connect(api_url="https://a.example").auth_url == "https://emea.newvoicemedia.com/Auth/connect/token"
         assert connect(auth_url="https://a.example").api_url == "https://emea.api.newvoicemedia.com"
 

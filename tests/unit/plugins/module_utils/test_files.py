@@ -110,7 +110,7 @@ class TestTask:
         paths["report"] = str(tmp_path / "given" / "Journal.DB")
         assert "report is the same file as journal: " in refused()
 
-    def test_what_stands_beside_what_is_not_meant(self, sim, task, paths):
+    def test_files_beside_other_options_may_coincide(self, sim, task, paths):
         """A journal in its log and all, and a report that only looks like it."""
         task(external_id="z", journal=paths["journal"])
         result = task(**{**paths, "report": paths["journal"] + "-walrus", "token_cache": paths["journal"] + ".json"})

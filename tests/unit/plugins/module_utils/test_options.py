@@ -91,7 +91,7 @@ class TestOptions:
             assert [one for one in ways if params[one] is not None] == [name]
 
     @blank
-    def test_those_within_others(self, nothing):
+    def test_blanks_within_other_options(self, nothing):
         links = [{"type": "url", "value": "https://a.example", "label": nothing, "owner": nothing, "key": nothing}]
         routing = {
             "interaction_type": nothing,
@@ -111,12 +111,12 @@ class TestOptions:
                 list(task_of(**given).source.read())
 
     @blank
-    def test_one_that_does_not_exist_is_refused(self, nothing):
+    def test_unknown_option_is_refused(self, nothing):
         for given in ({"jurnal": nothing}, {"routing_data": {"personal_qeue": nothing}}):
             with pytest.raises(Invalid, match=r"jurnal|personal_qeue"):
                 validated(external_id="a", **given)
 
-    def test_what_is_false_or_nought_or_a_list_of_none_is_set(self):
+    def test_false_zero_and_empty_lists_are_set(self):
         given = {"retries": 0, "validate_certs": False, "journal_ttl": 0, "force": False, "external_ids": []}
         params = validated(**given)
         assert {name: params[name] for name in given} == given
@@ -132,7 +132,7 @@ class TestEnvironment:
         assert validated_by(spec, **works) == usual
 
     @pytest.mark.parametrize("module", ["vcc_provider", "vcc_interaction"])
-    def test_so_in_a_process(self, sim, tmp_path, module):
+    def test_blanks_in_a_process(self, sim, tmp_path, module):
         """Where the journal is the default one, in which the second run finds what the first has done."""
         given = sim.options(**MODULES[module][1], retries=1)
         del given["journal"]
@@ -160,7 +160,7 @@ class TestEnvironment:
             ("VCC_REGION", "\x1b]0;owned\x07" * 9, "region has to be emea, nam or apac, not '\\x1b]0;owned"),
         ],
     )
-    def test_what_is_wrong_with_one_is_said_of_it_and_its_host(self, sim, monkeypatch, variable, text, said):
+    def test_message_names_the_variable_and_its_host(self, sim, monkeypatch, variable, text, said):
         usual = {"VCC_REGION": "emea", "VCC_CLIENT_ID": CLIENT_ID, "VCC_CLIENT_SECRET": CLIENT_SECRET}
         for name, value in {**usual, variable: text}.items():
             monkeypatch.setenv(name, value)
@@ -177,7 +177,7 @@ class TestEnvironment:
         result = call_main("vcc_ongoing_info", client_id=CLIENT_ID, client_secret=CLIENT_SECRET, timeout=0)[0]
         assert result["msg"] == "timeout has to be 1 or more, not 0."
 
-    def test_what_is_missing_is_missing_on_a_host(self):
+    def test_message_names_the_host_of_a_missing_variable(self):
         assert f"or VCC_REGION in the environment of {os.uname().nodename}, " in call_main("vcc_ongoing_info")[0]["msg"]
         said = call_main("vcc_ongoing_info", region="emea")[0]["msg"]
         assert f"VCC_CLIENT_ID and VCC_CLIENT_SECRET in the environment of {os.uname().nodename})" in said
@@ -226,7 +226,7 @@ class TestPaths:
 
     @pytest.mark.parametrize("option", ["journal", "token_cache", "ca_path", "report", "src"])
     @pytest.mark.parametrize("path", ["~nobody-of-that-name/x", "$NOTHING/x"])
-    def test_one_that_leads_nowhere_is_refused(self, option, path):
+    def test_path_of_an_unknown_user_is_refused(self, option, path):
         given = {"external_ids": ["a"], option: path}
         if option == "src":
             del given["external_ids"]

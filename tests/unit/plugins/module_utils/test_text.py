@@ -24,7 +24,7 @@ STRANGE = "\x1b]0;owned\x07 \x9b31m \x7f \u202e \u2066 \u200b \ufeff \u2028 \x85
 
 class TestShown:
     @pytest.mark.parametrize("text", ["", "case-1", "Größe 🎧", "x" * 1024])
-    def test_what_is_printable_is_shown_as_it_is(self, text):
+    def test_printable_text_is_shown_unchanged(self, text):
         assert shown(text) == text
 
     def test_anything_else_is_shown_as_its_escape(self):
@@ -39,7 +39,7 @@ class TestShown:
         assert shown(said) == said
 
     @pytest.mark.parametrize("text", ["x" * 11, "x" * 100_000, "\u202e" * 2, "xxxxxxx\x1b", "xxxxxxxxxx\x1b"])
-    def test_what_is_too_long_is_cut(self, text):
+    def test_long_text_is_cut(self, text):
         said = shown(text, 10)
         assert len(said) == 10
         assert said.endswith("…")
@@ -78,12 +78,12 @@ class TestUrls:
             ("", ""),
         ],
     )
-    def test_what_may_be_a_user_and_a_password_is_masked(self, url, masked):
+    def test_user_and_password_of_a_url_are_masked(self, url, masked):
         assert without_user(url) == masked
 
     @pytest.mark.parametrize("name", ["api_url", "auth_url"])
     @pytest.mark.parametrize("password", ["hush", "hu/sh", "12/hush", "hu:sh", ""])
-    def test_it_is_refused_whatever_characters_it_has(self, name, password):
+    def test_url_with_a_password_is_refused(self, name, password):
         """A slash in it would make the user a host."""
         said = refusal({"external_id": "a", name: f"https://ann:{password}@api.example"})
         assert said.startswith(f"{name} has to be a URL ")
@@ -131,7 +131,7 @@ class TestFiles:
         ],
         ids=str,
     )
-    def test_what_ansible_says_of_a_line(self, src, line):
+    def test_message_of_ansible_about_a_line_is_printable(self, src, line):
         said = refusal(src("ids.jsonl", json.dumps({"external_id": "a", **line})))
         assert ", line 1: " in said
         assert len(said) < 2000
@@ -163,7 +163,7 @@ class TestIds:
         assert f"{self.SHOWN}: not known to be released\n" in result["diff"]["after"]
         assert [one["external_id"] for one in result["interactions"]] == [self.ODD, "d"]
 
-    def test_what_a_server_says_of_it(self, sim, task):
+    def test_message_of_a_server_is_printable(self, sim, task):
         sim.fault("status", status=400, body={"message": STRANGE}, times=None)
         result = task(external_id=self.ODD)
         (one,) = result["interactions"]
@@ -171,7 +171,7 @@ class TestIds:
             assert said.isprintable()
             assert r"(\x1b]0;owned\x07 " in said
 
-    def test_one_that_is_asked_for_twice(self, task):
+    def test_message_about_a_duplicate_is_printable(self, task):
         same = {"external_id": self.ODD, "linked_data": [{"type": "url", "value": "1"}]}
         result = task(state="dispatched", route="r", interactions=[same, {"external_id": self.ODD}])
         assert f"asks for '{self.SHOWN}' a second time" in result["msg"]

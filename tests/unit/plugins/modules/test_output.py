@@ -76,7 +76,7 @@ def test_an_endpoint_is_a_url_too(usual):
 
 
 @every
-def test_what_ansible_itself_says_of_a_task_is_printable(usual, module):
+def test_messages_of_ansible_are_printable(usual, module):
     for wrong in ({"na\x1b]0;owned\x07me": 1}, {"region": "\x1b]0;owned\x07\u202e\x9b"}, {"timeout": "\x1b]0;\x07"}):
         result, code, dummy = call_main(module, **{**usual(module), **wrong})
         assert code == 1

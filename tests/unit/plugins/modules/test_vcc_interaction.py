@@ -90,7 +90,7 @@ def test_a_warning(module):
         ),
     ],
 )
-def test_what_is_refused_before_any_call(sim, module, given, said):
+def test_wrong_options_are_refused_before_any_call(sim, module, given, said):
     result, code, dummy = module(**given)
     assert code == 1
     assert said in result["msg"]

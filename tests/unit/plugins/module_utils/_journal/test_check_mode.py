@@ -21,7 +21,7 @@ class TestCheckMode:
     def folder(self, path):
         return path.parent.parent.parent
 
-    def test_none_comes_into_being(self, plan, folder):
+    def test_check_mode_creates_no_journal(self, plan, folder):
         before = snapshot(folder)
         (found,) = plan("a", dry_run=True)
         assert (found.confirmed, found.pending, found.request_id) == (False, False, None)
@@ -34,7 +34,7 @@ class TestCheckMode:
         assert not plan("a", dry_run=True)[0].confirmed
         assert snapshot(folder) == before
 
-    def test_one_that_is_there_is_read_and_not_touched(self, release, claim, plan, folder):
+    def test_check_mode_reads_a_journal_and_changes_nothing(self, release, claim, plan, folder):
         release("a")
         claim("b")
         before = snapshot(folder)

@@ -47,7 +47,7 @@ class TestFile:
         with contextlib.closing(sqlite3.connect(path)) as db:
             assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
-    def test_what_is_committed_outlives_the_machine(self, open_journal):
+    def test_commit_is_synced_to_disk(self, open_journal):
         """In WAL mode SQLite syncs at each commit only if it is told to."""
         assert open_journal()._store._db.execute("PRAGMA synchronous").fetchone() == (2,)
 
@@ -68,7 +68,7 @@ class TestFile:
         assert plan("a", path=path, dry_run=True)[0].confirmed
         assert [each.name for each in tmp_path.iterdir()] == [path.name]
 
-    def test_none_wanted_leaves_none(self, open_journal, tmp_path, monkeypatch):
+    def test_task_without_a_journal_leaves_no_file(self, open_journal, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
         for name in ("TMPDIR", "SQLITE_TMPDIR"):
             monkeypatch.setenv(name, str(tmp_path))
@@ -96,12 +96,12 @@ class TestDamage:
     @pytest.mark.parametrize(
         "content", [b"case-1\ncase-2\n", b"\0" * 8192, b"SQLite format 3\0" + b"\xff" * 8000, b"xy"]
     )
-    def test_what_is_no_database(self, open_journal, path, predict, content):
+    def test_file_that_is_no_database_is_refused(self, open_journal, path, predict, content):
         path.parent.mkdir(parents=True)
         path.write_bytes(content)
         assert f"The journal {path} cannot be used (" in self.check(open_journal, path, predict)
 
-    def test_one_that_is_cut_off(self, release, open_journal, path, predict):
+    def test_truncated_file_is_refused(self, release, open_journal, path, predict):
         release("a")
         path.write_bytes(path.read_bytes()[:2000])
         self.check(open_journal, path, predict)
@@ -113,7 +113,7 @@ class TestDamage:
         assert "is a database, but no journal of this collection" in self.check(open_journal, path, predict)
 
     @pytest.mark.parametrize("version", [2, 4])
-    def test_one_of_another_version(self, release, open_journal, path, predict, version):
+    def test_journal_of_another_schema_version_is_refused(self, release, open_journal, path, predict, version):
         release("a")
         with contextlib.closing(sqlite3.connect(path)) as db:
             db.execute(f"PRAGMA user_version = {version}")

@@ -12,7 +12,7 @@ from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal.hel
 
 
 class TestMemory:
-    def test_what_is_new_is_pending_before_it_is_sent(self, open_journal, path):
+    def test_new_interaction_is_pending_before_its_call(self, open_journal, path):
         journal = open_journal()
         journal.add_all(as_entries("a", "b"))
         one, two = journal.claim(0)
@@ -29,19 +29,19 @@ class TestMemory:
     def test_the_same_external_id_gets_another_one_in_another_journal(self, claim, tmp_path):
         assert claim("a", path=tmp_path / "1.db")[0].request_id != claim("a", path=tmp_path / "2.db")[0].request_id
 
-    def test_what_was_accepted_is_confirmed(self, release, plan):
+    def test_accepted_interaction_is_confirmed(self, release, plan):
         (released,) = release("a")
         (known, new) = plan("a", "b")
         assert (known.confirmed, known.pending, known.request_id) == (True, False, released.request_id)
         assert (new.confirmed, new.pending, new.request_id) == (False, False, None)
 
-    def test_what_was_confirmed_is_not_claimed_again(self, release, claim, path):
+    def test_confirmed_interaction_is_not_claimed(self, release, claim, path):
         release("a")
         before = journal_rows(path)
         assert claim("a")[0].confirmed
         assert journal_rows(path) == before
 
-    def test_what_was_interrupted_is_repeated_with_the_same_id(self, claim, plan):
+    def test_pending_interaction_keeps_its_request_id(self, claim, plan):
         (first,) = claim("a")
         (found,) = plan("a")
         assert (found.confirmed, found.pending, found.request_id) == (False, True, first.request_id)
@@ -55,7 +55,7 @@ class TestMemory:
         clock.now += 1
         assert claim("a")[0].request_id != first.request_id
 
-    def test_what_vcc_refused_is_forgotten(self, open_journal, plan):
+    def test_released_claim_is_forgotten(self, open_journal, plan):
         journal = open_journal()
         journal.add_all(as_entries("a", "b"))
         one, dummy = journal.claim(0)
@@ -76,7 +76,7 @@ class TestMemory:
         assert [each.pending for each in found] == [False, True]
 
     @pytest.mark.parametrize("former", [None, "dispatch"])
-    def test_what_another_has_taken_up_cannot_be_withdrawn(self, open_journal, release, plan, former):
+    def test_claim_taken_up_by_another_process_is_not_released(self, open_journal, release, plan, former):
         if former:
             release("a", action=former)
         early, late = open_journal(), open_journal()
@@ -88,7 +88,7 @@ class TestMemory:
         late.accept([taken_up])
         assert plan("a")[0].confirmed
 
-    def test_what_another_has_withdrawn_can_be_accepted_all_the_same(self, open_journal, plan):
+    def test_claim_released_by_another_process_can_be_accepted(self, open_journal, plan):
         early, late = open_journal(), open_journal()
         for journal in (early, late):
             journal.add_all(as_entries("a"))
@@ -112,7 +112,7 @@ class TestMemory:
         journal.release_claim(claimed)
         assert journal_rows(path) == before
 
-    def test_what_another_has_withdrawn_can_be_upheld(self, open_journal, plan):
+    def test_claim_released_by_another_process_can_be_kept_pending(self, open_journal, plan):
         early, late = open_journal(), open_journal()
         for journal in (early, late):
             journal.add_all(as_entries("a"))
@@ -121,7 +121,7 @@ class TestMemory:
         early.keep_pending([one])
         assert (plan("a")[0].pending, plan("a")[0].request_id) == (True, one.request_id)
 
-    def test_what_was_never_claimed_is_not_upheld(self, open_journal, plan):
+    def test_interaction_without_a_claim_is_not_kept_pending(self, open_journal, plan):
         """It had no request id to ask with; the claim that it was found with is another's."""
         early, late = open_journal(), open_journal(force=True)
         for journal in (early, late):
@@ -133,9 +133,7 @@ class TestMemory:
         assert plan("a")[0].request_id is None
 
     @pytest.mark.parametrize("accepted_first", [True, False])
-    def test_what_may_have_been_done_behind_another_action_leaves_that_unconfirmed(
-        self, open_journal, plan, accepted_first
-    ):
+    def test_unknown_outcome_ends_the_confirmation_of_the_other_action(self, open_journal, plan, accepted_first):
         release, dispatch = open_journal(), open_journal(action="dispatch")
         for journal in (release, dispatch):
             journal.add_all(as_entries("a"))
@@ -148,7 +146,7 @@ class TestMemory:
         assert not plan("a", action="dispatch")[0].confirmed
 
     @pytest.mark.parametrize("ending", ["accept", "keep_pending"])
-    def test_what_another_answer_has_ended_comes_not_back(self, open_journal, plan, release, ending):
+    def test_ended_confirmation_does_not_come_back(self, open_journal, plan, release, ending):
         """Of three processes, the first one's answer comes when the third has asked anew, and that is refused."""
         early = open_journal()
         early.add_all(as_entries("a"))

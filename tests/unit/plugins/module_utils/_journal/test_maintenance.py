@@ -38,7 +38,7 @@ class TestLooking:
             assert journal.entries(EVERYTHING) == ([], 0)
         assert snapshot(tmp_path) == before
 
-    def test_what_is_no_journal_is_refused(self, maintenance, path):
+    def test_file_that_is_no_journal_is_refused(self, maintenance, path):
         path.parent.mkdir(parents=True)
         path.write_bytes(b"no database" * 1000)
         with pytest.raises(JournalError, match=f"The journal {path} cannot be used"):
@@ -54,7 +54,7 @@ class TestLooking:
         path.touch()
         assert maintenance().schema_version() != 3
 
-    def test_it_leaves_no_trace(self, keep, maintenance, tmp_path):
+    def test_search_leaves_no_trace(self, keep, maintenance, tmp_path):
         keep("a", "b")
         before = snapshot(tmp_path)
         journal = maintenance()
@@ -155,7 +155,7 @@ class TestFilters:
     def test_only_what_matches_all_is_an_entry(self, entries, given, expected):
         assert entries(**given) == (sorted(expected, key="edcab".index), len(expected))
 
-    def test_one_filter_does_not_hold_for_the_next_look(self, maintenance):
+    def test_filter_ends_with_its_search(self, maintenance):
         journal = maintenance()
         assert journal.entries({**EVERYTHING, "external_ids": ["a"]})[1] == 1
         assert journal.entries(EVERYTHING)[1] == 5

@@ -72,7 +72,7 @@ class TestNotices:
         ],
         ids=str,
     )
-    def test_what_is_no_notification_is_refused_by_index(self, kind, wrong):
+    def test_wrong_notification_is_refused_by_index(self, kind, wrong):
         one = {"notification": kind, "objectid": "a", "notificationid": "1"}
         with pytest.raises(InputError) as caught:
             parse_notifications([one, {**one, **wrong}])
@@ -85,13 +85,13 @@ class TestNotices:
         assert parse_notifications([one]) == ([("Release", " a\u00a0", "1 ")], 0)
 
     @pytest.mark.parametrize("missing", ["notification", "notificationid"])
-    def test_what_lacks_a_part_is_refused(self, missing):
+    def test_incomplete_notification_is_refused(self, missing):
         one = {"notification": "Release", "objectid": "a", "notificationid": "1"}
         del one[missing]
         with pytest.raises(InputError, match=r"notifications\[0\] has no notification or no notificationid"):
             parse_notifications([one])
 
-    def test_none_are_none(self):
+    def test_empty_list_has_no_notifications(self):
         assert parse_notifications([]) == ([], 0)
 
 
@@ -169,11 +169,11 @@ class TestNotes:
         assert journal_rows(path) == {}
         assert noted(path) == ["n-1"]
 
-    def test_none_is_none(self, changes, keep):
+    def test_no_notification_records_nothing(self, changes, keep):
         keep("a")
         assert changes() == []
 
-    def test_one_counts_once_however_often_it_comes(self, changes, keep, path):
+    def test_repeated_notification_counts_once(self, changes, keep, path):
         once = ("Release", "a", "n-1")
         assert changes(once, once, ("AssignToAgent", "a", "n-2"), once) == [
             ("a", "not known", "released"),
@@ -252,7 +252,7 @@ class TestWithTheEngine:
         assert result["interactions"][0]["evidence"] == "journal"
         assert sim.calls == []
 
-    def test_it_is_no_proof_for_another_provider(self, sim, task, tell):
+    def test_notification_confirms_nothing_for_another_provider(self, sim, task, tell):
         tell("Release", "a", 1, provider="tickets")
         assert task(external_id="a")["changed"]
 

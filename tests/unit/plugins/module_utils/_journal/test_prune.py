@@ -44,7 +44,7 @@ class TestPrune:
             (0, 5, 2, 4, ""),
         ],
     )
-    def test_what_is_that_old_goes_and_check_mode_knows(
+    def test_old_rows_are_pruned_as_check_mode_predicts(
         self, maintenance, path, tmp_path, older_than, interactions, notifications, request_ids, left
     ):
         expected = {"interactions": interactions, "notifications": notifications, "request_ids": request_ids}
@@ -124,7 +124,7 @@ class TestPrune:
         with contextlib.closing(Registration(str(path), API, "main", "tickets", clock=clock)) as registration:
             assert registration.compare({"endpoint": "x"}) == {"endpoint": "same"}
 
-    def test_what_is_kept_still_proves(self, maintenance, keep, path):
+    def test_kept_rows_still_confirm(self, maintenance, keep, path):
         before = journal_rows(path)["e"]
         maintenance(False).prune(101, False)
         assert journal_rows(path) == {"e": before}

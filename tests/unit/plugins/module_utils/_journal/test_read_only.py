@@ -164,12 +164,12 @@ class TestCheckModeSeesOtherProcesses:
             assert confirmed(journal) == ["a"]
             yield journal
 
-    def test_one_that_has_ended(self, looking, path):
+    def test_process_that_has_ended(self, looking, path):
         release_at(path, "b")
         assert not Path(f"{path}-wal").exists()
         assert confirmed(looking) == ["a", "b"]
 
-    def test_one_that_goes_on_and_one_after_it(self, looking, path):
+    def test_process_that_goes_on_and_one_after_it(self, looking, path):
         with contextlib.closing(Journal(str(path), "https://api.example", "main", None, 86400)) as journal:
             journal.add_all([["b"]])
             journal.accept(journal.claim(0))
@@ -177,7 +177,7 @@ class TestCheckModeSeesOtherProcesses:
             release_at(path, "c")
             assert confirmed(looking) == ["a", "b", "c"]
 
-    def test_one_that_writes_while_it_reads(self, looking, path, monkeypatch):
+    def test_process_that_writes_during_a_read(self, looking, path, monkeypatch):
         """What has been read by then is read again."""
         rows = SqliteStore._rows
         monkeypatch.setattr(SqliteStore, "_rows", lambda *arguments: [rows(*arguments), interrupt()][0])

@@ -33,17 +33,17 @@ class TestCustomRequestIds:
         assert said == "entry 3 asks for 'a' a second time with another request_id: leave one of them."
 
     @pytest.mark.parametrize("ids", [[("a", "1"), ("b", "1")], [("a", "1"), "b", ("b", "1")]], ids=["new", "known"])
-    def test_one_of_two_interactions_is_refused_by_place(self, open_journal, ids):
+    def test_request_id_of_two_interactions_is_refused_by_position(self, open_journal, ids):
         said = refusal(open_journal().add_all, as_entries(*ids), kind=InputError)
         assert said.startswith(f"entry {len(ids)} has the request_id '1' of another interaction")
 
     @pytest.mark.parametrize("before", ["claim", "release"])
-    def test_one_that_another_interaction_has_had_is_refused(self, request, open_journal, before):
+    def test_request_id_used_for_another_interaction_is_refused(self, request, open_journal, before):
         request.getfixturevalue(before)(("a", "1"))
         said = refusal(open_journal().add_all, as_entries(("b", "1")), kind=InputError)
         assert said.startswith("The request_id '1' of 'b' has been used for 'a' before")
 
-    def test_so_it_is_if_only_the_provider_differs(self, release, open_journal):
+    def test_request_id_used_with_another_provider_is_refused(self, release, open_journal):
         release(("a", "1"))
         refusal(open_journal(provider="tickets").add_all, as_entries(("a", "1")), kind=InputError)
 
@@ -60,17 +60,17 @@ class TestCustomRequestIds:
         release(("a", "1"))
         assert plan(("a", "1"))[0].confirmed
 
-    def test_that_of_an_interrupted_run_goes_before_it(self, claim):
+    def test_pending_request_id_goes_before_a_custom_one(self, claim):
         (first,) = claim("a")
         (second,) = claim(("a", "mine"))
         assert (second.pending, second.request_id) == (True, first.request_id)
 
-    def test_it_is_used_with_force_too(self, release):
+    def test_custom_request_id_is_used_with_force(self, release):
         release("a")
         assert release(("a", "mine"), force=True)[0].request_id == "mine"
 
     @pytest.mark.parametrize("how", ["force", "another action since", "old", "another id since"])
-    def test_one_that_vcc_has_processed_is_refused(self, release, open_journal, clock, how):
+    def test_processed_request_id_is_refused(self, release, open_journal, clock, how):
         release(("a", "mine"))
         if how == "another action since":
             release("a", action="dispatch")
@@ -85,7 +85,7 @@ class TestCustomRequestIds:
             == "The request_id 'mine' of 'a' has been used to release it before, and VCC would ignore it: give each its own."
         )
 
-    def test_one_that_vcc_has_processed_for_a_dispatch_without_a_name_is_refused(self, release, open_journal):
+    def test_request_id_processed_for_a_dispatch_without_external_id_is_refused(self, release, open_journal):
         release((None, "mine"), action="dispatch")
         said = refusal(open_journal(action="dispatch").add_all, as_entries((None, "mine")), kind=InputError)
         assert said.startswith(
@@ -93,7 +93,7 @@ class TestCustomRequestIds:
         )
 
     @pytest.mark.parametrize("how", ["force", "another action since", "old"])
-    def test_one_that_vcc_may_have_processed_is_refused_too(self, claim, release, open_journal, clock, how):
+    def test_request_id_that_vcc_may_have_processed_is_refused(self, claim, release, open_journal, clock, how):
         claim(("a", "mine"))
         if how == "another action since":
             release("a", action="dispatch")
@@ -105,7 +105,7 @@ class TestCustomRequestIds:
             assert said.startswith(f"The request_id 'mine' of '{external_id}' has been used ")
 
     @pytest.mark.parametrize("how", ["claimed", "taken up", "unknown again", "dispatched"])
-    def test_one_that_the_module_has_made_is_refused(self, claim, release, open_journal, how):
+    def test_request_id_made_by_the_module_is_refused(self, claim, release, open_journal, how):
         """Reports and results show them. A row has them from the id of its first claim, and keeps them under another one."""
         (first,) = claim("a", action="dispatch" if how == "dispatched" else "release")
         if how == "taken up":
@@ -128,10 +128,10 @@ class TestCustomRequestIds:
         assert said.startswith("The request_id 'n-1' of 'b' has been used for 'a' before")
 
     @pytest.mark.parametrize("odd", ["f" * 32, "7" + "f" * 31, "0" * 32, "G" * 32, "a" * 31])
-    def test_one_that_looks_as_if_the_module_had_made_it_is_taken(self, claim, odd):
+    def test_custom_request_id_may_look_like_one_of_the_module(self, claim, odd):
         assert claim(("a", odd))[0].request_id == odd
 
-    def test_one_that_another_process_takes_first_is_refused_at_the_claim(self, open_journal, path):
+    def test_claim_rejects_request_id_of_another_process(self, open_journal, path):
         first, second = open_journal(), open_journal()
         first.add_all(as_entries(("a", "mine")))
         second.add_all(as_entries(("b", "mine")))
@@ -141,7 +141,7 @@ class TestCustomRequestIds:
         )
         assert list(journal_rows(path)) == ["a"]
 
-    def test_one_that_is_too_old_by_the_time_of_its_claim_is_refused(self, release, open_journal, clock):
+    def test_claim_rejects_expired_request_id(self, release, open_journal, clock):
         release(("a", "mine"))
         journal = open_journal()
         clock.now += TTL - 1
@@ -157,7 +157,7 @@ class TestCustomRequestIds:
         claimed += journal.claim(claimed[-1].seq, claimed)
         assert [(one.external_id, one.request_id) for one in claimed] == sorted(pairs)[:2000]
 
-    def test_one_that_vcc_has_refused_may_be_used_again(self, open_journal, claim):
+    def test_rejected_request_id_may_be_used_again(self, open_journal, claim):
         journal = open_journal()
         journal.add_all(as_entries(("a", "mine")))
         journal.release_claim(journal.claim(0))
@@ -182,7 +182,7 @@ class TestClaimIds:
     def test_later_ones_are_higher(self):
         assert first(ClaimIds(1_800_000_000.0)) < first(ClaimIds(1_800_000_128.0))
 
-    def test_those_of_another_run_are_avoided(self, open_journal, path, monkeypatch):
+    def test_ids_of_another_run_are_avoided(self, open_journal, path, monkeypatch):
         one, two = open_journal(), open_journal()
         one.add_all(as_entries("a", "b"))
         two.add_all(as_entries("c"))

@@ -159,7 +159,7 @@ class TestTrust:
         )
 
     @pytest.mark.parametrize("bits", [0o666, 0o602])
-    def test_one_that_everyone_can_write(self, refused, path, bits):
+    def test_journal_that_everyone_can_write_is_refused(self, refused, path, bits):
         release_at(path, "a")
         path.chmod(bits)
         assert refused() == (
@@ -169,7 +169,7 @@ class TestTrust:
 
     @as_root
     @pytest.mark.parametrize("ending", ["-wal", "-shm", "-journal"])
-    def test_what_a_stranger_has_put_beside_it(self, refused, path, ending):
+    def test_file_of_another_user_beside_it_is_refused(self, refused, path, ending):
         release_at(path, "a")
         path.parent.chmod(0o1777)
         beside = Path(f"{path}{ending}")
@@ -184,7 +184,7 @@ class TestTrust:
         assert f"({path}-wal is a symbolic link, so what it says may be false): find out who " in refused()
 
     @pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/null")], ids=["fifo", "null"])
-    def test_what_is_no_file(self, place, path, make):
+    def test_device_or_pipe_is_refused(self, place, path, make):
         path.parent.mkdir(parents=True)
         make(path)
         if path.is_symlink():
@@ -193,7 +193,7 @@ class TestTrust:
             assert "cannot be used (it is no regular file): check the path that" in refusal_at(path, dry_run)
 
     @pytest.mark.parametrize("check", [False, True])
-    def test_it_is_shown_and_not_pruned(self, sim, path, check):
+    def test_untrusted_journal_is_shown_and_not_pruned(self, sim, path, check):
         release_at(path, "a")
         path.chmod(0o666)
         result, code, dummy = call_main("vcc_journal_info", check, **sim.options(journal=str(path)))

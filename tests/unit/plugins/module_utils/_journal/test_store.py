@@ -280,12 +280,12 @@ class TestRegistrations:
 
     @pytest.mark.parametrize("new", [SECOND, None])
     @pytest.mark.parametrize("seen", [None, b"1", b"3"])
-    def test_it_is_replaced_if_it_is_still_the_one_that_was_seen(self, store, seen, new):
+    def test_swap_replaces_the_row_that_was_seen(self, store, seen, new):
         store.swap_registration(None, self.FIRST)
         assert store.swap_registration(seen, new) is (seen == b"1")
         assert store.registration() == (new if seen == b"1" else self.FIRST)
 
-    def test_none_is_replaced_by_none(self, store):
+    def test_swap_of_no_row_by_no_row_does_nothing(self, store):
         assert not store.swap_registration(b"1", self.SECOND)
         assert store.registration() is None
 

@@ -65,19 +65,19 @@ class TestTime:
 
 
 class TestForce:
-    def test_what_is_confirmed_is_asked_again_with_a_new_id(self, release, path):
+    def test_force_gives_a_confirmed_interaction_a_new_request_id(self, release, path):
         (first,) = release("a")
         (second,) = release("a", force=True)
         assert not second.confirmed
         assert second.request_id != first.request_id
         assert journal_rows(path)["a"]["request_id"] == second.request_id
 
-    def test_what_is_pending_too(self, claim):
+    def test_force_gives_a_pending_interaction_a_new_request_id(self, claim):
         (first,) = claim("a")
         (second,) = claim("a", force=True)
         assert second.request_id != first.request_id
 
-    def test_what_it_began_can_be_repeated(self, release, claim):
+    def test_claim_with_force_can_be_repeated(self, release, claim):
         release("a")
         (forced,) = claim("a", force=True)
         (after,) = claim("a")

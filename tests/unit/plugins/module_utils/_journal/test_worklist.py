@@ -22,13 +22,13 @@ class TestWorklist:
         different = ["a", "A", "a ", " a", "é", "e\u0301", "ß", "ss"]
         assert open_journal().add_all(as_entries(*different)) == len(different)
 
-    def test_it_may_be_empty(self, open_journal):
+    def test_worklist_may_be_empty(self, open_journal):
         journal = open_journal()
         assert journal.add_all([]) == 0
         assert journal.plan(0) == journal.claim(0) == []
 
     @pytest.mark.parametrize(("action", "order"), [("dispatch", list), ("release", sorted)])
-    def test_it_is_worked_off_in_chunks(self, open_journal, path, action, order):
+    def test_worklist_is_read_in_chunks(self, open_journal, path, action, order):
         journal = open_journal(action=action)
         ids = [str(number * 7 % 2500) for number in range(2500)]
         assert journal.add_all(as_entries(*ids)) == 2500

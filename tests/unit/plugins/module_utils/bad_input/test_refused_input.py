@@ -61,7 +61,7 @@ def test_early_failure_masks_secrets(enter, module, secret):
     ],
 )
 @pytest.mark.parametrize("module", MODULES)
-def test_so_for_a_variable_of_the_environment(enter, network, monkeypatch, module, variable, text, said):
+def test_environment_variable_is_refused_too(enter, network, monkeypatch, module, variable, text, said):
     monkeypatch.setenv(variable, text)
     result = enter(module, **MODULES[module][2])
     named = f"{variable} in the environment of {os.uname().nodename}: {said}"
@@ -101,7 +101,7 @@ def test_a_number_that_would_take_forever_to_write_is_refused(act):
         ),
     ],
 )
-def test_what_ansible_lets_through_or_stumbles_over(act, module, given, said):
+def test_values_that_break_ansible_are_refused(act, module, given, said):
     assert act(module, **{**MODULES[module][2], **given})["msg"] == said
 
 

@@ -16,7 +16,7 @@ from ansible_collections.vonage.vcc.tests.unit.plugins.modules.processes.helpers
 
 
 class TestJournal:
-    def test_what_vcc_notifies_of_is_proof_for_the_next_task(self, sim, act, tmp_path):
+    def test_notification_confirms_for_the_next_task(self, sim, act, tmp_path):
         result, code, dummy = act("vcc_journal", diff=True, provider="tickets")
         assert (code, result["changed"], result["noted"], result["ignored"]) == (0, True, 1, 0)
         assert result["diff"] == {
@@ -80,12 +80,12 @@ class TestJournal:
             ({"provider": "a\nb"}, "provider has a control character"),
         ],
     )
-    def test_what_is_refused_writes_nothing(self, refused, tmp_path, given, said):
+    def test_refused_input_writes_nothing(self, refused, tmp_path, given, said):
         assert said in refused("vcc_journal", **given)
         assert list(tmp_path.glob("journal*")) == []
 
     @pytest.mark.parametrize("name", ["objectid", "notificationid"])
-    def test_what_is_no_unicode_is_refused(self, act, name):
+    def test_invalid_unicode_is_refused(self, act, name):
         """As a process, since the code of Ansible's controller, which other tests import, refuses to read it."""
         result, code, dummy = act("vcc_journal", notifications=[{**RELEASED[0], name: "a\ud800"}])
         assert (code, result["msg"]) == (1, f"notifications[0].{name} is not valid Unicode: write it in UTF-8.")
@@ -108,7 +108,7 @@ class TestJournal:
 
 
 class TestJournalInfo:
-    def test_what_a_task_has_done_is_shown(self, sim, act, tmp_path):
+    def test_actions_of_a_task_are_shown(self, sim, act, tmp_path):
         path = tmp_path / "journal.db"
         run_module(tmp_path, **sim.options(journal=str(path), external_ids=["a", "b"]))
         act("vcc_provider")
@@ -162,7 +162,7 @@ class TestJournalInfo:
             ({"external_ids": ["a", "b "]}, "external_ids[1] ends with white space or a character that cannot be seen"),
         ],
     )
-    def test_what_is_refused(self, refused, given, said):
+    def test_wrong_options_are_refused(self, refused, given, said):
         assert refused("vcc_journal_info", **given).startswith(said)
 
     @pytest.mark.parametrize(
@@ -170,13 +170,13 @@ class TestJournalInfo:
         [{"page": 10**18}, {"older_than": 10**400}, {"newer_than": 10**400}],
         ids=["page", "older_than", "newer_than"],
     )
-    def test_what_sqlite_cannot_hold_is_refused(self, refused, given):
+    def test_number_beyond_sqlite_is_refused(self, refused, given):
         assert "has to be 1000000000000 or less" in refused("vcc_journal_info", **given)
 
-    def test_what_is_no_unicode_is_refused(self, act):
+    def test_invalid_unicode_is_refused(self, act):
         result, code, dummy = act("vcc_journal_info", external_ids=["a\ud800"])
         assert (code, result["msg"]) == (1, "external_ids[0] is not valid Unicode: write it in UTF-8.")
 
-    def test_what_is_no_journal_is_named(self, refused, tmp_path):
+    def test_message_names_a_file_that_is_no_journal(self, refused, tmp_path):
         (tmp_path / "journal.db").write_bytes(b"x" * 5000)
         assert refused("vcc_journal_info").startswith(f"The journal {tmp_path}/journal.db cannot be used (")

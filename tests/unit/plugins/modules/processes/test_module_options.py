@@ -104,7 +104,7 @@ class TestCalling:
         assert sim.calls == []
 
     @pytest.mark.parametrize("missing", ["client_id", "client_secret"])
-    def test_one_of_two_is_not_enough(self, sim, refused, module, missing):
+    def test_client_credentials_need_both_parts(self, sim, refused, module, missing):
         assert "missing: set" in refused(module, **{missing: None})
         assert sim.calls == []
 
@@ -131,7 +131,7 @@ class TestCalling:
 
 
 @pytest.mark.parametrize(("module", "path"), [("vcc_provider", REGISTER), ("vcc_ongoing_info", ONGOING)])
-def test_what_a_server_says_with_a_token_in_it_is_not_repeated(sim, act, tmp_path, module, path):
+def test_message_of_a_server_with_a_token_is_not_repeated(sim, act, tmp_path, module, path):
     cache = tmp_path / "tokens.json"
     act(module, token_cache=str(cache))
     (entry,) = json.loads(cache.read_text()).values()
@@ -176,7 +176,7 @@ class TestBareNumbers:
         assert code == 0
         assert self.told(result) == [f"A bare number is taken as text: {named}.{self.ADVICE}"]
 
-    def test_one_that_is_a_secret_is_not_shown(self, sim, act):
+    def test_warning_shows_no_secret_number(self, sim, act):
         sim.add_client("second", "4711")
         result, code, dummy = act("vcc_token", client_id="second", client_secret=4711)
         assert code == 0

@@ -55,7 +55,7 @@ class TestProvider:
             ({"name": " "}, "name is empty"),
         ],
     )
-    def test_what_is_refused_before_any_call(self, sim, refused, given, said):
+    def test_wrong_options_are_refused_before_any_call(self, sim, refused, given, said):
         text = refused("vcc_provider", **given)
         assert said in text
         assert "hush-hush" not in text
@@ -77,7 +77,7 @@ class TestProvider:
 
 
 class TestToken:
-    def test_it_can_be_used(self, sim, act):
+    def test_token_can_be_used(self, sim, act):
         result, code, dummy = act("vcc_token", scopes=["stats"])
         assert code == 0
         assert set(result) == {"changed", "access_token", "expires_in", "expires_at"}
@@ -88,7 +88,7 @@ class TestToken:
         assert requests.get(sim.url + ONGOING, headers=headers, timeout=30).status_code == 200
         assert len(sim.token_calls) == 1
 
-    def test_it_says_when_it_ends(self, act):
+    def test_token_says_when_it_expires(self, act):
         began = int(time.time())
         result, dummy, dummy = act("vcc_token")
         ended = time.time()
@@ -156,7 +156,7 @@ class TestToken:
             ),
         ],
     )
-    def test_what_is_refused_before_any_call(self, sim, refused, given, said):
+    def test_wrong_options_are_refused_before_any_call(self, sim, refused, given, said):
         assert refused("vcc_token", **given).startswith(said)
         assert sim.calls == []
 
@@ -166,7 +166,7 @@ class TestToken:
         result, code, dummy = act("vcc_token")
         assert (code, result["access_token"], result["expires_at"]) == (0, "t-1", None)
 
-    def test_it_can_be_used_where_the_same_is_given(self, act, tmp_path):
+    def test_token_is_shown_though_access_token_is_the_same(self, act, tmp_path):
         cache = {"token_cache": str(tmp_path / "tokens.json")}
         token = act("vcc_token", **cache)[0]["access_token"]
         assert act("vcc_token", access_token=token, **cache)[0]["access_token"] == token
@@ -180,7 +180,7 @@ class TestToken:
 
 
 class TestOngoing:
-    def test_what_is_ongoing(self, sim, act):
+    def test_ongoing_interactions_are_listed(self, sim, act):
         sim.dispatch("secret-id", route="sales")
         sim.dispatch("b", "c", route="support")
         result, code, printed = act("vcc_ongoing_info", queue="support", page_size=2)

@@ -49,14 +49,14 @@ class TestStrange:
         ],
         ids=lambda body: str(body)[:30],
     )
-    def test_what_is_no_page_is_no_answer(self, sim, failure, body):
+    def test_malformed_page_is_no_response(self, sim, failure, body):
         sim.fault("status", status=200, body=body, path=ONGOING)
         assert failure(NoResponseError) == (
             f"{sim.url} answered with status 200 in a way that VCC does not: check api_url, region and any proxy in between."
         )
 
     @pytest.mark.parametrize("kind", ["html", "garbage", "redirect"])
-    def test_what_comes_of_something_in_between_is_no_answer(self, sim, failure, kind):
+    def test_page_of_a_gateway_is_no_response(self, sim, failure, kind):
         sim.fault(kind, path=ONGOING)
         assert "in a way that VCC does not" in failure(NoResponseError)
 
@@ -103,7 +103,7 @@ class TestHostile:
         ],
         ids=lambda value: ascii(value)[:40],
     )
-    def test_what_cannot_be_shown_or_written_is_replaced(self, page, read, value, returned):
+    def test_unprintable_characters_are_replaced(self, page, read, value, returned):
         page(value)
         first, second = read()["interactions"]
         assert first["service_name"] == returned
@@ -114,7 +114,7 @@ class TestHostile:
             assert listed(read(queue=returned)) == ["g-1"]
 
     @pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a": ', "}"), ('[{"aB": ', "}]")], ids=ascii)
-    def test_what_is_nested_too_deep_is_null(self, page, read, opening, closing):
+    def test_deeply_nested_value_is_null(self, page, read, opening, closing):
         """As deep as a reader of JSON gets."""
         page(opening * 400 + "7" + closing * 400)
         first, second = read()["interactions"]

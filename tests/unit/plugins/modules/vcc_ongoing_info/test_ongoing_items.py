@@ -117,7 +117,7 @@ class TestItems:
         assert "secret-id" not in json.dumps(result)
         assert not re.search("external", json.dumps(result), re.IGNORECASE)
 
-    def test_what_is_not_documented_is_handed_on(self, sim, read):
+    def test_undocumented_properties_are_returned(self, sim, read):
         item = {"guid": "g", "newThing": {"innerThing": [{"deepThing": 1}]}, "status": None}
         sim.fault("status", status=200, body={"meta": {"pageCount": 1}, "items": [item]}, path=ONGOING)
         assert read()["interactions"] == [

@@ -66,7 +66,7 @@ class TestPages:
 class TestMoving:
     """Interactions begin and end while the pages are read."""
 
-    def test_one_that_moves_to_a_later_page_is_listed_once(self, sim, read):
+    def test_item_that_moves_to_a_later_page_is_listed_once(self, sim, read):
         sim.dispatch(*names(5))
         expected = guids(sim)
 
@@ -114,7 +114,7 @@ class TestMoving:
         assert result["totals"]["listed"] == 5
         assert len(sim.queries) == 3
 
-    def test_one_that_ends_meanwhile_stays_listed(self, sim, read):
+    def test_item_that_ends_meanwhile_stays_listed(self, sim, read):
         sim.dispatch(*names(4))
         expected = guids(sim)
         sim.happening = lambda page: sim.release("case-0", "case-1") if page == 1 else None

@@ -15,7 +15,7 @@ from ansible_collections.vonage.vcc.tests.unit.plugins.modules.vcc_provider.help
 
 
 class TestWire:
-    def test_what_is_not_given_is_not_sent(self, sim, register):
+    def test_unset_options_are_not_sent(self, sim, register):
         assert register() == {"changed": True, "provider": "tickets", "changed_settings": [], "evidence": "api"}
         assert bodies(sim) == [
             {

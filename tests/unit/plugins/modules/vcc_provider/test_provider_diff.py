@@ -121,7 +121,7 @@ class TestCheckMode:
         [([], FULL), ([FULL], FULL), ([FULL], OTHER), ([OTHER], FULL), ([FULL], {**FULL, "force": True}), ([FULL], {})],
         ids=["new", "same", "other", "back", "force", "fewer"],
     )
-    def test_it_predicts_the_real_run_and_does_nothing(self, sim, register, tmp_path, before, after):
+    def test_check_mode_predicts_the_run_and_makes_no_call(self, sim, register, tmp_path, before, after):
         for settings in before:
             register(**settings)
         calls, files = sim.calls, snapshot(tmp_path)

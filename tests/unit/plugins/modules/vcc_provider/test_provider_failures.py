@@ -75,7 +75,7 @@ class TestFailure:
         ],
         ids=lambda value: "-".join(map(str, value.values())) if isinstance(value, dict) else "",
     )
-    def test_it_is_said_in_one_sentence_and_the_next_run_sends_again(self, sim, register, refused, order, said):
+    def test_failure_is_one_sentence_and_the_next_run_sends_again(self, sim, register, refused, order, said):
         register(**FULL)
         sim.fault(path=REGISTER, **order)
         said = said.format(url=sim.url + REGISTER, host=sim.url)

@@ -26,7 +26,7 @@ class TestRegistration:
 
             yield make
 
-    def test_what_was_accepted_is_known(self, one):
+    def test_accepted_registration_is_known(self, one):
         first = one()
         assert first.compare({"a": "1"}) is None
         first.begin()
@@ -51,7 +51,7 @@ class TestRegistration:
             both[index].accept({"a": str(index)})
         assert one().compare({"a": "1"}) is None
 
-    def test_one_that_was_overtaken_takes_nothing_away(self, one, clock):
+    def test_overtaken_registration_removes_nothing(self, one, clock):
         first, second = one(), one()
         first.begin()
         clock.now += OVERLAP_SECONDS + 1
@@ -62,7 +62,7 @@ class TestRegistration:
         assert one().compare({"a": "1"}) == {"a": "same"}
 
     @pytest.mark.parametrize(("later", "known"), [(OVERLAP_SECONDS - 1, False), (OVERLAP_SECONDS + 1, True)])
-    def test_one_that_never_ended_counts_for_a_while(self, one, clock, later, known):
+    def test_unfinished_registration_counts_for_a_while(self, one, clock, later, known):
         one().begin()
         clock.now += later
         second = one()
@@ -79,7 +79,7 @@ class TestRegistration:
             run.accept({"a": "1"})
         assert one().compare({"a": "1"}) == {"a": "same"}
 
-    def test_one_that_fails_takes_no_notice_of_another_away(self, one):
+    def test_failed_registration_leaves_that_of_another_process(self, one):
         """The first is still under way when the third comes, and may be the last that VCC takes."""
         first, second, third = one(), one(), one()
         first.begin()
@@ -90,7 +90,7 @@ class TestRegistration:
         first.accept({"a": "1"})
         assert one().compare({"a": "3"}) is None
 
-    def test_one_that_failed_counts_no_more(self, one):
+    def test_failed_registration_does_not_count(self, one):
         first, second = one(), one()
         first.begin()
         first.cancel()
