@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import time
 import typing as t
 import unicodedata
 
@@ -56,3 +57,8 @@ def without_user(url: str) -> str:
 def place(variable: str) -> str:
     """Return the name of an environment variable with the host that it must be set on, for a message."""
     return f"{variable} in the environment of {os.uname().nodename}"
+
+
+def isoformat_utc(seconds: float) -> str:
+    """Return a time of the epoch as ISO 8601 in UTC, to the second."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))

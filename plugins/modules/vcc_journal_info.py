@@ -187,6 +187,9 @@ from ansible_collections.vonage.vcc.plugins.module_utils._validation import (
 # The maximum page_size.
 MAX_PAGE_SIZE = 10_000
 
+# The options that choose entries.
+FILTERS = ("external_ids", "provider", "state", "older_than", "newer_than", "page", "page_size")
+
 SPEC: dict[str, t.Any] = {
     "argument_spec": {
         "external_ids": {"type": "list", "elements": "str"},
@@ -213,7 +216,7 @@ def run(params: dict[str, t.Any]) -> dict[str, t.Any]:
     for index, external_id in enumerate(params["external_ids"] or ()):
         check_id(f"external_ids[{index}]", external_id)
     with contextlib.closing(JournalMaintenance(journal_path(params), dry_run=True, looking=True)) as journal:
-        entries, matched = journal.entries(params)
+        entries, matched = journal.entries(**{name: params[name] for name in FILTERS})
         return {
             "changed": False,
             "journal": {

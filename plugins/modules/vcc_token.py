@@ -89,10 +89,9 @@ import typing as t
 from ansible_collections.vonage.vcc.plugins.module_utils._api.client import Client
 from ansible_collections.vonage.vcc.plugins.module_utils._connection import UNVERIFIED, Connection
 from ansible_collections.vonage.vcc.plugins.module_utils._errors import InputError
-from ansible_collections.vonage.vcc.plugins.module_utils._journal.maintenance import isoformat_utc
 from ansible_collections.vonage.vcc.plugins.module_utils._module import create_module, run_module
 from ansible_collections.vonage.vcc.plugins.module_utils._options import CONNECTION_SPEC
-from ansible_collections.vonage.vcc.plugins.module_utils._text import place
+from ansible_collections.vonage.vcc.plugins.module_utils._text import isoformat_utc, place
 from ansible_collections.vonage.vcc.plugins.module_utils._validation import check_name, checked_url
 
 SPEC: dict[str, t.Any] = {

@@ -14,14 +14,6 @@ import yaml
 from jinja2 import Environment, nodes
 
 from ansible_collections.vonage.vcc.plugins.module_utils import _options
-from ansible_collections.vonage.vcc.plugins.modules import (
-    vcc_interaction,
-    vcc_journal,
-    vcc_journal_info,
-    vcc_ongoing_info,
-    vcc_provider,
-    vcc_token,
-)
 from ansible_collections.vonage.vcc.tests.examples.documents import (
     BENCHMARK,
     CONTRIBUTING,
@@ -38,19 +30,12 @@ from ansible_collections.vonage.vcc.tests.examples.documents import (
     rst_examples,
 )
 from ansible_collections.vonage.vcc.tests.tools import matrix
+from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import SPECS as MODULE_SPECS
 
 MAKEFILE = read(ROOT / "Makefile")
 TARGETS = dict(re.findall(r"^([a-z]+):.*## (.*)$", MAKEFILE, re.MULTILINE))
 SPECS = [_options.CONNECTION_SPEC, _options.JOURNAL_SPEC]
 VARIABLES = {f"VCC_{name.upper()}": name for spec in SPECS for name in spec}
-EVERY_SPEC = {
-    "vcc_interaction": vcc_interaction.SPEC["argument_spec"],
-    "vcc_journal": vcc_journal.SPEC["argument_spec"],
-    "vcc_journal_info": vcc_journal_info.SPEC["argument_spec"],
-    "vcc_ongoing_info": vcc_ongoing_info.SPEC["argument_spec"],
-    "vcc_provider": vcc_provider.SPEC["argument_spec"],
-    "vcc_token": vcc_token.SPEC["argument_spec"],
-}
 
 
 def make_commands(text):
@@ -163,7 +148,7 @@ class TestContributing:
 class TestEnvironmentVariables:
     def test_specs_have_every_variable(self):
         """Check every module, so that the two specs have all variables."""
-        for spec in EVERY_SPEC.values():
+        for spec in MODULE_SPECS.values():
             found = {name for option in spec.values() if "fallback" in option for name in option["fallback"][1]}
             assert found == {variable for variable, name in VARIABLES.items() if name in spec}
 
@@ -256,7 +241,7 @@ class TestVersions:
 
 
 def test_every_module_has_a_spec():
-    assert sorted(EVERY_SPEC) == MODULES
+    assert sorted(MODULE_SPECS) == MODULES
 
 
 def test_contributing_has_no_examples():

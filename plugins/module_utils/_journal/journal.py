@@ -25,12 +25,12 @@ from .._text import shown
 from . import rules
 from .entry import Entry
 from .rules import Interaction, Terms, Wanted
-from .sqlite import SqliteStore
-from .store import CHUNK, MAX_CLAIM, Action, Change, ClaimIds, Scope
+from .scoped import ScopedJournal
+from .store import CHUNK, MAX_CLAIM, Action, Change, ClaimIds
 from .worklist import Worklist
 
 
-class Journal:
+class Journal(ScopedJournal):
     """The journal of the interactions of one scope, for a task that asks for one action.
 
     :param path: the file; empty for a journal that ends with the task.
@@ -53,8 +53,7 @@ class Journal:
         dry_run: bool = False,
         clock: t.Callable[[], float] = time.time,
     ) -> None:
-        self._store = SqliteStore(path, Scope(api_url, account, provider or ""), dry_run)
-        self._clock = clock
+        super().__init__(path, api_url, account, provider, dry_run, clock)
         # SQLite takes a plain text quicker than another kind of text.
         self._action = Action(action).value
         self._terms = Terms(self._action, ttl, force)
@@ -70,8 +69,9 @@ class Journal:
             raise
 
     def close(self) -> None:
+        """Close the worklist and the store."""
         self._worklist.close()
-        self._store.close()
+        super().close()
 
     def add_all(self, entries: t.Iterable[Entry | list[str]]) -> int:
         """Put entries on the worklist; plain duplicates count once. Return how many distinct interactions it has.
@@ -183,9 +183,7 @@ class Journal:
         """Record of claims that VCC has or may have taken them, whatever other processes have made of their rows."""
         lost = interactions
         while lost:
-            rows = {}
-            for part in _parts(lost):
-                rows.update(self._store.rows([one.external_id for one in part if one.external_id is not None]))
+            rows = self._store.rows([one.external_id for one in lost if one.external_id is not None])
             now = self._clock()
             changes: list[Change] = []
             changed: list[Interaction] = []
@@ -226,10 +224,6 @@ class Journal:
 
 def _external_ids(wanted: list[Wanted]) -> list[str]:
     return [one[1] for one in wanted if one[1] is not None]
-
-
-def _parts(interactions: list[Interaction]) -> t.Iterator[list[Interaction]]:
-    return (interactions[at : at + CHUNK] for at in range(0, len(interactions), CHUNK))
 
 
 def _runs(numbers: t.Iterable[int]) -> t.Iterator[tuple[int, int]]:

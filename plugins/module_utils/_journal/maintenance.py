@@ -9,7 +9,7 @@ import os
 import time
 import typing as t
 
-from .._text import clean
+from .._text import clean, isoformat_utc
 from . import rules
 from .sqlite import SqliteStore
 from .store import Query, Row, Scope
@@ -46,18 +46,25 @@ class JournalMaintenance:
         """Return how many interactions are in which state, and how many registrations of providers are known."""
         return self._store.counts()
 
-    def entries(self, params: t.Mapping[str, t.Any]) -> tuple[list[dict[str, t.Any]], int]:
-        """Return a page of the interactions that validated options of vcc_journal_info ask for, the latest first, and how many those are in all."""
+    def entries(
+        self,
+        external_ids: t.Sequence[str] | None = None,
+        provider: str | None = None,
+        state: str | None = None,
+        older_than: int | None = None,
+        newer_than: int | None = None,
+        page: int = 1,
+        page_size: int = 100,
+    ) -> tuple[list[dict[str, t.Any]], int]:
+        """Return a page of the interactions that match, the latest first, and how many match on all pages. None matches everything.
+
+        :param older_than: seconds, as ``newer_than``.
+        """
         now = self._clock()
-        query = Query(
-            params["external_ids"],
-            params["provider"],
-            params["state"],
-            None if params["older_than"] is None else now - params["older_than"],
-            None if params["newer_than"] is None else now - params["newer_than"],
-        )
-        size = params["page_size"]
-        found, matching = self._store.search(query, size, (params["page"] - 1) * size)
+        before = None if older_than is None else now - older_than
+        after = None if newer_than is None else now - newer_than
+        query = Query(external_ids, provider, state, before, after)
+        found, matching = self._store.search(query, page_size, (page - 1) * page_size)
         return [_entry(row, scope) for row, scope in found], matching
 
     def prune(self, older_than: int, dry_run: bool) -> dict[str, int]:
@@ -79,8 +86,3 @@ def _entry(row: Row, scope: Scope) -> dict[str, t.Any]:
     }
     # No text that this collection has written has a control character, but others may have written to the file.
     return {name: clean(value) if isinstance(value, str) else value for name, value in entry.items()}
-
-
-def isoformat_utc(seconds: float) -> str:
-    """Return a time of the epoch as ISO 8601 in UTC, to the second."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))

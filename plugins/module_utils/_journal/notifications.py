@@ -11,8 +11,8 @@ import typing as t
 from .._errors import InputError
 from .._validation import check_id
 from . import rules
-from .sqlite import SqliteStore
-from .store import Change, ClaimIds, Row, Scope
+from .scoped import ScopedJournal
+from .store import Change, ClaimIds, Row
 
 # VCC's words for the fate of an interaction.
 RELEASE = "Release"
@@ -52,7 +52,7 @@ def parse_notifications(notifications: t.Iterable[t.Any]) -> tuple[list[Notifica
     return found, ignored
 
 
-class NotificationLog:
+class NotificationLog(ScopedJournal):
     """The notifications of VCC to a provider: a release is a confirmation, an assignment to an agent ends one."""
 
     def __init__(
@@ -64,12 +64,8 @@ class NotificationLog:
         dry_run: bool = False,
         clock: t.Callable[[], float] = time.time,
     ) -> None:
-        self._store = SqliteStore(path, Scope(api_url, account, provider or ""), dry_run)
-        self._clock = clock
+        super().__init__(path, api_url, account, provider, dry_run, clock)
         self._ids = ClaimIds(clock())
-
-    def close(self) -> None:
-        self._store.close()
 
     def record(self, given: t.Iterable[Notification], dry_run: bool) -> list[tuple[str, str, str]]:
         """Record notifications that are not recorded yet, or with ``dry_run`` only say which those are.

@@ -8,36 +8,20 @@ from __future__ import annotations
 import hmac
 import json
 import os
-import time
 import typing as t
 
-from .sqlite import SqliteStore
-from .store import Registered, Scope
+from .scoped import ScopedJournal
+from .store import Registered
 
 # Seconds for which another process that has begun to register a provider, and has not recorded how that ended, may still be doing so.
 OVERLAP_SECONDS = 600
 
 
-class Registration:
+class Registration(ScopedJournal):
     """The registration of one provider: a keyed hash of each setting, never its value.
 
     ``settings`` are texts by name. The journal has them once VCC has accepted them; from before the call until then it does not know them.
     """
-
-    def __init__(
-        self,
-        path: str,
-        api_url: str,
-        account: str,
-        provider: str | None,
-        dry_run: bool = False,
-        clock: t.Callable[[], float] = time.time,
-    ) -> None:
-        self._store = SqliteStore(path, Scope(api_url, account, provider or ""), dry_run)
-        self._clock = clock
-
-    def close(self) -> None:
-        self._store.close()
 
     def compare(self, settings: t.Mapping[str, str]) -> dict[str, str] | None:
         """Return the fate of each setting: "same", "changed", "added" or "removed"; None if the journal does not know how the provider is registered."""
@@ -69,17 +53,17 @@ class Registration:
     def accept(self, settings: t.Mapping[str, str]) -> None:
         """Record that VCC has accepted these, unless another process registered too, because nobody knows then who came last."""
         if self._contested is not None:
-            return self._restore()
+            self._restore()
+            return
         hashed = {name: _hash(self._begun.key, name, value) for name, value in settings.items()}
         self._replace(self._begun._replace(settings=json.dumps(hashed), accepted_at=self._clock()))
-        return None
 
     def cancel(self) -> None:
         """Record that this process has ended, and that nobody knows how the provider is registered."""
         if self._contested is not None:
-            return self._restore()
-        self._replace(None)
-        return None
+            self._restore()
+        else:
+            self._replace(None)
 
     def _restore(self) -> None:
         """Let the row say again what it said of the other process."""

@@ -83,7 +83,7 @@ def classify(
 ) -> list[Interaction]:
     """Return what the journal says of interactions.
 
-    This has no function call for most of them, because a task may have 100,000.
+    This calls no function for most of them, not even ``counts``, because a task may have 100,000.
 
     :param rows: the rows by external id.
     :param ids: ids of claims with request ids, of which each interaction that must be sent takes one.
@@ -233,6 +233,4 @@ def is_conflict(use: Use, wanted: Wanted, terms: Terms, now: float) -> bool:
         return True
     if not use.processed:
         return False
-    if terms.force or use.changed_at is None:
-        return True
-    return bool(terms.ttl) and abs(now - use.changed_at) >= terms.ttl
+    return terms.force or use.changed_at is None or not counts(use.changed_at, terms.ttl, now)

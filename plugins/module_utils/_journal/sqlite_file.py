@@ -57,7 +57,7 @@ ROWS_AT_ONCE = 100
 # Whether the request id of a row is not made from its own id: see ``ClaimIds``. Rows with low ids are of earlier versions.
 OTHER_REQUEST = "(id & 1 OR id < 4294967296)"
 
-# The id of an interaction's row is that of a claim: a new claim is a new row, and no id is ever used again.
+# The id of an interaction's row is that of a claim. A new claim has a new id, and a claim that is taken back gives way to the row before with its id.
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS scope (
     id INTEGER PRIMARY KEY,
@@ -101,8 +101,7 @@ CREATE TABLE IF NOT EXISTS own_request (
 
 SCHEMA_VERSION = 3
 
-# They keep the cost of a task apart from the size of the journal, and are empty for most rows, so that they cost little: counts by state, and the rows
-# whose request id is not made from their own id, as ``Journal`` makes it.
+# They keep the time of a task from growing with the journal. Most rows are in none of them, so that they cost little.
 _INDEXES = {
     "pending": "interaction (id) WHERE accepted IS NULL",
     "dispatch": "interaction (id) WHERE action = 'dispatch'",
@@ -184,9 +183,9 @@ class JournalFile:
                 )
 
     def _open_read_only(self) -> sqlite3.Connection:
-        """Open the file for reading, without a trace beside it.
+        """Open the file for reading.
 
-        Without a log beside the file, SQLite would make one. Told not to (``immutable``), it does not see other processes write; ``read`` does.
+        Without a log beside the file, SQLite would create one. ``immutable`` prevents that, but hides the writes of other processes; ``read`` sees them.
         """
         while True:
             log = _has_log(self.path)

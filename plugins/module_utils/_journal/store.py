@@ -212,7 +212,7 @@ class ClaimIds:
         self._draw()
 
     def _draw(self) -> None:
-        # 25 bits of the time, in units of 64 s, and 38 bits, of which 37 are random.
+        # 25 bits of the time, in units of 64 s, and 38 bits, of which 36 are random.
         self._next = (int(self._now) >> 6 & 0x1FFFFFF) << 38 | int.from_bytes(os.urandom(5), "big") >> 3 & ~1
 
     def take(self, count: int) -> list[tuple[int, str]]:

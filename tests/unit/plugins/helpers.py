@@ -29,6 +29,12 @@ from ansible_collections.vonage.vcc.tests.simulator import CLIENT_ID, CLIENT_SEC
 COLLECTION = Path(_options.__file__).parents[2]
 PYTHONPATH = os.pathsep.join([str(COLLECTION.parents[2]), *filter(None, sys.path)])
 
+# The argument spec of each module.
+SPECS = {
+    name: importlib.import_module(f"ansible_collections.vonage.vcc.plugins.modules.{name}").SPEC["argument_spec"]
+    for name in ("vcc_interaction", "vcc_journal", "vcc_journal_info", "vcc_ongoing_info", "vcc_provider", "vcc_token")
+}
+
 # Long enough for anything that should happen, on a slow machine too; only a failing test waits for it.
 PATIENCE = 60
 

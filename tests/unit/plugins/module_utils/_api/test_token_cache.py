@@ -304,7 +304,6 @@ together()
 print(auth.token())
 """
 
-
 REQUEST = """
 import sys
 from ansible_collections.vonage.vcc.plugins.module_utils.auth import TokenProvider

@@ -24,15 +24,6 @@ NOBODY = 65534
 as_root = pytest.mark.skipif(not ROOT, reason="only root can act as other users")
 
 API = "https://api.example"
-EVERYTHING = {
-    "external_ids": None,
-    "provider": None,
-    "state": None,
-    "older_than": None,
-    "newer_than": None,
-    "page": 1,
-    "page_size": 100,
-}
 
 
 def as_entries(*external_ids):

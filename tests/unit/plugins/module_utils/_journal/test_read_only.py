@@ -123,7 +123,6 @@ print(journal.claim(0)[0].request_id, flush=True)
 input()
 """
 
-
 READING = """
 import sys
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.journal import Journal

@@ -28,7 +28,6 @@ from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import (
 
 home = tempfile.TemporaryDirectory()  # gone when the process ends
 
-
 # Tries after which a task that would wait and try for years is left alone.
 ENOUGH = 20
 
@@ -63,10 +62,8 @@ MODULES = {
     ),
 }
 
-
 # Any character there is: controls, surrogates, blanks of all kinds, others.
 CHARACTERS = st.characters(exclude_categories=())
-
 
 TEXTS = st.one_of(
     st.text(CHARACTERS, max_size=20),
@@ -113,7 +110,6 @@ TEXTS = st.one_of(
     ),
 )
 
-
 NUMBERS = st.one_of(
     st.integers(),
     st.floats(),
@@ -121,9 +117,7 @@ NUMBERS = st.one_of(
     st.sampled_from([0, -1, 1, 2, 2**31, 2**63 - 1, 2**63, -(2**63) - 1, 10**20, 10**400, -(10**400), 1e308]),
 )
 
-
 SCALARS = st.one_of(st.none(), st.booleans(), NUMBERS, TEXTS)
-
 
 VALUES = st.recursive(
     SCALARS,

@@ -27,7 +27,6 @@ WHAT_STUMBLES = [
     ),
 ]
 
-
 # The option that has the address, which VCC's credentials or its token are sent to.
 ADDRESSES = [(module, name) for module in MODULES for name in ("api_url", "auth_url")]
 

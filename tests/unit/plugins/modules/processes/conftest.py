@@ -8,10 +8,11 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import (
+    SPECS,
     call_main,
     run_module,
 )
-from ansible_collections.vonage.vcc.tests.unit.plugins.modules.processes.helpers import SPECS, TASKS
+from ansible_collections.vonage.vcc.tests.unit.plugins.modules.processes.helpers import TASKS
 
 
 @pytest.fixture

@@ -5,26 +5,10 @@
 
 from __future__ import annotations
 
-from ansible_collections.vonage.vcc.plugins.modules import (
-    vcc_interaction,
-    vcc_journal,
-    vcc_journal_info,
-    vcc_ongoing_info,
-    vcc_provider,
-    vcc_token,
-)
-
 ONGOING = "/stats/interactions/ongoing"
-
-
 TOKEN = "/Auth/connect/token"
-
-
 REGISTER = "/interactions/Register"
-
-
 RELEASED = [{"notification": "Release", "objectid": "a", "notificationid": "n-1"}]
-
 
 # A task of each module, and what it is good for in VCC.
 TASKS = {
@@ -34,16 +18,5 @@ TASKS = {
     "vcc_journal": {"notifications": RELEASED},
     "vcc_journal_info": {},
 }
-
-
-SPECS = {
-    "vcc_interaction": vcc_interaction.SPEC["argument_spec"],
-    "vcc_provider": vcc_provider.SPEC["argument_spec"],
-    "vcc_token": vcc_token.SPEC["argument_spec"],
-    "vcc_ongoing_info": vcc_ongoing_info.SPEC["argument_spec"],
-    "vcc_journal": vcc_journal.SPEC["argument_spec"],
-    "vcc_journal_info": vcc_journal_info.SPEC["argument_spec"],
-}
-
 
 CALLING = ["vcc_provider", "vcc_token", "vcc_ongoing_info"]

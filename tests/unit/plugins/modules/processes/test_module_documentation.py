@@ -12,8 +12,9 @@ import yaml
 
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import (
     COLLECTION,
+    SPECS,
 )
-from ansible_collections.vonage.vcc.tests.unit.plugins.modules.processes.helpers import SPECS, TASKS
+from ansible_collections.vonage.vcc.tests.unit.plugins.modules.processes.helpers import TASKS
 
 
 def documented(module):

@@ -27,8 +27,6 @@ from ansible_collections.vonage.vcc.tests.unit.plugins.modules.processes.helpers
 )
 
 every = pytest.mark.parametrize("module", TASKS)
-
-
 calling = pytest.mark.parametrize("module", CALLING)
 
 

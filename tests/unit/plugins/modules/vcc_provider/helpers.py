@@ -8,13 +8,8 @@ from __future__ import annotations
 import json
 
 REGISTER = "/interactions/Register"
-
-
 HIDDEN = "hush-hush"
-
-
 HOOK = "https://hooks.example/vcc"
-
 
 # A registration with every setting, and one that differs in each way a setting can.
 FULL = {
@@ -22,7 +17,6 @@ FULL = {
     "headers": {"Authorization": f"Bearer {HIDDEN}-1", "X-Old": f"{HIDDEN}-2", "X-Same": f"{HIDDEN}-3"},
     "agent_actions_permitted": {"release": True},
 }
-
 
 OTHER = {
     "endpoint": f"{HOOK}/2",
