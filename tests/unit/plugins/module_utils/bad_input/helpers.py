@@ -11,7 +11,7 @@ import tempfile
 
 from hypothesis import strategies as st
 
-from ansible_collections.vonage.vcc.plugins.module_utils._api import http
+from ansible_collections.vonage.vcc.plugins.module_utils._api import client
 from ansible_collections.vonage.vcc.plugins.module_utils._api.http import Http
 from ansible_collections.vonage.vcc.plugins.module_utils._interactions import task
 from ansible_collections.vonage.vcc.plugins.modules import (
@@ -162,7 +162,7 @@ class Network:
         self.calls = self.waits = 0
         self._find = socket.getaddrinfo
         monkeypatch.setattr(socket, "getaddrinfo", self.find)
-        monkeypatch.setattr(http, "Http", functools.partial(Http, sleep=self.wait, clock=Clock()))
+        monkeypatch.setattr(client, "Http", functools.partial(Http, sleep=self.wait, clock=Clock()))
 
     def find(self, host, *others, **more):
         self.calls += 1
