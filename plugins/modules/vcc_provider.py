@@ -134,6 +134,7 @@ import re
 import typing as t
 
 from ansible_collections.vonage.vcc.plugins.module_utils._api.client import BODY_LIMIT, Client
+from ansible_collections.vonage.vcc.plugins.module_utils._api.http import longest_call
 from ansible_collections.vonage.vcc.plugins.module_utils._connection import UNVERIFIED, Connection
 from ansible_collections.vonage.vcc.plugins.module_utils._errors import ApiError, InputError, JournalError
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.registrations import Registration
@@ -207,6 +208,8 @@ def run(params: t.Mapping[str, t.Any], check_mode: bool, diff_mode: bool, secret
             result["diff"] = _diff(name, settings, found)
         if changed and not check_mode:
             client.authenticate()
+            # Before the call, a token may be renewed, and the call repeated with it.
+            journal.begin(3 * longest_call(connection.timeout, connection.retries))
             _register(client, journal, name, body)
             try:
                 journal.accept(settings)
@@ -224,7 +227,6 @@ def run(params: t.Mapping[str, t.Any], check_mode: bool, diff_mode: bool, secret
 
 def _register(client: Client, journal: Registration, name: str, body: bytes) -> None:
     """Register the provider, and cancel the registration in the journal if VCC does not accept it. Raises ApiError."""
-    journal.begin()
     try:
         client.register(body)
     except ApiError as exc:

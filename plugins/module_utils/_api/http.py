@@ -158,6 +158,11 @@ class RateLimiter:
             self._not_before = max(self._not_before, self._clock() + seconds)
 
 
+def longest_call(timeout: float, retries: int) -> float:
+    """Return the seconds after which a call ends at the latest."""
+    return (retries + 1) * timeout + MAX_WAIT
+
+
 class Http:
     """Sends requests over one session, and retries them. Threads can share it.
 
@@ -186,7 +191,7 @@ class Http:
         self._proxies: dict[str, dict[str, str]] = {}
         self._timeout = timeout
         self._retry = Retry(total=retries, backoff_factor=2, status_forcelist=RETRY_STATUSES)
-        self._time_limit = (retries + 1) * timeout + MAX_WAIT
+        self._time_limit = longest_call(timeout, retries)
         self._sleep = sleep
         self._clock = clock
 

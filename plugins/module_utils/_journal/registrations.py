@@ -13,8 +13,12 @@ import typing as t
 from .scoped import ScopedJournal
 from .store import Registered
 
-# Seconds for which another process that has begun to register a provider, and has not recorded how that ended, may still be doing so.
+# Seconds for which another process that has begun to register a provider, and has not recorded how that ended, may still be doing so, unless its row
+# says how long it may take.
 OVERLAP_SECONDS = 600
+
+# The setting of a pending row that says how long its process may take.
+_SECONDS = "seconds"
 
 
 class Registration(ScopedJournal):
@@ -38,21 +42,19 @@ class Registration(ScopedJournal):
             found[name] = "same" if same else "changed" if name in known else "added"
         return found
 
-    def begin(self) -> None:
-        """Durably record that the registration is about to change."""
-        self._begun = Registered(os.urandom(32), "{}", self._clock())
+    def begin(self, seconds: float = OVERLAP_SECONDS) -> None:
+        """Durably record that the registration is about to change, for at most so many seconds."""
+        self._begun = Registered(os.urandom(32), json.dumps({_SECONDS: seconds}), self._clock())
         with self._store.transaction():
             row = self._store.registration()
             while not self._store.swap_registration(row.key if row else None, self._begun):
                 row = self._store.registration()
         # Another process may still register it, and VCC may take the call of that process last.
-        pending = row is not None and row.accepted_at is None
-        overlaps = row is not None and abs(self._begun.requested_at - row.requested_at) <= OVERLAP_SECONDS
-        self._contested = row.requested_at if row and pending and overlaps else None
+        self._contested = row if row and _is_under_way(row, self._begun.requested_at) else None
 
     def accept(self, settings: t.Mapping[str, str]) -> None:
         """Record that VCC has accepted these, unless another process registered too, because nobody knows then who came last."""
-        if self._contested is not None:
+        if self._contested:
             self._restore()
             return
         hashed = {name: _hash(self._begun.key, name, value) for name, value in settings.items()}
@@ -60,18 +62,30 @@ class Registration(ScopedJournal):
 
     def cancel(self) -> None:
         """Record that this process has ended, and that nobody knows how the provider is registered."""
-        if self._contested is not None:
+        if self._contested:
             self._restore()
         else:
             self._replace(None)
 
     def _restore(self) -> None:
         """Let the row say again what it said of the other process."""
-        self._replace(self._begun._replace(requested_at=self._contested or 0.0))
+        if self._contested:
+            self._replace(self._contested._replace(key=self._begun.key))
 
     def _replace(self, registered: Registered | None) -> None:
         """Replace the row of this process, unless another process has replaced it."""
         self._store.swap_registration(self._begun.key, registered)
+
+
+def _is_under_way(row: Registered, now: float) -> bool:
+    """Return whether the process that wrote a row may still register the provider."""
+    if row.accepted_at is not None:
+        return False
+    try:
+        seconds = max(float(json.loads(row.settings)[_SECONDS]), OVERLAP_SECONDS)
+    except (KeyError, TypeError, ValueError):
+        seconds = OVERLAP_SECONDS
+    return abs(now - row.requested_at) <= seconds
 
 
 def _hash(key: bytes, name: str, value: str) -> str:

@@ -116,7 +116,8 @@ def claim(
 ) -> Interaction:
     """Return an interaction that no row confirms, with the request id to ask with.
 
-    A pending row keeps its request id, because the call may have had its effect: VCC ignores a second call with that id.
+    A pending row keeps its request id, because the call may have had its effect: VCC ignores a second call with that id. It keeps its time too, because
+    nobody knows for how long VCC remembers a request id.
 
     :param claim_id: the id of the row that is written for it; 0 if none is written.
     :param new_id: a new request id, used if neither the task nor a pending row has one.
@@ -204,14 +205,14 @@ def notify(row: Row | None, is_release: bool, external_id: str, notification_id:
 def record_notification(row: Row | None, known: Row | None, now: float, claim_id: int) -> Change | None:
     """Return the change that the notifications of one interaction make. Return None for no change.
 
-    A release is written anew, so that a claim that is taken back later does not bring back an earlier confirmation.
+    A release and a pending row are written anew, so that a claim that is taken back later does not bring back an earlier confirmation.
 
     :param row: what the journal has of the interaction.
     :param known: what is known after all notifications.
     """
     if known is None:
         return (row, None) if row else None
-    if known.action != Action.RELEASE:
+    if known.action != Action.RELEASE and known.accepted_at is not None:
         return None
     requested_at = row.requested_at if row else now
     accepted_at = None if known.accepted_at is None else now

@@ -34,8 +34,9 @@ APPLICATION_ID = 0x56434331
 # Seconds to wait for another process that writes to the journal.
 BUSY_TIMEOUT = 60
 
-# Nanoseconds within which a file system may give two writes the same time.
+# Nanoseconds within which a file system may give two writes the same time; and one whose times are whole seconds, some of them even ones.
 TICK_NS = 50_000_000
+WHOLE_TICK_NS = 2_000_000_000
 
 # A folder with so few bytes left is full, whatever the last write was.
 LITTLE_ROOM = 256 * 1024
@@ -347,10 +348,11 @@ def _settled_version(path: str) -> tuple[int, ...]:
     """Return the version of a file once its time is so old that any later write changes it, for that time moves in ticks."""
     while True:
         version = _version(path)
+        tick = TICK_NS if version[2] % 1_000_000_000 else WHOLE_TICK_NS
         age = time.clock_gettime_ns(time.CLOCK_REALTIME) - version[2]
-        if not 0 <= age < TICK_NS:
+        if not 0 <= age < tick:
             return version
-        time.sleep((TICK_NS - age) / 1e9)
+        time.sleep((tick - age) / 1e9)
 
 
 def _temporary_folder() -> str:

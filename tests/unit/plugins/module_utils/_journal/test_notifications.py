@@ -148,14 +148,15 @@ class TestNotes:
         clock.now += 5
         assert changes(("AssignToAgent", "a", "n-1")) == [("a", state, state)]
         after = journal_rows(path)
-        assert (after["a"].pop("id") != before["a"].pop("id")) == (action == "release")
+        assert (after["a"].pop("id") != before["a"].pop("id")) == pending
         assert after == before
         assert noted(path) == ["n-1"]
 
-    def test_an_assignment_ends_the_proof_that_a_claim_was_made_over(self, note, keep, path, clock):
-        """VCC refuses what one process asks for anew, after an agent has got it: that brings back no proof."""
+    @pytest.mark.parametrize("action", ["release", "dispatch"])
+    def test_an_assignment_ends_the_confirmation_that_a_claim_replaced(self, note, keep, path, clock, action):
+        """VCC rejects what one process asks for anew, after an agent has got it: that brings back no confirmation."""
         keep("a")
-        journal = Journal(str(path), API, "main", None, 0, force=True, clock=clock)
+        journal = Journal(str(path), API, "main", None, 0, action, force=True, clock=clock)
         with contextlib.closing(journal):
             journal.add_all([Entry("a", "a", None)])
             claimed = journal.claim(0)

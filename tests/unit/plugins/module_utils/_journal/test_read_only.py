@@ -205,6 +205,13 @@ class TestCheckModeSeesOtherProcesses:
         version = sqlite_file._settled_version(str(path))
         assert time.time_ns() - version[2] >= sqlite_file.TICK_NS
 
+    def test_a_time_in_whole_seconds_is_let_settle_for_longer(self, path):
+        release_at(path, "a")
+        now = time.time_ns() // 10**9 * 10**9
+        os.utime(path, ns=(now, now))
+        sqlite_file._settled_version(str(path))
+        assert time.time_ns() - now >= sqlite_file.WHOLE_TICK_NS
+
     def test_a_time_in_the_future_is_not_waited_for(self, path):
         release_at(path, "a")
         later = time.time_ns() + 10**12

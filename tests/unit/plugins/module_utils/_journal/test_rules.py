@@ -161,7 +161,7 @@ def test_answer_is_recorded_in_a_row_with_the_same_request_id(row):
         (PENDING, RowState.PENDING, (PENDING, "key", NOW - 10), (PENDING, "key", NOW - 10)),
         (ACCEPTED, RowState.RELEASED, (ACCEPTED, "key", NOW - 10), "deleted"),
         (DISPATCHED, RowState.DISPATCHED, (DISPATCHED, "note", NOW - 10), None),
-        (DISPATCHING, RowState.PENDING, (DISPATCHING, "note", NOW - 10), None),
+        (DISPATCHING, RowState.PENDING, (DISPATCHING, "note", NOW - 10), (DISPATCHING, "key", NOW - 10)),
     ],
 )
 def test_notification_confirms_a_release_or_ends_its_confirmation(row, before, released, assigned):
@@ -175,7 +175,8 @@ def test_notification_confirms_a_release_or_ends_its_confirmation(row, before, r
             assert change == (row, None)
         else:
             accepted_at = NOW if is_release else None
-            assert change == (expected[0], Row(9, "a", "release", *expected[1:], accepted_at))
+            action = "release" if is_release else row.action
+            assert change == (expected[0], Row(9, "a", action, *expected[1:], accepted_at))
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,15 @@ class TestRegistration:
         second.accept({"a": "1"})
         assert (one().compare({"a": "1"}) is not None) is known
 
+    def test_unfinished_registration_counts_for_as_long_as_its_call_may_take(self, one, clock):
+        one().begin(OVERLAP_SECONDS * 3)
+        for known in (None, None, {"a": "same"}):
+            clock.now += OVERLAP_SECONDS + 1
+            later = one()
+            later.begin()
+            later.accept({"a": "1"})
+            assert one().compare({"a": "1"}) == known
+
     def test_runs_in_short_order_behind_a_killed_one_come_to_rest(self, one, clock):
         one().begin()
         for dummy in range(4):
