@@ -21,7 +21,7 @@ from ansible_collections.vonage.vcc.plugins.module_utils._api.client import Clie
 from ansible_collections.vonage.vcc.plugins.module_utils._api.transport import REQUESTS_IMPORT_ERROR
 from ansible_collections.vonage.vcc.plugins.module_utils._connection import Connection
 from ansible_collections.vonage.vcc.plugins.module_utils._errors import InputError
-from ansible_collections.vonage.vcc.plugins.module_utils._files import PATHS
+from ansible_collections.vonage.vcc.plugins.module_utils._interactions.raw_types import check_raw_types
 from ansible_collections.vonage.vcc.plugins.module_utils._interactions.task import run
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.sqlite_file import SQLITE_IMPORT_ERROR
 from ansible_collections.vonage.vcc.plugins.module_utils._options import (
@@ -30,8 +30,9 @@ from ansible_collections.vonage.vcc.plugins.module_utils._options import (
     validated,
     without_blanks,
 )
+from ansible_collections.vonage.vcc.plugins.module_utils._paths import PATHS
 from ansible_collections.vonage.vcc.plugins.module_utils._text import LONGEST_MESSAGE, shown
-from ansible_collections.vonage.vcc.plugins.module_utils._validation import check_raw_types, number_warnings
+from ansible_collections.vonage.vcc.plugins.module_utils._validation import number_warnings
 from ansible_collections.vonage.vcc.plugins.modules.vcc_interaction import SPEC
 
 # A worker process runs all items of a loop, and ends with the task. So the items share a client.

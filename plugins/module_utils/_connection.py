@@ -9,7 +9,7 @@ import re
 import typing as t
 
 from ._errors import InputError
-from ._files import check_paths
+from ._paths import check_paths
 from ._text import place, shown, without_user
 from ._validation import check_number, check_token, checked_url
 

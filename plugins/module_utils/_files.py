@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Private files and folders, checks of paths, and the processes that hold the lock of a file."""
+"""Private files and folders, and who may have written a file."""
 
 from __future__ import annotations
 
@@ -10,16 +10,6 @@ import errno
 import os
 import pwd
 import stat
-import typing as t
-import unicodedata
-
-from ._errors import InputError
-
-# The options that name a file on the host that runs the task.
-PATHS = ("src", "report", "journal", "token_cache", "ca_path")
-
-# The options that name a file to write, with the endings of the files that belong to it.
-WRITTEN = {"report": (), "journal": ("-wal", "-shm", "-journal"), "token_cache": (".lock",)}
 
 
 def make_folder_for(path: str, shared: bool = False) -> None:
@@ -117,84 +107,3 @@ def make_file(path: str) -> None:
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o660))
     finally:
         os.umask(before)
-
-
-def check_paths(params: t.Mapping[str, t.Any]) -> None:
-    """Raise InputError for an option of ``PATHS`` that cannot be a path, or whose file another option names too."""
-    for name in PATHS:
-        path = params.get(name) or ""
-        try:
-            os.fsencode(path)
-        except ValueError:
-            raise InputError(f"{name} is not valid Unicode: write the path in UTF-8.") from None
-        if "\0" in path:
-            raise InputError(f"{name} has a character that no path can have: remove it.")
-    check_distinct({name: params.get(name) for name in PATHS})
-
-
-def check_distinct(paths: t.Mapping[str, str | None]) -> None:
-    """Raise InputError if a file that a task writes is also another file of the task, even by a different path.
-
-    :param paths: the paths by the names of the options.
-    """
-    found: dict[t.Any, tuple[str, str]] = {}
-    for name in (*WRITTEN, *(name for name in paths if name not in WRITTEN)):
-        path = paths.get(name)
-        for ending in ("", *WRITTEN.get(name, ())) if path else ():
-            file = f"{path}{ending}"
-            other, its_file = found.setdefault(_identity(file), (name, file))
-            if other == name or not {name, other} & WRITTEN.keys():
-                continue
-            which = other if its_file == paths[other] else f"{its_file}, which goes with {other},"
-            is_also = name if file == path else f"{file}, which goes with {name}"
-            raise InputError(f"{which} is the same file as {is_also}: give each option a file of its own.")
-
-
-def _identity(path: str) -> t.Any:
-    """Return a value that is equal for all paths of a file, with links, mounts, and for a missing file its capitals, resolved."""
-    path = os.path.realpath(path)
-    missing: list[str] = []
-    while True:
-        try:
-            info = os.stat(path)
-        except OSError:
-            path, name = os.path.split(path)
-            if name:
-                missing.append(unicodedata.normalize("NFC", name).casefold())
-                continue
-            return tuple(missing)
-        return info.st_dev, info.st_ino, tuple(missing)
-
-
-def holders(path: str) -> str:
-    """Return the other processes that hold a write lock on a file, as Linux lists them, or an empty text."""
-    try:
-        inode = os.stat(path).st_ino
-        with open("/proc/locks", encoding="ascii", errors="replace") as file:
-            locks = [line.split() for line in file if "->" not in line]
-    except OSError:
-        return ""
-    found = {lock[4]: "" for lock in locks if len(lock) > 5 and lock[3] == "WRITE" and lock[5].endswith(f":{inode}")}
-    found.pop(str(os.getpid()), None)
-    for pid in list(found):
-        if not _has_open(pid, path):
-            del found[pid]
-            continue
-        with contextlib.suppress(OSError, IndexError):
-            with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
-                text = file.read()
-            name = "".join(char for char in text[text.index("(") + 1 : text.rindex(")")] if char.isprintable())
-            state = text[text.rindex(")") :].split()[1]
-            found[pid] = f" ({name}{', which is stopped' if state in 'Tt' else ''})"
-    return " and ".join(f"process {pid}{what}" for pid, what in found.items())
-
-
-def _has_open(pid: str, path: str) -> bool:
-    """Return whether a process has a file open, because files of two file systems can have the same inode number."""
-    folder = f"/proc/{pid}/fd"
-    with contextlib.suppress(OSError):
-        for name in os.listdir(folder):
-            with contextlib.suppress(OSError):
-                if os.path.samefile(f"{folder}/{name}", path):
-                    return True
-    return False

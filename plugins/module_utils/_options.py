@@ -16,7 +16,7 @@ from ansible.module_utils.errors import AnsibleFallbackNotFound
 from ansible.module_utils.parsing.convert_bool import boolean
 
 from ._errors import InputError
-from ._files import check_paths
+from ._paths import check_paths
 from ._text import place, shown
 from ._validation import Spec, check_data, check_texts, check_types
 

@@ -38,9 +38,6 @@ _WITH_USER = "{name} has to be a URL without a user and password in it."
 # The maximum number of options that a warning names.
 NAMED = 5
 
-# The options of vcc_interaction whose texts must not be converted from anything else.
-TEXTS = ("external_id", "interactions", "linked_data", "provider", "request_id", "route", "routing_data")
-
 Spec = t.Mapping[str, t.Mapping[str, t.Any]]
 
 
@@ -59,22 +56,6 @@ def check_raw_ids(args: t.Mapping[str, t.Any]) -> None:
     check_list("external_ids", args.get("external_ids"))
     for index, external_id in enumerate(args.get("external_ids") or ()):
         as_text(f"external_ids[{index}]", external_id)
-
-
-def check_raw_types(spec: Spec, args: t.Mapping[str, t.Any]) -> None:
-    """Raise InputError for an option of vcc_interaction that Ansible would convert to something else.
-
-    Ansible splits a string at its commas if an option is a list, and converts a dict or a null to text if it is text.
-
-    :param args: the options of the task, without blanks.
-    """
-    check_list("interactions", args.get("interactions"))
-    check_types(spec, args)
-    check_raw_ids(args)
-    for index, interaction in enumerate(args.get("interactions") or ()):
-        if not isinstance(interaction, t.Mapping):
-            raise InputError(f"interactions[{index}] has to be a dictionary such as {{'external_id': 'case-1'}}.")
-    check_texts({name: spec[name] for name in TEXTS}, args)
 
 
 def check_types(spec: Spec, args: t.Mapping[str, t.Any], prefix: str = "") -> None:

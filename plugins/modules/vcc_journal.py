@@ -155,7 +155,7 @@ def note(params: dict[str, t.Any], check_mode: bool) -> tuple[dict[str, t.Any], 
     with contextlib.closing(
         NotificationLog(journal_path(params), api_url, account, provider, dry_run=check_mode)
     ) as journal:
-        changes = journal.record(given, check_mode)
+        changes = journal.record(given)
     before = "".join(f"{shown(external_id)}: {state}\n" for external_id, state, dummy in changes)
     after = "".join(f"{shown(external_id)}: {state}\n" for external_id, dummy, state in changes)
     return {"changed": bool(changes), "noted": len(changes), "ignored": ignored}, before, after
@@ -165,7 +165,7 @@ def prune(params: dict[str, t.Any], check_mode: bool) -> tuple[dict[str, t.Any],
     """Delete old rows; return the result, and the text of the diff before and after."""
     check_number(params, "older_than", 0)
     with contextlib.closing(JournalMaintenance(journal_path(params), dry_run=check_mode)) as journal:
-        pruned = journal.prune(params["older_than"], check_mode)
+        pruned = journal.prune(params["older_than"])
     before = "".join(f"old {name}: {count}\n" for name, count in pruned.items())
     after = "".join(f"old {name}: 0\n" for name in pruned)
     return {"changed": any(pruned.values()), "pruned": pruned}, before, after

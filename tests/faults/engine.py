@@ -31,7 +31,7 @@ import time
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from sitecustomize import set_clock
 
-from ansible_collections.vonage.vcc.plugins.module_utils import _files, _options
+from ansible_collections.vonage.vcc.plugins.module_utils import _options, _paths
 from ansible_collections.vonage.vcc.plugins.module_utils._api import client, http
 from ansible_collections.vonage.vcc.plugins.module_utils._api.attempt import Attempt
 from ansible_collections.vonage.vcc.plugins.module_utils._api.client import Client
@@ -103,7 +103,7 @@ def _denies_sending(_job):
 
 def _allows_same_file(_job):
     """Do not notice that two options name the same file."""
-    _files.check_distinct = lambda paths: None
+    _paths.check_distinct = lambda paths: None
 
 
 def _trusts_any_journal(_job):

@@ -16,7 +16,8 @@ import time
 import typing as t
 
 from .._errors import InputError
-from .._files import holders, make_folder_for
+from .._files import make_folder_for
+from .._locks import holders
 
 # Seconds to wait for the lock: longer than another process needs for a token with the default timeout and retries.
 LOCK_TIMEOUT = 300

@@ -9,9 +9,9 @@ import typing as t
 
 from .._errors import InputError
 from .._journal.entry import Entry
-from .._journal.store import Action
 from .._options import DATA_SPEC, validated_data
 from .._validation import check_data, check_id
+from .._words import Action
 
 
 def make_entry(

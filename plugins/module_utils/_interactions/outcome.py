@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from .._journal.rules import Interaction
-from .._journal.store import Action, Word
+from .._words import Action, Word
 
 
 class State(Word):

@@ -11,7 +11,7 @@ import typing as t
 from .._errors import InputError
 from .._journal.entry import Entry
 from .._journal.rules import Interaction
-from .._journal.store import Action
+from .._words import Action
 
 # The longest linked_data and routing_data of one interaction, in bytes of JSON. With the longest ids, they still fit into a call.
 MAX_DATA_LENGTH = 80_000

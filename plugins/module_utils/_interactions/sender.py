@@ -15,7 +15,7 @@ from .._api.client import BODY_LIMIT, Client
 from .._errors import ApiError, AuthError, JournalError, NoResponseError, RejectedError, VccError
 from .._journal.journal import Journal
 from .._journal.rules import Interaction
-from .._journal.store import Action
+from .._words import Action
 from .failure_limit import MIN_REJECTED_ALONE, FailureLimit
 from .outcome import ACTIONS, Evidence, Outcome, State
 from .payload import Batch, PayloadBuilder

@@ -16,9 +16,9 @@ import typing as t
 
 from .._errors import InputError
 from .._journal.entry import Entry
-from .._journal.store import Action
 from .._text import COLUMN_LENGTH, shown, shown_names
 from .._validation import check_id
+from .._words import Action
 from .entries import entry_of_object, make_entry
 from .id_lists import check_first_line, check_lines
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import typing as t
 
 from .._journal.entry import Entry
-from .._journal.store import Action
 from .._validation import check_id
+from .._words import Action
 from .entries import check_request_id, entry_of_option
 from .source_files import read_file
 

@@ -13,9 +13,9 @@ from .._connection import UNVERIFIED, Connection
 from .._errors import InputError, JournalError, StoppedError, VccError
 from .._journal.entry import Entry
 from .._journal.journal import Journal
-from .._journal.store import Action
 from .._options import DATA_SPEC, SOURCES
 from .._validation import check_data, check_name, check_number
+from .._words import Action
 from .outcome import ACTIONS, Outcome, State
 from .payload import PayloadBuilder
 from .plan import preview

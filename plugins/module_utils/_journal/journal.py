@@ -22,11 +22,13 @@ import typing as t
 
 from .._errors import InputError
 from .._text import shown
+from .._words import Action
 from . import rules
+from .claim_ids import MAX_CLAIM, ClaimIds
 from .entry import Entry
 from .rules import Interaction, Terms, Wanted
 from .scoped import ScopedJournal
-from .store import CHUNK, MAX_CLAIM, Action, Change, ClaimIds
+from .store import CHUNK, Change
 from .worklist import Worklist
 
 

@@ -31,6 +31,7 @@ class JournalMaintenance:
     ) -> None:
         self.exists = os.path.lexists(path)
         self.path = os.path.abspath(path)
+        self._dry_run = dry_run
         self._clock = clock
         self._store = SqliteStore(path if self.exists else "", None, dry_run, looking)
 
@@ -67,9 +68,9 @@ class JournalMaintenance:
         found, matching = self._store.search(query, page_size, (page - 1) * page_size)
         return [_entry(row, scope) for row, scope in found], matching
 
-    def prune(self, older_than: int, dry_run: bool) -> dict[str, int]:
-        """Forget what is ``older_than`` seconds old, or with ``dry_run`` only say how many of each kind that is."""
-        return self._store.prune(self._clock() - older_than, dry_run)
+    def prune(self, older_than: int) -> dict[str, int]:
+        """Forget what is ``older_than`` seconds old; a dry run only says how many of each kind that is."""
+        return self._store.prune(self._clock() - older_than, self._dry_run)
 
 
 def _entry(row: Row, scope: Scope) -> dict[str, t.Any]:

@@ -11,8 +11,9 @@ import typing as t
 from .._errors import InputError
 from .._validation import check_id
 from . import rules
+from .claim_ids import ClaimIds
 from .scoped import ScopedJournal
-from .store import Change, ClaimIds, Row
+from .store import Change, Row
 
 # VCC's words for the fate of an interaction.
 RELEASE = "Release"
@@ -65,15 +66,16 @@ class NotificationLog(ScopedJournal):
         clock: t.Callable[[], float] = time.time,
     ) -> None:
         super().__init__(path, api_url, account, provider, dry_run, clock)
+        self._dry_run = dry_run
         self._ids = ClaimIds(clock())
 
-    def record(self, given: t.Iterable[Notification], dry_run: bool) -> list[tuple[str, str, str]]:
-        """Record notifications that are not recorded yet, or with ``dry_run`` only say which those are.
+    def record(self, given: t.Iterable[Notification]) -> list[tuple[str, str, str]]:
+        """Record notifications that are not recorded yet; a dry run only says which those are.
 
         Return (external id, state before, state after) for each. A notification counts once, however often it comes.
         """
         given = list(given)
-        if dry_run:
+        if self._dry_run:
             return self._changes(given)[0]
         with self._store.transaction():
             while True:

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import typing as t
 
-from .store import Action, Change, Row, Use, Word
+from .._words import Action, Word
+from .store import Change, Row, Use
 
 
 class RowState(Word):

@@ -8,9 +8,10 @@ from __future__ import annotations
 # ruff: noqa: S608 -- queries are put together from constants and numbers of parameters alone
 import typing as t
 
+from .claim_ids import claim_of
 from .sqlite_file import OTHER_REQUEST, JournalFile, insert
 from .sqlite_prune import Pruner
-from .store import Change, Query, Registered, Row, Scope, Store, Use, claim_of
+from .store import Change, Query, Registered, Row, Scope, Store, Use
 
 # Values of one statement. Old versions of SQLite take 999.
 VALUES_AT_ONCE = 400

@@ -25,7 +25,9 @@ except ImportError:
     SQLITE_IMPORT_ERROR = traceback.format_exc()
 
 from .._errors import JournalError
-from .._files import WRITTEN, check_folder_for, distrust, holders, make_file, make_folder_for
+from .._files import check_folder_for, distrust, make_file, make_folder_for
+from .._locks import holders
+from .._paths import WRITTEN
 
 Result = t.TypeVar("Result")
 

@@ -14,10 +14,11 @@ with contextlib.suppress(ImportError):  # ``_module`` reports it
 
 from .._errors import InputError
 from .._text import shown
+from .._words import Action
 from .entry import Entry
 from .rules import Interaction, Wanted
 from .sqlite_file import insert
-from .store import CHUNK, Action
+from .store import CHUNK
 
 _SCHEMA = """
 CREATE TABLE work (

@@ -20,7 +20,8 @@ from urllib.parse import quote
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.vonage.vcc.plugins.module_utils import _options, _validation
+from ansible_collections.vonage.vcc.plugins.module_utils import _options
+from ansible_collections.vonage.vcc.plugins.module_utils._interactions import raw_types
 from ansible_collections.vonage.vcc.plugins.module_utils._interactions.task import Task
 from ansible_collections.vonage.vcc.plugins.modules import vcc_interaction
 from ansible_collections.vonage.vcc.tests.simulator import CLIENT_ID, CLIENT_SECRET, Simulator
@@ -123,7 +124,7 @@ class Invalid(Exception):
 def check_raw_types(given):
     """Check options of vcc_interaction as the action plugin does, before Ansible converts them."""
     spec = vcc_interaction.SPEC["argument_spec"]
-    _validation.check_raw_types(spec, _options.without_blanks(spec, given))
+    raw_types.check_raw_types(spec, _options.without_blanks(spec, given))
 
 
 def validated(**given):

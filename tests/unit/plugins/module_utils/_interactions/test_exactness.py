@@ -115,9 +115,10 @@ class Histories(RuleBasedStateMachine):
             return
         before = self.clock.now - older_than
         old = [key for key, row in self.rows.items() if row.time <= before]
-        with contextlib.closing(JournalMaintenance(str(self.path), clock=self.clock)) as journal:
-            assert journal.prune(older_than, dry_run=True)["interactions"] == len(old)
-            pruned = journal.prune(older_than, dry_run=False)
+        for dry_run in (True, False):
+            with contextlib.closing(JournalMaintenance(str(self.path), dry_run, self.clock)) as journal:
+                pruned = journal.prune(older_than)
+            assert pruned["interactions"] == len(old)
         assert pruned["interactions"] == len(old)
         for key in old:
             del self.rows[key]
@@ -157,10 +158,10 @@ class Histories(RuleBasedStateMachine):
             with contextlib.closing(
                 NotificationLog(str(self.path), *scope, dry_run=predict, clock=self.clock)
             ) as journal:
-                said.append(journal.record(given, predict))
+                said.append(journal.record(given))
         assert said[0] == said[1]
         with contextlib.closing(NotificationLog(str(self.path), *scope, clock=self.clock)) as journal:
-            assert journal.record(given, False) == []
+            assert journal.record(given) == []
 
     @rule()
     def lose_the_journal(self):

@@ -135,6 +135,6 @@ def note(path, clock):
 
     def do(*given, dry_run=False, provider=None, account="main", api_url=API):
         with contextlib.closing(NotificationLog(str(path), api_url, account, provider, dry_run, clock)) as notes:
-            return notes.record([Notification(*one) for one in given], dry_run)
+            return notes.record([Notification(*one) for one in given])
 
     return do

@@ -242,7 +242,7 @@ class TestWithTheEngine:
     def tell(self, sim, path):
         def do(kind, external_id, number, provider=None):
             with contextlib.closing(NotificationLog(str(path), sim.url, CLIENT_ID, provider)) as notes:
-                return notes.record([Notification(kind, external_id, f"n-{number}")], False)
+                return notes.record([Notification(kind, external_id, f"n-{number}")])
 
         return do
 

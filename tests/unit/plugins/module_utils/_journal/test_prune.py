@@ -50,14 +50,14 @@ class TestPrune:
         expected = {"interactions": interactions, "notifications": notifications, "request_ids": request_ids}
         before = snapshot(tmp_path)
         predicting = maintenance(True)
-        assert predicting.prune(older_than, True) == expected
+        assert predicting.prune(older_than) == expected
         predicting.close()
         assert snapshot(tmp_path) == before
-        assert maintenance(False).prune(older_than, False) == expected
+        assert maintenance(False).prune(older_than) == expected
         assert "".join(journal_rows(path)) == left
         assert len(noted(path)) == 2 - notifications
         for dry_run in (True, False):
-            assert maintenance(dry_run).prune(older_than, dry_run) == {
+            assert maintenance(dry_run).prune(older_than) == {
                 "interactions": 0,
                 "notifications": 0,
                 "request_ids": 0,
@@ -78,7 +78,7 @@ class TestPrune:
             return block(pace)
 
         monkeypatch.setattr(sqlite_prune._Pace, "block", in_small_blocks)
-        pruned = maintenance(False).prune(50, False)
+        pruned = maintenance(False).prune(50)
         assert pruned["interactions"] == 300 + len("abcde")
         assert set(journal_rows(path)) == set(entered)
         assert len(entered) > 6
@@ -89,7 +89,7 @@ class TestPrune:
         before = path.stat().st_size
         clock.now += 100
         journal = maintenance(False)
-        journal.prune(50, False)
+        journal.prune(50)
         assert journal._store.db.execute("PRAGMA freelist_count").fetchone() == (0,)
         journal.close()
         assert path.stat().st_size < before / 2
@@ -102,7 +102,7 @@ class TestPrune:
             db.execute("VACUUM")
         before = path.stat().st_size
         clock.now += 100
-        assert maintenance(False).prune(50, False)["interactions"] == 1005
+        assert maintenance(False).prune(50)["interactions"] == 1005
         assert path.stat().st_size == before
 
     def test_a_block_is_sized_by_the_time_that_it_takes(self, monkeypatch):
@@ -119,23 +119,23 @@ class TestPrune:
 
     def test_registrations_stay(self, maintenance, path, clock):
         journal = maintenance(False)
-        journal.prune(0, False)
+        journal.prune(0)
         assert journal.counts() == {"interactions": 0, "released": 0, "dispatched": 0, "pending": 0, "providers": 1}
         with contextlib.closing(Registration(str(path), API, "main", "tickets", clock=clock)) as registration:
             assert registration.compare({"endpoint": "x"}) == {"endpoint": "same"}
 
     def test_kept_rows_still_confirm(self, maintenance, keep, path):
         before = journal_rows(path)["e"]
-        maintenance(False).prune(101, False)
+        maintenance(False).prune(101)
         assert journal_rows(path) == {"e": before}
 
     def test_a_notification_that_is_forgotten_counts_again(self, maintenance, note):
         assert note(("Release", "d", "n-1")) == []
-        maintenance(False).prune(150, False)
+        maintenance(False).prune(150)
         assert note(("Release", "d", "n-1")) == [("d", "not known", "released")]
 
 
 def test_pruning_makes_no_journal(maintenance, tmp_path):
     for dry_run in (True, False):
-        assert maintenance(dry_run).prune(0, dry_run) == {"interactions": 0, "notifications": 0, "request_ids": 0}
+        assert maintenance(dry_run).prune(0) == {"interactions": 0, "notifications": 0, "request_ids": 0}
     assert list(tmp_path.iterdir()) == []

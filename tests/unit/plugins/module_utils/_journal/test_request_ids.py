@@ -10,8 +10,8 @@ import contextlib
 import pytest
 
 from ansible_collections.vonage.vcc.plugins.module_utils._errors import InputError
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.claim_ids import ClaimIds
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.notifications import Notification, NotificationLog
-from ansible_collections.vonage.vcc.plugins.module_utils._journal.store import ClaimIds
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import journal_rows
 from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal.helpers import TTL, as_entries, refusal
 
@@ -123,7 +123,7 @@ class TestCustomRequestIds:
         with contextlib.closing(
             NotificationLog(str(path), "https://api.example", "main", None, clock=clock)
         ) as notifications:
-            notifications.record([Notification("Release", "a", "n-1")], False)
+            notifications.record([Notification("Release", "a", "n-1")])
         said = refusal(open_journal().add_all, as_entries(("b", "n-1")), kind=InputError)
         assert said.startswith("The request_id 'n-1' of 'b' has been used for 'a' before")
 

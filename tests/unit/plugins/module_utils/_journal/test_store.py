@@ -11,9 +11,9 @@ import itertools
 import pytest
 
 from ansible_collections.vonage.vcc.plugins.module_utils._errors import JournalError
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.claim_ids import ClaimIds
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.sqlite import SqliteStore
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.store import (
-    ClaimIds,
     Query,
     Registered,
     Row,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.vonage.vcc.plugins.module_utils import _files
+from ansible_collections.vonage.vcc.plugins.module_utils import _paths
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import call_main, snapshot
 
 NAMES = {"src": "ids.txt", "report": "report.jsonl", "journal": "journal.db", "token_cache": "tokens.json"}
@@ -118,7 +118,7 @@ class TestTask:
         assert sim.released == ["z", "a", "b"]
 
     def test_two_that_are_only_read_may_be_one(self, paths):
-        _files.check_distinct({"src": paths["src"], "ca_path": paths["src"], "report": None, "journal": ""})
+        _paths.check_distinct({"src": paths["src"], "ca_path": paths["src"], "report": None, "journal": ""})
 
 
 @pytest.mark.parametrize(

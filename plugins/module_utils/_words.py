@@ -1,0 +1,25 @@
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Words of options, calls, rows and results."""
+
+from __future__ import annotations
+
+import enum
+
+
+class Word(str, enum.Enum):
+    """A word of options, calls, rows and results: equal to its text as a key of a dictionary too, and its text in a message."""
+
+    def __hash__(self) -> int:
+        return str.__hash__(self)
+
+    def __str__(self) -> str:
+        return str(self.value)
+
+
+class Action(Word):
+    """The action that a task asks VCC for."""
+
+    RELEASE = "release"
+    DISPATCH = "dispatch"
