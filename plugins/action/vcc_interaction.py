@@ -26,7 +26,7 @@ from ansible_collections.vonage.vcc.plugins.module_utils._interactions.task impo
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.sqlite_file import SQLITE_IMPORT_ERROR
 from ansible_collections.vonage.vcc.plugins.module_utils._options import (
     from_environment,
-    told,
+    name_variables,
     validated,
     without_blanks,
 )
@@ -94,7 +94,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             result = run(params, self._task.check_mode, self._task.diff, _clients)
         spec = SPEC["argument_spec"]
         if result.get("failed"):
-            result["msg"] = told(result["msg"], from_environment(spec, without_blanks(spec, args)))
+            result["msg"] = name_variables(result["msg"], from_environment(spec, without_blanks(spec, args)))
         numbers = number_warnings(spec, args)
         if numbers:
             result["warnings"] = numbers + result.get("warnings", [])
@@ -111,10 +111,10 @@ def _plain(value: t.Any) -> t.Any:
     if isinstance(value, str):
         return str.__str__(value)  # which those of !unsafe would answer with themselves
     if isinstance(value, t.Mapping):
-        return {_plain(name): _plain(one) for name, one in value.items()}
+        return {_plain(name): _plain(each) for name, each in value.items()}
     if getattr(value, "__ENCRYPTED__", False):  # of !vault, in ansible-core before 2.19
         return str.__str__(str(value))
-    return [_plain(one) for one in value] if isinstance(value, (list, tuple)) else value
+    return [_plain(each) for each in value] if isinstance(value, (list, tuple)) else value
 
 
 def _without(secrets: set[str], result: dict[str, t.Any]) -> dict[str, t.Any]:

@@ -12,7 +12,14 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ._api.transport import REQUESTS_IMPORT_ERROR
 from ._errors import InputError, VccError
 from ._journal.sqlite_file import SQLITE_IMPORT_ERROR
-from ._options import CONVERSION_ERRORS, CONVERSION_FAILED, from_environment, settled, told, without_blanks
+from ._options import (
+    CONVERSION_ERRORS,
+    CONVERSION_FAILED,
+    from_environment,
+    with_environment,
+    name_variables,
+    without_blanks,
+)
 from ._text import LONGEST_MESSAGE, shown, without_user
 from ._validation import check_types, number_warnings, secret_texts
 
@@ -52,7 +59,7 @@ class Module(AnsibleModule):  # type: ignore[misc]
         self.variables = from_environment(self.argument_spec, self.given)
         # Before Ansible converts them: it would write out all digits of 1e999999999.
         check_types(self.argument_spec, self.given)
-        self.params = settled(self.argument_spec, self.given)
+        self.params = with_environment(self.argument_spec, self.given)
 
     def fail_json(self, msg: str, **result: t.Any) -> None:
         """Fail with a message."""
@@ -104,5 +111,5 @@ def exit_module(module: Module, result: dict[str, t.Any], secrets: t.Iterable[st
     if "warnings" in result:
         result["warnings"] = [shown(warning, LONGEST_MESSAGE) for warning in result["warnings"]]
     if result.get("failed"):
-        module.fail_json(**{**result, "msg": told(result["msg"], module.variables)})
+        module.fail_json(**{**result, "msg": name_variables(result["msg"], module.variables)})
     module.exit_json(**result)

@@ -66,7 +66,7 @@ def _within(spec: Spec, value: t.Any) -> t.Any:
         if "request_id" in value and not kept.get("external_id"):
             kept["request_id"] = value["request_id"]
         return kept
-    return [_within(spec, one) for one in value] if isinstance(value, (list, tuple)) else value
+    return [_within(spec, each) for each in value] if isinstance(value, (list, tuple)) else value
 
 
 def from_environment(spec: Spec, args: t.Mapping[str, t.Any]) -> dict[str, str]:
@@ -80,7 +80,7 @@ def from_environment(spec: Spec, args: t.Mapping[str, t.Any]) -> dict[str, str]:
     return found
 
 
-def settled(spec: Spec, args: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+def with_environment(spec: Spec, args: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """Return the options of ``without_blanks`` with those from the environment. Raises InputError for a wrong variable or path."""
     variables = from_environment(spec, args)
     settings = dict(args)
@@ -95,13 +95,13 @@ def settled(spec: Spec, args: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
             if option.get("type") == "path" and isinstance(settings.get(name), str):
                 _check_path(name, settings[name])
     except InputError as exc:
-        raise InputError(told(str(exc), variables)) from None
+        raise InputError(name_variables(str(exc), variables)) from None
     if "journal" in spec and "journal" not in settings:
         settings["journal"] = _default_journal(spec["journal"]["default"])
     return settings
 
 
-def told(message: str, variables: t.Mapping[str, str]) -> str:
+def name_variables(message: str, variables: t.Mapping[str, str]) -> str:
     """Return the message of a failure. If it is about an option from the environment, the name of the variable precedes it."""
     for name, variable in variables.items():
         # "journal ..." and "The token cache ..."
@@ -234,7 +234,7 @@ CONVERSION_FAILED = (
 
 def validated(validator: ArgumentSpecValidator, args: t.Mapping[str, t.Any]) -> ValidationResult:
     """Let Ansible check the options that are set. Raises InputError for a value that ends Ansible's check with a Python error."""
-    args = settled(validator.argument_spec, without_blanks(validator.argument_spec, args))
+    args = with_environment(validator.argument_spec, without_blanks(validator.argument_spec, args))
     try:
         return validator.validate(args)
     except CONVERSION_ERRORS:

@@ -215,7 +215,7 @@ def run(params: dict[str, t.Any]) -> dict[str, t.Any]:
         check_name("provider", params["provider"])
     for index, external_id in enumerate(params["external_ids"] or ()):
         check_id(f"external_ids[{index}]", external_id)
-    with contextlib.closing(JournalMaintenance(journal_path(params), dry_run=True, looking=True)) as journal:
+    with contextlib.closing(JournalMaintenance(journal_path(params), dry_run=True, show_only=True)) as journal:
         entries, matched = journal.entries(**{name: params[name] for name in FILTERS})
         return {
             "changed": False,

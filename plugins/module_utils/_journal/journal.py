@@ -127,20 +127,22 @@ class Journal(ScopedJournal):
             self._ids.avoid(self._store.has_claims)
             chunk = self._claim(wanted)
             if self._custom_ids:
-                self._keep_request_ids([one for one in chunk if one.claim])
+                self._keep_request_ids([each for each in chunk if each.claim])
             return chunk
 
     def _claim(self, wanted: list[Wanted]) -> list[Interaction]:
         """Claim interactions; look up again those whose rows another process has replaced meanwhile."""
         rows = self._store.rows(_external_ids(wanted))
         chunk = rules.classify(wanted, rows, self._terms, self._clock(), iter(self._ids.take(len(wanted))))
-        claimed = [one for one in chunk if one.claim]
-        done = self._store.swap([(rows.get(one.external_id), rules.row_of_claim(one, self._action)) for one in claimed])  # type: ignore[arg-type]
+        claimed = [each for each in chunk if each.claim]
+        done = self._store.swap(
+            [(rows.get(each.external_id), rules.row_of_claim(each, self._action)) for each in claimed]
+        )  # type: ignore[arg-type]
         if all(done):
             return chunk
-        lost = {one.seq for one, ok in zip(claimed, done) if not ok}
-        again = {one.seq: one for one in self._claim([one for one in wanted if one[0] in lost])}
-        return [again.get(one.seq, one) for one in chunk]
+        lost = {each.seq for each, ok in zip(claimed, done) if not ok}
+        again = {each.seq: each for each in self._claim([each for each in wanted if each[0] in lost])}
+        return [again.get(each.seq, each) for each in chunk]
 
     def accept(self, interactions: t.Collection[Interaction]) -> None:
         """Record that VCC has accepted these: from now on they are confirmed.
@@ -152,13 +154,13 @@ class Journal(ScopedJournal):
 
     def _accept(self, interactions: t.Collection[Interaction]) -> None:
         now = self._clock()
-        claimed = [one for one in interactions if one.claim]
-        marked = sum(self._store.mark(first, last, now) for first, last in _runs(one.claim for one in claimed))
+        claimed = [each for each in interactions if each.claim]
+        marked = sum(self._store.mark(first, last, now) for first, last in _runs(each.claim for each in claimed))
         if marked < len(claimed):
             self._reconcile(claimed, now)
         if self._custom_ids:
             # A dispatch without an external id can be repeated with its request id until VCC has accepted it.
-            self._keep_request_ids([one for one in interactions if one.external_id is None])
+            self._keep_request_ids([each for each in interactions if each.external_id is None])
 
     def release_claim(self, interactions: t.Iterable[Interaction]) -> None:
         """Take back claims of which VCC has processed nothing: what the journal said before, it says again.
@@ -166,11 +168,11 @@ class Journal(ScopedJournal):
         A claim that another process has taken up since stays, because the call of that process may still have its effect.
         """
         with self._store.transaction():
-            claimed = [one for one in interactions if one.claim]
-            done = self._store.swap([rules.release_claim(one, self._action) for one in claimed])
+            claimed = [each for each in interactions if each.claim]
+            done = self._store.swap([rules.release_claim(each, self._action) for each in claimed])
             if self._custom_ids:
                 self._store.forget_request_ids(
-                    one.request_id for one, ok in zip(claimed, done) if ok and one.request_id
+                    each.request_id for each, ok in zip(claimed, done) if ok and each.request_id
                 )
 
     def keep_pending(self, interactions: t.Iterable[Interaction]) -> None:
@@ -179,24 +181,24 @@ class Journal(ScopedJournal):
         Where another process has asked for something else meanwhile, that is not confirmed any more, as with ``accept``.
         """
         with self._store.transaction():
-            self._reconcile([one for one in interactions if one.claim], None)
+            self._reconcile([each for each in interactions if each.claim], None)
 
     def _reconcile(self, interactions: list[Interaction], accepted_at: float | None) -> None:
         """Record of claims that VCC has or may have taken them, whatever other processes have made of their rows."""
         lost = interactions
         while lost:
-            rows = self._store.rows([one.external_id for one in lost if one.external_id is not None])
+            rows = self._store.rows([each.external_id for each in lost if each.external_id is not None])
             now = self._clock()
             changes: list[Change] = []
             changed: list[Interaction] = []
-            for one, ids in zip(lost, self._ids.take(len(lost))):
-                row = rows.get(one.external_id or "")
-                change = rules.reconcile(row, one, self._action, now, accepted_at, *ids)
+            for each, ids in zip(lost, self._ids.take(len(lost))):
+                row = rows.get(each.external_id or "")
+                change = rules.reconcile(row, each, self._action, now, accepted_at, *ids)
                 if change:
                     changes.append(change)
-                    changed.append(one)
+                    changed.append(each)
             done = self._store.swap(changes)
-            lost = [one for one, ok in zip(changed, done) if not ok]
+            lost = [each for each, ok in zip(changed, done) if not ok]
 
     def _keep_request_ids(self, interactions: list[Interaction]) -> None:
         """Keep the custom request ids of interactions."""
@@ -208,7 +210,7 @@ class Journal(ScopedJournal):
 
         Raises InputError.
         """
-        custom = {one[2]: one for one in wanted if one[2] is not None}
+        custom = {each[2]: each for each in wanted if each[2] is not None}
         now = self._clock()
         for use in self._store.uses(list(custom)):
             external_id = custom[use.request_id][1]
@@ -225,7 +227,7 @@ class Journal(ScopedJournal):
 
 
 def _external_ids(wanted: list[Wanted]) -> list[str]:
-    return [one[1] for one in wanted if one[1] is not None]
+    return [each[1] for each in wanted if each[1] is not None]
 
 
 def _runs(numbers: t.Iterable[int]) -> t.Iterator[tuple[int, int]]:

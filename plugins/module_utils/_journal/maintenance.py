@@ -19,7 +19,7 @@ class JournalMaintenance:
     """The journal of all scopes, to show and to prune. A file that is missing counts as empty, and is never made.
 
     :param dry_run: change nothing.
-    :param looking: only show its contents, even if another user may have written it.
+    :param show_only: only show its contents, even if another user may have written it.
     """
 
     def __init__(
@@ -27,13 +27,13 @@ class JournalMaintenance:
         path: str,
         dry_run: bool = False,
         clock: t.Callable[[], float] = time.time,
-        looking: bool = False,
+        show_only: bool = False,
     ) -> None:
         self.exists = os.path.lexists(path)
         self.path = os.path.abspath(path)
         self._dry_run = dry_run
         self._clock = clock
-        self._store = SqliteStore(path if self.exists else "", None, dry_run, looking)
+        self._store = SqliteStore(path if self.exists else "", None, dry_run, show_only)
 
     def close(self) -> None:
         self._store.close()

@@ -36,15 +36,15 @@ def parse_notifications(notifications: t.Iterable[t.Any]) -> tuple[list[Notifica
     """
     found: list[Notification] = []
     ignored = 0
-    for index, one in enumerate(notifications):
+    for index, notification in enumerate(notifications):
         position = f"notifications[{index}]"
-        kind, external_id = one.get("notification"), one.get("objectid")
-        if not isinstance(kind, str) or not kind or not one.get("notificationid"):
+        kind, external_id = notification.get("notification"), notification.get("objectid")
+        if not isinstance(kind, str) or not kind or not notification.get("notificationid"):
             raise InputError(
                 f"{position} has no notification or no notificationid: give VCC's notifications as they came."
             )
         # These ids are of VCC and of other systems, so they may begin and end with any character.
-        notification_id = check_id(f"{position}.notificationid", one["notificationid"], visible=False)
+        notification_id = check_id(f"{position}.notificationid", notification["notificationid"], visible=False)
         if kind in (RELEASE, ASSIGN) and isinstance(external_id, (str, int)) and external_id != "":
             objectid = check_id(f"{position}.objectid", external_id, visible=False)
             found.append(Notification(kind, objectid, notification_id))
@@ -87,20 +87,26 @@ class NotificationLog(ScopedJournal):
 
     def _changes(self, given: list[Notification]) -> tuple[list[tuple[str, str, str]], list[str], list[Change]]:
         """Return the changes for the user, the ids of the new notifications, and the changes of rows."""
-        recorded = self._store.recorded([one.notification_id for one in given])
-        rows = self._store.rows(list({one.external_id for one in given}))
+        recorded = self._store.recorded([notification.notification_id for notification in given])
+        rows = self._store.rows(list({notification.external_id for notification in given}))
         now = self._clock()
         changes = []
         known: dict[str, Row | None] = {}
         new: dict[str, None] = {}
-        for one in given:
-            if one.notification_id in new or one.notification_id in recorded:
+        for notification in given:
+            if notification.notification_id in new or notification.notification_id in recorded:
                 continue
-            new[one.notification_id] = None
-            before = known[one.external_id] if one.external_id in known else rows.get(one.external_id)
-            after = rules.notify(before, one.kind == RELEASE, one.external_id, one.notification_id)
-            known[one.external_id] = after
-            changes.append((one.external_id, rules.state_of(before).value, rules.state_of(after).value))
+            new[notification.notification_id] = None
+            before = (
+                known[notification.external_id]
+                if notification.external_id in known
+                else rows.get(notification.external_id)
+            )
+            after = rules.notify(
+                before, notification.kind == RELEASE, notification.external_id, notification.notification_id
+            )
+            known[notification.external_id] = after
+            changes.append((notification.external_id, rules.state_of(before).value, rules.state_of(after).value))
         ids = self._ids.take(len(known))
         swaps = [
             rules.record_notification(rows.get(name), row, now, claim)

@@ -91,13 +91,13 @@ def classify(
     """
     action, ttl, force = terms
     found = []
-    for one in wanted:
-        seq, external_id, own_id, data = one
+    for each in wanted:
+        seq, external_id, custom_id, data = each
         row = rows.get(external_id) if external_id is not None else None
         if row is None:
             claim_id, new_id = next(ids)
-            if own_id or external_id is None:
-                found.append(claim(one, row, terms, now, claim_id, new_id))
+            if custom_id or external_id is None:
+                found.append(claim(each, row, terms, now, claim_id, new_id))
             else:
                 found.append(_new(Interaction, (seq, external_id, new_id, False, False, data, None, now, claim_id)))
         elif (
@@ -108,7 +108,7 @@ def classify(
         ):
             found.append(_new(Interaction, (seq, external_id, row.request_id, True, False, data, None, 0.0, 0)))
         else:
-            found.append(claim(one, row, terms, now, *next(ids)))
+            found.append(claim(each, row, terms, now, *next(ids)))
     return found
 
 
@@ -123,19 +123,19 @@ def claim(
     :param claim_id: the id of the row that is written for it; 0 if none is written.
     :param new_id: a new request id, used if neither the task nor a pending row has one.
     """
-    seq, external_id, own_id, data = wanted
+    seq, external_id, custom_id, data = wanted
     if external_id is None:
         claim_id = 0
-    if own_id:
+    if custom_id:
         claim_id = _other(claim_id)
     if row is None:
-        return Interaction(seq, external_id, own_id or new_id, False, False, data, None, now, claim_id)
+        return Interaction(seq, external_id, custom_id or new_id, False, False, data, None, now, claim_id)
     pending = row.action == terms.action and row.accepted_at is None and counts(row.requested_at, terms.ttl, now)
     if pending and not terms.force:
         return Interaction(
             seq, external_id, row.request_id, False, True, data, None, row.requested_at, _other(claim_id)
         )
-    return Interaction(seq, external_id, own_id or new_id, False, pending, data, row, now, claim_id)
+    return Interaction(seq, external_id, custom_id or new_id, False, pending, data, row, now, claim_id)
 
 
 def _other(claim_id: int) -> int:

@@ -46,8 +46,8 @@ WHERE (:provider IS NULL OR provider = :provider)
 class SqliteStore(JournalFile, Store):
     """The rows of one scope in a SQLite file; without a scope, only what a store says of all scopes."""
 
-    def __init__(self, path: str, scope: Scope | None, dry_run: bool = False, looking: bool = False) -> None:
-        super().__init__(path, dry_run, looking)
+    def __init__(self, path: str, scope: Scope | None, dry_run: bool = False, show_only: bool = False) -> None:
+        super().__init__(path, dry_run, show_only)
         self._scope = 0
         if scope is None:
             return
@@ -183,7 +183,7 @@ class SqliteStore(JournalFile, Store):
     def forget_request_ids(self, request_ids: t.Iterable[str]) -> None:
         """Forget custom request ids of which VCC has processed nothing."""
         self._db.executemany(
-            "DELETE FROM own_request WHERE scope = ? AND request_id = ?", [(self._scope, one) for one in request_ids]
+            "DELETE FROM own_request WHERE scope = ? AND request_id = ?", [(self._scope, each) for each in request_ids]
         )
 
     def registration(self) -> Registered | None:
@@ -212,13 +212,13 @@ class SqliteStore(JournalFile, Store):
     def recorded(self, notification_ids: t.Sequence[str]) -> set[str]:
         """Return which notifications are recorded."""
         query = "SELECT id FROM notification WHERE scope = ? AND id IN"
-        return self.read(lambda: {one for (one,) in self._select(query, notification_ids)})
+        return self.read(lambda: {each for (each,) in self._select(query, notification_ids)})
 
     def record(self, notification_ids: t.Iterable[str], now: float) -> None:
         """Record notifications."""
         self._db.executemany(
             "INSERT INTO notification (scope, id, noted) VALUES (?, ?, ?)",
-            [(self._scope, one, now) for one in notification_ids],
+            [(self._scope, each, now) for each in notification_ids],
         )
 
     def schema_version(self) -> int:

@@ -117,13 +117,13 @@ class JournalFile:
 
     :param path: the file; empty for a journal that ends with the task.
     :param dry_run: read an existing file, make none, and change nothing. It fails where a run that changes something would.
-    :param looking: read a file that others may have written or that cannot be written, only to show its contents.
+    :param show_only: read a file that others may have written or that cannot be written, only to show its contents.
     Every method raises JournalError for a file that cannot be used.
     """
 
-    def __init__(self, path: str, dry_run: bool = False, looking: bool = False) -> None:
+    def __init__(self, path: str, dry_run: bool = False, show_only: bool = False) -> None:
         self.path = os.path.abspath(path) if path else ""
-        self._looking = looking
+        self._show_only = show_only
         self._version: tuple[int, ...] | None = None
         with self.wrap_errors():
             self._db = self._open(dry_run)
@@ -165,7 +165,7 @@ class JournalFile:
 
     def _check_file(self) -> None:
         """Check that the journal is a file, and that no other user has written it or a file beside it."""
-        flags = (os.O_RDONLY if self._looking else os.O_RDWR) | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        flags = (os.O_RDONLY if self._show_only else os.O_RDWR) | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         handle = os.open(self.path, flags)
         try:
             if not stat.S_ISREG(os.fstat(handle).st_mode):
@@ -176,7 +176,7 @@ class JournalFile:
             os.close(handle)
         for ending in ("", *WRITTEN["journal"]):
             why = ""
-            if not self._looking:
+            if not self._show_only:
                 with contextlib.suppress(FileNotFoundError):
                     why = distrust(self.path + ending)
             if why:
@@ -278,10 +278,10 @@ class JournalFile:
                 why,
                 "see if its disk is full, and look for errors of the disk; it must not be on a network file system",
             )
-        if self._looking and "unable to open" in why:
+        if self._show_only and "unable to open" in why:
             return why, f"copy it and {self.path}-wal to a folder that this user can write to, and look at that copy"
         if number in _FORBIDDEN or "readonly" in why or "unable to open" in why:
-            right = "readable" if self._looking else "writable"
+            right = "readable" if self._show_only else "writable"
             files = "it, the files beside it whose names begin with its name, and its folder"
             return why, f"make {files if self.path else _temporary_folder()} {right} for the user who runs the task"
         if "not a database" in why:
@@ -360,7 +360,7 @@ def _settled_version(path: str) -> tuple[int, ...]:
 def _temporary_folder() -> str:
     """Return the folder in which SQLite keeps temporary files."""
     folders = (os.environ.get("SQLITE_TMPDIR"), os.environ.get("TMPDIR"), "/var/tmp", "/usr/tmp", "/tmp")  # noqa: S108
-    return next((one for one in folders if one and os.path.isdir(one) and os.access(one, os.W_OK | os.X_OK)), ".")
+    return next((each for each in folders if each and os.path.isdir(each) and os.access(each, os.W_OK | os.X_OK)), ".")
 
 
 def _room(folder: str) -> float:

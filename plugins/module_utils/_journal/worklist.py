@@ -111,9 +111,9 @@ class Worklist:
         """Return the request id and the external id of the interactions that have a request id of the user's choice."""
         query = "SELECT 1 FROM work WHERE seq = ? AND request_id = ?"
         return [
-            (one.request_id, one.external_id)
-            for one in interactions
-            if one.request_id is not None and self._db.execute(query, (one.seq, one.request_id)).fetchone()
+            (each.request_id, each.external_id)
+            for each in interactions
+            if each.request_id is not None and self._db.execute(query, (each.seq, each.request_id)).fetchone()
         ]
 
     def _add(self, entry: Entry) -> None:

@@ -48,7 +48,7 @@ if os.geteuid() == 0:
     os.setgid(int(user))
     os.setuid(int(user))
 try:
-    counts = JournalMaintenance(path, True, looking=True).counts()
+    counts = JournalMaintenance(path, True, show_only=True).counts()
     print(counts["released"], counts["pending"])
 except JournalError as exc:
     print(exc)
@@ -93,7 +93,7 @@ class TestReadOnly:
         mount("--bind", path.parent, mounted)
         try:
             mount("-o", "remount,bind,ro", mounted)
-            with contextlib.closing(JournalMaintenance(str(mounted / path.name), True, looking=True)) as journal:
+            with contextlib.closing(JournalMaintenance(str(mounted / path.name), True, show_only=True)) as journal:
                 assert (journal.counts()["released"], journal.counts()["pending"]) == (1, int(log))
             for dry_run in (False, True):
                 said = refusal_at(mounted / path.name, dry_run)
@@ -154,7 +154,7 @@ class TestCheckModeSeesOtherProcesses:
     """It reads a file without the locks of SQLite, for these need files beside it."""
 
     @pytest.fixture
-    def looking(self, path):
+    def show_only(self, path):
         release_at(path, "a")
         with contextlib.closing(
             Journal(str(path), "https://api.example", "main", None, 86400, dry_run=True)
@@ -163,20 +163,20 @@ class TestCheckModeSeesOtherProcesses:
             assert confirmed(journal) == ["a"]
             yield journal
 
-    def test_process_that_has_ended(self, looking, path):
+    def test_process_that_has_ended(self, show_only, path):
         release_at(path, "b")
         assert not Path(f"{path}-wal").exists()
-        assert confirmed(looking) == ["a", "b"]
+        assert confirmed(show_only) == ["a", "b"]
 
-    def test_process_that_goes_on_and_one_after_it(self, looking, path):
+    def test_process_that_goes_on_and_one_after_it(self, show_only, path):
         with contextlib.closing(Journal(str(path), "https://api.example", "main", None, 86400)) as journal:
             journal.add_all([["b"]])
             journal.accept(journal.claim(0))
-            assert confirmed(looking) == ["a", "b"]
+            assert confirmed(show_only) == ["a", "b"]
             release_at(path, "c")
-            assert confirmed(looking) == ["a", "b", "c"]
+            assert confirmed(show_only) == ["a", "b", "c"]
 
-    def test_process_that_writes_during_a_read(self, looking, path, monkeypatch):
+    def test_process_that_writes_during_a_read(self, show_only, path, monkeypatch):
         """What has been read by then is read again."""
         rows = SqliteStore._rows
         monkeypatch.setattr(SqliteStore, "_rows", lambda *arguments: [rows(*arguments), interrupt()][0])
@@ -185,9 +185,9 @@ class TestCheckModeSeesOtherProcesses:
             monkeypatch.undo()
             release_at(path, "b")
 
-        assert confirmed(looking) == ["a", "b"]
+        assert confirmed(show_only) == ["a", "b"]
 
-    def test_a_half_written_file_is_read_again(self, looking, path, monkeypatch):
+    def test_a_half_written_file_is_read_again(self, show_only, path, monkeypatch):
         """Another process copies its log into the file while this one reads, and may find any mixture of pages."""
 
         def torn(*_arguments):
@@ -196,7 +196,7 @@ class TestCheckModeSeesOtherProcesses:
             raise sqlite3.DatabaseError("database disk image is malformed")
 
         monkeypatch.setattr(SqliteStore, "_rows", torn)
-        assert confirmed(looking) == ["a", "b"]
+        assert confirmed(show_only) == ["a", "b"]
 
     def test_a_file_that_was_written_just_now_is_let_settle(self, path):
         release_at(path, "a")

@@ -87,8 +87,8 @@ class TestSharing:
             if killed:
                 first.kill()
                 first.wait(PATIENCE)
-            with member(path, 1_000_600_002, *groups[1], dry_run="dry_run") as looking:
-                assert looking.said == "pending"
+            with member(path, 1_000_600_002, *groups[1], dry_run="dry_run") as show_only:
+                assert show_only.said == "pending"
             with member(path, 1_000_600_002, *groups[1]) as second:
                 assert second.said == "pending"
                 accept(second)
