@@ -16,8 +16,8 @@ from ._options import (
     CONVERSION_ERRORS,
     CONVERSION_FAILED,
     from_environment,
-    with_environment,
     name_variables,
+    with_defaults,
     without_blanks,
 )
 from ._text import LONGEST_MESSAGE, shown, without_user
@@ -59,7 +59,7 @@ class Module(AnsibleModule):  # type: ignore[misc]
         self.variables = from_environment(self.argument_spec, self.given)
         # Before Ansible converts them: it would write out all digits of 1e999999999.
         check_types(self.argument_spec, self.given)
-        self.params = with_environment(self.argument_spec, self.given)
+        self.params = with_defaults(self.argument_spec, self.given)
 
     def fail_json(self, msg: str, **result: t.Any) -> None:
         """Fail with a message."""

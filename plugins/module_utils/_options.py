@@ -80,7 +80,7 @@ def from_environment(spec: Spec, args: t.Mapping[str, t.Any]) -> dict[str, str]:
     return found
 
 
-def with_environment(spec: Spec, args: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+def with_defaults(spec: Spec, args: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """Return the options of ``without_blanks`` with those from the environment. Raises InputError for a wrong variable or path."""
     variables = from_environment(spec, args)
     settings = dict(args)
@@ -234,7 +234,7 @@ CONVERSION_FAILED = (
 
 def validated(validator: ArgumentSpecValidator, args: t.Mapping[str, t.Any]) -> ValidationResult:
     """Let Ansible check the options that are set. Raises InputError for a value that ends Ansible's check with a Python error."""
-    args = with_environment(validator.argument_spec, without_blanks(validator.argument_spec, args))
+    args = with_defaults(validator.argument_spec, without_blanks(validator.argument_spec, args))
     try:
         return validator.validate(args)
     except CONVERSION_ERRORS:

@@ -136,8 +136,8 @@ class Journal(ScopedJournal):
         chunk = rules.classify(wanted, rows, self._terms, self._clock(), iter(self._ids.take(len(wanted))))
         claimed = [each for each in chunk if each.claim]
         done = self._store.swap(
-            [(rows.get(each.external_id), rules.row_of_claim(each, self._action)) for each in claimed]
-        )  # type: ignore[arg-type]
+            [(rows.get(each.external_id or ""), rules.row_of_claim(each, self._action)) for each in claimed]
+        )
         if all(done):
             return chunk
         lost = {each.seq for each, ok in zip(claimed, done) if not ok}
