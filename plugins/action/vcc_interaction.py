@@ -11,6 +11,7 @@ import sys
 import typing as t
 
 from ansible import constants as C
+from ansible.module_utils.basic import missing_required_lib
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.parameters import remove_values
 from ansible.module_utils.errors import UnsupportedError
@@ -23,7 +24,9 @@ from ansible_collections.vonage.vcc.plugins.module_utils._connection import Conn
 from ansible_collections.vonage.vcc.plugins.module_utils._errors import InputError
 from ansible_collections.vonage.vcc.plugins.module_utils._interactions.raw_types import check_raw_types
 from ansible_collections.vonage.vcc.plugins.module_utils._interactions.task import run
-from ansible_collections.vonage.vcc.plugins.module_utils._journal.sqlite_file import SQLITE_IMPORT_ERROR
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.backends import missing_library
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.sqlite_errors import SQLITE_IMPORT_ERROR
+from ansible_collections.vonage.vcc.plugins.module_utils._location import is_url, secrets_of
 from ansible_collections.vonage.vcc.plugins.module_utils._options import (
     from_environment,
     name_variables,
@@ -89,8 +92,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         else:
             # A module on a local connection runs in the folder of the playbook.
             for name in PATHS:
-                if params[name]:
+                if params[name] and not is_url(params[name]):
                     params[name] = os.path.join(self._loader.get_basedir(), params[name])
+            missing = missing_library(params["journal"])
+            if missing:
+                return {"failed": True, "msg": missing_required_lib(missing[0]), "exception": missing[1]}
             result = run(params, self._task.check_mode, self._task.diff, _clients)
         spec = SPEC["argument_spec"]
         if result.get("failed"):
@@ -101,6 +107,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         if "warnings" in result:
             result["warnings"] = [shown(warning, LONGEST_MESSAGE) for warning in result["warnings"]]
         secrets = {params[name] for name in ("client_secret", "access_token") if params.get(name)}
+        secrets |= secrets_of(params.get("journal"))
         for client in _clients.values():
             secrets |= client.secrets
         return _without(secrets, result)

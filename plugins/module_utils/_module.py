@@ -11,7 +11,9 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from ._api.transport import REQUESTS_IMPORT_ERROR
 from ._errors import InputError, VccError
-from ._journal.sqlite_file import SQLITE_IMPORT_ERROR
+from ._journal.backends import missing_library
+from ._journal.sqlite_errors import SQLITE_IMPORT_ERROR
+from ._location import secrets_of
 from ._options import (
     CONVERSION_ERRORS,
     CONVERSION_FAILED,
@@ -73,6 +75,8 @@ class Module(AnsibleModule):  # type: ignore[misc]
 
     def _mask_urls(self) -> None:
         """Mask users and passwords in the options that the result repeats."""
+        for options in (self.given, self.params):
+            self.no_log_values.update(secrets_of(options.get("journal")))
         for name in URLS:
             if isinstance(self.params.get(name), str):
                 self.params[name] = without_user(self.params[name])
@@ -94,7 +98,8 @@ def run_module(module: Module, run: t.Callable[[set[str]], dict[str, t.Any]]) ->
 
     :param run: returns the result. It adds each secret to the set that it is given, and may raise VccError.
     """
-    for library, error in (("requests", REQUESTS_IMPORT_ERROR), ("sqlite3", SQLITE_IMPORT_ERROR)):
+    psycopg = missing_library(module.params.get("journal")) or ("psycopg", None)
+    for library, error in (("requests", REQUESTS_IMPORT_ERROR), ("sqlite3", SQLITE_IMPORT_ERROR), psycopg):
         if error:
             module.fail_json(msg=missing_required_lib(library), exception=error)
     secrets: set[str] = set()

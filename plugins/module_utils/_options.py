@@ -16,6 +16,7 @@ from ansible.module_utils.errors import AnsibleFallbackNotFound
 from ansible.module_utils.parsing.convert_bool import boolean
 
 from ._errors import InputError
+from ._location import URL_FORM, has_scheme, is_url
 from ._paths import check_paths
 from ._text import place, shown
 from ._validation import Spec, check_data, check_texts, check_types
@@ -94,11 +95,23 @@ def with_defaults(spec: Spec, args: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         for name, option in spec.items():
             if option.get("type") == "path" and isinstance(settings.get(name), str):
                 _check_path(name, settings[name])
+        if "journal" in spec and isinstance(settings.get("journal"), str):
+            settings["journal"] = _location(settings["journal"])
     except InputError as exc:
         raise InputError(name_variables(str(exc), variables)) from None
     if "journal" in spec and "journal" not in settings:
         settings["journal"] = _default_journal(spec["journal"]["default"])
     return settings
+
+
+def _location(journal: str) -> str:
+    """Return the URL of a journal as it is, or its path with the home folder and variables in place. Raises InputError."""
+    if is_url(journal):
+        return journal
+    if has_scheme(journal):
+        raise InputError(f"journal has to be a path, or {URL_FORM}.")
+    _check_path("journal", journal)
+    return _expanded(journal)
 
 
 def name_variables(message: str, variables: t.Mapping[str, str]) -> str:
@@ -114,7 +127,9 @@ def journal_path(params: t.Mapping[str, t.Any]) -> str:
     """Return the path of the journal for a module that needs one. Raises InputError if the task has none."""
     path: str = params["journal"]
     if not path:
-        raise InputError("journal is empty or none, so that there is no journal: set it to the path of one.")
+        raise InputError(
+            "journal is empty or none, so that there is no journal: set it to the path of one, or to the URL of a database."
+        )
     check_paths(params)
     return path
 
@@ -125,6 +140,8 @@ def _check_variable(name: str, option: t.Mapping[str, t.Any], value: str) -> Non
         value.encode()
     except UnicodeEncodeError:
         raise InputError(f"{name} is not valid Unicode: write it in UTF-8.") from None
+    if name == "journal" and (is_url(value) or has_scheme(value)):
+        return
     other = f"not {value!r:.60}"
     if option["type"] == "int" and not re.fullmatch(r"[+-]?[0-9]{1,20}", value.strip()):
         raise InputError(f"{name} has to be a whole number, {other}.")
@@ -136,7 +153,7 @@ def _check_variable(name: str, option: t.Mapping[str, t.Any], value: str) -> Non
     choices = option.get("choices")
     if choices and value not in choices:
         raise InputError(f"{name} has to be {', '.join(choices[:-1])} or {choices[-1]}, {other}.")
-    if option["type"] == "path" and not os.path.isabs(_expanded(value)):
+    if (option["type"] == "path" or name == "journal") and not os.path.isabs(_expanded(value)):
         raise InputError(
             f"{name} has to be an absolute path, {other}: a relative one begins in a folder that depends on how the task is run."
         )
@@ -153,7 +170,7 @@ def _check_path(name: str, path: str) -> None:
 
 def _default_journal(path: str) -> str:
     if os.path.isabs(_expanded(path)):
-        return path
+        return _expanded(path)
     home = _expanded(os.environ.get("ANSIBLE_HOME", ""))
     if os.path.isabs(home):
         return os.path.join(home, "vonage_vcc", "journal.db")
@@ -187,7 +204,7 @@ CONNECTION_SPEC = with_environment(
     }
 )
 
-JOURNAL_SPEC = with_environment({"journal": {"type": "path", "default": "~/.ansible/vonage_vcc/journal.db"}})
+JOURNAL_SPEC = with_environment({"journal": {"type": "str", "default": "~/.ansible/vonage_vcc/journal.db"}})
 
 _LINKED_DATA: dict[str, t.Any] = {
     "type": "list",

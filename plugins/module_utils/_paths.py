@@ -10,6 +10,7 @@ import typing as t
 import unicodedata
 
 from ._errors import InputError
+from ._location import is_url
 
 # The options that name a file on the host that runs the task.
 PATHS = ("src", "report", "journal", "token_cache", "ca_path")
@@ -20,15 +21,18 @@ WRITTEN = {"report": (), "journal": ("-wal", "-shm", "-journal"), "token_cache":
 
 def check_paths(params: t.Mapping[str, t.Any]) -> None:
     """Raise InputError for an option of ``PATHS`` that cannot be a path, or whose file another option names too."""
+    paths = {name: params.get(name) for name in PATHS}
+    if is_url(paths["journal"] or ""):
+        paths["journal"] = None
     for name in PATHS:
-        path = params.get(name) or ""
+        path = paths[name] or ""
         try:
             os.fsencode(path)
         except ValueError:
             raise InputError(f"{name} is not valid Unicode: write the path in UTF-8.") from None
         if "\0" in path:
             raise InputError(f"{name} has a character that no path can have: remove it.")
-    check_distinct({name: params.get(name) for name in PATHS})
+    check_distinct(paths)
 
 
 def check_distinct(paths: t.Mapping[str, str | None]) -> None:

@@ -335,6 +335,21 @@ summary:
       description: HTTP requests to the API, including retries but not requests for tokens.
       type: int
   sample: {requested: 3, released: 2, unchanged: 1, failed: 0, unknown: 0, api_calls: 1}
+journal:
+  description: The journal that the task used.
+  returned: when the input is valid
+  type: dict
+  contains:
+    backend:
+      description: V(sqlite), V(postgresql), or V(none) if there is no journal.
+      type: str
+    location:
+      description: The path of its file, or the URL of its database without a password; null if there is no journal.
+      type: str
+    created:
+      description: Whether this task has made it.
+      type: bool
+  sample: {backend: sqlite, location: /home/ops/.ansible/vonage_vcc/journal.db, created: false}
 interactions:
   description:
     - The outcome of each interaction, in the requested order, for up to 1000 interactions.

@@ -86,20 +86,39 @@ EXAMPLES = r"""
 
 RETURN = r"""
 journal:
-  description: The journal as a file.
+  description: The journal.
   returned: success
   type: dict
   contains:
+    backend:
+      description: V(sqlite) or V(postgresql).
+      type: str
+    location:
+      description: The path of its file, or the URL of its database without a password.
+      type: str
     path:
-      description: Its path.
+      description: The path of its file; null for a database.
+      type: str
+    host:
+      description: The host of the database that was reached, or the folder of its socket; null for a file.
+      type: str
+    database:
+      description: The name of the database; null for a file.
       type: str
     exists:
-      description: Whether the file exists.
+      description: Whether the file, or the schema of the database, exists.
       type: bool
     schema_version:
       description: Version of its tables; null if there is no journal.
       type: int
-  sample: {path: /home/ops/.ansible/vonage_vcc/journal.db, exists: true, schema_version: 3}
+  sample:
+    backend: sqlite
+    location: /home/ops/.ansible/vonage_vcc/journal.db
+    path: /home/ops/.ansible/vonage_vcc/journal.db
+    host: null
+    database: null
+    exists: true
+    schema_version: 3
 counts:
   description: Number of entries in the whole journal.
   returned: success
@@ -219,11 +238,7 @@ def run(params: dict[str, t.Any]) -> dict[str, t.Any]:
         entries, matched = journal.entries(**{name: params[name] for name in FILTERS})
         return {
             "changed": False,
-            "journal": {
-                "path": journal.path,
-                "exists": journal.exists,
-                "schema_version": journal.schema_version(),
-            },
+            "journal": journal.description(),
             "counts": journal.counts(),
             "matched": matched,
             "entries": entries,

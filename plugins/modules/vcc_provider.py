@@ -120,6 +120,21 @@ changed_settings:
   type: list
   elements: str
   sample: [endpoint, headers.Authorization]
+journal:
+  description: The journal that the task used.
+  returned: when the input is valid
+  type: dict
+  contains:
+    backend:
+      description: V(sqlite), V(postgresql), or V(none) if there is no journal.
+      type: str
+    location:
+      description: The path of its file, or the URL of its database without a password; null if there is no journal.
+      type: str
+    created:
+      description: Whether this task has made it.
+      type: bool
+  sample: {backend: sqlite, location: /home/ops/.ansible/vonage_vcc/journal.db, created: false}
 evidence:
   description:
     - The evidence for the registration. V(api) means that VCC accepted the call, and V(journal) that it did so before.
@@ -204,6 +219,7 @@ def run(params: t.Mapping[str, t.Any], check_mode: bool, diff_mode: bool, secret
             "changed_settings": sorted(setting for setting, how in (found or {}).items() if how != "same"),
             "evidence": "journal" if not changed else "predicted" if check_mode else "api",
         }
+        result["journal"] = journal.description()
         if diff_mode:
             result["diff"] = _diff(name, settings, found)
         if changed and not check_mode:

@@ -81,7 +81,8 @@ def _no_claims(_job):
 
 def _no_confirmations(_job):
     """Do not mark rows as accepted."""
-    journal.Journal._accept = lambda self, done: None
+    exchange = journal.Journal._exchange
+    journal.Journal._exchange = lambda self, accepted, *others: exchange(self, [], *others)
 
 
 def _early_confirmations(_job):

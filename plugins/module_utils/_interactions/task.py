@@ -142,9 +142,10 @@ def _run(task: Task, check_mode: bool, diff_mode: bool, clients: dict[Connection
                 error = sender.stopped
         report.close()
         finished = result.finish(client.calls - calls_before, diff_mode, error)
+        finished["journal"] = journal.description()
+        warnings = _warnings(task, requested, finished["journal"], journal.has_new_request_ids())
     finally:
         journal.close()
-    warnings = _warnings(task, requested)
     if warnings:
         finished["warnings"] = warnings
     return finished
@@ -166,10 +167,12 @@ def _collect(outcomes: t.Iterator[Outcome], result: Result) -> VccError | None:
     return None
 
 
-def _warnings(task: Task, requested: int) -> list[str]:
+def _warnings(task: Task, requested: int, journal: dict[str, t.Any], has_new_request_ids: bool) -> list[str]:
     """Return the warnings of a task.
 
     :param requested: the number of distinct interactions that it asked for.
+    :param journal: the journal of its result.
+    :param has_new_request_ids: whether the task chooses the request id of an interaction by itself.
     """
     warnings = []
     if not requested and task.source.path:
@@ -178,6 +181,12 @@ def _warnings(task: Task, requested: int) -> list[str]:
         warnings.append(
             f"{task.source.nameless} of the interactions have no external id: they can never be released by this API,"
             " and running the task again does not leave them alone."
+        )
+    if task.action is Action.DISPATCH and has_new_request_ids and (journal["created"] or not journal["location"]):
+        which = f"has made the journal {journal['location']}" if journal["location"] else "has no journal"
+        warnings.append(
+            f"This task {which}: a second run that does not find what it recorded dispatches again. Keep the journal where every run finds it, such as in"
+            " PostgreSQL, or give each interaction a request_id."
         )
     if not task.connection.verify:
         warnings.append(UNVERIFIED)

@@ -17,7 +17,6 @@ there before, with the id that it had.
 from __future__ import annotations
 
 import itertools
-import time
 import typing as t
 
 from .._errors import InputError
@@ -28,24 +27,36 @@ from .claim_ids import MAX_CLAIM, ClaimIds
 from .entry import Entry
 from .rules import Interaction, Terms, Wanted
 from .scoped import ScopedJournal
-from .store import CHUNK, Change
+from .store import CHUNK, Change, Exchanged, Row
 from .worklist import Worklist
+
+
+class _Ahead(t.NamedTuple):
+    """A chunk of the worklist that is looked up before it is asked for.
+
+    :param after: the place behind which it begins.
+    :param rows: what the journal had of it, by external id.
+    """
+
+    after: int
+    wanted: list[Wanted]
+    rows: dict[str, Row]
 
 
 class Journal(ScopedJournal):
     """The journal of the interactions of one scope, for a task that asks for one action.
 
-    :param path: the file; empty for a journal that ends with the task.
+    :param journal: the path of a file or the URL of a database; empty for a journal that ends with the task.
     :param ttl: seconds for which a row counts; 0 for ever.
     :param action: "release" or "dispatch"; rows of the other action confirm nothing.
     :param force: whether to ask again for what is confirmed or pending, with a new request id.
     :param dry_run: write nothing.
-    :param clock: return seconds of the epoch.
+    :param clock: return seconds of the epoch; None for the clock of the store.
     """
 
     def __init__(
         self,
-        path: str,
+        journal: str,
         api_url: str,
         account: str,
         provider: str | None,
@@ -53,19 +64,19 @@ class Journal(ScopedJournal):
         action: str = "release",
         force: bool = False,
         dry_run: bool = False,
-        clock: t.Callable[[], float] = time.time,
+        clock: t.Callable[[], float] | None = None,
     ) -> None:
-        super().__init__(path, api_url, account, provider, dry_run, clock)
+        super().__init__(journal, api_url, account, provider, dry_run, clock)
         # SQLite takes a plain text quicker than another kind of text.
         self._action = Action(action).value
         self._terms = Terms(self._action, ttl, force)
-        self._ids = ClaimIds(clock())
+        self._ids = ClaimIds(self._clock())
         self._dry_run = dry_run
         self._custom_ids = False
         self._checked = True
+        self._ahead: _Ahead | None = None
         try:
-            with self._store.wrap_errors():
-                self._worklist = Worklist(action)
+            self._worklist = Worklist(action, "" if self._store.remote else self._store.location)
         except BaseException:
             self._store.close()
             raise
@@ -82,7 +93,7 @@ class Journal(ScopedJournal):
         Raises InputError for an interaction with two request ids or with differing data, and for a request id that stands for two interactions or
         actions.
         """
-        with self._store.wrap_errors():
+        with self._worklist.wrap_errors():
             count = self._worklist.add_all(entries)
             self._custom_ids = self._worklist.has_custom_request_ids()
             if self._custom_ids:
@@ -100,49 +111,84 @@ class Journal(ScopedJournal):
                 self._store.check(external_ids)
             self._checked = True
 
+    def has_new_request_ids(self) -> bool:
+        """Return whether the task chooses the request id of an interaction with an external id by itself."""
+        with self._worklist.wrap_errors():
+            return self._worklist.has_new_request_ids()
+
     def plan(self, after: int) -> list[Interaction]:
         """Return the next chunk of the worklist, in the order in which it must be sent; empty at its end. Write nothing.
 
         :param after: the place of the last one of the chunk before; 0 for the first chunk.
         """
-        with self._store.wrap_errors():
+        with self._worklist.wrap_errors():
             wanted = self._worklist.chunk(after)
-            rows = self._store.rows(_external_ids(wanted))
-            return rules.classify(wanted, rows, self._terms, self._clock(), itertools.repeat((0, None)))
+        rows = self._store.rows(_external_ids(wanted))
+        if self._store.remote:
+            self._ahead = _Ahead(after, wanted, rows)
+        return rules.classify(wanted, rows, self._terms, self._clock(), itertools.repeat((0, None)))
 
     def claim(self, after: int, accepted: t.Collection[Interaction] = ()) -> list[Interaction]:
         """Return the same chunk, with a request id for each interaction that must be sent, recorded as pending.
 
         Of two processes at once, the second one finds the request ids of the first one, or its confirmations. A claim that it takes up becomes its own.
 
-        :param accepted: interactions to accept in the same transaction, which saves one.
+        :param accepted: interactions to accept in the same exchange with the store, which saves one.
         """
         self._check_rows()
-        with self._store.transaction():
-            if accepted:
-                self._accept(accepted)
-            wanted = self._worklist.chunk(after)
+        with self._worklist.wrap_errors(), self._store.transaction():
+            ahead, self._ahead = self._ahead, None
+            if not ahead or ahead.after != after:
+                wanted = self._worklist.chunk(after)
+                ahead = _Ahead(after, wanted, self._store.rows(_external_ids(wanted)))
             if self._custom_ids:
-                self._check_request_ids(wanted)
+                self._check_request_ids(ahead.wanted)
             self._ids.avoid(self._store.has_claims)
-            chunk = self._claim(wanted)
+            following = self._worklist.chunk(ahead.wanted[-1][0]) if self._store.remote and ahead.wanted else []
+            chunk = self._claim(ahead.wanted, ahead.rows, accepted, following)
             if self._custom_ids:
+                self._keep_request_ids([each for each in accepted if each.external_id is None])
                 self._keep_request_ids([each for each in chunk if each.claim])
+                if self._store.remote:
+                    self._check_request_ids_again(ahead.wanted, chunk)
             return chunk
 
-    def _claim(self, wanted: list[Wanted]) -> list[Interaction]:
-        """Claim interactions; look up again those whose rows another process has replaced meanwhile."""
-        rows = self._store.rows(_external_ids(wanted))
-        chunk = rules.classify(wanted, rows, self._terms, self._clock(), iter(self._ids.take(len(wanted))))
+    def _claim(
+        self,
+        wanted: list[Wanted],
+        rows: dict[str, Row],
+        accepted: t.Collection[Interaction] = (),
+        following: list[Wanted] | None = None,
+    ) -> list[Interaction]:
+        """Claim interactions. Look up again those whose rows another process has replaced meanwhile.
+
+        :param rows: what the journal had of them.
+        :param following: the chunk behind them, to look up ahead.
+        """
+        now = self._clock()
+        chunk = rules.classify(wanted, rows, self._terms, now, iter(self._ids.take(len(wanted))))
         claimed = [each for each in chunk if each.claim]
-        done = self._store.swap(
-            [(rows.get(each.external_id or ""), rules.row_of_claim(each, self._action)) for each in claimed]
-        )
-        if all(done):
+        changes = [(rows.get(each.external_id or ""), rules.row_of_claim(each, self._action)) for each in claimed]
+        exchanged = self._exchange(accepted, now, changes, following or [])
+        if following:
+            self._ahead = _Ahead(wanted[-1][0], following, exchanged.rows)
+        if all(exchanged.done):
             return chunk
-        lost = {each.seq for each, ok in zip(claimed, done) if not ok}
-        again = {each.seq: each for each in self._claim([each for each in wanted if each[0] in lost])}
+        lost = {each.seq for each, ok in zip(claimed, exchanged.done) if not ok}
+        left = [each for each in wanted if each[0] in lost]
+        again = {each.seq: each for each in self._claim(left, self._store.rows(_external_ids(left)))}
         return [again.get(each.seq, each) for each in chunk]
+
+    def _exchange(
+        self, accepted: t.Iterable[Interaction], now: float, changes: t.Sequence[Change], following: list[Wanted]
+    ) -> Exchanged:
+        """Accept interactions, replace rows, and look the following ones up."""
+        claimed = [each for each in accepted if each.claim]
+        runs = list(_runs(each.claim for each in claimed))
+        exchanged = self._store.exchange(runs, now, changes, _external_ids(following))
+        if exchanged.marked < len(claimed):
+            self._reconcile(claimed, now)
+        return exchanged
 
     def accept(self, interactions: t.Collection[Interaction]) -> None:
         """Record that VCC has accepted these: from now on they are confirmed.
@@ -150,17 +196,10 @@ class Journal(ScopedJournal):
         Where another process has asked for something else meanwhile, nobody knows which of the two VCC took last: neither is confirmed then.
         """
         with self._store.transaction():
-            self._accept(interactions)
-
-    def _accept(self, interactions: t.Collection[Interaction]) -> None:
-        now = self._clock()
-        claimed = [each for each in interactions if each.claim]
-        marked = sum(self._store.mark(first, last, now) for first, last in _runs(each.claim for each in claimed))
-        if marked < len(claimed):
-            self._reconcile(claimed, now)
-        if self._custom_ids:
-            # A dispatch without an external id can be repeated with its request id until VCC has accepted it.
-            self._keep_request_ids([each for each in interactions if each.external_id is None])
+            self._exchange(interactions, self._clock(), [], [])
+            if self._custom_ids:
+                # A dispatch without an external id can be repeated with its request id until VCC has accepted it.
+                self._keep_request_ids([each for each in interactions if each.external_id is None])
 
     def release_claim(self, interactions: t.Iterable[Interaction]) -> None:
         """Take back claims of which VCC has processed nothing: what the journal said before, it says again.
@@ -171,9 +210,7 @@ class Journal(ScopedJournal):
             claimed = [each for each in interactions if each.claim]
             done = self._store.swap([rules.release_claim(each, self._action) for each in claimed])
             if self._custom_ids:
-                self._store.forget_request_ids(
-                    each.request_id for each, ok in zip(claimed, done) if ok and each.request_id
-                )
+                self._forget_request_ids([each for each, ok in zip(claimed, done) if ok])
 
     def keep_pending(self, interactions: t.Iterable[Interaction]) -> None:
         """Make sure that claims without a known answer are still there, in case another process has taken them back.
@@ -205,7 +242,20 @@ class Journal(ScopedJournal):
         pairs = self._worklist.custom_request_ids(interactions)
         self._store.keep_request_ids(self._action, self._clock(), pairs)
 
-    def _check_request_ids(self, wanted: list[Wanted]) -> None:
+    def _forget_request_ids(self, interactions: list[Interaction]) -> None:
+        """Forget the request ids of interactions of which VCC has processed nothing."""
+        pairs = [(each.request_id, each.external_id) for each in interactions if each.request_id]
+        self._store.forget_request_ids(self._action, pairs)
+
+    def _check_request_ids_again(self, wanted: list[Wanted], chunk: list[Interaction]) -> None:
+        """Check custom request ids once they are kept, because another process may have kept one since the check before. Raises InputError."""
+        try:
+            self._check_request_ids(wanted, rules.is_of_another)
+        except InputError:
+            self.release_claim(chunk)
+            raise
+
+    def _check_request_ids(self, wanted: list[Wanted], is_conflict: t.Callable[..., bool] = rules.is_conflict) -> None:
         """Refuse a custom request id that VCC may have had for something else or in an earlier call, because VCC would ignore it without a word.
 
         Raises InputError.
@@ -214,7 +264,7 @@ class Journal(ScopedJournal):
         now = self._clock()
         for use in self._store.uses(list(custom)):
             external_id = custom[use.request_id][1]
-            if rules.is_conflict(use, custom[use.request_id], self._terms, now):
+            if is_conflict(use, custom[use.request_id], self._terms, now):
                 name = "an interaction without an external id" if external_id is None else f"'{shown(external_id)}'"
                 used = (
                     f"to {shown(use.action)} it"

@@ -6,17 +6,17 @@
 from __future__ import annotations
 
 import os
-import time
 import typing as t
 
+from .._location import is_url
 from .._text import clean, isoformat_utc
 from . import rules
-from .sqlite import SqliteStore
+from .backends import open_store
 from .store import Query, Row, Scope
 
 
 class JournalMaintenance:
-    """The journal of all scopes, to show and to prune. A file that is missing counts as empty, and is never made.
+    """The journal of all scopes, to show and to prune. One that is missing counts as empty, and is never made.
 
     :param dry_run: change nothing.
     :param show_only: only show its contents, even if another user may have written it.
@@ -24,24 +24,32 @@ class JournalMaintenance:
 
     def __init__(
         self,
-        path: str,
+        journal: str,
         dry_run: bool = False,
-        clock: t.Callable[[], float] = time.time,
+        clock: t.Callable[[], float] | None = None,
         show_only: bool = False,
     ) -> None:
-        self.exists = os.path.lexists(path)
-        self.path = os.path.abspath(path)
+        self._journal = journal
+        is_known = is_url(journal) or os.path.lexists(journal)
         self._dry_run = dry_run
-        self._clock = clock
-        self._store = SqliteStore(path if self.exists else "", None, dry_run, show_only)
+        self._store = open_store(journal if is_known else "", None, dry_run, show_only)
+        self._clock = clock or self._store.clock
 
     def close(self) -> None:
         self._store.close()
 
-    def schema_version(self) -> int | None:
-        """Return the version of the file's schema, None if there is none."""
+    def description(self) -> dict[str, t.Any]:
+        """Return where the journal is, whether it exists, and the version of its tables, None if it has none."""
         version = self._store.schema_version()
-        return version if self.exists and os.path.getsize(self.path) else None
+        if is_url(self._journal):
+            return {**self._store.description(), "path": None, "exists": version is not None, "schema_version": version}
+        return {
+            **self._store.description(),
+            "location": os.path.abspath(self._journal),
+            "path": os.path.abspath(self._journal),
+            "exists": os.path.lexists(self._journal),
+            "schema_version": version,
+        }
 
     def counts(self) -> dict[str, int]:
         """Return how many interactions are in which state, and how many registrations of providers are known."""

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import time
 import typing as t
 
 from .._errors import InputError
@@ -63,11 +62,11 @@ class NotificationLog(ScopedJournal):
         account: str,
         provider: str | None,
         dry_run: bool = False,
-        clock: t.Callable[[], float] = time.time,
+        clock: t.Callable[[], float] | None = None,
     ) -> None:
         super().__init__(path, api_url, account, provider, dry_run, clock)
         self._dry_run = dry_run
-        self._ids = ClaimIds(clock())
+        self._ids = ClaimIds(self._clock())
 
     def record(self, given: t.Iterable[Notification]) -> list[tuple[str, str, str]]:
         """Record notifications that are not recorded yet; a dry run only says which those are.
@@ -77,13 +76,10 @@ class NotificationLog(ScopedJournal):
         given = list(given)
         if self._dry_run:
             return self._changes(given)[0]
-        with self._store.transaction():
-            while True:
-                changes, new, swaps = self._changes(given)
-                if all(self._store.swap(swaps)):
-                    break
-            self._store.record(new, self._clock())
-            return changes
+        while True:
+            changes, new, swaps = self._changes(given)
+            if not new or self._store.record(new, self._clock(), swaps):
+                return changes
 
     def _changes(self, given: list[Notification]) -> tuple[list[tuple[str, str, str]], list[str], list[Change]]:
         """Return the changes for the user, the ids of the new notifications, and the changes of rows."""

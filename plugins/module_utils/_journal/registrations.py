@@ -45,10 +45,9 @@ class Registration(ScopedJournal):
     def begin(self, seconds: float = OVERLAP_SECONDS) -> None:
         """Durably record that the registration is about to change, for at most so many seconds."""
         self._begun = Registered(os.urandom(32), json.dumps({_SECONDS: seconds}), self._clock())
-        with self._store.transaction():
+        row = self._store.registration()
+        while not self._store.swap_registration(row.key if row else None, self._begun):
             row = self._store.registration()
-            while not self._store.swap_registration(row.key if row else None, self._begun):
-                row = self._store.registration()
         # Another process may still register it, and VCC may take the call of that process last.
         self._contested = row if row and _is_under_way(row, self._begun.requested_at) else None
 

@@ -231,8 +231,13 @@ def state_of(row: Row | None) -> RowState:
 
 def is_conflict(use: Use, wanted: Wanted, terms: Terms, now: float) -> bool:
     """Return whether VCC would ignore a custom request id because of an earlier use: for something else, or in a call that must not be repeated."""
-    if not use.here or use.external_id != wanted[1] or use.action != terms.action:
+    if is_of_another(use, wanted, terms, now):
         return True
     if not use.processed:
         return False
     return terms.force or use.changed_at is None or not counts(use.changed_at, terms.ttl, now)
+
+
+def is_of_another(use: Use, wanted: Wanted, terms: Terms, now: float) -> bool:
+    """Return whether a custom request id was used for another interaction or action."""
+    return not use.here or use.external_id != wanted[1] or use.action != terms.action

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 # ruff: noqa: S608 -- queries are put together from constants and numbers of parameters alone
+import os
+import time
 import typing as t
 
 from .claim_ids import claim_of
@@ -43,11 +45,16 @@ WHERE (:provider IS NULL OR provider = :provider)
 """
 
 
+class _OvertakenError(Exception):
+    """Another process has written first."""
+
+
 class SqliteStore(JournalFile, Store):
     """The rows of one scope in a SQLite file; without a scope, only what a store says of all scopes."""
 
     def __init__(self, path: str, scope: Scope | None, dry_run: bool = False, show_only: bool = False) -> None:
         super().__init__(path, dry_run, show_only)
+        self.location = self.path
         self._scope = 0
         if scope is None:
             return
@@ -67,6 +74,10 @@ class SqliteStore(JournalFile, Store):
             raise
         if row:
             self._scope = row[0]
+
+    def clock(self) -> float:
+        """Return the time, in seconds of the epoch."""
+        return time.time()
 
     def rows(self, external_ids: t.Sequence[str]) -> dict[str, Row]:
         """Return the rows of interactions by their external ids; an interaction without a row is missing."""
@@ -180,10 +191,11 @@ class SqliteStore(JournalFile, Store):
             [(self._scope, *pair, action, now) for pair in pairs],
         )
 
-    def forget_request_ids(self, request_ids: t.Iterable[str]) -> None:
-        """Forget custom request ids of which VCC has processed nothing."""
+    def forget_request_ids(self, action: str, pairs: t.Iterable[tuple[str, str | None]]) -> None:
+        """Forget custom request ids of which VCC has processed nothing, if they were kept for the same action of the same interaction."""
         self._db.executemany(
-            "DELETE FROM own_request WHERE scope = ? AND request_id = ?", [(self._scope, each) for each in request_ids]
+            "DELETE FROM own_request WHERE (scope, request_id, action) = (?, ?, ?) AND external_id IS ?",
+            [(self._scope, request_id, action, external_id) for request_id, external_id in pairs],
         )
 
     def registration(self) -> Registered | None:
@@ -214,17 +226,31 @@ class SqliteStore(JournalFile, Store):
         query = "SELECT id FROM notification WHERE scope = ? AND id IN"
         return self.read(lambda: {each for (each,) in self._select(query, notification_ids)})
 
-    def record(self, notification_ids: t.Iterable[str], now: float) -> None:
-        """Record notifications."""
-        self._db.executemany(
-            "INSERT INTO notification (scope, id, noted) VALUES (?, ?, ?)",
-            [(self._scope, each, now) for each in notification_ids],
-        )
+    def record(self, notification_ids: t.Sequence[str], now: float, changes: t.Sequence[Change] = ()) -> bool:
+        """Record notifications and replace rows, all or nothing. Return whether it took effect: nothing of it has come in between."""
+        with self.wrap_errors():
+            try:
+                with self.transaction():
+                    if self.recorded(notification_ids) or not all(self.swap(changes)):
+                        raise _OvertakenError
+                    self._db.executemany(
+                        "INSERT INTO notification (scope, id, noted) VALUES (?, ?, ?)",
+                        [(self._scope, each, now) for each in notification_ids],
+                    )
+            except _OvertakenError:
+                return False
+        return True
 
-    def schema_version(self) -> int:
-        """Return the version of the tables."""
+    def schema_version(self) -> int | None:
+        """Return the version of the tables, None if there are none."""
+        if not self.path or not os.path.getsize(self.path):
+            return None
         version: int = self.read(lambda: self._db.execute("PRAGMA user_version").fetchone()[0])
         return version
+
+    def description(self) -> dict[str, str | None]:
+        """Return ``{"backend", "location", "host", "database"}``; the last two are None for a file."""
+        return {"backend": "sqlite", "location": self.location, "host": None, "database": None}
 
     def counts(self) -> dict[str, int]:
         """Return how many interactions of all scopes are in which state, and how many registrations of providers are known."""

@@ -1,58 +1,33 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The file of a journal: a SQLite database that only its owner can read, its tables, and the messages for its errors."""
+"""The file of a journal: a SQLite database that only its owner can read, and its tables."""
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import itertools
-import math
 import os
 import stat
 import time
 import typing as t
 from urllib.parse import quote
 
-try:
+with contextlib.suppress(ImportError):  # ``_module`` reports it
     import sqlite3
-
-    SQLITE_IMPORT_ERROR: str | None = None
-except ImportError:
-    import traceback
-
-    SQLITE_IMPORT_ERROR = traceback.format_exc()
 
 from .._errors import JournalError
 from .._files import check_folder_for, distrust, make_file, make_folder_for
-from .._locks import holders
 from .._paths import WRITTEN
+from .sqlite_errors import BUSY_TIMEOUT, CHECK_THE_PATH, SqliteErrors
 
 Result = t.TypeVar("Result")
 
 APPLICATION_ID = 0x56434331
 
-# Seconds to wait for another process that writes to the journal.
-BUSY_TIMEOUT = 60
-
 # Nanoseconds within which a file system may give two writes the same time; and one whose times are whole seconds, some of them even ones.
 TICK_NS = 50_000_000
 WHOLE_TICK_NS = 2_000_000_000
-
-# A folder with so few bytes left is full, whatever the last write was.
-LITTLE_ROOM = 256 * 1024
-
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-
-_FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
-
-_MISPLACED = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG)
-
-# What helps: never to go on without what the journal knows.
-_CHECK_THE_PATH = "check the path that the option journal names"
-
-_RESTORE = "restore it with .recover of the command sqlite3, or from a backup; what that lacks, the next run may release or dispatch a second time"
 
 # Rows that one statement writes, which is much quicker than one at a time. Old versions of SQLite take 999 values.
 ROWS_AT_ONCE = 100
@@ -112,7 +87,7 @@ _INDEXES = {
 }
 
 
-class JournalFile:
+class JournalFile(SqliteErrors):
     """A journal as a SQLite file.
 
     :param path: the file; empty for a journal that ends with the task.
@@ -122,8 +97,8 @@ class JournalFile:
     """
 
     def __init__(self, path: str, dry_run: bool = False, show_only: bool = False) -> None:
-        self.path = os.path.abspath(path) if path else ""
-        self._show_only = show_only
+        super().__init__(os.path.abspath(path) if path else "", show_only)
+        self.created = False
         self._version: tuple[int, ...] | None = None
         with self.wrap_errors():
             self._db = self._open(dry_run)
@@ -169,9 +144,7 @@ class JournalFile:
         handle = os.open(self.path, flags)
         try:
             if not stat.S_ISREG(os.fstat(handle).st_mode):
-                raise JournalError(
-                    f"The journal {self.path} cannot be used (it is no regular file): {_CHECK_THE_PATH}."
-                )
+                raise JournalError(f"The journal {self.path} cannot be used (it is no regular file): {CHECK_THE_PATH}.")
         finally:
             os.close(handle)
         for ending in ("", *WRITTEN["journal"]):
@@ -224,7 +197,7 @@ class JournalFile:
         names = {name for (name,) in db.execute("SELECT name FROM sqlite_master")}
         if names and db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
             raise JournalError(
-                f"The journal {self.path} cannot be used (it is a database, but no journal of this collection): {_CHECK_THE_PATH}."
+                f"The journal {self.path} cannot be used (it is a database, but no journal of this collection): {CHECK_THE_PATH}."
             )
         version = db.execute("PRAGMA user_version").fetchone()[0]
         if version not in (0, SCHEMA_VERSION):
@@ -243,63 +216,13 @@ class JournalFile:
         if db.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
             _patiently(lambda: db.execute("PRAGMA journal_mode = WAL"))
         if not version:
+            self.created = bool(self.path)
             db.executescript(
                 f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
             )
         for name, definition in _INDEXES.items():
             if name not in names:
                 db.execute(f"CREATE INDEX IF NOT EXISTS {name} ON {definition}")
-
-    @contextlib.contextmanager
-    def wrap_errors(self) -> t.Iterator[None]:
-        """Turn errors of SQLite and of the file system into a sentence for the user."""
-        try:
-            yield
-        except (sqlite3.Error, OSError, ValueError) as exc:
-            where = f"The journal {self.path}" if self.path else "The temporary journal"
-            why, remedy = self._cause(exc)
-            raise JournalError(f"{where} cannot be used ({why}): {remedy}.") from None
-
-    def _cause(self, exc: Exception) -> tuple[str, str]:
-        """Return why the file cannot be used, and a remedy. The remedy is never another file, because that would repeat everything."""
-        number = exc.errno if isinstance(exc, OSError) else None
-        why = " ".join(((exc.strerror if isinstance(exc, OSError) else None) or str(exc)).split())
-        if "locked" in why:
-            found = holders(self.path) or holders(self.path + "-shm")
-            why += f"; {found or 'another process'} has been writing to it for {BUSY_TIMEOUT} seconds"
-            return why, (
-                "let that process go on or end it, since the next run takes up what it has begun"
-                + ("" if found else "; fuser names it")
-            )
-        if number in _FULL or "full" in why:
-            return why, f"make room in {self._without_room()}"
-        if "disk I/O error" in why:
-            return (
-                why,
-                "see if its disk is full, and look for errors of the disk; it must not be on a network file system",
-            )
-        if self._show_only and "unable to open" in why:
-            return why, f"copy it and {self.path}-wal to a folder that this user can write to, and look at that copy"
-        if number in _FORBIDDEN or "readonly" in why or "unable to open" in why:
-            right = "readable" if self._show_only else "writable"
-            files = "it, the files beside it whose names begin with its name, and its folder"
-            return why, f"make {files if self.path else _temporary_folder()} {right} for the user who runs the task"
-        if "not a database" in why:
-            return why, f"{_CHECK_THE_PATH}; if it was the journal, it is damaged: {_RESTORE}"
-        if isinstance(exc, sqlite3.DatabaseError) and not isinstance(exc, sqlite3.OperationalError):
-            return why, f"it is damaged, so {_RESTORE}"
-        if number in _MISPLACED:
-            return why, _CHECK_THE_PATH
-        return why, "run the task again when that is mended; what it says stays right"
-
-    def _without_room(self) -> str:
-        """Return the folders that are full, or else those that may be."""
-        folders = {_temporary_folder(): "the folder for temporary files (TMPDIR)"}
-        if self.path:
-            folders[os.path.dirname(self.path)] = "the folder of the journal"
-        names = {folder: f"{folder}, {what}" for folder, what in folders.items()}
-        full = [name for folder, name in names.items() if _room(folder) < LITTLE_ROOM]
-        return " and in ".join(full or names.values())
 
     @contextlib.contextmanager
     def transaction(self) -> t.Iterator[None]:
@@ -355,21 +278,6 @@ def _settled_version(path: str) -> tuple[int, ...]:
         if not 0 <= age < tick:
             return version
         time.sleep((tick - age) / 1e9)
-
-
-def _temporary_folder() -> str:
-    """Return the folder in which SQLite keeps temporary files."""
-    folders = (os.environ.get("SQLITE_TMPDIR"), os.environ.get("TMPDIR"), "/var/tmp", "/usr/tmp", "/tmp")  # noqa: S108
-    return next((each for each in folders if each and os.path.isdir(each) and os.access(each, os.W_OK | os.X_OK)), ".")
-
-
-def _room(folder: str) -> float:
-    """Return the bytes that a file system has left for this user."""
-    try:
-        info = os.statvfs(folder)
-    except OSError:
-        return math.inf
-    return info.f_bavail * info.f_frsize
 
 
 def _has_log(path: str) -> bool:

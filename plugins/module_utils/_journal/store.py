@@ -89,25 +89,44 @@ class Registered(t.NamedTuple):
     accepted_at: float | None = None
 
 
+class Exchanged(t.NamedTuple):
+    """What an exchange with a store has brought.
+
+    :param marked: how many rows it marked as accepted.
+    :param done: for each change whether it took effect.
+    :param rows: the rows that were looked up, by external id.
+    """
+
+    marked: int
+    done: list[bool]
+    rows: dict[str, Row]
+
+
 class Store(abc.ABC):
     """The rows of one scope, wherever they are kept. What a row means, it does not know: ``rules`` does.
 
     Every method raises JournalError if the store cannot be used. Every change is durable when its transaction ends.
+
+    :cvar remote: whether an exchange takes a turn on the wire, and others may write between two of them.
+    :ivar location: the path or the URL of the store, without a password; empty for one that ends with the task.
+    :ivar created: whether this process has made it.
     """
 
-    path: str
+    remote = False
+    location: str
+    created: bool
 
     @abc.abstractmethod
     def close(self) -> None:
         """Close the store."""
 
     @abc.abstractmethod
-    def transaction(self) -> t.ContextManager[None]:
-        """Return a context whose changes take effect together or not at all. A store for which each change stands alone may ignore it."""
+    def clock(self) -> float:
+        """Return the time by the clock that counts for the store, in seconds of the epoch."""
 
     @abc.abstractmethod
-    def wrap_errors(self) -> t.ContextManager[None]:
-        """Return a context that raises JournalError for errors of a database."""
+    def transaction(self) -> t.ContextManager[None]:
+        """Return a context whose changes take effect together or not at all. A store for which each change stands alone may ignore it."""
 
     @abc.abstractmethod
     def rows(self, external_ids: t.Sequence[str]) -> dict[str, Row]:
@@ -125,9 +144,21 @@ class Store(abc.ABC):
     def mark(self, first: int, last: int, accepted_at: float) -> int:
         """Mark all rows with an id from ``first`` to ``last`` as accepted, and return how many there are."""
 
+    def exchange(
+        self,
+        marks: t.Sequence[tuple[int, int]] = (),
+        accepted_at: float = 0.0,
+        changes: t.Sequence[Change] = (),
+        look_up: t.Sequence[str] = (),
+    ) -> Exchanged:
+        """Mark rows as accepted, each run of them by its first and last id; replace rows; and look rows up."""
+        with self.transaction():
+            marked = sum(self.mark(first, last, accepted_at) for first, last in marks)
+            return Exchanged(marked, self.swap(changes), self.rows(look_up) if look_up else {})
+
     @abc.abstractmethod
     def has_claims(self, first: int, last: int) -> bool:
-        """Return whether there is a row with an id from ``first`` to ``last``."""
+        """Return whether there is a row with an id from ``first`` to ``last``. A store that makes sure that claims have ids of their own may say no."""
 
     @abc.abstractmethod
     def uses(self, request_ids: t.Sequence[str]) -> list[Use]:
@@ -138,8 +169,8 @@ class Store(abc.ABC):
         """Keep custom request ids that VCC may have had, each with its external id."""
 
     @abc.abstractmethod
-    def forget_request_ids(self, request_ids: t.Iterable[str]) -> None:
-        """Forget custom request ids of which VCC has processed nothing."""
+    def forget_request_ids(self, action: str, pairs: t.Iterable[tuple[str, str | None]]) -> None:
+        """Forget custom request ids of which VCC has processed nothing, if they were kept for the same action of the same interaction."""
 
     @abc.abstractmethod
     def registration(self) -> Registered | None:
@@ -154,12 +185,16 @@ class Store(abc.ABC):
         """Return which notifications are recorded."""
 
     @abc.abstractmethod
-    def record(self, notification_ids: t.Iterable[str], now: float) -> None:
-        """Record notifications."""
+    def record(self, notification_ids: t.Sequence[str], now: float, changes: t.Sequence[Change] = ()) -> bool:
+        """Record notifications and replace rows, all or nothing. Return whether it took effect: nothing of it has come in between."""
 
     @abc.abstractmethod
-    def schema_version(self) -> int:
-        """Return the version of the tables."""
+    def schema_version(self) -> int | None:
+        """Return the version of the tables, None if there are none."""
+
+    @abc.abstractmethod
+    def description(self) -> dict[str, str | None]:
+        """Return ``{"backend", "location", "host", "database"}``; the last two are None for a file."""
 
     @abc.abstractmethod
     def counts(self) -> dict[str, int]:

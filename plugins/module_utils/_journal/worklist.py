@@ -17,6 +17,7 @@ from .._text import shown
 from .._words import Action
 from .entry import Entry
 from .rules import Interaction, Wanted
+from .sqlite_errors import SqliteErrors
 from .sqlite_file import insert
 from .store import CHUNK
 
@@ -38,16 +39,19 @@ _BEHIND = {
 }
 
 
-class Worklist:
+class Worklist(SqliteErrors):
     """The interactions that a task asks for, each once.
 
     :param action: the action that it asks for.
+    :param path: the file of the journal, if it has one, for messages.
     """
 
-    def __init__(self, action: str) -> None:
+    def __init__(self, action: str, path: str) -> None:
+        super().__init__(path)
         self._behind = f"FROM work WHERE {_BEHIND[Action(action)]} LIMIT {CHUNK}"
-        self._db = sqlite3.connect("", isolation_level=None)
-        self._db.executescript(_SCHEMA)
+        with self.wrap_errors():
+            self._db = sqlite3.connect("", isolation_level=None)
+            self._db.executescript(_SCHEMA)
 
     def close(self) -> None:
         self._db.close()
@@ -106,6 +110,11 @@ class Worklist:
     def has_custom_request_ids(self) -> bool:
         """Return whether an interaction has a request id of the user's choice."""
         return self._db.execute("SELECT 1 FROM work WHERE request_id IS NOT NULL LIMIT 1").fetchone() is not None
+
+    def has_new_request_ids(self) -> bool:
+        """Return whether an interaction with an external id has no request id of the user's choice."""
+        query = "SELECT 1 FROM work WHERE request_id IS NULL AND external_id IS NOT NULL LIMIT 1"
+        return self._db.execute(query).fetchone() is not None
 
     def custom_request_ids(self, interactions: t.Iterable[Interaction]) -> list[tuple[str, str | None]]:
         """Return the request id and the external id of the interactions that have a request id of the user's choice."""

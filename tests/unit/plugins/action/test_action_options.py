@@ -123,7 +123,7 @@ class TestWhatIsGiven:
             "interactions": [{"external_id": 6, **data}],
         }
         del given["external_ids"]
-        (warning,) = make_action(given, check_mode=True).run(task_vars={})["warnings"]
+        warning, dummy = make_action(given, check_mode=True).run(task_vars={})["warnings"]
         assert warning.startswith(
             "A bare number is taken as text: interactions[0].external_id as '6', interactions[0].linked_data[0].value as '1',"
             " interactions[0].routing_data.personal_queue.agent as '2', interactions[0].routing_data.skills[1].name as '3',"

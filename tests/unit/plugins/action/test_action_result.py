@@ -27,6 +27,8 @@ class TestTheSame:
         results = [run(check=True, **given), run(check=False, **given), run(check=False, **given)]
         for result in results:
             result.pop("invocation", None)
+            location = result["journal"].pop("location")
+            assert location == (str(folder / "sub" / "journal.db"))
             for one in result["interactions"]:
                 one["request_id"] = bool(one["request_id"])
         files = sorted(str(each.relative_to(folder)) for each in folder.rglob("*"))

@@ -35,6 +35,9 @@ class TestCalls:
             "route": "sales",
         }
         assert sim.live() == ["a"]
+        (warning,) = result.pop("warnings")
+        assert f"This task has made the journal {result['journal']['location']}: " in warning
+        assert result.pop("journal")["created"]
         assert result == {
             "changed": True,
             "summary": {"requested": 1, "dispatched": 1, "unchanged": 0, "failed": 0, "unknown": 0, "api_calls": 1},

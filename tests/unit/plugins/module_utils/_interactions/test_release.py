@@ -27,6 +27,9 @@ class TestRelease:
         sim.dispatch("a", "b")
         result = task(external_id="a")
         ((request_id,),) = [[effect["request_id"] for effect in sim.effects]]
+        journal = result.pop("journal")
+        assert journal == {"backend": "sqlite", "location": journal["location"], "created": True}
+        assert task(external_id="a")["journal"] == {**journal, "created": False}
         assert result == {
             "changed": True,
             "summary": {"requested": 1, "released": 1, "unchanged": 0, "failed": 0, "unknown": 0, "api_calls": 1},

@@ -29,12 +29,16 @@ def entries(maintenance):
     return find
 
 
+# A journal in a file that is missing, but for its path.
+FILE = {"backend": "sqlite", "host": None, "database": None, "exists": False, "schema_version": None}
+
+
 class TestLooking:
     def test_a_journal_that_is_missing_is_empty_and_stays_missing(self, maintenance, entries, path, tmp_path):
         before = snapshot(tmp_path)
         for dry_run in (True, False):
             journal = maintenance(dry_run)
-            assert (journal.exists, journal.path, journal.schema_version()) == (False, str(path), None)
+            assert journal.description() == {**FILE, "location": str(path), "path": str(path)}
             assert set(journal.counts().values()) == {0}
             assert journal.entries() == ([], 0)
         assert snapshot(tmp_path) == before
@@ -48,12 +52,13 @@ class TestLooking:
     def test_a_relative_path_becomes_a_whole_one(self, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
         with contextlib.closing(JournalMaintenance("journal.db", True)) as journal:
-            assert journal.path == str(tmp_path / "journal.db")
+            assert journal.description()["path"] == str(tmp_path / "journal.db")
 
     def test_an_empty_file_has_no_schema(self, maintenance, path):
         path.parent.mkdir(parents=True)
         path.touch()
-        assert maintenance().schema_version() != 3
+        description = maintenance().description()
+        assert (description["exists"], description["schema_version"]) == (True, None)
 
     def test_search_leaves_no_trace(self, keep, maintenance, tmp_path):
         keep("a", "b")
@@ -75,7 +80,8 @@ class TestLooking:
         enrol("failed", accepted=False)
         journal = maintenance()
         assert journal.counts() == {"interactions": 8, "released": 4, "dispatched": 2, "pending": 2, "providers": 2}
-        assert (journal.exists, journal.schema_version()) == (True, 3)
+        description = journal.description()
+        assert (description["exists"], description["schema_version"]) == (True, 3)
 
     def test_all_that_an_entry_says(self, keep, maintenance, clock):
         keep("a", pending=True, provider="tickets", account="second")

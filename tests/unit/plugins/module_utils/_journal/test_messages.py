@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.vonage.vcc.plugins.module_utils._journal import sqlite_file
+from ansible_collections.vonage.vcc.plugins.module_utils._journal import sqlite_errors, sqlite_file
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import PATIENCE, python
 from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal.helpers import (
     ROOT,
@@ -47,7 +47,8 @@ class TestMessages:
     @pytest.mark.parametrize("stopped", [False, True])
     def test_a_process_that_writes(self, path, monkeypatch, stopped):
         release_at(path, "a")
-        monkeypatch.setattr(sqlite_file, "BUSY_TIMEOUT", 0.1)
+        for module in (sqlite_errors, sqlite_file):
+            monkeypatch.setattr(module, "BUSY_TIMEOUT", 0.1)
         with python(WRITING, path) as process:
             process.stdout.readline()
             if stopped:

@@ -241,7 +241,8 @@ class TestCustomRequestIds:
 
     def test_forgotten_one_has_no_use(self, store):
         store.keep_request_ids("release", NOW, [("mine", "a"), ("theirs", "b")])
-        store.forget_request_ids(["mine"])
+        store.forget_request_ids("release", [("mine", "a"), ("theirs", "a")])
+        store.forget_request_ids("dispatch", [("theirs", "b")])
         assert [use.request_id for use in store.uses(["mine", "theirs"])] == ["theirs"]
 
     def test_request_id_of_a_row_is_a_use_whoever_made_it(self, store):

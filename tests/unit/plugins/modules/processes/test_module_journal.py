@@ -115,7 +115,15 @@ class TestJournalInfo:
         before = snapshot(tmp_path)
         result, code, dummy = act("vcc_journal_info", external_ids=["b"])
         assert code == 0
-        assert result["journal"] == {"path": str(path), "exists": True, "schema_version": 3}
+        assert result["journal"] == {
+            "backend": "sqlite",
+            "location": str(path),
+            "path": str(path),
+            "host": None,
+            "database": None,
+            "exists": True,
+            "schema_version": 3,
+        }
         assert result["counts"] == {"interactions": 2, "released": 2, "dispatched": 0, "pending": 0, "providers": 1}
         assert result["matched"] == 1
         (entry,) = result["entries"]
@@ -137,11 +145,9 @@ class TestJournalInfo:
     def test_a_missing_journal_is_no_failure(self, tmp_path):
         result, code, dummy = run_module(tmp_path, module="vcc_journal_info", journal="none/journal.db")
         assert code == 0
-        assert result["journal"] == {
-            "path": str(tmp_path / "none" / "journal.db"),
-            "exists": False,
-            "schema_version": None,
-        }
+        described = result["journal"]
+        assert described["path"] == str(tmp_path / "none" / "journal.db")
+        assert (described["exists"], described["schema_version"]) == (False, None)
         assert list(tmp_path.iterdir()) == []
 
     @pytest.mark.parametrize(

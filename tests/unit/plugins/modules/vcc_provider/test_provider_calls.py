@@ -16,7 +16,9 @@ from ansible_collections.vonage.vcc.tests.unit.plugins.modules.vcc_provider.help
 
 class TestWire:
     def test_unset_options_are_not_sent(self, sim, register):
-        assert register() == {"changed": True, "provider": "tickets", "changed_settings": [], "evidence": "api"}
+        result = register()
+        assert result.pop("journal")["created"]
+        assert result == {"changed": True, "provider": "tickets", "changed_settings": [], "evidence": "api"}
         assert bodies(sim) == [
             {
                 "provider": "tickets",
@@ -91,6 +93,7 @@ class TestProof:
         assert sim.calls == calls
         diff = second.pop("diff")
         assert diff["before"] == diff["after"] != ""
+        assert second.pop("journal")["created"] is False
         assert second == {"changed": False, "provider": "tickets", "changed_settings": [], "evidence": "journal"}
 
     def test_a_number_and_its_text_are_the_same_header(self, sim, register):

@@ -1,0 +1,256 @@
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A connection to PostgreSQL that outlives lost connections, and the sentences for its errors."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import os
+import random
+import re
+import socket
+import threading
+import time
+import typing as t
+
+try:
+    import psycopg
+    from psycopg import conninfo
+
+    PSYCOPG_IMPORT_ERROR: str | None = None
+except ImportError:
+    import traceback
+
+    PSYCOPG_IMPORT_ERROR = traceback.format_exc()
+
+from .._errors import JournalError
+from .._location import secrets_of, without_password
+
+Result = t.TypeVar("Result")
+
+# Seconds for which work is repeated after a lost connection, a deadlock or a failover.
+PATIENCE = 60
+
+# Seconds without an answer after which a connection counts as lost; longer for work on all rows.
+ANSWER_TIMEOUT = 60
+LONG_ANSWER_TIMEOUT = 600
+
+# Seconds for a connection to each host, unless the URL or the environment says otherwise.
+CONNECT_TIMEOUT = 10
+
+# The states of errors that another attempt can mend: a lost connection, a server that shuts down or starts, a serialization failure, a deadlock, and
+# a server that has become a standby. An error without a state is that of a lost connection.
+_TRANSIENT = re.compile(r"08...|57P0[1-5]|40001|40P01|25006|25P03|53300")
+
+_PASSWORD = "check the user of the URL, and its password in the URL, in PGPASSWORD or in the file of PGPASSFILE"
+
+# What helps against an error of a connection, by what libpq says.
+_CONNECTING = (
+    (r"password|authentication|pg_hba|role .* does not exist|ident", _PASSWORD),
+    (r"database .* does not exist", "have that database created, or check the name in the URL"),
+    (
+        r"certificate|SSL|sslmode",
+        "check the certificate of the server, sslmode and PGSSLROOTCERT; off this host sslmode is verify-full unless the URL or PGSSLMODE says otherwise",
+    ),
+    (
+        r"read-write|read-only|standby|primary",
+        "let the URL name the primary, or all hosts with target_session_attrs=read-write",
+    ),
+    (r"service", "check PGSERVICE and the file of PGSERVICEFILE"),
+)
+
+# What helps against an error of a statement, by its state.
+_STATEMENTS = {
+    "42501": "have the rights on the schema vcc_journal granted to the role of the URL, as the documentation of the option journal says",
+    "25006": "let the URL name the primary, or all hosts with target_session_attrs=read-write",
+    "53100": "make room on the disk of the server",
+    "3F000": "run vonage.vcc.vcc_journal with state=present, or have its schema restored from a backup",
+    "42P01": "run vonage.vcc.vcc_journal with state=present, or have its schema restored from a backup",
+    "57014": "raise statement_timeout of the role of the URL",
+    "55P03": "raise lock_timeout of the role of the URL, or end the session that holds the lock",
+    "XX001": "the database is damaged: have it restored from a backup",
+    "XX002": "have the index rebuilt with REINDEX",
+}
+
+_AGAIN = "see if the server runs and can be reached, and run the task again: it takes up what it has begun"
+
+
+class Work(t.Protocol):
+    """What to do with a connection."""
+
+    def __call__(self, db: t.Any, again: bool) -> t.Any:
+        """Do it.
+
+        :param db: a connection of psycopg that commits each statement.
+        :param again: whether an earlier attempt may have taken effect although its answer was lost.
+        """
+
+
+class PostgresqlConnection:
+    """A connection to the database of a URL.
+
+    :ivar location: the URL without a password.
+    :ivar host: the host that it has reached.
+    Every method raises JournalError.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.location = without_password(url)
+        self._secrets = secrets_of(url)
+        with self.wrap_errors(connecting=True):
+            self._parameters = _parameters(url, self.location)
+            self._db = self._connect()
+        self.host: str = self._db.info.host
+        self.database: str = self._db.info.dbname
+
+    def close(self) -> None:
+        """Close the connection."""
+        with contextlib.suppress(psycopg.Error):
+            self._db.close()
+
+    def _connect(self) -> t.Any:
+        db = psycopg.connect(**self._parameters, autocommit=True, prepare_threshold=None)
+        used = db.info.get_parameters()
+        is_set = "sslmode" in used or "sslmode" in self._parameters or os.environ.get("PGSSLMODE")
+        # Only a service can bring a host that is not known before.
+        if not is_set and not _are_local(used.get("host"), used.get("hostaddr")):
+            db.close()
+            raise JournalError(
+                f"The journal {self.location} cannot be used (its service has no sslmode): set sslmode=verify-full in the file of the service or in"
+                " the URL."
+            )
+        return db
+
+    def run(self, work: Work, timeout: float = ANSWER_TIMEOUT) -> t.Any:
+        """Return the result of work. Repeat it while errors are transient, for as long as PATIENCE.
+
+        :param timeout: seconds after which a server that does not answer counts as lost.
+        """
+        again = False
+        deadline = None
+        pause = 0.05
+        with self.wrap_errors():
+            while True:
+                try:
+                    if self._db.closed or self._db.broken:
+                        self._db = self._connect()
+                    with _Watchdog(self._db, timeout):
+                        return work(self._db, again)
+                except psycopg.Error as exc:
+                    deadline = deadline or time.monotonic() + PATIENCE
+                    if not _is_transient(exc) or time.monotonic() > deadline:
+                        raise
+                    if self._db.closed or self._db.broken or exc.sqlstate == "25006":
+                        # Of a host that has become a standby, a new connection may find the new primary.
+                        self._db.close()
+                        again = True
+                    elif self._db.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
+                        self._db.rollback()
+                time.sleep(pause * random.uniform(0.5, 1.5))
+                pause = min(pause * 2, 2.0)
+
+    @contextlib.contextmanager
+    def wrap_errors(self, connecting: bool = False) -> t.Iterator[None]:
+        """Turn errors of psycopg into a sentence for the user."""
+        try:
+            yield
+        except (psycopg.Error, UnicodeError, OSError) as exc:
+            state = getattr(exc, "sqlstate", None)
+            why = self._reason(exc)
+            remedy = _STATEMENTS.get(state or "")
+            if not remedy:
+                found = [remedy for pattern, remedy in _CONNECTING if re.search(pattern, why)]
+                remedy = (
+                    found[0]
+                    if found and (connecting or not state)
+                    else "look into the log of the server"
+                    if state
+                    else _AGAIN
+                )
+            raise JournalError(f"The journal {self.location} cannot be used ({why}): {remedy}.") from None
+
+    def _reason(self, exc: BaseException) -> str:
+        """Return what libpq or the server says, in one line and without a password."""
+        diagnosis = getattr(exc, "diag", None)
+        why = " ".join((getattr(diagnosis, "message_primary", None) or str(exc) or type(exc).__name__).split())
+        for secret in sorted(self._secrets, key=len, reverse=True):
+            why = why.replace(secret, "********")
+        return why.rstrip(".")
+
+
+def pipeline(db: t.Any) -> t.ContextManager[t.Any]:
+    """Return a context that sends statements in one turn on the wire, or one by one with a libpq before 14."""
+    return t.cast(
+        "t.ContextManager[t.Any]", db.pipeline() if psycopg.Pipeline.is_supported() else contextlib.nullcontext()
+    )
+
+
+class _Watchdog:
+    """Ends a connection whose peer does not answer in time, for which libpq would wait forever."""
+
+    def __init__(self, db: t.Any, timeout: float) -> None:
+        self._db = db
+        self._timer = threading.Timer(timeout, self._end)
+        self._timer.daemon = True
+        self._lock = threading.Lock()
+        self._over = False
+
+    def __enter__(self) -> None:
+        self._timer.start()
+
+    def __exit__(self, *exc: object) -> None:
+        with self._lock:
+            self._over = True
+        self._timer.cancel()
+
+    def _end(self) -> None:
+        with self._lock:
+            if self._over or self._db.closed:
+                return
+            with contextlib.suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(self._db.fileno())) as peer:
+                peer.shutdown(socket.SHUT_RDWR)
+
+
+def _is_transient(exc: t.Any) -> bool:
+    if exc.sqlstate:
+        return bool(_TRANSIENT.fullmatch(exc.sqlstate))
+    return isinstance(exc, (psycopg.OperationalError, psycopg.InterfaceError))
+
+
+def _parameters(url: str, location: str) -> dict[str, t.Any]:
+    """Return the parameters of a connection. Raises JournalError for a URL that libpq cannot read."""
+    try:
+        parameters = conninfo.conninfo_to_dict(url)
+    except psycopg.Error:
+        # The message of libpq may quote a part of the password.
+        raise JournalError(
+            f"The journal {location} cannot be used (libpq cannot read this URL): write it as postgresql://user@host/database, with %XX for special"
+            " characters of a user, a password or a name."
+        ) from None
+    environment = os.environ.get
+    is_service = "service" in parameters or environment("PGSERVICE")
+    host = parameters.get("host") or environment("PGHOST")
+    address = parameters.get("hostaddr") or environment("PGHOSTADDR")
+    if not (parameters.get("sslmode") or environment("PGSSLMODE") or _are_local(host, address)):
+        parameters["sslmode"] = "verify-full"
+    if not (parameters.get("connect_timeout") or environment("PGCONNECT_TIMEOUT") or is_service):
+        parameters["connect_timeout"] = CONNECT_TIMEOUT
+    parameters.setdefault("fallback_application_name", "vonage.vcc")
+    parameters["client_encoding"] = "utf8"
+    return parameters
+
+
+def _are_local(hosts: t.Any, addresses: t.Any) -> bool:
+    """Return whether all hosts are sockets or the loopback. No host is the socket of this host."""
+    return all(map(_is_local, str(addresses or hosts or "").split(",")))
+
+
+def _is_local(host: str) -> bool:
+    if not host or host == "localhost" or host.startswith(("/", "@")):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

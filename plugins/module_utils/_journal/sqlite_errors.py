@@ -1,0 +1,119 @@
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The sentences for errors of SQLite and of the file system."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import math
+import os
+import typing as t
+
+try:
+    import sqlite3
+
+    SQLITE_IMPORT_ERROR: str | None = None
+except ImportError:
+    import traceback
+
+    SQLITE_IMPORT_ERROR = traceback.format_exc()
+
+from .._errors import JournalError
+from .._locks import holders
+
+# Seconds to wait for another process that writes to the journal.
+BUSY_TIMEOUT = 60
+
+# A folder with so few bytes left is full, whatever the last write was.
+LITTLE_ROOM = 256 * 1024
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+_FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
+
+_MISPLACED = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG)
+
+# What helps: never to go on without what the journal knows.
+CHECK_THE_PATH = "check the path that the option journal names"
+
+_RESTORE = "restore it with .recover of the command sqlite3, or from a backup; what that lacks, the next run may release or dispatch a second time"
+
+
+class SqliteErrors:
+    """What can go wrong with a database of SQLite.
+
+    :param path: the file of the journal; empty if it is not in a file of SQLite.
+    :param show_only: whether it is read only to show its contents.
+    """
+
+    def __init__(self, path: str, show_only: bool = False) -> None:
+        self.path = path
+        self._show_only = show_only
+
+    @contextlib.contextmanager
+    def wrap_errors(self) -> t.Iterator[None]:
+        """Turn errors of SQLite and of the file system into a sentence for the user."""
+        try:
+            yield
+        except (sqlite3.Error, OSError, ValueError) as exc:
+            where = f"The journal {self.path}" if self.path else "The temporary journal"
+            why, remedy = self._cause(exc)
+            raise JournalError(f"{where} cannot be used ({why}): {remedy}.") from None
+
+    def _cause(self, exc: Exception) -> tuple[str, str]:
+        """Return why the file cannot be used, and a remedy. The remedy is never another file, because that would repeat everything."""
+        number = exc.errno if isinstance(exc, OSError) else None
+        why = " ".join(((exc.strerror if isinstance(exc, OSError) else None) or str(exc)).split())
+        if "locked" in why:
+            found = holders(self.path) or holders(self.path + "-shm")
+            why += f"; {found or 'another process'} has been writing to it for {BUSY_TIMEOUT} seconds"
+            return why, (
+                "let that process go on or end it, since the next run takes up what it has begun"
+                + ("" if found else "; fuser names it")
+            )
+        if number in _FULL or "full" in why:
+            return why, f"make room in {self._without_room()}"
+        if "disk I/O error" in why:
+            return (
+                why,
+                "see if its disk is full, and look for errors of the disk; it must not be on a network file system",
+            )
+        if self._show_only and "unable to open" in why:
+            return why, f"copy it and {self.path}-wal to a folder that this user can write to, and look at that copy"
+        if number in _FORBIDDEN or "readonly" in why or "unable to open" in why:
+            right = "readable" if self._show_only else "writable"
+            files = "it, the files beside it whose names begin with its name, and its folder"
+            return why, f"make {files if self.path else _temporary_folder()} {right} for the user who runs the task"
+        if "not a database" in why:
+            return why, f"{CHECK_THE_PATH}; if it was the journal, it is damaged: {_RESTORE}"
+        if isinstance(exc, sqlite3.DatabaseError) and not isinstance(exc, sqlite3.OperationalError):
+            return why, f"it is damaged, so {_RESTORE}"
+        if number in _MISPLACED:
+            return why, CHECK_THE_PATH
+        return why, "run the task again when that is mended; what it says stays right"
+
+    def _without_room(self) -> str:
+        """Return the folders that are full, or else those that may be."""
+        folders = {_temporary_folder(): "the folder for temporary files (TMPDIR)"}
+        if self.path:
+            folders[os.path.dirname(self.path)] = "the folder of the journal"
+        names = {folder: f"{folder}, {what}" for folder, what in folders.items()}
+        full = [name for folder, name in names.items() if _room(folder) < LITTLE_ROOM]
+        return " and in ".join(full or names.values())
+
+
+def _temporary_folder() -> str:
+    """Return the folder in which SQLite keeps temporary files."""
+    folders = (os.environ.get("SQLITE_TMPDIR"), os.environ.get("TMPDIR"), "/var/tmp", "/usr/tmp", "/tmp")  # noqa: S108
+    return next((each for each in folders if each and os.path.isdir(each) and os.access(each, os.W_OK | os.X_OK)), ".")
+
+
+def _room(folder: str) -> float:
+    """Return the bytes that a file system has left for this user."""
+    try:
+        info = os.statvfs(folder)
+    except OSError:
+        return math.inf
+    return info.f_bavail * info.f_frsize
