@@ -32,9 +32,10 @@ CONTROLLERS = {
 RULEBOOK_PYTHONS = ("3.11", "3.12")
 RULEBOOK_JAVA = 17
 
-# Unit tests that only some pairs run. The simulator does not use Ansible. Tests that start modules as processes are slow, so they run
-# on the oldest Python and with the newest ansible-core.
+# Unit tests that only some pairs run. The simulator and the PostgreSQL servers of tests do not use Ansible. Tests that start modules
+# as processes are slow, so they run on the oldest Python and with the newest ansible-core.
 SELECTED_PAIRS = {
+    "tests/unit/postgresql/": ("units-2.19",),
     "tests/unit/simulator/": ("units-2.19",),
     "tests/unit/plugins/modules/": ("units-2.19-on-3.9", "units-2.21"),
 }
