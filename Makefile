@@ -38,10 +38,12 @@ nox = mkdir -p .nox && rm -rf .nox/$(2).json .nox/skipped; $(BIN)/nox $(1) --rep
 	$(BIN)/python tests/tools/summary.py $(3) .nox/$(2).json || code=1; exit $$code
 
 test: $(READY) ## Run the tests with one Python and one ansible-core
+	@sh tests/tools/install_postgresql.sh || true
 	@$(call nox,--tags test,test,--in-venv)
 
 check: $(READY) ## Run every other check and test: all versions, lint, documentation, package, rulebook, more fault tests
 	@command -v ssh-keygen > /dev/null || sh tests/tools/apt_install.sh openssh-client || true
+	@sh tests/tools/install_postgresql.sh || true
 	@$(call nox,,check)
 
 venv: $(READY) ## Create .venv with ansible-core, pytest and nox
