@@ -48,7 +48,6 @@ class Bouncer(programs.Daemon):
     def stop(self):
         """Stop pgbouncer at once; it keeps nothing, and the signals for an end depend on its version."""
         self.kill()
-        (self.folder / self.pid_file).unlink(missing_ok=True)
 
     def _prepare(self):
         (self.folder / "users").write_text(f'"{SUPERUSER}" ""\n', encoding="utf-8")

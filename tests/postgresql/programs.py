@@ -244,6 +244,9 @@ class Daemon:
                 send_signal(each, signal.SIGKILL)
             for each in processes:
                 self._wait_for_end(each)
+            # In these files, PostgreSQL would take a process for a server that runs as long as its parent has not noticed its end.
+            for each in (self.folder / self.pid_file, *self.folder.glob(".s.PGSQL.*.lock")):
+                each.unlink(missing_ok=True)
 
     def _wait_for_end(self, pid):
         def has_ended():

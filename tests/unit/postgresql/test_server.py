@@ -166,8 +166,10 @@ def test_missing_server_skips_tests_but_fails_ci(tmp_path, ci):
     path = tmp_path / "test_one.py"
     path.write_text("def test_one(postgresql_url):\n    pass\n", encoding="utf-8")
     script = """
+import os
 import sys
 import pytest
+os.environ.pop("PYTEST_PLUGINS", None)
 from ansible_collections.vonage.vcc.tests.postgresql import programs
 from ansible_collections.vonage.vcc.tests.unit import conftest
 programs.missing = lambda: "no server here"
