@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 
 PATIENCE = 60  # seconds; only a failing test waits for so long
+ENOUGH_MEMORY = 2**30  # bytes; a server takes 100 to 300 MB
 
 # Wait until the process that started this one closes the pipe, or dies. Then end the server, if it still runs, and remove its folder.
 # A process without a command line has ended, though its parent may not have noticed.
@@ -101,6 +102,18 @@ def free_port():
         return server.getsockname()[1]
 
 
+def parent_folder(is_durable):
+    """
+    Return a folder for the folders of servers; its path is short, because that of a socket has at most 107 bytes.
+
+    It is in memory if nothing must be durable: a server then starts in 0.4 s instead of 0.7 s, and makes a database in 15 ms instead of 160 ms.
+    """
+    memory = "/dev/shm"
+    if not is_durable and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > ENOUGH_MEMORY:
+        return memory
+    return tempfile.gettempdir() if len(tempfile.gettempdir()) < 70 else "/tmp"
+
+
 def poll(condition, problem):
     """Return the first true result of a function; raise an error with the text of a problem if there is none in time."""
     deadline = time.monotonic() + PATIENCE
@@ -148,14 +161,13 @@ class Daemon:
     """
 
     pid_file = ""
+    is_durable = False
 
     def __enter__(self):
         self._process = None
         self.port = None
-        # Other users must reach the socket in this folder. The path of a socket has at most 107 bytes.
-        parent = tempfile.gettempdir() if len(tempfile.gettempdir()) < 70 else "/tmp"
-        self.folder = Path(tempfile.mkdtemp(prefix="vcc-pg-", dir=parent))
-        self.folder.chmod(0o755)
+        self.folder = Path(tempfile.mkdtemp(prefix="vcc-pg-", dir=parent_folder(self.is_durable)))
+        self.folder.chmod(0o755)  # so that other users reach the socket
         user = as_server_user()
         if user:
             os.chown(self.folder, user["user"], user["group"])

@@ -38,7 +38,7 @@ SETTINGS = {
 }
 
 # Without these, a commit survives the end of the server, but not that of the machine.
-FAST = {"fsync": "off", "full_page_writes": "off"}
+FAST = {"fsync": "off", "full_page_writes": "off", "max_wal_size": "128MB", "min_wal_size": "32MB"}
 
 
 def database_url(host, port, database, user, password=None, **parameters):
@@ -56,8 +56,8 @@ class Server(programs.Daemon):
     """
     A context manager for a server that listens on a socket in a folder of its own and on a free port of 127.0.0.1.
 
-    ``fsync`` makes commits durable; without it, the server is faster. With ``tls``, the server has a certificate for localhost, and for no other name.
-    ``settings`` are those of postgresql.conf.
+    ``fsync`` makes commits durable; without it, the server is faster, and its files are in memory if there is enough. With ``tls``, the server has a
+    certificate for localhost, and for no other name. ``settings`` are those of postgresql.conf.
 
     ``folder`` holds everything of the server, ``port`` is its port, ``ca_path`` the certificate of its authority.
     """
@@ -67,7 +67,7 @@ class Server(programs.Daemon):
     def __init__(self, fsync=True, tls=False, **settings):
         self._programs = programs.find_programs()
         self._settings = {**SETTINGS, **({} if fsync else FAST), **settings}
-        self._fsync = fsync
+        self.is_durable = fsync
         self._tls = tls
 
     @property
@@ -176,7 +176,7 @@ class Standby(Server):
     """A hot standby of another server, made by pg_basebackup."""
 
     def __init__(self, primary, **settings):
-        super().__init__(**{"fsync": primary._fsync, **settings})
+        super().__init__(**{"fsync": primary.is_durable, **settings})
         self._primary = primary
 
     def promote(self):

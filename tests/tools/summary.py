@@ -47,14 +47,19 @@ def rows(sessions: list[dict], in_venv: bool) -> list[tuple[str, str, str, str]]
 
 
 def skipped_tests(sessions: list[dict], folder: Path) -> list[str]:
-    """Return a line for each test that pytest skipped, with its reason, from the JUnit reports in a folder."""
+    """Return a line for each test that pytest skipped, or for all with the same reason, from the JUnit reports in a folder."""
     lines = []
     for session in sessions:
         report = folder / f"{session['name']}.xml"
         if not report.exists():
             continue
+        names = collections.defaultdict(list)
         for test in ElementTree.parse(report).iterfind(".//testcase[skipped]"):
-            lines.append(f"{session['name']}: {test.get('name')}: not run: {test.find('skipped').get('message')}")
+            names[test.find("skipped").get("message")].append(test.get("name"))
+        for reason, tests in names.items():
+            lines.append(
+                f"{session['name']}: {tests[0] if len(tests) == 1 else f'{len(tests)} tests'}: not run: {reason}"
+            )
     return lines
 
 

@@ -53,10 +53,15 @@ def pytest_unconfigure(config):
 
 
 @pytest.fixture(scope="session")
-def postgresql_server(request):
-    """A running server without fsync that all tests of this process share; tests may restart it, but must start it again."""
+def postgresql_programs():
+    """Whatever a test needs that starts a server of its own."""
     if reason := programs.missing():
         unavailable(reason)
+
+
+@pytest.fixture(scope="session")
+def postgresql_server(request, postgresql_programs):
+    """A running server without fsync that the tests of this process share. A test may restart it, but must leave it running."""
     start_server(request.config)
     return request.config.stash[SERVER]
 

@@ -53,12 +53,15 @@ def test_summary_lists_results_and_skipped_tests(tmp_path):
     (tmp_path / "skipped").mkdir()
     (tmp_path / "skipped" / "units.xml").write_text(
         '<testsuites><testsuite><testcase name="test_a"/>'
-        '<testcase name="test_b"><skipped message="no small disk"/></testcase></testsuite></testsuites>'
+        '<testcase name="test_b"><skipped message="no small disk"/></testcase>'
+        '<testcase name="test_c"><skipped message="no server"/></testcase>'
+        '<testcase name="test_d"><skipped message="no server"/></testcase></testsuite></testsuites>'
     )
     lines = summary(tmp_path / "test.json")
     assert re.fullmatch(r"units +2\.\d+ +3\.\d+ +success in 3 s", lines[2])
     assert re.fullmatch(r"rulebook +2\.\d+ +3\.\d+ +not run: no Java", lines[3])
-    assert lines[4:] == ["units: test_b: not run: no small disk", "", "1 passed, 0 failed, 1 skipped, in 3 s"]
+    assert lines[4:6] == ["units: test_b: not run: no small disk", "units: 2 tests: not run: no server"]
+    assert lines[6:] == ["", "1 passed, 0 failed, 1 skipped, in 3 s"]
 
 
 def test_summary_counts_missing_report_as_failure(tmp_path):

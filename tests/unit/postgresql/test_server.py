@@ -96,6 +96,7 @@ class TestAccess:
             query(postgresql_server.url(user=role, password="secret", tcp=True, sslrootcert=path))
 
 
+@pytest.mark.usefixtures("postgresql_programs")
 class TestEnd:
     @pytest.mark.parametrize("mode", ["fast", "immediate"])
     def test_restart_keeps_address_and_rows(self, postgresql_server, postgresql_url, mode):
