@@ -50,15 +50,19 @@ class Bouncer(programs.Daemon):
         self.kill()
 
     def _prepare(self):
-        (self.folder / "users").write_text(f'"{SUPERUSER}" ""\n', encoding="utf-8")
+        users = self.folder / "users"
+        users.write_text(f'"{SUPERUSER}" ""\n', encoding="utf-8")
+        programs.hand_over(users)
 
     def _command(self, port):
         text = CONFIGURATION.format(
             server=self._server, sessions=self._sessions, folder=self.folder, superuser=SUPERUSER, port=port
         )
-        (self.folder / "pgbouncer.ini").write_text(text, encoding="utf-8")
+        configuration = self.folder / "pgbouncer.ini"
+        configuration.write_text(text, encoding="utf-8")
+        programs.hand_over(configuration)
         self._starting = port
-        return [programs.find_pgbouncer(), "--quiet", self.folder / "pgbouncer.ini"]
+        return [programs.find_pgbouncer(), "--quiet", configuration]
 
     def _is_ready(self):
         try:

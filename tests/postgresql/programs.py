@@ -21,10 +21,10 @@ from pathlib import Path
 PATIENCE = 60  # seconds; only a failing test waits for so long
 ENOUGH_MEMORY = 2**30  # bytes; a server takes 100 to 300 MB
 
-# Wait until the process that started this one closes the pipe, or dies. Then end the server, if it still runs, and remove its folder.
+# Wait until the process that started this one sends a line, or dies. Then end the server, if it still runs, and remove its folder.
 # A process without a command line has ended, though its parent may not have noticed.
 GUARD = """
-cat
+read -r dummy
 if read -r pid < "$1/$2"; then
     kill -QUIT "$pid"
     for dummy in $(seq 100); do grep -q . "/proc/$pid/cmdline" && sleep 0.05; done
@@ -73,6 +73,13 @@ def as_server_user():
         return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
     user = pwd.getpwnam("nobody")
     return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+
+
+def hand_over(path, mode=0o644):
+    """Set the mode of a file or folder and give it to the user of the server."""
+    path.chmod(mode)
+    if user := as_server_user():
+        os.chown(path, user["user"], user["group"])
 
 
 def environment():
@@ -167,14 +174,17 @@ class Daemon:
         self._process = None
         self.port = None
         self.folder = Path(tempfile.mkdtemp(prefix="vcc-pg-", dir=parent_folder(self.is_durable)))
-        self.folder.chmod(0o755)  # so that other users reach the socket
-        user = as_server_user()
-        if user:
-            os.chown(self.folder, user["user"], user["group"])
+        hand_over(self.folder, 0o755)  # so that other users reach the socket
         silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         command = ["sh", "-c", GUARD, "sh", str(self.folder), self.pid_file]
         self._guard = subprocess.Popen(
-            command, stdin=subprocess.PIPE, cwd="/", env=environment(), start_new_session=True, **silent, **user
+            command,
+            stdin=subprocess.PIPE,
+            cwd="/",
+            env=environment(),
+            start_new_session=True,
+            **silent,
+            **as_server_user(),
         )
         try:
             self._prepare()
@@ -190,8 +200,7 @@ class Daemon:
                 self.stop()
             (self.folder / self.pid_file).unlink(missing_ok=True)
         finally:
-            self._guard.stdin.close()
-            self._guard.wait()
+            self._guard.communicate(b"\n")
 
     @property
     def pid(self):

@@ -17,9 +17,8 @@ import time
 from ansible_collections.vonage.vcc.tests.postgresql.messages import ClientMessages, ServerMessages
 from ansible_collections.vonage.vcc.tests.postgresql.server import SUPERUSER, database_url
 
-REQUEST_TYPES = (
-    "QFPBDECS"  # the messages of a client of which a request consists; a Flush, H, may also come between requests
-)
+# The messages of a client of which a request consists. A Flush, "H", may also come between requests.
+REQUEST_TYPES = "QFPBDECS"
 LAST_TYPES = "QFS"  # those that end a request: the server answers them with READY
 READY = "Z"
 OVERSLEPT = 0.0001  # the seconds that a sleep takes too long
@@ -245,7 +244,8 @@ class Proxy:
                 if link.is_silent:
                     continue
                 with self._lock:
-                    self.turns += sender == "client" != link.last_sender
+                    if sender == "client" and link.last_sender != "client":
+                        self.turns += 1
                     link.last_sender = sender
                     passed, fault = self._handle(link, sender, data)
                 link.forward(sender, passed)

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import signal
 from urllib.parse import quote, urlencode
@@ -44,12 +43,18 @@ FAST = {"fsync": "off", "full_page_writes": "off", "max_wal_size": "128MB", "min
 def database_url(host, port, database, user, password=None, **parameters):
     """Return the URL of a database. A host may be the folder of a socket; parameters are those of libpq."""
     login = quote(user, safe="") + (f":{quote(password, safe='')}" if password is not None else "")
-    place = "" if host.startswith("/") else f"{host}:{port}"
-    if not place:
-        parameters = {"host": host, "port": port, **parameters}
-    return f"postgresql://{login}@{place}/{quote(database, safe='')}" + (
-        f"?{urlencode(parameters)}" if parameters else ""
-    )
+    place = f"{host}:{port}"
+    if host.startswith("/"):
+        place, parameters = "", {"host": host, "port": port, **parameters}
+    query = f"?{urlencode(parameters)}" if parameters else ""
+    return f"postgresql://{login}@{place}/{quote(database, safe='')}{query}"
+
+
+def failover_url(servers, database="postgres", user=SUPERUSER, **parameters):
+    """Return a URL with which a client tries several servers in turn, by their sockets. By default, it chooses the first that accepts writes."""
+    folders = ",".join(str(server.folder) for server in servers)
+    ports = ",".join(str(server.port) for server in servers)
+    return database_url(folders, ports, database, user, **{"target_session_attrs": "read-write", **parameters})
 
 
 class Server(programs.Daemon):
@@ -147,17 +152,14 @@ class Server(programs.Daemon):
     def _certify(self):
         """Write a certificate for localhost and its key, and return the settings for them."""
         authority = trustme.CA()
-        self.ca_path = str(self.folder / "authority.pem")
-        authority.cert_pem.write_to_path(self.ca_path)
         issued = authority.issue_cert("localhost")
-        issued.cert_chain_pems[0].write_to_path(str(self.folder / "server.pem"))
-        key = self.folder / "server.key"
-        key.touch(0o600)
-        issued.private_key_pem.write_to_path(str(key))
-        user = programs.as_server_user()
-        if user:
-            os.chown(key, user["user"], user["group"])
-        return {"ssl": "on", "ssl_cert_file": self.folder / "server.pem", "ssl_key_file": key}
+        names = ("authority.pem", "server.pem", "server.key")
+        paths = [self.folder / name for name in names]
+        for path, pem in zip(paths, (authority.cert_pem, issued.cert_chain_pems[0], issued.private_key_pem)):
+            pem.write_to_path(str(path))
+            programs.hand_over(path, 0o600 if path.suffix == ".key" else 0o644)
+        self.ca_path = str(paths[0])
+        return {"ssl": "on", "ssl_cert_file": paths[1], "ssl_key_file": paths[2]}
 
     def _command(self, port):
         settings = {**self._settings, "port": port, "unix_socket_directories": self.folder}

@@ -52,6 +52,14 @@ def pytest_unconfigure(config):
         config.stash[SERVER].__exit__()
 
 
+@pytest.fixture(autouse=True)
+def _libpq_environment(monkeypatch):
+    """No settings of the machine reach libpq."""
+    for name in list(os.environ):
+        if name.startswith("PG"):
+            monkeypatch.delenv(name)
+
+
 @pytest.fixture(scope="session")
 def postgresql_programs():
     """Whatever a test needs that starts a server of its own."""
@@ -67,11 +75,8 @@ def postgresql_server(request, postgresql_programs):
 
 
 @pytest.fixture
-def postgresql_url(postgresql_server, monkeypatch):
-    """The URL of an empty database, for the superuser and by the socket. Settings of the machine do not reach libpq."""
-    for name in list(os.environ):
-        if name.startswith("PG"):
-            monkeypatch.delenv(name)
+def postgresql_url(postgresql_server):
+    """The URL of an empty database, for the superuser and by the socket."""
     name = postgresql_server.create_database()
     yield postgresql_server.url(name)
     postgresql_server.drop_database(name)

@@ -18,7 +18,7 @@ from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import python
 
 psycopg = pytest.importorskip("psycopg")
 
-from ansible_collections.vonage.vcc.tests.postgresql.server import Server
+from ansible_collections.vonage.vcc.tests.postgresql.server import Server, failover_url
 
 STARTING = """
 from ansible_collections.vonage.vcc.tests.postgresql.server import Server
@@ -156,7 +156,10 @@ def test_standby_follows_and_is_promoted(postgresql_server):
         assert standby.execute("TABLE followed", database=name) == [(1,)]
         with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
             standby.execute("CREATE TABLE own ()", database=name)
+        url = failover_url([standby, postgresql_server], name)
+        assert query(url, "SHOW port") == [(str(postgresql_server.port),)]
         standby.promote()
+        assert query(url, "SHOW port") == [(str(standby.port),)]
         standby.execute("CREATE TABLE own ()", database=name)
         assert postgresql_server.execute("SELECT to_regclass('own')", database=name) == [(None,)]
     postgresql_server.drop_database(name)
