@@ -83,7 +83,7 @@ def examples(session: nox.Session) -> None:
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check format, code, YAML and types: ruff, yamllint, mypy."""
-    session.install("ansible-core", "mypy", "ruff", "types-requests", "yamllint")
+    session.install("ansible-core", "mypy", "psycopg", "ruff", "types-requests", "yamllint")
     session.run("ruff", "format", "--check")
     session.run("ruff", "check")
     session.run("yamllint", "--strict", ".")
