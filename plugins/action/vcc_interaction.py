@@ -92,7 +92,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         else:
             # A module on a local connection runs in the folder of the playbook.
             for name in PATHS:
-                if params[name] and not is_url(params[name]):
+                if params.get(name) and not is_url(params[name]):
                     params[name] = os.path.join(self._loader.get_basedir(), params[name])
             missing = missing_library(params["journal"])
             if missing:

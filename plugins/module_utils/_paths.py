@@ -13,7 +13,7 @@ from ._errors import InputError
 from ._location import is_url
 
 # The options that name a file on the host that runs the task.
-PATHS = ("src", "report", "journal", "token_cache", "ca_path")
+PATHS = ("src", "report", "journal", "token_cache", "ca_path", "import_from")
 
 # The options that name a file to write, with the endings of the files that belong to it.
 WRITTEN = {"report": (), "journal": ("-wal", "-shm", "-journal"), "token_cache": (".lock",)}

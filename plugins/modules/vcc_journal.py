@@ -11,15 +11,32 @@ module: vcc_journal
 short_description: Maintain the journal of interactions
 version_added: 0.1.0
 description:
-  - Maintains the journal in which M(vonage.vcc.vcc_interaction) records the actions that Vonage Contact Center (VCC) has accepted. It prunes old entries,
-    and it records VCC's notifications to a provider.
+  - Maintains the journal in which M(vonage.vcc.vcc_interaction) records the actions that Vonage Contact Center (VCC) has accepted. It makes the journal,
+    imports one, prunes old entries, and records VCC's notifications to a provider.
   - Makes no call, needs no credentials, and does not create a journal only to prune it.
+  - Exactly one of O(state), O(import_from), O(older_than) and O(notifications) is required.
 author:
   - The vonage.vcc authors (@vonage)
 options:
+  state:
+    description:
+      - With V(present), make the journal if it is missing. A journal in PostgreSQL gets the schema C(vcc_journal) with its tables. Then the roles of the
+        other tasks need no right to make a schema.
+    type: str
+    choices: [present]
+  grant_to:
+    description:
+      - Roles of the PostgreSQL database that may read and write the journal, and that O(state=present) grants the rights which they lack.
+    type: list
+    elements: str
+  import_from:
+    description:
+      - Path of a journal in a SQLite file, whose entries go into O(journal). An entry that O(journal) has already, or has a newer one of, is left alone. So the
+        same file can be imported again.
+      - Let no other task use the file from then on.
+    type: path
   older_than:
     description:
-      - Exactly one of O(older_than) and O(notifications) is required.
       - Delete the entries of interactions, the notifications and the custom request ids that are at least this number of seconds old.
       - Keep them for longer than the longest O(vonage.vcc.vcc_interaction#module:journal_ttl) in use. If the entry of an interaction is gone, the next task
         that asks for it releases or dispatches it once more.
@@ -65,6 +82,12 @@ EXAMPLES = r"""
   vonage.vcc.vcc_journal:
     older_than: "{{ 30 * 24 * 60 * 60 }}"
 
+- name: Make the journal in PostgreSQL, for tasks with a role of few rights
+  vonage.vcc.vcc_journal:
+    journal: postgresql://owner@db.example/vcc
+    state: present
+    grant_to: [vcc]
+
 - name: Record that an interaction has been released
   vonage.vcc.vcc_journal:
     region: emea
@@ -74,9 +97,43 @@ EXAMPLES = r"""
       - notification: Release
         objectid: ticket-1
         notificationid: 7d5ad1de-2b64-4b59-8f0a-6a5b4e1b3c22
+
+- name: Bring the journal of this host into PostgreSQL
+  vonage.vcc.vcc_journal:
+    journal: postgresql://vcc@db.example/vcc
+    import_from: ~/.ansible/vonage_vcc/journal.db
 """
 
 RETURN = r"""
+created:
+  description: Whether the journal was missing.
+  returned: if O(state=present)
+  type: bool
+  sample: true
+granted:
+  description: The roles that lacked rights.
+  returned: if O(state=present)
+  type: list
+  elements: str
+  sample: [vcc]
+imported:
+  description: Number of entries that were imported.
+  returned: if O(import_from) is set
+  type: dict
+  contains:
+    interactions:
+      description: Entries of interactions.
+      type: int
+    request_ids:
+      description: Custom request ids that VCC has received.
+      type: int
+    notifications:
+      description: Notifications.
+      type: int
+    registrations:
+      description: Registrations of providers.
+      type: int
+  sample: {interactions: 12, request_ids: 0, notifications: 0, registrations: 1}
 noted:
   description: Number of notifications that were recorded.
   returned: if O(notifications) is set
@@ -113,28 +170,38 @@ from ansible_collections.vonage.vcc.plugins.module_utils._journal.notifications 
     NotificationLog,
     parse_notifications,
 )
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.setup import set_up
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.transfer import transfer
 from ansible_collections.vonage.vcc.plugins.module_utils._module import create_module, run_module
 from ansible_collections.vonage.vcc.plugins.module_utils._options import CONNECTION_SPEC, JOURNAL_SPEC, journal_path
 from ansible_collections.vonage.vcc.plugins.module_utils._text import shown
 from ansible_collections.vonage.vcc.plugins.module_utils._validation import check_name, check_number
 
+# The options of which each asks for something else.
+ACTIONS = ("state", "import_from", "older_than", "notifications")
+
 SPEC: dict[str, t.Any] = {
     "argument_spec": {
+        "state": {"type": "str", "choices": ["present"]},
+        "grant_to": {"type": "list", "elements": "str"},
+        "import_from": {"type": "path"},
         "older_than": {"type": "int"},
         "notifications": {"type": "list", "elements": "dict"},
         "provider": {"type": "str"},
         **JOURNAL_SPEC,
         **CONNECTION_SPEC,
     },
-    "mutually_exclusive": [("older_than", "notifications")],
-    "required_by": {"provider": "notifications"},
-    "required_one_of": [("older_than", "notifications")],
+    "mutually_exclusive": [ACTIONS],
+    "required_by": {"provider": "notifications", "grant_to": "state"},
+    "required_one_of": [ACTIONS],
 }
 
 
 def run(params: dict[str, t.Any], check_mode: bool, diff_mode: bool) -> dict[str, t.Any]:
-    """Record notifications or prune the journal, and return the result. Raises InputError and JournalError."""
-    result, before, after = (note if params["older_than"] is None else prune)(params, check_mode)
+    """Make, fill or prune the journal, or record notifications, and return the result. Raises InputError and JournalError."""
+    action = next(name for name in ACTIONS if params[name] is not None)
+    functions = {"state": make, "import_from": bring_in, "older_than": prune, "notifications": note}
+    result, before, after = functions[action](params, check_mode)
     if diff_mode:
         result["diff"] = {
             "before_header": "VCC journal",
@@ -143,6 +210,25 @@ def run(params: dict[str, t.Any], check_mode: bool, diff_mode: bool) -> dict[str
             "after": after,
         }
     return result
+
+
+def make(params: dict[str, t.Any], check_mode: bool) -> tuple[dict[str, t.Any], str, str]:
+    """Make the journal; return the result, and the text of the diff before and after."""
+    done = set_up(journal_path(params), params["grant_to"] or [], check_mode)
+    before = ("journal: missing\n" if done.created else "journal: present\n") + "".join(
+        f"role {shown(role)}: lacks rights\n" for role in done.granted
+    )
+    after = "journal: present\n" + "".join(f"role {shown(role)}: reads and writes\n" for role in done.granted)
+    changed = done.created or bool(done.granted)
+    return {"changed": changed, "created": done.created, "granted": done.granted}, before, after
+
+
+def bring_in(params: dict[str, t.Any], check_mode: bool) -> tuple[dict[str, t.Any], str, str]:
+    """Import a journal; return the result, and the text of the diff before and after."""
+    imported = transfer(params["import_from"], journal_path(params), check_mode)
+    before = "".join(f"missing {name}: {count}\n" for name, count in imported.items())
+    after = "".join(f"missing {name}: 0\n" for name in imported)
+    return {"changed": any(imported.values()), "imported": imported}, before, after
 
 
 def note(params: dict[str, t.Any], check_mode: bool) -> tuple[dict[str, t.Any], str, str]:

@@ -25,11 +25,31 @@ EVENTS = rst_examples(EVENTS_GUIDE)
 SPEED = rst_examples(SPEED_GUIDE)
 
 
+# The URLs of a journal in the examples, by role.
+DATABASE = "postgresql://{role}@db.example/vcc"
+
+
+@pytest.fixture
+def with_database(request):
+    """Replace the URLs of a journal in a text; a database of the test replaces that of the examples."""
+
+    def replace(text):
+        if "@db.example/" not in text:
+            return text
+        server, url = request.getfixturevalue("postgresql_server"), request.getfixturevalue("postgresql_url")
+        server.execute("DROP ROLE IF EXISTS vcc")
+        server.create_role("vcc")
+        as_vcc = url.replace("postgres@", "vcc@", 1)
+        return text.replace(DATABASE.format(role="owner"), url).replace(DATABASE.format(role="vcc"), as_vcc)
+
+    return replace
+
+
 @pytest.mark.parametrize("module", MODULES)
-def test_module(home, simulator, module):
+def test_module(home, simulator, with_database, module):
     """Run all tasks in one play; the simulator replaces the address of VCC."""
     home.write({"interactions.txt": "case-1\ncase-2\n"})
-    text = json.dumps(module_examples(module))
+    text = with_database(json.dumps(module_examples(module)))
     tasks = json.loads(text.replace("https://emea.api.newvoicemedia.com", simulator.url))
     assert f"ok={len(tasks)} " in home.run_tasks(tasks)
 

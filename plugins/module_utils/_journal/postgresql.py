@@ -23,7 +23,7 @@ with contextlib.suppress(ImportError):  # ``backends`` reports it
 
 from .claim_ids import claim_of
 from .postgresql_connection import LONG_ANSWER_TIMEOUT, PostgresqlConnection, pipeline
-from .postgresql_schema import check_facts, create_schema, read_facts
+from .postgresql_schema import SCHEMA_VERSION, check_facts, create_schema, grant, read_facts, roles_without_rights
 from .store import Change, Exchanged, Query, Registered, Row, Scope, Store, Use
 
 _DIVIDER = "\x1f"
@@ -151,10 +151,10 @@ class PostgresqlStore(Store):
         try:
             facts = self._connection.run(lambda db, again: read_facts(db))
             self._offset = facts.time - time.monotonic()
-            check_facts(self.location, facts, dry_run)
+            check_facts(self.location, facts, dry_run, is_needed=scope is not None)
             self._version: int | None = facts.version
             if facts.version is None and not dry_run and scope is not None:
-                self.create()
+                self._create()
             if scope is not None and self._version is not None:
                 self._key = scope
                 self._scope = self._connection.run(lambda db, again: _scope_id(db, scope, dry_run))
@@ -162,10 +162,23 @@ class PostgresqlStore(Store):
             self.close()
             raise
 
-    def create(self) -> None:
-        """Make the schema if there is none."""
+    def _create(self) -> None:
         self.created = self._connection.run(lambda db, again: create_schema(db)) or self.created
-        self._version = self._connection.run(lambda db, again: read_facts(db)).version
+        self._version = SCHEMA_VERSION
+
+    def set_up(self, roles: list[str], dry_run: bool) -> tuple[bool, list[str]]:
+        """Make the schema if there is none, and let roles read and write it, or with ``dry_run`` do nothing.
+
+        Return whether there was none, and which roles could not.
+        """
+        is_missing = self._version is None
+        if is_missing and not dry_run:
+            check_facts(self.location, self._connection.run(lambda db, again: read_facts(db)), dry_run, is_needed=True)
+            self._create()
+        without = self._connection.run(lambda db, again: roles_without_rights(db, roles))
+        if without and not dry_run:
+            self._connection.run(lambda db, again: grant(db, without))
+        return is_missing, without
 
     def close(self) -> None:
         """Close the connection."""

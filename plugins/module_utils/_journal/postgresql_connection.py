@@ -58,13 +58,14 @@ _CONNECTING = (
         r"read-write|read-only|standby|primary",
         "let the URL name the primary, or all hosts with target_session_attrs=read-write",
     ),
-    (r"service", "check PGSERVICE and the file of PGSERVICEFILE"),
+    (r"service file|definition of service", "check PGSERVICE and the file of PGSERVICEFILE"),
 )
 
 # What helps against an error of a statement, by its state.
 _STATEMENTS = {
     "42501": "have the rights on the schema vcc_journal granted to the role of the URL, as the documentation of the option journal says",
     "25006": "let the URL name the primary, or all hosts with target_session_attrs=read-write",
+    "42704": "check the names of the roles",
     "53100": "make room on the disk of the server",
     "3F000": "run vonage.vcc.vcc_journal with state=present, or have its schema restored from a backup",
     "42P01": "run vonage.vcc.vcc_journal with state=present, or have its schema restored from a backup",

@@ -128,8 +128,12 @@ def read_facts(db: t.Any) -> Facts:
     return facts
 
 
-def check_facts(location: str, facts: Facts, dry_run: bool) -> None:
-    """Raise JournalError if the database cannot be used: to change nothing with ``dry_run``, else to write. One without a journal passes."""
+def check_facts(location: str, facts: Facts, dry_run: bool, is_needed: bool) -> None:
+    """Raise JournalError if the database cannot be used.
+
+    :param dry_run: whether it is only read.
+    :param is_needed: whether a journal that is missing has to be made.
+    """
     why = remedy = ""
     if facts.encoding != "UTF8":
         why = f"its database has the encoding {facts.encoding}"
@@ -145,7 +149,7 @@ def check_facts(location: str, facts: Facts, dry_run: bool) -> None:
     elif not dry_run and facts.is_read_only:
         why = "its server is a read-only standby, or the session is read-only"
         remedy = "let the URL name the primary, or all hosts with target_session_attrs=read-write"
-    elif not dry_run and facts.version is None and not facts.may_create:
+    elif not dry_run and is_needed and facts.version is None and not facts.may_create:
         why = f"its database has no schema {SCHEMA} with tables, and the role of its URL may not make one"
         remedy = _STATE_PRESENT
     elif not dry_run and facts.version is not None and facts.unwritable:
@@ -163,6 +167,18 @@ def create_schema(db: t.Any) -> bool:
         for statement in filter(None, map(str.strip, TABLES.split(";"))):
             db.execute(statement)
         return db.execute(_VERSION).rowcount > 0 and known is None
+
+
+def roles_without_rights(db: t.Any, roles: t.Sequence[str]) -> list[str]:
+    """Return which roles may not read and write the journal. With no journal, these are all."""
+    query = """
+SELECT has_schema_privilege(%s, schema.oid, 'USAGE') AND NOT EXISTS (
+    SELECT FROM pg_class, unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS privilege
+    WHERE relnamespace = schema.oid AND relkind = 'r' AND NOT has_table_privilege(%s, pg_class.oid, privilege)
+)
+FROM pg_namespace AS schema WHERE schema.nspname = 'vcc_journal'
+"""
+    return [role for role in roles if not (db.execute(query, (role, role)).fetchone() or [False])[0]]
 
 
 def grant(db: t.Any, roles: t.Sequence[str]) -> None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 # ruff: noqa: S608 -- queries are put together from constants and numbers of parameters alone
+import itertools
 import os
 import time
 import typing as t
@@ -13,7 +14,7 @@ import typing as t
 from .claim_ids import claim_of
 from .sqlite_file import OTHER_REQUEST, JournalFile, insert
 from .sqlite_prune import Pruner
-from .store import Change, Query, Registered, Row, Scope, Store, Use
+from .store import CHUNK, Change, Query, Registered, Row, Scope, Store, Use
 
 # Values of one statement. Old versions of SQLite take 999.
 VALUES_AT_ONCE = 400
@@ -74,6 +75,10 @@ class SqliteStore(JournalFile, Store):
             raise
         if row:
             self._scope = row[0]
+
+    def set_up(self, roles: list[str], dry_run: bool) -> tuple[bool, list[str]]:
+        """Return whether the file was missing or empty; opening it has made it. A file has no roles."""
+        return self.created or (dry_run and self.schema_version() is None), []
 
     def clock(self) -> float:
         """Return the time, in seconds of the epoch."""
@@ -272,6 +277,43 @@ class SqliteStore(JournalFile, Store):
     def search(self, query: Query, limit: int, offset: int) -> tuple[list[tuple[Row, Scope]], int]:
         """Return a page of the rows of all scopes that match, the latest first, and how many match on all pages."""
         return self.read(lambda: self._search(query, limit, offset))
+
+    def scopes(self) -> list[Scope]:
+        """Return all scopes."""
+        query = "SELECT api_url, account, provider FROM scope ORDER BY id"
+        return self.read(lambda: [Scope(*row) for row in self._db.execute(query)])
+
+    def all_rows(self) -> t.Iterator[list[Row]]:
+        """Yield all rows of the scope, in chunks."""
+        query = f"SELECT {_ROW} FROM interaction WHERE scope = ? AND external_id > ? ORDER BY external_id LIMIT {CHUNK}"
+        for rows in self._chunks(query, 1):
+            yield [Row(*row) for row in rows]
+
+    def kept_request_ids(self) -> t.Iterator[tuple[str, float, list[tuple[str, str | None]]]]:
+        """Yield the custom request ids of the scope that were kept, each with its external id, by action and time."""
+        query = f"SELECT action, asked, request_id, external_id FROM own_request WHERE scope = ? AND request_id > ? ORDER BY request_id LIMIT {CHUNK}"
+        for rows in self._chunks(query, 2):
+            for (action, now), group in itertools.groupby(
+                sorted(rows, key=lambda row: row[:2]), key=lambda row: row[:2]
+            ):
+                yield action, now, [row[2:] for row in group]
+
+    def notifications(self) -> t.Iterator[tuple[float, list[str]]]:
+        """Yield the notifications of the scope that were recorded, by time."""
+        query = f"SELECT noted, id FROM notification WHERE scope = ? AND id > ? ORDER BY id LIMIT {CHUNK}"
+        for rows in self._chunks(query, 1):
+            for now, group in itertools.groupby(sorted(rows), key=lambda row: row[0]):
+                yield now, [row[1] for row in group]
+
+    def _chunks(self, query: str, key: int) -> t.Iterator[list[t.Any]]:
+        """Yield the rows of a query by the scope and the key behind which a chunk begins, which is the column of this index."""
+        after = ""
+        while True:
+            rows = self.read(lambda after=after: self._db.execute(query, (self._scope, after)).fetchall())  # type: ignore[misc]
+            if not rows:
+                return
+            yield rows
+            after = rows[-1][key]
 
     def _search(self, query: Query, limit: int, offset: int) -> tuple[list[tuple[Row, Scope]], int]:
         self._db.execute("CREATE TEMP TABLE IF NOT EXISTS wanted (external_id TEXT PRIMARY KEY)")

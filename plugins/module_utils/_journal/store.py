@@ -121,6 +121,13 @@ class Store(abc.ABC):
         """Close the store."""
 
     @abc.abstractmethod
+    def set_up(self, roles: list[str], dry_run: bool) -> tuple[bool, list[str]]:
+        """Make the tables if there are none, and let roles of the database read and write them, or with ``dry_run`` do nothing.
+
+        Return whether there were none, and which roles could not.
+        """
+
+    @abc.abstractmethod
     def clock(self) -> float:
         """Return the time by the clock that counts for the store, in seconds of the epoch."""
 

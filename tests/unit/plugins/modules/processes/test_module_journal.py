@@ -65,8 +65,15 @@ class TestJournal:
     @pytest.mark.parametrize(
         ("given", "said"),
         [
-            ({"notifications": None}, "one of the following is required: older_than, notifications"),
-            ({"older_than": 1}, "parameters are mutually exclusive: older_than|notifications"),
+            (
+                {"notifications": None},
+                "one of the following is required: state, import_from, older_than, notifications",
+            ),
+            ({"older_than": 1}, "parameters are mutually exclusive: state|import_from|older_than|notifications"),
+            ({"notifications": None, "state": "present", "grant_to": ["a"]}, "grant_to names roles of a database"),
+            ({"grant_to": ["a"]}, "missing parameter(s) required by 'grant_to': state"),
+            ({"notifications": None, "import_from": "none.db"}, "none.db cannot be imported (there is no such file)"),
+            ({"notifications": None, "import_from": "a\0b"}, "import_from has a character that no path can have"),
             ({"notifications": None, "older_than": -1}, "older_than has to be 0 or more, not -1."),
             ({"notifications": [{"notification": "Release"}]}, "notifications[0] has no notification or no"),
             ({"notifications": [*RELEASED, {"objectid": "b", "notificationid": "2"}]}, "notifications[1] has no"),
@@ -100,6 +107,30 @@ class TestJournal:
     def test_no_notifications_make_no_journal(self, act, tmp_path):
         act("vcc_journal", notifications=[])
         assert list(tmp_path.glob("journal*")) == []
+
+    @pytest.mark.parametrize("backend", ["sqlite", "postgresql"])
+    def test_journal_is_made_and_filled_from_a_file(self, request, sim, act, tmp_path, backend):
+        journal = request.getfixturevalue("postgresql_url") if backend == "postgresql" else str(tmp_path / "new.db")
+        act("vcc_journal", notifications=RELEASED)
+        for task, name, missing in (
+            ({"state": "present"}, "created", True),
+            (
+                {"import_from": str(tmp_path / "journal.db")},
+                "imported",
+                {"interactions": 1, "request_ids": 0, "notifications": 1, "registrations": 0},
+            ),
+        ):
+            given = {"notifications": None, "journal": journal, "diff": True, **task}
+            predicted, dummy, dummy = act("vcc_journal", check=True, **given)
+            made, dummy, dummy = act("vcc_journal", **given)
+            again, dummy, dummy = act("vcc_journal", **given)
+            assert predicted == made
+            assert (made["changed"], made[name]) == (True, missing)
+            assert not again["changed"]
+            assert made["diff"]["before"] != made["diff"]["after"]
+            assert again["diff"]["before"] == again["diff"]["after"] == made["diff"]["after"].replace(": 1", ": 0")
+        assert sim.calls == []
+        assert not run_module(tmp_path, **sim.options(journal=journal, external_id="a"))[0]["changed"]
 
     def test_no_call_is_made(self, sim, act):
         act("vcc_journal")

@@ -1,0 +1,36 @@
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Make a journal before a task needs it, and let roles use it."""
+
+from __future__ import annotations
+
+import contextlib
+import typing as t
+
+from .._errors import InputError
+from .._location import is_url
+from .backends import open_store
+
+
+class Setup(t.NamedTuple):
+    """What had to be done, or with a dry run what has to be done.
+
+    :param created: whether the journal was missing.
+    :param granted: the roles that could not read and write it.
+    """
+
+    created: bool
+    granted: list[str]
+
+
+def set_up(journal: str, roles: t.Sequence[str] = (), dry_run: bool = False) -> Setup:
+    """Make a journal that is missing, and let roles read and write it. Raises InputError and JournalError.
+
+    :param journal: the path of a file or the URL of a database.
+    :param roles: roles of the database.
+    """
+    if roles and not is_url(journal):
+        raise InputError("grant_to names roles of a database, and journal is a file: leave it out.")
+    with contextlib.closing(open_store(journal, None, dry_run)) as store:
+        return Setup(*store.set_up(list(roles), dry_run))

@@ -1,0 +1,117 @@
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bring a journal in a SQLite file into another journal, which keeps what is newer there."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+from .._errors import JournalError
+from .backends import open_store
+from .claim_ids import ClaimIds, claim_of
+from .sqlite import SqliteStore
+from .store import Change, Row, Store
+
+
+def transfer(path: str, journal: str, dry_run: bool = False) -> dict[str, int]:
+    """Bring the rows of a SQLite journal into another journal. Return how many rows of each kind that are, or with ``dry_run`` would be.
+
+    A row that the journal has already, or has a newer one of, is left alone. So the same file can be brought in again, after an interruption too.
+
+    Raises JournalError if either cannot be used.
+
+    :param path: the file.
+    :param journal: the path or the URL of the other journal.
+    """
+    if not os.path.lexists(path):
+        raise JournalError(
+            f"The journal {path} cannot be imported (there is no such file): check the path that the option import_from names."
+        )
+    imported = {"interactions": 0, "request_ids": 0, "notifications": 0, "registrations": 0}
+    with contextlib.closing(SqliteStore(path, None, dry_run=True)) as source:
+        scopes = source.scopes()
+    for scope in scopes:
+        with contextlib.ExitStack() as stack:
+            part = stack.enter_context(contextlib.closing(SqliteStore(path, scope, dry_run=True)))
+            target = stack.enter_context(contextlib.closing(open_store(journal, scope, dry_run)))
+            for kind, count in _Transfer(part, target, dry_run).run().items():
+                imported[kind] += count
+    return imported
+
+
+class _Transfer:
+    """The transfer of one scope."""
+
+    def __init__(self, source: SqliteStore, target: Store, dry_run: bool) -> None:
+        self._source = source
+        self._target = target
+        self._dry_run = dry_run
+        self._ids = ClaimIds(target.clock())
+
+    def run(self) -> dict[str, int]:
+        return {
+            # Before the rows, because a request id must not be taken for a new one meanwhile.
+            "request_ids": sum(map(self._request_ids, self._source.kept_request_ids())),
+            "interactions": sum(map(self._rows, self._source.all_rows())),
+            "notifications": sum(map(self._notifications, self._source.notifications())),
+            "registrations": self._registration(),
+        }
+
+    def _rows(self, rows: list[Row]) -> int:
+        imported = 0
+        while rows:
+            known = self._target.rows([row.external_id for row in rows])
+            changes: list[Change] = []
+            for row, (claim, dummy) in zip(rows, self._ids.take(len(rows))):
+                there = known.get(row.external_id)
+                if not there or _time(there) < _time(row):
+                    # An even id says that the request id is made from it. Others may be taken in another journal.
+                    changes.append(
+                        (there, row if claim_of(row.request_id) == row.claim else row._replace(claim=claim | 1))
+                    )
+            if self._dry_run:
+                return len(changes)
+            done = self._target.swap(changes)
+            imported += sum(done)
+            lost = {new.external_id for (dummy, new), ok in zip(changes, done) if new and not ok}
+            rows = [row for row in rows if row.external_id in lost]
+        return imported
+
+    def _request_ids(self, kept: tuple[str, float, list[tuple[str, str | None]]]) -> int:
+        action, now, pairs = kept
+        known = {
+            use.request_id
+            for use in self._target.uses([request_id for request_id, dummy in pairs])
+            if use.processed and use.here
+        }
+        new = [pair for pair in pairs if pair[0] not in known]
+        if not self._dry_run:
+            self._target.keep_request_ids(action, now, new)
+        return len(new)
+
+    def _notifications(self, recorded: tuple[float, list[str]]) -> int:
+        now, notification_ids = recorded
+        while True:
+            known = self._target.recorded(notification_ids)
+            new = [each for each in notification_ids if each not in known]
+            if self._dry_run or not new or self._target.record(new, now):
+                return len(new)
+
+    def _registration(self) -> int:
+        found = self._source.registration()
+        while found:
+            there = self._target.registration()
+            if there and max(there.requested_at, there.accepted_at or 0) >= max(
+                found.requested_at, found.accepted_at or 0
+            ):
+                return 0
+            if self._dry_run or self._target.swap_registration(there.key if there else None, found):
+                return 1
+        return 0
+
+
+def _time(row: Row) -> float:
+    """Return the time of a row: accepted, or requested if it is pending."""
+    return row.requested_at if row.accepted_at is None else row.accepted_at

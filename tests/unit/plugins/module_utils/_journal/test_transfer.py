@@ -1,0 +1,143 @@
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A journal in a SQLite file is brought into another journal, in PostgreSQL or in a file."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+
+import pytest
+
+from ansible_collections.vonage.vcc.plugins.module_utils._errors import JournalError
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.backends import open_store
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.entry import Entry
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.journal import Journal
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.maintenance import JournalMaintenance
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.registrations import Registration
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.store import Scope
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.transfer import transfer
+from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import snapshot
+from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal.helpers import API
+
+NOTHING = {"interactions": 0, "request_ids": 0, "notifications": 0, "registrations": 0}
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def target(request, tmp_path):
+    """Another journal, which is missing yet."""
+    return request.getfixturevalue("postgresql_url") if request.param == "postgresql" else str(tmp_path / "new.db")
+
+
+@pytest.fixture
+def keep_in(clock):
+    """Puts interactions into a journal, accepted unless the test says pending."""
+
+    def do(journal, *external_ids, action="release", pending=False, provider=None, force=False):
+        opened = Journal(str(journal), API, "main", provider, 0, action=action, force=force, clock=clock)
+        with contextlib.closing(opened):
+            opened.add_all([Entry(each, *(each if isinstance(each, tuple) else (each,))) for each in external_ids])
+            claimed = opened.claim(0)
+            while claimed:
+                if not pending:
+                    opened.accept(claimed)
+                claimed = opened.claim(claimed[-1].seq)
+
+    return do
+
+
+def entries(journal):
+    """The rows of a journal without their ids, by provider and external id."""
+    with contextlib.closing(JournalMaintenance(str(journal), dry_run=True)) as opened:
+        return {(each["provider"], each["external_id"]): each for each in opened.entries(page_size=10_000)[0]}
+
+
+def fill(path, keep_in, note, enrol):
+    keep_in(path, "a", ("b", "mine"), "é" * 1024)
+    keep_in(path, "c", action="dispatch")
+    keep_in(path, "d", pending=True, provider="tickets")
+    note(("Release", "e", "n-1"))
+    enrol("tickets")
+
+
+class TestTransfer:
+    def test_everything_arrives_once(self, path, target, keep_in, note, enrol, clock, tmp_path):
+        fill(path, keep_in, note, enrol)
+        before = snapshot(path.parent)
+        expected = {"interactions": 6, "request_ids": 1, "notifications": 1, "registrations": 1}
+        assert transfer(str(path), target, dry_run=True) == expected
+        assert entries(target) == {}
+        clock.now += 60
+        assert transfer(str(path), target) == expected
+        assert entries(target) == entries(path)
+        assert transfer(str(path), target) == NOTHING
+        assert transfer(str(path), target, dry_run=True) == NOTHING
+        assert snapshot(path.parent) == before
+        with contextlib.closing(Registration(target, API, "main", "tickets", clock=clock)) as registration:
+            assert registration.compare({"endpoint": "x"}) == {"endpoint": "same"}
+        with contextlib.closing(open_store(target, Scope(API, "main", ""), dry_run=True)) as store:
+            assert store.recorded(["n-1", "n-2"]) == {"n-1"}
+            assert {use.request_id for use in store.uses(["mine", "other"]) if use.processed} == {"mine"}
+
+    def test_newer_entry_stays(self, path, target, keep_in, clock):
+        keep_in(path, "a", "b")
+        clock.now += 10
+        keep_in(target, "a", action="dispatch")
+        clock.now -= 20
+        keep_in(target, "b", "c", action="dispatch")
+        found = entries(target)
+        assert transfer(str(path), target) == {**NOTHING, "interactions": 1}
+        assert entries(target) == {**found, (None, "b"): entries(path)[None, "b"]}
+        assert transfer(str(path), target) == NOTHING
+
+    def test_task_goes_on_where_the_file_ended(self, path, target, keep_in, clock):
+        keep_in(path, *(f"case-{number}" for number in range(2500)), pending=True)
+        pending = entries(path)
+        assert transfer(str(path), target)["interactions"] == 2500
+        with contextlib.closing(Journal(target, API, "main", None, 0, clock=clock)) as journal:
+            journal.add_all([[name for dummy, name in pending]])
+            claimed = journal.claim(0)
+        assert {each.external_id: each.request_id for each in claimed}.items() <= {
+            name: entry["request_id"] for (dummy, name), entry in pending.items()
+        }.items()
+
+    def test_files_of_several_hosts_come_together(self, path, target, keep_in, tmp_path):
+        """Rows of early versions of the collection have ids that begin at 1 in each file."""
+        other = tmp_path / "other.db"
+        keep_in(path, "a", "b")
+        keep_in(other, "b", "c")
+        for file in (path, other):
+            with contextlib.closing(sqlite3.connect(file)) as db:
+                db.execute(
+                    "UPDATE interaction SET id = (SELECT count(*) FROM interaction AS i WHERE i.id <= interaction.id)"
+                )
+                db.commit()
+        assert transfer(str(path), target)["interactions"] == 2
+        assert transfer(str(other), target)["interactions"] == 1
+        assert {name for dummy, name in entries(target)} == {"a", "b", "c"}
+
+    def test_newer_registration_stays(self, path, target, clock):
+        def register(journal, value):
+            with contextlib.closing(Registration(str(journal), API, "main", "tickets", clock=clock)) as registration:
+                registration.begin()
+                registration.accept({"endpoint": value})
+
+        register(path, "old")
+        clock.now += 10_000
+        register(target, "new")
+        assert transfer(str(path), target) == NOTHING
+        clock.now += 10_000
+        register(path, "newest")
+        assert transfer(str(path), target) == {**NOTHING, "registrations": 1}
+        with contextlib.closing(Registration(target, API, "main", "tickets", clock=clock)) as registration:
+            assert registration.compare({"endpoint": "newest"}) == {"endpoint": "same"}
+
+    @pytest.mark.parametrize("content", [None, b"no database" * 1000])
+    def test_file_that_is_no_journal_is_refused(self, path, tmp_path, content):
+        if content:
+            path.parent.mkdir(parents=True)
+            path.write_bytes(content)
+        with pytest.raises(JournalError, match=f"The journal {path} cannot be "):
+            transfer(str(path), str(tmp_path / "new.db"))
+        assert not (tmp_path / "new.db").exists()
