@@ -146,9 +146,10 @@ class PostgresqlConnection:
                     if self._db.closed or self._db.broken or exc.sqlstate == "25006":
                         # Of a host that has become a standby, a new connection may find the new primary.
                         self._db.close()
-                        again = True
                     elif self._db.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
                         self._db.rollback()
+                # Of several transactions in one turn, the first ones may have taken effect.
+                again = True
                 time.sleep(pause * random.uniform(0.5, 1.5))
                 pause = min(pause * 2, 2.0)
 
