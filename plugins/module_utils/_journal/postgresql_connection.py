@@ -135,7 +135,7 @@ class PostgresqlConnection:
         with self.wrap_errors():
             while True:
                 try:
-                    if self._db.closed or self._db.broken:
+                    if self._db.closed:
                         self._db = self._connect()
                     with _Watchdog(self._db, timeout):
                         return work(self._db, again)
@@ -143,11 +143,8 @@ class PostgresqlConnection:
                     deadline = deadline or time.monotonic() + PATIENCE
                     if not _is_transient(exc) or time.monotonic() > deadline:
                         raise
-                    if self._db.closed or self._db.broken or exc.sqlstate == "25006":
-                        # Of a host that has become a standby, a new connection may find the new primary.
-                        self._db.close()
-                    elif self._db.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
-                        self._db.rollback()
+                    # A new connection may find the new primary, where this server has become a standby.
+                    self.close()
                 # Of several transactions in one turn, the first ones may have taken effect.
                 again = True
                 time.sleep(pause * random.uniform(0.5, 1.5))
