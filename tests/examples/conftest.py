@@ -16,12 +16,13 @@ import pytest
 from ansible_collections.vonage.vcc.tests.examples.documents import README, ROOT, example_with, markdown_examples
 from ansible_collections.vonage.vcc.tests.simulator import Simulator
 from ansible_collections.vonage.vcc.tests.tools.environment import search_path, without_settings
-from ansible_collections.vonage.vcc.tests.unit.conftest import (  # noqa: F401 -- fixtures, and the end of the server
-    postgresql_programs,
-    postgresql_server,
-    postgresql_url,
-    pytest_unconfigure,
-)
+from ansible_collections.vonage.vcc.tests.unit import conftest as unit
+
+# The database of a test, and the end of its server.
+postgresql_programs = unit.postgresql_programs
+postgresql_server = unit.postgresql_server
+postgresql_url = unit.postgresql_url
+pytest_unconfigure = unit.pytest_unconfigure
 
 COMMAND_TIMEOUT = 120  # seconds
 NOT_COPIED = (".ansible", ".git", ".hypothesis", ".mypy_cache", ".nox", ".pytest_cache", ".ruff_cache", ".venv")
