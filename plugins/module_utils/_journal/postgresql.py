@@ -37,10 +37,11 @@ _HASHED = "\x01"
 # Rows that a block of pruning looks at.
 _BLOCK = 10_000
 
-# The planner must use the indexes even before it has statistics, and a claim must survive a crash of the server.
-_BEGIN = "BEGIN"
+# The planner must use the indexes even before it has statistics, and in their order, in which rows are locked. A claim must survive a crash of the server.
+_BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
 _SETTINGS = """
-SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),
+SELECT set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true),
+    set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),
     set_config('synchronous_commit', CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, true)
 """
 _COMMIT = "COMMIT"
@@ -118,11 +119,20 @@ _MARK = "UPDATE vcc_journal.interaction SET accepted_at = %s WHERE id BETWEEN %s
 
 _TIME = "coalesce(accepted_at, requested_at)"
 
+# The interactions of all scopes, or those with some ids, which are found by their index in each scope.
+_ALL = "vcc_journal.scope AS scope JOIN vcc_journal.interaction AS row ON row.scope = scope.id"
+_WANTED = """
+unnest(string_to_array(%(external_ids)s, E'\\x1f')) AS wanted (external_id) CROSS JOIN vcc_journal.scope AS scope
+CROSS JOIN LATERAL (
+    SELECT * FROM vcc_journal.interaction AS known WHERE known.scope = scope.id AND known.external_id = wanted.external_id LIMIT 1
+) AS row
+"""
+
 _MATCHING = f"""
 FROM (
     SELECT row.*, api_url, account, provider, {_TIME} AS time,
         CASE WHEN accepted_at IS NULL THEN 'pending' WHEN action = 'release' THEN 'released' ELSE 'dispatched' END AS state
-    FROM vcc_journal.interaction AS row JOIN vcc_journal.scope AS scope ON scope.id = row.scope
+    FROM {{known}}
 ) AS known
 WHERE (%(provider)s::text IS NULL OR provider = %(provider)s)
     AND (%(state)s::text IS NULL OR state = %(state)s)
@@ -432,10 +442,9 @@ FROM vcc_journal.interaction
         if self._version is None:
             return [], 0
         values: dict[str, t.Any] = query._asdict()
-        matching = _MATCHING
+        matching = _MATCHING.format(known=_ALL if query.external_ids is None else _WANTED)
         if query.external_ids is not None:
-            matching += " AND external_id = ANY (string_to_array(%(external_ids)s, E'\\x1f'))"
-            values["external_ids"] = _joined(map(key_of, query.external_ids))
+            values["external_ids"] = _joined(sorted(set(map(key_of, query.external_ids))))
         values.update(limit=limit, offset=offset)
         page = (
             "SELECT id, coalesce(long_external_id, external_id) AS name, action, request_id, requested_at, accepted_at, api_url, account, provider"
