@@ -206,6 +206,9 @@ CONNECTION_SPEC = with_environment(
 
 JOURNAL_SPEC = with_environment({"journal": {"type": "str", "default": "~/.ansible/vonage_vcc/journal.db"}})
 
+# The option idempotency_key of the tasks that dispatch or release.
+KEY_SPEC = with_environment({"idempotency_key": {"type": "str", "no_log": False}})
+
 _LINKED_DATA: dict[str, t.Any] = {
     "type": "list",
     "elements": "dict",

@@ -174,6 +174,21 @@ options:
       - Each dispatch and each release of an external id needs a new key. The module refuses a key if, according to the journal, VCC may have received it.
       - While VCC's answer to an earlier attempt is not known, the module uses the key of that attempt.
     type: str
+  idempotency_key:
+    description:
+      - The name of an operation, such as a change ticket, the id of a workflow or a date. The module derives the request id of each interaction from the
+        account, O(provider), the action, the external id and this key, in place of a random one.
+      - So every host, container and run with the same key sends the same request ids, with or without a journal in common, and VCC processes each
+        once. It is the way to dispatch from a container that ends with its job.
+      - Another operation on the same interactions needs another key. VCC does not document for how long it remembers a request id.
+      - What the journal knows to be accepted under the key is done, whatever O(journal_ttl) says. While VCC's answer to an earlier attempt is not
+        known, the module uses the request id of that attempt. O(force) with a key that was used is refused.
+      - Without a journal, C(changed) means that VCC has accepted the calls, also where it had processed the same request ids before.
+      - The request id is the first 32 hexadecimal digits of a SHA-256 of five lines, each with a line feed at its end. They are the account
+        (O(account), or else O(client_id)), the provider (empty without one), V(release) or V(dispatch), the external id and the key.
+      - It cannot be used beside a request_id, nor for a dispatch without an external id.
+      - If not set, the environment variable E(VCC_IDEMPOTENCY_KEY) is used.
+    type: str
   force:
     description:
       - Send the request even if the journal says that the interaction is done or in progress, with a new request id.
@@ -294,6 +309,15 @@ EXAMPLES = r"""
             logged_in_timeout: 60
             logged_out_timeout: 0
 
+- name: Dispatch from a container that has no journal, once for each change ticket
+  vonage.vcc.vcc_interaction:
+    state: dispatched
+    route: Back office
+    external_ids:
+      - case-4712
+      - case-4713
+    idempotency_key: CHG0031337
+
 - name: Release the same set
   vonage.vcc.vcc_interaction:
     provider: ticket-system
@@ -402,6 +426,7 @@ from ansible_collections.vonage.vcc.plugins.module_utils._options import (
     CONNECTION_SPEC,
     DATA_SPEC,
     JOURNAL_SPEC,
+    KEY_SPEC,
     SOURCES,
 )
 
@@ -421,6 +446,7 @@ SPEC: dict[str, t.Any] = {
         **DATA_SPEC,
         "provider": {"type": "str"},
         "request_id": {"type": "str"},
+        **KEY_SPEC,
         "force": {"type": "bool", "default": False},
         "journal_ttl": {"type": "int", "default": 86400},
         "report": {"type": "path"},

@@ -34,7 +34,7 @@ from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import SPECS as M
 
 MAKEFILE = read(ROOT / "Makefile")
 TARGETS = dict(re.findall(r"^([a-z]+):.*## (.*)$", MAKEFILE, re.MULTILINE))
-SPECS = [_options.CONNECTION_SPEC, _options.JOURNAL_SPEC]
+SPECS = [_options.CONNECTION_SPEC, _options.JOURNAL_SPEC, _options.KEY_SPEC]
 VARIABLES = {f"VCC_{name.upper()}": name for spec in SPECS for name in spec}
 
 

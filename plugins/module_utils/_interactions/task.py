@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import typing as t
 
 from .._api.client import Client
@@ -14,8 +15,9 @@ from .._errors import InputError, JournalError, StoppedError, VccError
 from .._journal.entry import Entry
 from .._journal.journal import Journal
 from .._options import DATA_SPEC, SOURCES
-from .._validation import check_data, check_name, check_number
+from .._validation import check_data, check_id, check_name, check_number
 from .._words import Action
+from .idempotency import derive_request_id
 from .outcome import ACTIONS, Outcome, State
 from .payload import PayloadBuilder
 from .plan import preview
@@ -47,6 +49,7 @@ class Task(t.NamedTuple):
     report_path: str | None
     calls_in_flight: int
     max_failures: int | None
+    idempotency_key: str | None
 
     @classmethod
     def from_params(cls, params: t.Mapping[str, t.Any]) -> Task:
@@ -77,6 +80,7 @@ class Task(t.NamedTuple):
             # One call at a time keeps dispatches in the order in which the task asks for them.
             calls_in_flight=params["calls_in_flight"] if action is Action.RELEASE else 1,
             max_failures=params["max_failures"],
+            idempotency_key=params["idempotency_key"],
         )
 
     @property
@@ -93,6 +97,8 @@ def _check_limits(params: t.Mapping[str, t.Any]) -> None:
     check_number(params, "journal_ttl", 0)
     check_number(params, "calls_in_flight", 1, MAX_CALLS_IN_FLIGHT)
     check_number(params, "max_failures", 1)
+    if params["idempotency_key"] is not None:
+        check_id("idempotency_key", params["idempotency_key"], "name the operation, such as a change ticket", "a key")
     if params["provider"]:
         check_name("provider", params["provider"])
     if params["state"] == State.DISPATCHED:
@@ -128,9 +134,10 @@ def _run(task: Task, check_mode: bool, diff_mode: bool, clients: dict[Connection
         task.action.value,
         task.force,
         dry_run=check_mode,
+        derive=_derivation(task),
     )
     try:
-        requested = journal.add_all(_with_data(task.source.read(), payload))
+        requested = journal.add_all(_with_data(_with_key(task.source.read(), task.idempotency_key), payload))
         report = Report(task.report_path, dry_run=check_mode)
         result = Result(requested, task.state, task.provider, report)
         if check_mode:
@@ -149,6 +156,27 @@ def _run(task: Task, check_mode: bool, diff_mode: bool, clients: dict[Connection
     if warnings:
         finished["warnings"] = warnings
     return finished
+
+
+def _derivation(task: Task) -> t.Callable[[str], str] | None:
+    """Return the function that derives request ids from the key of a task; None if it has no key."""
+    key, account = task.idempotency_key, task.connection.account
+    if key is None:
+        return None
+    return functools.partial(derive_request_id, key, account, task.provider, task.action.value)
+
+
+def _with_key(entries: t.Iterator[Entry | list[str]], key: str | None) -> t.Iterator[Entry | list[str]]:
+    """Yield entries whose request ids can be derived from a key, if there is one. Raises InputError."""
+    for entry in entries:
+        if key is not None and isinstance(entry, Entry):
+            if entry.request_id is not None:
+                raise InputError(f"{entry.position} has a request_id beside idempotency_key: leave one of them out.")
+            if entry.external_id is None:
+                raise InputError(
+                    f"{entry.position} has no external_id, from which idempotency_key derives its request id: set it."
+                )
+        yield entry
 
 
 def _with_data(entries: t.Iterator[Entry | list[str]], payload: PayloadBuilder) -> t.Iterator[Entry | list[str]]:
@@ -182,11 +210,12 @@ def _warnings(task: Task, requested: int, journal: dict[str, t.Any], has_new_req
             f"{task.source.nameless} of the interactions have no external id: they can never be released by this API,"
             " and running the task again does not leave them alone."
         )
-    if task.action is Action.DISPATCH and has_new_request_ids and (journal["created"] or not journal["location"]):
+    is_lasting = task.idempotency_key is not None or (journal["location"] and not journal["created"])
+    if task.action is Action.DISPATCH and has_new_request_ids and not is_lasting:
         which = f"has made the journal {journal['location']}" if journal["location"] else "has no journal"
         warnings.append(
             f"This task {which}: a second run that does not find what it recorded dispatches again. Keep the journal where every run finds it, such as in"
-            " PostgreSQL, or give each interaction a request_id."
+            " PostgreSQL, or set idempotency_key."
         )
     if not task.connection.verify:
         warnings.append(UNVERIFIED)

@@ -52,6 +52,7 @@ class Journal(ScopedJournal):
     :param force: whether to ask again for what is confirmed or pending, with a new request id.
     :param dry_run: write nothing.
     :param clock: return seconds of the epoch; None for the clock of the store.
+    :param derive: return the request id of an external id; None to make new ones.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class Journal(ScopedJournal):
         force: bool = False,
         dry_run: bool = False,
         clock: t.Callable[[], float] | None = None,
+        derive: t.Callable[[str], str] | None = None,
     ) -> None:
         super().__init__(journal, api_url, account, provider, dry_run, clock)
         # SQLite takes a plain text quicker than another kind of text.
@@ -72,6 +74,7 @@ class Journal(ScopedJournal):
         self._terms = Terms(self._action, ttl, force)
         self._ids = ClaimIds(self._clock())
         self._dry_run = dry_run
+        self._derive = derive
         self._custom_ids = False
         self._checked = True
         self._ahead: _Ahead | None = None
@@ -99,6 +102,9 @@ class Journal(ScopedJournal):
             if self._custom_ids:
                 for chunk in self._worklist.chunks():
                     self._check_request_ids(chunk)
+            elif self._derive and self._terms.force:
+                for chunk in self._worklist.chunks():
+                    self._check_key(self._with_derived_ids(chunk))
             self._checked = count <= CHUNK or not self._store.has_claims(0, MAX_CLAIM)
             if self._dry_run:
                 self._check_rows()
@@ -121,12 +127,43 @@ class Journal(ScopedJournal):
 
         :param after: the place of the last one of the chunk before; 0 for the first chunk.
         """
-        with self._worklist.wrap_errors():
-            wanted = self._worklist.chunk(after)
+        wanted = self._chunk(after)
         rows = self._store.rows(_external_ids(wanted))
         if self._store.remote:
             self._ahead = _Ahead(after, wanted, rows)
-        return rules.classify(wanted, rows, self._terms, self._clock(), itertools.repeat((0, None)))
+        return self._classify(wanted, rows, self._clock(), itertools.repeat((0, None)))
+
+    def _chunk(self, after: int) -> list[Wanted]:
+        """Return the chunk of the worklist behind a place, with the request ids that are derived."""
+        with self._worklist.wrap_errors():
+            return self._with_derived_ids(self._worklist.chunk(after))
+
+    def _with_derived_ids(self, wanted: list[Wanted]) -> list[Wanted]:
+        derive = self._derive
+        if not derive:
+            return wanted
+        return [(seq, name, derive(name) if name is not None else None, data) for seq, name, dummy, data in wanted]
+
+    def _classify(
+        self, wanted: list[Wanted], rows: dict[str, Row], now: float, ids: t.Iterator[tuple[int, str | None]]
+    ) -> list[Interaction]:
+        """Return what the journal says of interactions. What VCC has accepted with a derived request id is confirmed, whenever that was."""
+        chunk = rules.classify(wanted, rows, self._terms, now, ids)
+        if not self._derive or self._terms.force:
+            return chunk
+        accepted = {
+            row.request_id for row in rows.values() if row.action == self._action and row.accepted_at is not None
+        }
+        left = [each.request_id for each in chunk if not each.confirmed and not each.pending and each.request_id]
+        accepted.update(use.request_id for use in self._store.uses(left) if use.processed)
+        return rules.confirm(chunk, accepted)
+
+    def _check_key(self, wanted: list[Wanted]) -> None:
+        """Refuse to ask anew with request ids that were used, because VCC would ignore them. Raises InputError."""
+        for use in self._store.uses([each[2] for each in wanted if each[2] is not None]):
+            raise InputError(
+                f"The idempotency_key has been used for '{shown(use.external_id or '')}' before, and VCC would ignore it: force needs a new key."
+            )
 
     def claim(self, after: int, accepted: t.Collection[Interaction] = ()) -> list[Interaction]:
         """Return the same chunk, with a request id for each interaction that must be sent, recorded as pending.
@@ -139,12 +176,12 @@ class Journal(ScopedJournal):
         with self._worklist.wrap_errors(), self._store.transaction():
             ahead, self._ahead = self._ahead, None
             if not ahead or ahead.after != after:
-                wanted = self._worklist.chunk(after)
+                wanted = self._chunk(after)
                 ahead = _Ahead(after, wanted, self._store.rows(_external_ids(wanted)))
             if self._custom_ids:
                 self._check_request_ids(ahead.wanted)
             self._ids.avoid(self._store.has_claims)
-            following = self._worklist.chunk(ahead.wanted[-1][0]) if self._store.remote and ahead.wanted else []
+            following = self._chunk(ahead.wanted[-1][0]) if self._store.remote and ahead.wanted else []
             chunk = self._claim(ahead.wanted, ahead.rows, accepted, following)
             if self._custom_ids:
                 self._keep_request_ids([each for each in accepted if each.external_id is None])
@@ -166,9 +203,11 @@ class Journal(ScopedJournal):
         :param following: the chunk behind them, to look up ahead.
         """
         now = self._clock()
-        chunk = rules.classify(wanted, rows, self._terms, now, iter(self._ids.take(len(wanted))))
+        chunk = self._classify(wanted, rows, now, iter(self._ids.take(len(wanted))))
         claimed = [each for each in chunk if each.claim]
         changes = [(rows.get(each.external_id or ""), rules.row_of_claim(each, self._action)) for each in claimed]
+        for action, pairs in rules.replaced_request_ids(changes).items():
+            self._store.keep_request_ids(action, now, pairs)
         exchanged = self._exchange(accepted, now, changes, following or [])
         if following:
             self._ahead = _Ahead(wanted[-1][0], following, exchanged.rows)

@@ -78,6 +78,8 @@ class NotificationLog(ScopedJournal):
             return self._changes(given)[0]
         while True:
             changes, new, swaps = self._changes(given)
+            for action, pairs in rules.replaced_request_ids(swaps).items():
+                self._store.keep_request_ids(action, self._clock(), pairs)
             if not new or self._store.record(new, self._clock(), swaps):
                 return changes
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import typing as t
 
 from .._words import Action, Word
+from .claim_ids import claim_of
 from .store import Change, Row, Use
 
 
@@ -147,6 +148,36 @@ def row_of_claim(interaction: Interaction, action: str) -> Row:
     """Return the pending row of a claim."""
     external_id, request_id = interaction.external_id, interaction.request_id
     return _new(Row, (interaction.claim, external_id, action, request_id, interaction.requested_at, None))
+
+
+def confirm(interactions: list[Interaction], accepted: t.Container[str | None]) -> list[Interaction]:
+    """Return interactions of which those are confirmed that would be sent with a request id that VCC has accepted, whenever that was.
+
+    One that is pending is not, because its request id is that of the pending attempt.
+    """
+    return [
+        each._replace(confirmed=True, previous=None, requested_at=0.0, claim=0)
+        if not each.confirmed and not each.pending and each.request_id in accepted
+        else each
+        for each in interactions
+    ]
+
+
+def replaced_request_ids(changes: t.Iterable[Change]) -> dict[str, list[tuple[str, str | None]]]:
+    """Return the request ids that VCC has accepted and that rows lose by changes, with their external ids, by action.
+
+    A request id that is made from its row is never asked for again, so that it can be forgotten.
+    """
+    found: dict[str, list[tuple[str, str | None]]] = {}
+    for old, new in changes:
+        if (
+            old
+            and old.accepted_at is not None
+            and old.request_id != (new and new.request_id)
+            and claim_of(old.request_id) != old.claim
+        ):
+            found.setdefault(old.action, []).append((old.request_id, old.external_id))
+    return found
 
 
 def release_claim(interaction: Interaction, action: str) -> Change:
