@@ -248,7 +248,7 @@ class SqliteStore(JournalFile, Store):
 
     def schema_version(self) -> int | None:
         """Return the version of the tables, None if there are none."""
-        if not self.path or not os.path.getsize(self.path):
+        if not os.path.exists(self.path) or not os.path.getsize(self.path):
             return None
         version: int = self.read(lambda: self._db.execute("PRAGMA user_version").fetchone()[0])
         return version
