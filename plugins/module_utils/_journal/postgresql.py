@@ -542,14 +542,15 @@ class _Swap:
 
 def _scope_id(db: t.Any, scope: Scope, dry_run: bool) -> int | None:
     """Return the id of a scope. Make one if need be, or with ``dry_run`` return None."""
-    query = "SELECT id FROM vcc_journal.scope WHERE (api_url, account, provider) = (%s, %s, %s)"
-    row = db.execute(query, scope).fetchone()
+    query = "SELECT id FROM vcc_journal.scope WHERE key = %s"
+    key = key_of(_DIVIDER.join(scope))
+    row = db.execute(query, (key,)).fetchone()
     if not row and not dry_run:
         db.execute(
-            "INSERT INTO vcc_journal.scope (api_url, account, provider) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
-            scope,
+            "INSERT INTO vcc_journal.scope (key, api_url, account, provider) VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING",
+            (key, *scope),
         )
-        row = db.execute(query, scope).fetchone()
+        row = db.execute(query, (key,)).fetchone()
     return row[0] if row else None
 
 
