@@ -163,6 +163,8 @@ class PostgresqlStore(Store):
             self._offset = facts.time - time.monotonic()
             check_facts(self.location, facts, dry_run, is_needed=scope is not None)
             self._version: int | None = facts.version
+            # Check mode predicts what a run does.
+            self.created = facts.version is None and dry_run
             if facts.version is None and not dry_run and scope is not None:
                 self._create()
             if scope is not None and self._version is not None:
