@@ -34,6 +34,11 @@ _LONGEST_KEY = 2000
 # No id begins with this.
 _HASHED = "\x01"
 
+# The SQL of ``key_of``.
+_KEY = f"""
+CASE WHEN octet_length({{0}}) <= {_LONGEST_KEY} THEN {{0}} ELSE E'\\x01' || encode(sha256(convert_to({{0}}, 'UTF8')), 'hex') END
+"""
+
 # Rows that a block of pruning looks at.
 _BLOCK = 10_000
 
@@ -256,7 +261,7 @@ class PostgresqlStore(Store):
         used = """
 SELECT wanted.request_id, used.scope, {external_id}, used.action, {processed}, coalesce(now.accepted_at, now.requested_at)
 FROM {wanted} CROSS JOIN LATERAL (SELECT * FROM {table} LIMIT 100) AS used JOIN vcc_journal.scope AS scope ON scope.id = used.scope
-LEFT JOIN vcc_journal.interaction AS now ON (now.scope, now.external_id, now.action) = (used.scope, used.external_id, used.action)
+LEFT JOIN vcc_journal.interaction AS now ON (now.scope, now.external_id, now.action) = (used.scope, {key}, used.action)
 WHERE (scope.api_url, scope.account) = (%s, %s)
 """
         row = "coalesce(used.long_external_id, used.external_id)"
@@ -266,7 +271,8 @@ WHERE (scope.api_url, scope.account) = (%s, %s)
         statements = [
             (
                 used.format(
-                    external_id="coalesce(now.long_external_id, used.external_id)",
+                    external_id="used.external_id",
+                    key=_KEY.format("used.external_id"),
                     processed="true",
                     wanted=f"{one} CROSS JOIN vcc_journal.scope AS any_scope",
                     table="vcc_journal.custom_request WHERE (scope, request_id) = (any_scope.id, wanted.request_id)",
@@ -276,6 +282,7 @@ WHERE (scope.api_url, scope.account) = (%s, %s)
             (
                 used.format(
                     external_id=row,
+                    key="used.external_id",
                     processed="false",
                     wanted=two,
                     table="vcc_journal.interaction WHERE id = wanted.id AND interaction.request_id = wanted.request_id",
@@ -285,6 +292,7 @@ WHERE (scope.api_url, scope.account) = (%s, %s)
             (
                 used.format(
                     external_id=row,
+                    key="used.external_id",
                     processed="false",
                     wanted=one,
                     table="vcc_journal.interaction WHERE id & 1 = 1 AND interaction.request_id = wanted.request_id",
@@ -580,7 +588,7 @@ def _joined(values: t.Iterable[str]) -> str:
 
 def _pairs(pairs: list[tuple[str, str | None]]) -> tuple[str, str]:
     """Return the columns of pairs of a request id and an external id."""
-    return _joined(request_id for request_id, dummy in pairs), _joined(key_of(each or "") for dummy, each in pairs)
+    return _joined(request_id for request_id, dummy in pairs), _joined(each or "" for dummy, each in pairs)
 
 
 def _columns(rows: list[Row]) -> tuple[str, ...]:
