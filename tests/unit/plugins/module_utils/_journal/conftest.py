@@ -12,17 +12,48 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.vonage.vcc.plugins.module_utils._journal import backends
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.entry import Entry
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.journal import Journal
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.maintenance import JournalMaintenance
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.notifications import Notification, NotificationLog
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.registrations import Registration
-from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal.helpers import API, TTL, as_entries
+from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal.helpers import API, SCOPE, TTL, as_entries
 
 
 @pytest.fixture
 def path(tmp_path):
     return tmp_path / "a" / "b" / "journal.db"
+
+
+@pytest.fixture
+def backend(request):
+    """The backend of the journal: "sqlite", unless ``both_backends`` says otherwise."""
+    return getattr(request, "param", "sqlite")
+
+
+@pytest.fixture
+def journal(request, backend, path):
+    """The path or the URL of the journal, which is missing yet."""
+    return request.getfixturevalue("postgresql_url") if backend == "postgresql" else str(path)
+
+
+@pytest.fixture
+def open_store(journal):
+    """Opens the same store again and again, as the processes that share it do."""
+    with contextlib.ExitStack() as stack:
+
+        def make(scope=SCOPE, dry_run=False):
+            store = backends.open_store(journal, scope, dry_run)
+            stack.callback(store.close)
+            return store
+
+        yield make
+
+
+@pytest.fixture
+def store(open_store):
+    return open_store()
 
 
 @pytest.fixture
@@ -34,14 +65,14 @@ def place():
 
 
 @pytest.fixture
-def open_journal(path, clock):
+def open_journal(journal, clock):
     """Opens the journal, of one scope unless the test says otherwise, and closes it at the end if need be."""
     with contextlib.ExitStack() as stack:
 
-        def make(path=path, api_url="https://api.example", account="main", provider=None, ttl=TTL, **others):
-            journal = Journal(str(path), api_url, account, provider, ttl, clock=clock, **others)
-            stack.callback(journal.close)
-            return journal
+        def make(path=journal, api_url="https://api.example", account="main", provider=None, ttl=TTL, **others):
+            opened = Journal(str(path), api_url, account, provider, ttl, clock=clock, **others)
+            stack.callback(opened.close)
+            return opened
 
         yield make
 
@@ -90,26 +121,26 @@ def release(open_journal):
 
 
 @pytest.fixture
-def keep(path, clock):
+def keep(journal, clock):
     """Puts interactions into the journal, accepted unless the test says pending."""
 
     def do(*external_ids, action="release", pending=False, provider=None, account="main", api_url=API):
-        journal = Journal(str(path), api_url, account, provider, 0, action=action, clock=clock)
-        with contextlib.closing(journal):
-            journal.add_all([Entry(one, one, f"key-{action}-{one}-{provider}-{account}") for one in external_ids])
-            claimed = journal.claim(0)
+        opened = Journal(journal, api_url, account, provider, 0, action=action, clock=clock)
+        with contextlib.closing(opened):
+            opened.add_all([Entry(one, one, f"key-{action}-{one}-{provider}-{account}") for one in external_ids])
+            claimed = opened.claim(0)
             if not pending:
-                journal.accept(claimed)
+                opened.accept(claimed)
 
     return do
 
 
 @pytest.fixture
-def enrol(path, clock):
+def enrol(journal, clock):
     """Puts a registration into the journal."""
 
     def do(name, accepted=True):
-        with contextlib.closing(Registration(str(path), API, "main", name, clock=clock)) as registration:
+        with contextlib.closing(Registration(journal, API, "main", name, clock=clock)) as registration:
             registration.begin()
             if accepted:
                 registration.accept({"endpoint": "x"})
@@ -118,23 +149,23 @@ def enrol(path, clock):
 
 
 @pytest.fixture
-def maintenance(path, clock):
+def maintenance(journal, clock):
     with contextlib.ExitStack() as stack:
 
         def make(dry_run=True):
-            journal = JournalMaintenance(str(path), dry_run, clock)
-            stack.callback(journal.close)
-            return journal
+            opened = JournalMaintenance(journal, dry_run, clock)
+            stack.callback(opened.close)
+            return opened
 
         yield make
 
 
 @pytest.fixture
-def note(path, clock):
+def note(journal, clock):
     """Takes note of ``(kind, external id, notification id)``, and returns what changed."""
 
     def do(*given, dry_run=False, provider=None, account="main", api_url=API):
-        with contextlib.closing(NotificationLog(str(path), api_url, account, provider, dry_run, clock)) as notes:
+        with contextlib.closing(NotificationLog(journal, api_url, account, provider, dry_run, clock)) as notes:
             return notes.record([Notification(*one) for one in given])
 
     return do

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import subprocess
 
 import pytest
@@ -14,6 +15,7 @@ import pytest
 from ansible_collections.vonage.vcc.plugins.module_utils._errors import JournalError
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.entry import Entry
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.journal import Journal
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.store import Row, Scope
 
 TTL = 86400
 YEAR = 365 * TTL
@@ -24,6 +26,29 @@ NOBODY = 65534
 as_root = pytest.mark.skipif(not ROOT, reason="only root can act as other users")
 
 API = "https://api.example"
+
+# The journal of the test is a file, and then a database.
+both_backends = pytest.mark.parametrize("backend", ["sqlite", "postgresql"], indirect=True)
+
+# Rows and scopes of the tests of stores.
+NOW = 1_800_000_000.0
+SCOPE = Scope(API, "main", "")
+OTHERS = [SCOPE._replace(provider="tickets"), SCOPE._replace(account="second"), SCOPE._replace(api_url="https://x")]
+PENDING = Row(11, "a", "release", "key-a", NOW)
+ACCEPTED = Row(12, "b", "dispatch", "key-b", NOW, NOW + 1)
+
+# The longest ids, at random, because an index takes a long text that can be compressed.
+LONG = ["".join(random.Random(seed).choices(list(map(chr, range(0x20000, 0x2A000))), k=1024)) for seed in range(3)]
+
+
+def rows(*external_ids, claim=100):
+    """New rows, with ids that follow one another."""
+    return [Row(claim + number, each, "release", f"key-{each}", NOW) for number, each in enumerate(external_ids)]
+
+
+def put(store, *new):
+    """Put new rows into a store."""
+    return store.swap([(None, row) for row in new])
 
 
 def as_entries(*external_ids):

@@ -1,60 +1,29 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The contract of a store: each test runs with every backend."""
+"""The contract of a store: its rows. Each test runs with every backend."""
 
 from __future__ import annotations
 
-import contextlib
-import itertools
+import time
 
 import pytest
 
 from ansible_collections.vonage.vcc.plugins.module_utils._errors import JournalError
-from ansible_collections.vonage.vcc.plugins.module_utils._journal.claim_ids import ClaimIds
-from ansible_collections.vonage.vcc.plugins.module_utils._journal.sqlite import SqliteStore
-from ansible_collections.vonage.vcc.plugins.module_utils._journal.store import (
-    Query,
-    Registered,
-    Row,
-    Scope,
-    Use,
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.store import Exchanged, Query, Row, Scope, Use
+from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal.helpers import (
+    ACCEPTED,
+    LONG,
+    NOW,
+    OTHERS,
+    PENDING,
+    both_backends,
+    put,
+    rows,
 )
 
-NOW = 1_800_000_000.0
-SCOPE = Scope("https://api.example", "main", "")
-OTHERS = [SCOPE._replace(provider="tickets"), SCOPE._replace(account="second"), SCOPE._replace(api_url="https://x")]
 
-PENDING = Row(11, "a", "release", "key-a", NOW)
-ACCEPTED = Row(12, "b", "dispatch", "key-b", NOW, NOW + 1)
-
-
-@pytest.fixture(params=[SqliteStore])
-def open_store(request, tmp_path):
-    """Open the same store again and again, as the processes that share it do."""
-    with contextlib.ExitStack() as stack:
-
-        def make(scope=SCOPE, dry_run=False):
-            store = request.param(str(tmp_path / "journal.db"), scope, dry_run)
-            stack.callback(store.close)
-            return store
-
-        yield make
-
-
-@pytest.fixture
-def store(open_store):
-    return open_store()
-
-
-def rows(*external_ids, claim=100):
-    return [Row(claim + number, one, "release", f"key-{one}", NOW) for number, one in enumerate(external_ids)]
-
-
-def put(store, *found):
-    return store.swap([(None, row) for row in found])
-
-
+@both_backends
 class TestRows:
     def test_new_row_is_found_by_every_process(self, store, open_store):
         assert put(store, PENDING, ACCEPTED) == [True, True]
@@ -81,7 +50,7 @@ class TestRows:
         assert store.uses([]) == []
         assert store.recorded([]) == set()
 
-    @pytest.mark.parametrize("odd", ["é", "a ", "A", "'; --", "%", "\U0001f600" * 100])
+    @pytest.mark.parametrize("odd", ["é", "a ", "A", "'; --", "%", "\\", "NULL", "{a,b}", "\U0001f600" * 100])
     def test_ids_are_compared_byte_by_byte(self, store, odd):
         put(store, PENDING)
         assert put(store, PENDING._replace(claim=14, external_id=odd)) == [True]
@@ -97,6 +66,7 @@ class TestRows:
         )
 
 
+@both_backends
 class TestSwap:
     def test_second_new_row_of_an_interaction_loses(self, store, open_store):
         put(store, PENDING)
@@ -162,6 +132,7 @@ class TestSwap:
         assert len(store.rows([row.external_id for row in many])) == 1500
 
 
+@both_backends
 class TestMark:
     def test_rows_from_the_first_to_the_last_id_are_accepted(self, store):
         put(store, *rows("a", "b", "c", "d", "e"))
@@ -175,13 +146,6 @@ class TestMark:
         assert store.mark(100, 102, NOW) == 2
         assert store.rows(["b"])["b"].accepted_at is None
 
-    @pytest.mark.parametrize(
-        ("first", "last", "there"), [(0, 2**63 - 1, True), (100, 100, True), (101, 200, False), (0, 99, False)]
-    )
-    def test_claims_are_found_by_their_id(self, store, first, last, there):
-        put(store, *rows("a"))
-        assert store.has_claims(first, last) is there
-
     @pytest.mark.parametrize("claim", [0, 2**53 + 1, 2**63 - 1])
     def test_ids_may_be_of_63_bits(self, store, claim):
         row = PENDING._replace(claim=claim)
@@ -190,7 +154,127 @@ class TestMark:
         assert store.rows(["a"]) == {"a": row._replace(accepted_at=NOW)}
 
 
-class TestTransaction:
+@both_backends
+class TestExchange:
+    def test_rows_are_marked_replaced_and_looked_up_in_this_order(self, store):
+        put(store, *rows("a", "b", "c", "d", "e"))
+        a, b, c, d, e, f = rows("a", "b", "c", "d", "e", "f")
+        changes = [(None, f), (d, d._replace(claim=200)), (c, None), (b._replace(claim=1), None)]
+        expected = {
+            "a": a._replace(accepted_at=NOW + 9),
+            "b": b,
+            "d": d._replace(claim=200),
+            "e": e._replace(accepted_at=NOW + 9),
+            "f": f,
+        }
+        found = store.exchange([(100, 100), (104, 104), (300, 400)], NOW + 9, changes, ["a", "b", "c", "d", "e", "f"])
+        assert found == Exchanged(2, [True, True, True, False], expected)
+        assert store.rows(["a", "b", "c", "d", "e", "f"]) == expected
+
+    def test_row_that_was_marked_is_not_the_one_that_was_seen(self, store):
+        put(store, PENDING)
+        assert store.exchange([(11, 11)], NOW + 9, [(PENDING, None)]) == Exchanged(1, [False], {})
+        assert store.rows(["a"]) == {"a": PENDING._replace(accepted_at=NOW + 9)}
+
+    @pytest.mark.parametrize("given", [{}, {"accepted_at": NOW}, {"look_up": ["b"]}], ids=str)
+    def test_nothing_to_do(self, store, given):
+        put(store, PENDING)
+        assert store.exchange(**given) == Exchanged(0, [], {})
+        assert store.rows(["a"]) == {"a": PENDING}
+
+
+@both_backends
+class TestLongIds:
+    """Ids of 1,024 characters of four bytes each."""
+
+    def test_rows(self, store, open_store):
+        one, two, three = (Row(31 + 2 * n, each, "release", LONG[0] + str(n), NOW, None) for n, each in enumerate(LONG))
+        assert put(store, one, two) == [True, True]
+        assert put(open_store(), one._replace(claim=50), three) == [False, True]
+        assert store.rows([*LONG, "x"]) == {LONG[0]: one, LONG[1]: two, LONG[2]: three}
+        anew = two._replace(claim=60, external_id=LONG[1])
+        assert store.exchange([(31, 31)], NOW, [(two, anew), (three, None)], LONG) == Exchanged(
+            1, [True, True], {LONG[0]: one._replace(accepted_at=NOW), LONG[1]: anew}
+        )
+
+    def test_ids_that_begin_alike_are_apart(self, store):
+        first, second = LONG[0], LONG[0][:-1] + "x"
+        assert all(put(store, *rows(first, second)))
+        assert set(store.rows([first, second])) == {first, second}
+
+    def test_custom_request_ids(self, store):
+        put(store, Row(31, LONG[0], "release", LONG[1], NOW))
+        assert store.uses(LONG) == [Use(LONG[1], True, LONG[0], "release", False, NOW)]
+        store.keep_request_ids("release", NOW, [(LONG[1], LONG[0]), (LONG[2], LONG[2])])
+        assert sorted(store.uses(LONG), key=str) == sorted(
+            [
+                Use(LONG[1], True, LONG[0], "release", False, NOW),
+                Use(LONG[1], True, LONG[0], "release", True, NOW),
+                Use(LONG[2], True, LONG[2], "release", True),
+            ],
+            key=str,
+        )
+        store.forget_request_ids("release", [(LONG[1], LONG[0]), (LONG[2], LONG[1])])
+        assert {(use.request_id, use.processed) for use in store.uses(LONG)} == {(LONG[1], False), (LONG[2], True)}
+
+    def test_notifications(self, store):
+        assert store.record(LONG[:2], NOW, [(None, Row(31, LONG[0], "release", LONG[0], NOW, NOW))])
+        assert store.recorded(LONG) == set(LONG[:2])
+        assert not store.record(LONG, NOW)
+
+    def test_scopes(self, open_store):
+        scope = Scope(LONG[0], LONG[1], LONG[2])
+        put(open_store(scope), PENDING)
+        assert open_store(scope).rows(["a"]) == open_store(scope, dry_run=True).rows(["a"]) == {"a": PENDING}
+        assert open_store(scope._replace(provider=LONG[1])).rows(["a"]) == {}
+        assert open_store(None).search(Query(provider=LONG[2]), 10, 0) == ([(PENDING, scope)], 1)
+
+    def test_search_and_prune(self, store, open_store):
+        put(store, Row(31, LONG[0], "release", LONG[1], NOW), Row(33, LONG[1], "release", "x", NOW))
+        everything = open_store(None)
+        found, count = everything.search(Query(external_ids=[LONG[0]]), 10, 0)
+        assert ([row for row, dummy in found], count) == ([Row(31, LONG[0], "release", LONG[1], NOW)], 1)
+        store.record(LONG, NOW)
+        store.keep_request_ids("release", NOW, zip(LONG, LONG))
+        assert everything.prune(NOW, False) == {"interactions": 2, "notifications": 3, "request_ids": 3}
+        assert (store.rows(LONG), store.uses(LONG), store.recorded(LONG)) == ({}, [], set())
+
+
+@both_backends
+class TestDescription:
+    def test_clock_counts_seconds_of_the_epoch(self, store):
+        before = time.time() - 1
+        first, second = store.clock(), store.clock()
+        assert before <= first <= second <= time.time() + 1
+
+    def test_store_that_only_reads_makes_no_tables(self, open_store):
+        empty = open_store(dry_run=True)
+        assert empty.schema_version() is open_store(dry_run=True).schema_version() is None
+        assert empty.created, "it predicts what a run does"
+        first, second, reading = open_store(), open_store(), open_store(dry_run=True)
+        assert (first.created, second.created, reading.created) == (True, False, False)
+        assert (
+            first.schema_version()
+            == second.schema_version()
+            == reading.schema_version()
+            == open_store(None).schema_version()
+        )
+        assert first.schema_version() >= 1
+
+    def test_place(self, store, journal):
+        described = store.description()
+        assert described["location"] == store.location == journal
+        if store.remote:
+            host = journal.partition("host=")[2].partition("&")[0].replace("%2F", "/")
+            database = journal.rpartition("/")[2].partition("?")[0]
+            assert (described["backend"], described["host"], described["database"]) == ("postgresql", host, database)
+        else:
+            assert (described["backend"], described["host"], described["database"]) == ("sqlite", None, None)
+
+
+class TestFile:
+    """What a store in a file can do besides."""
+
     def test_all_of_it_takes_effect_or_nothing(self, store, open_store):
         with pytest.raises(ZeroDivisionError), store.transaction():
             put(store, PENDING)
@@ -215,143 +299,9 @@ class TestTransaction:
         with pytest.raises(JournalError, match="cannot be used"):
             store.rows(["a"])
 
-
-class TestCustomRequestIds:
-    def test_kept_one_has_been_processed(self, store):
-        store.keep_request_ids("release", NOW, [("mine", "a"), ("theirs", None)])
-        assert sorted(store.uses(["mine", "theirs", "new"]), key=str) == [
-            Use("mine", True, "a", "release", True),
-            Use("theirs", True, None, "release", True),
-        ]
-
-    def test_use_has_the_time_of_the_row_of_the_same_action(self, store):
-        put(store, *(row._replace(request_id="other") for row in (PENDING, ACCEPTED)))
-        store.keep_request_ids("release", NOW, [("mine", "a"), ("theirs", "b")])
-        store.keep_request_ids("dispatch", NOW, [("yours", "b")])
-        assert {use.request_id: use.changed_at for use in store.uses(["mine", "theirs", "yours"])} == {
-            "mine": NOW,
-            "theirs": None,
-            "yours": NOW + 1,
-        }
-
-    def test_first_use_is_kept(self, store):
-        store.keep_request_ids("release", NOW, [("mine", "a")])
-        store.keep_request_ids("dispatch", NOW, [("mine", "b")])
-        assert store.uses(["mine"]) == [Use("mine", True, "a", "release", True)]
-
-    def test_forgotten_one_has_no_use(self, store):
-        store.keep_request_ids("release", NOW, [("mine", "a"), ("theirs", "b")])
-        store.forget_request_ids("release", [("mine", "a"), ("theirs", "a")])
-        store.forget_request_ids("dispatch", [("theirs", "b")])
-        assert [use.request_id for use in store.uses(["mine", "theirs"])] == ["theirs"]
-
-    def test_request_id_of_a_row_is_a_use_whoever_made_it(self, store):
-        ((claim, made),) = ClaimIds(NOW).take(1)
-        put(store, PENDING._replace(claim=claim, request_id=made), ACCEPTED)
-        assert store.uses([made]) == [Use(made, True, "a", "release", False, NOW)]
-        assert store.uses(["key-b"]) == [Use("key-b", True, "b", "dispatch", False, NOW + 1)]
-        store.swap([(store.rows(["a"])["a"], PENDING._replace(request_id=made))])
-        assert store.uses([made]) == [Use(made, True, "a", "release", False, NOW)]
-
     @pytest.mark.parametrize(
-        ("other", "known"), list(zip(OTHERS, (True, False, False))), ids=["provider", "account", "api_url"]
+        ("first", "last", "there"), [(0, 2**63 - 1, True), (100, 100, True), (101, 200, False), (0, 99, False)]
     )
-    def test_uses_are_those_of_the_api_and_the_account(self, store, open_store, other, known):
-        put(store, ACCEPTED)
-        store.keep_request_ids("release", NOW, [("mine", "a")])
-        found = open_store(other).uses(["mine", "key-b"])
-        assert sorted(use.request_id for use in found) == (["key-b", "mine"] if known else [])
-        assert not any(use.here for use in found)
-
-    def test_thousands_at_once(self, store):
-        ids = [f"mine-{number}" for number in range(3000)]
-        store.keep_request_ids("release", NOW, zip(ids, itertools.repeat("a")))
-        assert {use.request_id for use in store.uses(ids)} == set(ids)
-
-
-class TestRegistrations:
-    FIRST = Registered(b"1", "{}", NOW)
-    SECOND = Registered(b"2", '{"a": "b"}', NOW + 1, NOW + 2)
-
-    def test_registration_is_found_by_every_process(self, store, open_store):
-        assert store.registration() is None
-        assert store.swap_registration(None, self.SECOND)
-        assert open_store().registration() == open_store(dry_run=True).registration() == self.SECOND
-        assert open_store(OTHERS[0]).registration() is None
-
-    @pytest.mark.parametrize("new", [SECOND, None])
-    @pytest.mark.parametrize("seen", [None, b"1", b"3"])
-    def test_swap_replaces_the_row_that_was_seen(self, store, seen, new):
-        store.swap_registration(None, self.FIRST)
-        assert store.swap_registration(seen, new) is (seen == b"1")
-        assert store.registration() == (new if seen == b"1" else self.FIRST)
-
-    def test_swap_of_no_row_by_no_row_does_nothing(self, store):
-        assert not store.swap_registration(b"1", self.SECOND)
-        assert store.registration() is None
-
-
-class TestNotifications:
-    def test_recorded_ones_are_known_to_every_process(self, store, open_store):
-        store.record(["1", "2"], NOW)
-        assert open_store().recorded(["1", "2", "3"]) == open_store(dry_run=True).recorded(["2", "1"]) == {"1", "2"}
-        assert open_store(OTHERS[0]).recorded(["1"]) == set()
-
-    def test_thousands_at_once(self, store):
-        ids = [str(number) for number in range(3000)]
-        store.record(ids, NOW)
-        assert store.recorded(ids) == set(ids)
-
-
-class TestAllScopes:
-    @pytest.fixture
-    def everything(self, open_store):
-        """A store without a scope, with a row in each of four scopes."""
-        for number, scope in enumerate([SCOPE, *OTHERS]):
-            accepted_at = None if number == 3 else NOW + number
-            put(
-                open_store(scope), Row(number + 1, "a", "dispatch" if number == 2 else "release", "x", NOW, accepted_at)
-            )
-        return open_store(None)
-
-    def test_each_state_is_counted(self, everything, store):
-        store.swap_registration(None, TestRegistrations.SECOND)
-        assert everything.counts() == {"released": 2, "dispatched": 1, "pending": 1, "interactions": 4, "providers": 1}
-
-    @pytest.mark.parametrize(
-        ("query", "claims"),
-        [
-            (Query(), [3, 2, 1, 4]),
-            (Query(external_ids=["a", "b"]), [3, 2, 1, 4]),
-            (Query(external_ids=["b"]), []),
-            (Query(external_ids=[]), []),
-            (Query(provider="tickets"), [2]),
-            (Query(provider=""), [3, 1, 4]),
-            (Query(state="pending"), [4]),
-            (Query(state="released"), [2, 1]),
-            (Query(before=NOW), [1, 4]),
-            (Query(after=NOW), [3, 2]),
-            (Query(["a"], "", "released", NOW, NOW - 1), [1]),
-        ],
-        ids=str,
-    )
-    def test_rows_that_match_come_latest_first(self, everything, query, claims):
-        found, count = everything.search(query, 100, 0)
-        assert [row.claim for row, dummy in found] == claims
-        assert count == len(claims)
-        assert [scope for row, scope in found if row.claim == 2] == [OTHERS[0]] * claims.count(2)
-
-    def test_page_has_its_part_of_the_rows(self, everything):
-        found, count = everything.search(Query(), 2, 1)
-        assert ([row.claim for row, dummy in found], count) == ([2, 1], 4)
-
-    def test_old_rows_of_all_kinds_are_pruned(self, everything, store):
-        store.keep_request_ids("release", NOW, [("mine", "a")])
-        store.record(["1"], NOW + 1)
-        expected = {"interactions": 2, "notifications": 0, "request_ids": 1}
-        assert everything.prune(NOW, True) == expected
-        assert everything.counts()["interactions"] == 4
-        assert everything.prune(NOW, False) == expected
-        assert everything.prune(NOW, False) == everything.prune(NOW, True) == dict.fromkeys(expected, 0)
-        assert [row.claim for row, dummy in everything.search(Query(), 100, 0)[0]] == [3, 2]
-        assert (store.rows(["a"]), store.uses(["mine"]), store.recorded(["1"])) == ({}, [], {"1"})
+    def test_claims_are_found_by_their_id(self, store, first, last, there):
+        put(store, *rows("a"))
+        assert store.has_claims(first, last) is there
