@@ -139,12 +139,12 @@ class PostgresqlConnection:
                         self._db = self._connect()
                     with _Watchdog(self._db, timeout):
                         return work(self._db, again)
-                except psycopg.Error as exc:
-                    deadline = deadline or time.monotonic() + PATIENCE
-                    if not _is_transient(exc) or time.monotonic() > deadline:
-                        raise
-                    # A new connection may find the new primary, where this server has become a standby.
+                except BaseException as exc:
+                    # A transaction may be open. A new connection may find the new primary, where this server has become a standby.
                     self.close()
+                    deadline = deadline or time.monotonic() + PATIENCE
+                    if not isinstance(exc, psycopg.Error) or not _is_transient(exc) or time.monotonic() > deadline:
+                        raise
                 # Of several transactions in one turn, the first ones may have taken effect.
                 again = True
                 time.sleep(pause * random.uniform(0.5, 1.5))
