@@ -92,3 +92,23 @@ journal.add_all([Entry("", "a")])
 print(journal.claim(0)[0].request_id, flush=True)
 input()
 """
+
+
+def database_of(url):
+    """Return the name of the database of a URL."""
+    return url.partition("?")[0].rpartition("/")[2]
+
+
+def with_user(url, user):
+    """Return a URL of the server of the tests for another user."""
+    return url.replace("postgres@", f"{user}@", 1)
+
+
+def database_contents(url):
+    """Return all that a database has: its relations, and the rows of the journal with the transaction that wrote them."""
+    import psycopg  # which not every Python that runs tests has
+
+    with contextlib.closing(psycopg.connect(url)) as db:
+        relations = db.execute("SELECT oid::regclass::text, relkind FROM pg_class WHERE oid >= 16384").fetchall()
+        tables = [name for name, kind in relations if kind == "r"]
+        return {**dict(relations), **{name: db.execute(f"SELECT xmin, * FROM {name}").fetchall() for name in tables}}

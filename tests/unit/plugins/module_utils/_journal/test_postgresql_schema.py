@@ -1,0 +1,280 @@
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The schema of a journal in PostgreSQL: who makes it, what a role needs, and which databases are refused."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+
+import pytest
+
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.journal import Journal
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.maintenance import JournalMaintenance
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.notifications import Notification, NotificationLog
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.registrations import Registration
+from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import at_once
+from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal.helpers import (
+    API,
+    as_entries,
+    database_contents,
+    database_of,
+    refusal,
+    with_user,
+)
+
+READING = "GRANT USAGE ON SCHEMA vcc_journal TO {role}; GRANT SELECT ON ALL TABLES IN SCHEMA vcc_journal TO {role}"
+WRITING = "GRANT INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA vcc_journal TO {role}"
+
+STANDBY = (
+    "(its server is a read-only standby, or the session is read-only): let the URL name the primary,"
+    " or all hosts with target_session_attrs=read-write."
+)
+
+OPENING = """
+import json
+import sys
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.journal import Journal
+together()
+journal = Journal(sys.argv[1], "https://api.example", "main", None, 0)
+print(json.dumps(journal.description()["created"]))
+"""
+
+
+@pytest.fixture
+def url(postgresql_url):
+    return postgresql_url
+
+
+@pytest.fixture
+def execute(postgresql_server, url):
+    """Executes statements as superuser in the database of the test."""
+
+    def do(statements, **names):
+        found = None
+        for statement in statements.split(";"):
+            found = postgresql_server.execute(statement.format(**names), database=database_of(url))
+        return found
+
+    return do
+
+
+@pytest.fixture
+def role(postgresql_server, execute):
+    """A role that may log in, and no more."""
+    name = postgresql_server.create_role("runner")
+    yield name
+    execute("DROP OWNED BY {role}; DROP ROLE {role}", role=name)
+
+
+def open_at(url, **others):
+    return contextlib.closing(Journal(url, API, "main", None, 0, **others))
+
+
+def check_reading(url):
+    """Check mode and searches find the rows "a", which is confirmed, and "b", which is pending."""
+    with open_at(url, dry_run=True) as journal:
+        journal.add_all(as_entries("a", "b", "c"))
+        assert [(each.confirmed, each.pending) for each in journal.plan(0)] == [
+            (True, False),
+            (False, True),
+            (False, False),
+        ]
+        assert not journal.description()["created"]
+    with contextlib.closing(JournalMaintenance(url, dry_run=True, show_only=True)) as journal:
+        assert journal.entries(state="pending")[1] == 1
+        assert journal.counts()["interactions"] == 2
+        assert journal.description()["schema_version"] == 1
+        assert journal.prune(0)["interactions"] == 2
+    with contextlib.closing(NotificationLog(url, API, "main", None, dry_run=True)) as notifications:
+        assert notifications.record([Notification("Release", "b", "n-1")]) == [("b", "pending", "released")]
+    with contextlib.closing(Registration(url, API, "main", None, dry_run=True)) as registration:
+        assert registration.compare({"a": "1"}) is None
+
+
+def check_writing(url, before=0):
+    """Every kind of row can be written, and pruned. Before, there are so many rows of interactions."""
+    with open_at(url) as journal:
+        journal.add_all(as_entries("c", ("d", "mine"), "e"))
+        claimed = {each.external_id: each for each in journal.claim(0)}
+        journal.accept([claimed["d"]])
+        journal.release_claim([claimed["e"]])
+    with contextlib.closing(NotificationLog(url, API, "main", None)) as notifications:
+        assert notifications.record([Notification("AssignToAgent", "d", "n-1")]) == [("d", "released", "not known")]
+    with contextlib.closing(Registration(url, API, "main", None)) as registration:
+        registration.begin()
+        registration.accept({"a": "1"})
+        assert registration.compare({"a": "1"}) == {"a": "same"}
+        registration.cancel()
+    with contextlib.closing(JournalMaintenance(url)) as journal:
+        assert journal.prune(0) == {"interactions": before + 1, "notifications": 1, "request_ids": 1}
+
+
+@pytest.fixture
+def some(url):
+    """A journal in which "a" is confirmed, and "b" is pending."""
+    with open_at(url) as journal:
+        journal.add_all(as_entries("a", "b"))
+        journal.accept(journal.claim(0)[:1])
+
+
+class TestCreation:
+    def test_first_run_makes_it(self, url):
+        for created in (True, False):
+            with open_at(url) as journal:
+                assert journal.description() == {"backend": "postgresql", "location": url, "created": created}
+        check_writing(url)
+
+    def test_check_mode_and_searches_make_nothing(self, url):
+        before = database_contents(url)
+        for dry_run in (True, False):
+            with contextlib.closing(JournalMaintenance(url, dry_run)) as journal:
+                assert journal.entries(external_ids=["a"]) == ([], 0)
+                assert set(journal.counts().values()) == set(journal.prune(0).values()) == {0}
+                description = journal.description()
+                assert (description["exists"], description["schema_version"]) == (False, None)
+        with open_at(url, dry_run=True) as journal:
+            journal.add_all(as_entries("a"))
+            assert journal.plan(0)[0].request_id is None
+        with contextlib.closing(Registration(url, API, "main", None, dry_run=True)) as registration:
+            assert registration.compare({"a": "1"}) is None
+        assert database_contents(url) == before
+
+    def test_one_of_many_processes_at_once_makes_it(self, url):
+        created = [json.loads(output) for output in at_once(6, OPENING, url)]
+        assert sorted(created) == [False] * 5 + [True]
+        check_writing(url)
+
+    @pytest.mark.parametrize("left", ["CREATE SCHEMA vcc_journal", "DROP TABLE vcc_journal.notification"])
+    def test_what_is_missing_is_made(self, url, execute, left):
+        """Its maker may have been interrupted, or its restore incomplete."""
+        if left.startswith("DROP"):
+            open_at(url).thing.close()
+        execute(left)
+        with open_at(url, dry_run=True) as journal:
+            journal.add_all(as_entries("a"))
+            assert not journal.plan(0)[0].confirmed
+        check_writing(url)
+
+    def test_role_without_the_right_cannot_make_it(self, url, role):
+        assert refusal(Journal, with_user(url, role), API, "main", None, 0) == (
+            f"The journal {with_user(url, role)} cannot be used (its database has no schema vcc_journal with tables, and the role of its URL may not make"
+            " one): run vonage.vcc.vcc_journal with state=present as a role that may make it, or have the SQL of guide_postgresql run."
+        )
+        with open_at(with_user(url, role), dry_run=True) as journal:
+            journal.add_all(as_entries("a"))
+            assert not journal.plan(0)[0].confirmed
+
+    def test_schema_of_another_role_is_not_completed(self, url, role, execute):
+        execute(f'CREATE SCHEMA vcc_journal; GRANT CREATE ON DATABASE "{database_of(url)}" TO {role}')
+        said = refusal(Journal, with_user(url, role), API, "main", None, 0)
+        assert "(the role of its URL may not read the schema): have USAGE on the schema vcc_journal" in said
+        execute("GRANT USAGE ON SCHEMA vcc_journal TO {role}", role=role)
+        said = refusal(Journal, with_user(url, role), API, "main", None, 0)
+        assert "(permission denied for schema vcc_journal): have the rights on the schema vcc_journal granted" in said
+
+
+class TestRights:
+    def test_usage_and_changes_of_rows_are_enough(self, url, role, execute, some):
+        execute(f"{READING}; {WRITING}", role=role)
+        check_reading(with_user(url, role))
+        check_writing(with_user(url, role), before=2)
+
+    def test_reading_is_enough_for_check_mode(self, url, role, execute, some):
+        execute(READING, role=role)
+        before = database_contents(url)
+        check_reading(with_user(url, role))
+        for opening in (Journal, NotificationLog, Registration):
+            others = (0,) if opening is Journal else ()
+            assert refusal(opening, with_user(url, role), API, "main", None, *others) == (
+                f"The journal {with_user(url, role)} cannot be used (the role of its URL may not write custom_request, interaction, notification,"
+                " registration, scope): have INSERT, UPDATE and DELETE on the tables of the schema vcc_journal granted to it."
+            )
+        assert database_contents(url) == before
+
+    @pytest.mark.parametrize(
+        "revoked", ["USAGE ON SCHEMA vcc_journal", "SELECT ON vcc_journal.version", "SELECT ON vcc_journal.scope"]
+    )
+    def test_role_that_may_not_read_is_refused(self, url, role, execute, some, revoked):
+        execute(f"{READING}; {WRITING}; REVOKE {revoked} FROM {{role}}", role=role)
+        for dry_run in (True, False):
+            said = refusal(Journal, with_user(url, role), API, "main", None, 0, dry_run=dry_run)
+            assert "cannot be used (the role of its URL may not read " in said
+            assert said.endswith("have USAGE on the schema vcc_journal and SELECT on its tables granted to it.")
+        assert "may not read" in refusal(JournalMaintenance, with_user(url, role))
+
+    def test_rights_that_are_lost_meanwhile(self, url, role, execute, some):
+        execute(f"{READING}; {WRITING}", role=role)
+        with open_at(with_user(url, role)) as journal:
+            journal.add_all(as_entries("c"))
+            claimed = journal.claim(0)
+            execute("REVOKE UPDATE ON vcc_journal.interaction FROM {role}", role=role)
+            assert refusal(journal.accept, claimed) == (
+                f"The journal {with_user(url, role)} cannot be used (permission denied for table interaction): have the rights on the schema vcc_journal"
+                " granted to the role of the URL, as the documentation of the option journal says."
+            )
+            execute(WRITING, role=role)
+            journal.accept(claimed)
+            assert journal.plan(0)[0].confirmed
+
+    @pytest.mark.parametrize("act", ["claim", "accept", "release_claim", "plan"])
+    def test_schema_that_is_dropped_meanwhile(self, url, execute, act):
+        with open_at(url) as journal:
+            journal.add_all(as_entries("a"))
+            claimed = journal.claim(0)
+            execute("DROP SCHEMA vcc_journal CASCADE")
+            said = refusal(getattr(journal, act), 0 if act in ("claim", "plan") else claimed)
+        assert said == (
+            f'The journal {url} cannot be used (relation "vcc_journal.interaction" does not exist): run vonage.vcc.vcc_journal with state=present, or have'
+            " its schema restored from a backup."
+        )
+
+
+class TestRefusals:
+    @pytest.mark.parametrize("version", [0, 2])
+    def test_other_version(self, url, execute, some, version):
+        execute("UPDATE vcc_journal.version SET version = {version}", version=version)
+        expected = (
+            f"The journal {url} cannot be used (it was made by another version of this collection: schema {version}, this one knows 1): run the task with"
+            " that version, or run vonage.vcc.vcc_journal with state=present if that is an older one."
+        )
+        for dry_run in (True, False):
+            assert refusal(Journal, url, API, "main", None, 0, dry_run=dry_run) == expected
+            assert refusal(JournalMaintenance, url, dry_run) == expected
+
+    @pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
+    def test_database_that_cannot_hold_all_ids(self, postgresql_server, encoding):
+        name = postgresql_server.create_database("template0", encoding)
+        url = postgresql_server.url(name)
+        try:
+            for dry_run in (True, False):
+                assert refusal(Journal, url, API, "main", None, 0, dry_run=dry_run) == (
+                    f"The journal {url} cannot be used (its database has the encoding {encoding}): have a database made with the encoding UTF8, which can"
+                    " hold all ids."
+                )
+        finally:
+            postgresql_server.drop_database(name)
+
+    def test_session_that_is_read_only(self, url, some):
+        reading = url + "&options=-c%20default_transaction_read_only%3Don"
+        check_reading(reading)
+        assert refusal(Journal, reading, API, "main", None, 0).endswith(STANDBY)
+
+
+class TestStandby:
+    def test_it_is_read_and_not_written(self, postgresql_server, url, some):
+        with postgresql_server.standby() as standby:
+            postgresql_server.wait_for(standby)
+            there = standby.url(database_of(url))
+            check_reading(there)
+            assert refusal(Journal, there, API, "main", None, 0).endswith(STANDBY)
+            assert refusal(NotificationLog, there, API, "main", None).endswith(STANDBY)
+
+    def test_journal_that_is_missing_there(self, postgresql_server, url):
+        with postgresql_server.standby() as standby:
+            there = standby.url(database_of(url))
+            with open_at(there, dry_run=True) as journal:
+                journal.add_all(as_entries("a"))
+                assert not journal.plan(0)[0].confirmed
+            assert refusal(Journal, there, API, "main", None, 0).endswith(STANDBY)
