@@ -7,7 +7,8 @@ A change is a compare-and-swap in a statement of its own, so no lock is held acr
 the rows that it writes tell whether an attempt whose answer was lost has taken effect. Locks are taken in the order of the external ids for new rows,
 and of the ids for others, so that sessions do not deadlock.
 
-A column of values goes over the wire as one text, which psycopg handles much quicker than an array. No id has the character that divides them.
+A column of values goes over the wire as one text, which psycopg handles much quicker than an array. No id has the character that divides them. A value
+that all new rows have in common goes over the wire once.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 # ruff: noqa: S608 -- queries are put together from constants alone
 import contextlib
 import hashlib
+import operator
 import time
 import typing as t
 
@@ -43,12 +45,17 @@ CASE WHEN octet_length({{0}}) <= {_LONGEST_KEY} THEN {{0}} ELSE E'\\x01' || enco
 _BLOCK = 10_000
 
 # The planner must use the indexes even before it has statistics, and in their order, in which rows are locked. A claim must survive a crash of the server.
+# The end of a transaction need not be durable if that of a later one, in the same turn, makes it so.
 _BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
 _SETTINGS = """
 SELECT set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true),
     set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),
-    set_config('synchronous_commit', CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, true)
+    set_config('synchronous_commit', {commit}, true)
 """
+_DURABLE = _SETTINGS.format(
+    commit="CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END"
+)
+_DURABLE_LATER = _SETTINGS.format(commit="'off'")
 _COMMIT = "COMMIT"
 
 
@@ -58,6 +65,7 @@ def _column(kind: str = "text", null: str = "NULL") -> str:
     return f"string_to_array(%s, E'\\x1f', {null}){cast}"
 
 
+_NEW_COLUMNS = "id, external_id, long_external_id, action, request_id, requested_at, accepted_at"
 _NEW = ", ".join(
     [
         _column("bigint"),
@@ -69,7 +77,12 @@ _NEW = ", ".join(
         _column("double precision", "''"),
     ]
 )
-_NEW_COLUMNS = "id, external_id, long_external_id, action, request_id, requested_at, accepted_at"
+
+# The columns of new rows, with the values that all of them have in common.
+_VALUES = (
+    "new.id, new.external_id, new.long_external_id, coalesce(new.action, %s), new.request_id, coalesce(new.requested_at, %s),"
+    " new.accepted_at"
+)
 
 _ROWS = f"""
 SELECT string_agg(row.id::text, E'\\x1f'), string_agg(wanted.external_id, E'\\x1f'), string_agg(row.action, E'\\x1f'),
@@ -83,7 +96,7 @@ CROSS JOIN LATERAL (
 _INSERT = f"""
 WITH put AS (
     INSERT INTO vcc_journal.interaction (scope, {_NEW_COLUMNS})
-    SELECT %s, {_NEW_COLUMNS} FROM unnest({_NEW}) AS new ({_NEW_COLUMNS}) ORDER BY external_id COLLATE "C"
+    SELECT %s, {_VALUES} FROM unnest({_NEW}) AS new ({_NEW_COLUMNS}) ORDER BY new.external_id COLLATE "C"
     ON CONFLICT DO NOTHING RETURNING id
 )
 SELECT string_agg(id::text, E'\\x1f') FROM put
@@ -103,8 +116,8 @@ locked AS MATERIALIZED (
 _UPDATE = f"""
 WITH {_LOCKED.format(new=_NEW, columns=_NEW_COLUMNS)},
 put AS (
-    UPDATE vcc_journal.interaction AS row SET {", ".join(f"{name} = seen.{name}" for name in _NEW_COLUMNS.split(", "))}
-    FROM locked JOIN seen ON seen_id = locked_id WHERE row.id = locked_id RETURNING seen_id
+    UPDATE vcc_journal.interaction AS row SET ({_NEW_COLUMNS}) = ROW ({_VALUES})
+    FROM locked JOIN seen AS new ON seen_id = locked_id WHERE row.id = locked_id RETURNING seen_id
 )
 SELECT string_agg(seen_id::text, E'\\x1f') FROM put
 """
@@ -151,6 +164,10 @@ _OLD = {
     "notifications": ("notification", "scope, id", "recorded_at"),
     "request_ids": ("custom_request", "scope, request_id", "requested_at"),
 }
+
+
+# A statement and its values.
+_Statement = tuple[str, t.Sequence[t.Any]]
 
 
 class PostgresqlStore(Store):
@@ -240,15 +257,20 @@ class PostgresqlStore(Store):
             return Exchanged(0, [], {})
         swap = _Swap(self._scope, changes)
         wanted = {key_of(external_id): external_id for external_id in look_up}
+        mark_rows: list[_Statement] = [(_MARK, (accepted_at, *mark)) for mark in marks]
+        look_up_rows: list[_Statement] = [(_ROWS, (_joined(wanted), self._scope))] if wanted else []
 
         def work(db: t.Any, again: bool) -> Exchanged:
             with pipeline(db):
-                marked = _in_transaction(db, [(_MARK, (accepted_at, *mark)) for mark in marks])
-                swapped = swap.send(db)
-                found = _in_transaction(db, [(_ROWS, (_joined(wanted), self._scope))] if wanted else [])
-            done = swap.done(db, swapped, again)
-            rows = _rows_of(found[0].fetchone(), wanted) if found else {}
-            return Exchanged(sum(each.rowcount for each in marked), done, rows)
+                marked = _in_transaction(db, mark_rows, _DURABLE_LATER if changes else _DURABLE)
+                cursors = swap.send(db, look_up_rows)
+            rows = _rows_of(cursors.pop(0).fetchone(), wanted) if wanted else {}
+            written = _claims(cursors)
+            if marks and changes and not written:
+                # A transaction that writes nothing makes nothing durable.
+                with pipeline(db):
+                    marked = _in_transaction(db, mark_rows)
+            return Exchanged(sum(each.rowcount for each in marked), swap.done(db, written, again), rows)
 
         return t.cast("Exchanged", self._connection.run(work))
 
@@ -408,12 +430,12 @@ ON CONFLICT DO NOTHING
 
         def work(db: t.Any, again: bool) -> bool:
             with db.transaction() as transaction:
-                db.execute(_SETTINGS)
+                db.execute(_DURABLE)
                 recorded = db.execute(query, (self._scope, now, _joined(keys))).rowcount
                 # What an attempt without an answer has recorded, it has recorded with its changes.
                 if again and not recorded:
                     return True
-                if recorded == len(keys) and all(swap.done(db, swap.execute(db), False)):
+                if recorded == len(keys) and all(swap.done(db, _claims(swap.execute(db)), False)):
                     return True
                 raise psycopg.Rollback(transaction)
             return False
@@ -518,34 +540,38 @@ class _Swap:
         new = [row for old, row in changes if row and old is None]
         replaced = [(old, row) for old, row in changes if old and row]
         deleted = [old for old, row in changes if old and row is None]
-        self._statements: list[tuple[str, t.Sequence[t.Any]]] = []
+        self._statements: list[_Statement] = []
         if replaced:
+            after = [row for old, row in replaced]
             self._statements.append(
-                (_UPDATE, (*_seen(old for old, row in replaced), *_columns([row for old, row in replaced])))
+                (_UPDATE, (*_seen(old for old, row in replaced), *_columns(after), *_in_common(after)))
             )
         if deleted:
             self._statements.append((_DELETE, (*_seen(deleted), "")))
         if new:
-            self._statements.append((_INSERT, (scope, *_columns(new))))
+            self._statements.append((_INSERT, (scope, *_in_common(new), *_columns(new))))
 
-    def send(self, db: t.Any) -> list[t.Any]:
-        """Send each statement in a transaction of its own into a pipeline; return their cursors."""
-        return [cursor for statement in self._statements for cursor in _in_transaction(db, [statement])]
+    def send(self, db: t.Any, before: t.Sequence[_Statement]) -> list[t.Any]:
+        """Send each statement in a transaction of its own into a pipeline, the first one behind those before; return all cursors."""
+        first, rest = self._statements[:1], self._statements[1:]
+        transactions = [[*before, *first], *([each] for each in rest)]
+        return [cursor for statements in transactions for cursor in _in_transaction(db, statements)]
 
     def execute(self, db: t.Any) -> list[t.Any]:
         """Execute the statements in the transaction that is open; return their cursors."""
         return [db.execute(*statement) for statement in self._statements]
 
-    def done(self, db: t.Any, cursors: list[t.Any], again: bool) -> list[bool]:
+    def done(self, db: t.Any, written: set[int], again: bool) -> list[bool]:
         """Return for each change whether it took effect, also in an attempt whose answer was lost.
 
         Of a row that is deleted, nobody can tell who has deleted it: such a change has not taken effect then.
+
+        :param written: the ids that the statements return.
         """
-        ids = {claim for cursor in cursors for claim in _claims(cursor.fetchone()[0])}
-        done = [(old or row).claim in ids if old or row else True for old, row in self._changes]  # type: ignore[union-attr]
+        done = [(old or row).claim in written if old or row else True for old, row in self._changes]  # type: ignore[union-attr]
         if again and not all(done):
-            written = [row.claim for (dummy, row), ok in zip(self._changes, done) if row and not ok]
-            there = set(_claims(db.execute(_THERE, (_joined(map(str, written)),)).fetchone()[0]))
+            unsure = [row.claim for (dummy, row), ok in zip(self._changes, done) if row and not ok]
+            there = _claims([db.execute(_THERE, (_joined(map(str, unsure)),))])
             done = [ok or bool(row and row.claim in there) for ok, (dummy, row) in zip(done, self._changes)]
         return done
 
@@ -564,12 +590,12 @@ def _scope_id(db: t.Any, scope: Scope, dry_run: bool) -> int | None:
     return row[0] if row else None
 
 
-def _in_transaction(db: t.Any, statements: t.Sequence[tuple[str, t.Sequence[t.Any]]]) -> list[t.Any]:
+def _in_transaction(db: t.Any, statements: t.Sequence[_Statement], settings: str = _DURABLE) -> list[t.Any]:
     """Send statements into a pipeline in a transaction of their own; return their cursors."""
     if not statements:
         return []
     db.execute(_BEGIN)
-    db.execute(_SETTINGS)
+    db.execute(settings)
     cursors = [db.execute(query, values) for query, values in statements]
     db.execute(_COMMIT)
     return cursors
@@ -592,29 +618,40 @@ def _pairs(pairs: list[tuple[str, str | None]]) -> tuple[str, str]:
 
 
 def _columns(rows: list[Row]) -> tuple[str, ...]:
-    """Return the columns of rows."""
+    """Return the columns of rows; without those that ``_in_common`` has, and those that are empty."""
     claims, external_ids, actions, request_ids, requested_at, accepted_at = zip(*rows)
     keys = list(map(key_of, external_ids))
+    is_long = any(map(operator.is_not, keys, external_ids))
     return (
         _joined(map(str, claims)),
         _joined(keys),
-        _joined("" if key is name or key == name else name for key, name in zip(keys, external_ids)),
-        _joined(actions),
+        _joined("" if key == name else name for key, name in zip(keys, external_ids)) if is_long else "",
+        _joined(actions) if len(set(actions)) > 1 else "",
         _joined(request_ids),
-        _joined(map(repr, map(float, requested_at))),
-        _joined("" if each is None else repr(float(each)) for each in accepted_at),
+        _joined(map(repr, map(float, requested_at))) if len(set(requested_at)) > 1 else "",
+        "" if accepted_at.count(None) == len(rows) else _joined(map(_text_of, accepted_at)),
     )
+
+
+def _in_common(rows: list[Row]) -> tuple[str, float]:
+    """Return the action and the time that all rows have if their columns are empty."""
+    return rows[0].action, rows[0].requested_at
 
 
 def _seen(rows: t.Iterable[Row]) -> tuple[str, str]:
     """Return the columns that say how rows were seen."""
     found = list(rows)
-    accepted_at = ("" if row.accepted_at is None else repr(float(row.accepted_at)) for row in found)
-    return _joined(str(row.claim) for row in found), _joined(accepted_at)
+    return _joined(str(row.claim) for row in found), _joined(_text_of(row.accepted_at) for row in found)
 
 
-def _claims(text: str | None) -> t.Iterator[int]:
-    return map(int, text.split(_DIVIDER)) if text else iter(())
+def _text_of(accepted_at: float | None) -> str:
+    return "" if accepted_at is None else repr(float(accepted_at))
+
+
+def _claims(cursors: t.Iterable[t.Any]) -> set[int]:
+    """Return the ids in the results of statements, each of which is one text."""
+    texts = [cursor.fetchone()[0] for cursor in cursors]
+    return {int(claim) for text in texts if text for claim in text.split(_DIVIDER)}
 
 
 def _rows_of(columns: t.Sequence[str | None], wanted: t.Mapping[str, str]) -> dict[str, Row]:
