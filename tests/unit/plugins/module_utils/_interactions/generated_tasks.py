@@ -67,14 +67,14 @@ class Asked(t.NamedTuple):
     def scope(self):
         return (self.account, self.provider)
 
-    def options(self, folder):
-        """Return the options of the task, and write its file, if any, to ``folder``."""
+    def options(self, folder, journal):
+        """Return the options of the task with a journal, and write its file, if any, to ``folder``."""
         given = {"state": self.state, "provider": self.provider, "account": self.account, "force": self.force}
         # One call at a time, because the model needs their order.
         given.update(
             calls_in_flight=1,
             journal_ttl=self.ttl,
-            journal=str(folder / "kept" / "journal.db") if self.journaled else "",
+            journal=journal if self.journaled else "",
         )
         if self.state == "dispatched":
             given["route"] = "sales"

@@ -12,9 +12,9 @@ import contextlib
 import functools
 import json
 import os
-import sqlite3
 import tempfile
 
+import pytest
 from hypothesis import HealthCheck, note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
@@ -28,7 +28,7 @@ from ansible_collections.vonage.vcc.plugins.module_utils._journal.notifications 
     Notification,
     NotificationLog,
 )
-from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import column, snapshot, validated
+from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import column, validated
 from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._interactions.generated_tasks import (
     ACCOUNTS,
     IDS,
@@ -39,19 +39,22 @@ from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._interaction
     Row,
     asked,
 )
+from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._interactions.kept_journals import (
+    KeptDatabase,
+    KeptFile,
+)
 
 
 class Histories(RuleBasedStateMachine):
     """The engine with its journal and a simulator, and a model of both."""
 
-    def __init__(self, sim, clock, folder):
+    def __init__(self, sim, clock, folder, database):
         super().__init__()
         self.sim = sim
         self.clock = clock
         self.place = tempfile.TemporaryDirectory(dir=folder)
         self.folder = type(folder)(self.place.name)
-        (self.folder / "kept").mkdir()
-        self.path = self.folder / "kept" / "journal.db"
+        self.journal = KeptDatabase(database) if database else KeptFile(self.folder / "kept" / "journal.db")
         self.clients = {}
         self.rows = {}  # (scope, external id) -> Row
         self.used = {}  # (scope, custom request id that VCC may have processed) -> (external id, action, time)
@@ -73,6 +76,7 @@ class Histories(RuleBasedStateMachine):
     def teardown(self):
         for client in self.clients.values():
             client.close()
+        self.journal.close()
         self.place.cleanup()
 
     # Steps of a history
@@ -111,12 +115,12 @@ class Histories(RuleBasedStateMachine):
 
     @rule(older_than=st.sampled_from([0, 100, 86400]))
     def prune(self, older_than):
-        if not self.path.exists():
+        if not self.journal.exists():
             return
         before = self.clock.now - older_than
         old = [key for key, row in self.rows.items() if row.time <= before]
         for dry_run in (True, False):
-            with contextlib.closing(JournalMaintenance(str(self.path), dry_run, self.clock)) as journal:
+            with contextlib.closing(JournalMaintenance(self.journal.location, dry_run, self.clock)) as journal:
                 pruned = journal.prune(older_than)
             assert pruned["interactions"] == len(old)
         assert pruned["interactions"] == len(old)
@@ -156,16 +160,16 @@ class Histories(RuleBasedStateMachine):
         said = []
         for predict in (True, False):
             with contextlib.closing(
-                NotificationLog(str(self.path), *scope, dry_run=predict, clock=self.clock)
+                NotificationLog(self.journal.location, *scope, dry_run=predict, clock=self.clock)
             ) as journal:
                 said.append(journal.record(given))
         assert said[0] == said[1]
-        with contextlib.closing(NotificationLog(str(self.path), *scope, clock=self.clock)) as journal:
+        with contextlib.closing(NotificationLog(self.journal.location, *scope, clock=self.clock)) as journal:
             assert journal.record(given) == []
 
     @rule()
     def lose_the_journal(self):
-        self.path.unlink(missing_ok=True)
+        self.journal.lose()
         self.rows.clear()
         self.used.clear()
         self._forget()
@@ -180,15 +184,7 @@ class Histories(RuleBasedStateMachine):
 
     @invariant()
     def the_journal_holds_what_the_model_does(self):
-        found = {}
-        if self.path.exists():
-            with contextlib.closing(sqlite3.connect(self.path)) as db:
-                for account, provider, external_id, *row in db.execute(
-                    "SELECT account, provider, external_id, action, request_id, asked, accepted FROM interaction"
-                    " JOIN scope ON scope.id = interaction.scope"
-                ):
-                    found[(account, provider or None), external_id] = Row(*row)
-        assert found == self.rows
+        assert self.journal.rows() == self.rows
 
     @invariant()
     def what_is_live_is_what_the_model_says(self):
@@ -199,7 +195,9 @@ class Histories(RuleBasedStateMachine):
     # The model
 
     def _run(self, task, check):
-        return task_module.run(validated(**self.sim.options(**task.options(self.folder))), check, True, self.clients)
+        return task_module.run(
+            validated(**self.sim.options(**task.options(self.folder, self.journal.location))), check, True, self.clients
+        )
 
     def _plan(self, task):
         """Return the plan of a task; None if the engine must refuse the task."""
@@ -242,10 +240,9 @@ class Histories(RuleBasedStateMachine):
 
     def _predict(self, task):
         """Return the result of check mode, which must change nothing and call nobody."""
-        before = (snapshot(self.folder / "kept"), len(self.sim.calls))
-        task.options(self.folder)
+        before = (self.journal.state(), len(self.sim.calls))
         predicted = self._run(task, check=True)
-        assert (snapshot(self.folder / "kept"), len(self.sim.calls)) == before
+        assert (self.journal.state(), len(self.sim.calls)) == before
         return predicted
 
     def _do(self, task, trouble):
@@ -381,12 +378,14 @@ class Histories(RuleBasedStateMachine):
         }
 
 
-def test_generated_histories(sim, clock, tmp_path, monkeypatch):
-    """Play the same 100 histories each time, or HISTORIES new ones of the seed in the option ``--hypothesis-seed``."""
+@pytest.mark.parametrize("backend", ["sqlite", "postgresql"])
+def test_generated_histories(backend, sim, clock, tmp_path, monkeypatch, request):
+    """Play the same 100 histories each time, or HISTORIES new ones of the seed in the option ``--hypothesis-seed``. Each backend plays all of them."""
     histories = os.environ.get("HISTORIES")
+    database = request.getfixturevalue("postgresql_url") if backend == "postgresql" else None
     monkeypatch.setattr(task_module, "Journal", functools.partial(Journal, clock=clock))
     run_state_machine_as_test(
-        lambda: Histories(sim, clock, tmp_path),
+        lambda: Histories(sim, clock, tmp_path, database),
         settings=settings(
             max_examples=int(histories or 100),
             stateful_step_count=12,
