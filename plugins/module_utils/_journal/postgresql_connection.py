@@ -124,10 +124,10 @@ class PostgresqlConnection:
             )
         return db
 
-    def run(self, work: Work, timeout: float = ANSWER_TIMEOUT) -> t.Any:
+    def run(self, work: Work, timeout: float | None = None) -> t.Any:
         """Return the result of work. Repeat it while errors are transient, for as long as PATIENCE.
 
-        :param timeout: seconds after which a server that does not answer counts as lost.
+        :param timeout: seconds after which a server that does not answer counts as lost; None for ANSWER_TIMEOUT.
         """
         again = False
         deadline = None
@@ -137,7 +137,7 @@ class PostgresqlConnection:
                 try:
                     if self._db.closed:
                         self._db = self._connect()
-                    with _Watchdog(self._db, timeout):
+                    with _Watchdog(self._db, timeout or ANSWER_TIMEOUT):
                         return work(self._db, again)
                 except BaseException as exc:
                     # A transaction may be open. A new connection may find the new primary, where this server has become a standby.
