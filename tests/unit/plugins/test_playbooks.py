@@ -151,6 +151,40 @@ def test_paths_and_no_journal(sim, play, place, tmp_path):
     assert not (tmp_path / "elsewhere.db").exists()
 
 
+def test_journal_at_a_url(sim, play, place, tmp_path, postgresql_server, postgresql_url):
+    """Every playbook keeps its journal in the database of a URL; the second run finds there what the first has done."""
+    plays = [(name, {**works, "vcc_journal": postgresql_url}) for name, (works, dummy) in PLAYBOOKS.items()]
+    assert play(*plays)[0] == 0
+    code, printed = play(*plays)
+    assert code == 0, printed
+    effects = [(one["action"], one["external_id"]) for one in sim.effects]
+    assert effects == [("dispatch", "a"), *(("release", one) for one in "bcdeb")]
+    database = postgresql_url.rpartition("/")[2].partition("?")[0]
+    kept = postgresql_server.execute("SELECT external_id FROM vcc_journal.interaction", database=database)
+    assert {external_id for (external_id,) in kept} == set("abcde")
+    # The provider is registered once, and the notification counts once.
+    assert [call["path"] for call in sim.calls].count("/interactions/Register") == 1
+    assert [path.name for path in place.iterdir()] == ["ids.txt"]
+    assert not (tmp_path / "elsewhere.db").exists()
+
+
+@pytest.mark.parametrize("name", ["note_notifications", "release_interactions"])
+def test_url_of_another_kind_is_refused(sim, play, place, name):
+    code, printed = play((name, {**PLAYBOOKS[name][0], "vcc_journal": "mysql://vcc@db.example/vcc"}))
+    assert code != 0
+    assert "journal has to be a path, or a URL such as postgresql://user@host/database" in " ".join(printed.split())
+    assert sim.calls == []
+    assert [path.name for path in place.iterdir()] == ["ids.txt"]
+
+
+def test_notifications_need_a_url_or_an_absolute_path(play, place):
+    given = PLAYBOOKS["note_notifications"][0]
+    code, printed = play(("note_notifications", {**given, "vcc_journal": "journal.db"}))
+    assert code != 0
+    assert "vcc_journal has to be a URL of PostgreSQL or an absolute path" in printed
+    assert [path.name for path in place.iterdir()] == ["ids.txt"]
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [
