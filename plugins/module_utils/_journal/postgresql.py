@@ -252,7 +252,7 @@ class PostgresqlStore(Store):
         changes: t.Sequence[Change] = (),
         look_up: t.Sequence[str] = (),
     ) -> Exchanged:
-        """Mark rows as accepted, each run of them by its first and last id; replace rows; and look rows up: in one turn on the wire."""
+        """Mark rows as accepted, each run of them by its first and last id; replace rows; and look other rows up: in one turn on the wire."""
         if self._scope is None or not (marks or changes or look_up):
             return Exchanged(0, [], {})
         swap = _Swap(self._scope, changes)

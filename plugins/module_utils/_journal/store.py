@@ -158,7 +158,7 @@ class Store(abc.ABC):
         changes: t.Sequence[Change] = (),
         look_up: t.Sequence[str] = (),
     ) -> Exchanged:
-        """Mark rows as accepted, each run of them by its first and last id; replace rows; and look rows up."""
+        """Mark rows as accepted, each run of them by its first and last id; replace rows; and look other rows up."""
         with self.transaction():
             marked = sum(self.mark(first, last, accepted_at) for first, last in marks)
             return Exchanged(marked, self.swap(changes), self.rows(look_up) if look_up else {})
