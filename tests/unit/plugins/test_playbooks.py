@@ -19,7 +19,7 @@ from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import COLLECTION
 
 CONNECTION = [f"vcc_{name}" for name in _options.CONNECTION_SPEC]
 SHARED = ["vcc_hosts", "vcc_provider", "vcc_force", "vcc_journal"]
-RELEASE = [*SHARED, "vcc_journal_ttl", "vcc_report"]
+RELEASE = [*SHARED, "vcc_journal_ttl", "vcc_report", "vcc_idempotency_key"]
 
 # What each playbook works with, and the other variables that it takes.
 PLAYBOOKS = {
@@ -199,3 +199,17 @@ def test_a_limit_that_is_none_is_refused(sim, play, given, said):
     assert code != 0
     assert said in printed
     assert sim.released == []
+
+
+def test_one_key_dispatches_once_without_a_journal(sim, play):
+    """As containers do that end with their jobs. The key of the environment is that of the variable."""
+    given = {"vcc_route": "sales", "vcc_external_id": "a", "vcc_journal": "none"}
+    for variables, env in (
+        ({"vcc_idempotency_key": "CHG1"}, {}),
+        ({}, {"VCC_IDEMPOTENCY_KEY": "CHG1"}),
+        ({"vcc_idempotency_key": "CHG1"}, {"VCC_IDEMPOTENCY_KEY": "CHG2"}),
+    ):
+        code, printed = play(("dispatch_interaction", {**given, **variables}), env=env)
+        assert code == 0, printed
+    assert len(sim.invoke_calls) == 3
+    assert len(sim.effects) == 1
