@@ -12,14 +12,24 @@ from urllib.parse import unquote
 # libpq takes the word in lower case only.
 _URL = re.compile(r"postgres(ql)?://")
 
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+# Also with a mistake in it: no path is meant, and a password may follow.
+_SCHEME = re.compile(r"\s*([A-Za-z][A-Za-z0-9+.:-]*://|postgres(ql)?:)", re.IGNORECASE)
 
 # What a URL of a journal has to be, for messages.
 URL_FORM = "a URL such as postgresql://user@host/database"
 
-# The user and the password of a URL, up to the last @ before its query; and the parameters of the query that are secrets.
-_USER = re.compile(r"//([^@?]*?):([^?]*)@")
-_SECRET = re.compile(r"([?&])((?:ssl)?password)=([^&]*)")
+# The user and the password of a URL: as libpq reads them, up to the first @ that comes before a slash; and with a password in which an @ or a slash is
+# not written as %XX, up to the last @ before the query.
+_LOGINS = (re.compile(r"[^@/:]*:([^@/]*)@"), re.compile(r"[^@:]*:(.*)@", re.DOTALL))
+
+_QUERY = re.compile(r"\?(?=[^?&=@/]+=)")
+
+# The parameters of a query that hold no secret. Any other one, a mistyped or a future one, may hold one.
+_HARMLESS = re.compile(
+    r"host|hostaddr|port|dbname|user|passfile|service|servicefile|options|(fallback_)?application_name|client_encoding|connect_timeout|tcp_user_timeout"
+    r"|keepalives\w*|replication|target_session_attrs|load_balance_hosts|channel_binding|require_?auth|requirepeer|gss\w+|krb\w+|ssl(?!password)\w+"
+    r"|\w+_protocol_version"
+)
 
 
 def is_url(journal: str) -> bool:
@@ -32,11 +42,18 @@ def has_scheme(journal: str) -> bool:
     return bool(_SCHEME.match(journal))
 
 
+def is_ambiguous(journal: str) -> bool:
+    """Return whether libpq ends the password of a URL before its end, because a character is not written as %XX."""
+    start, end = _password(journal)
+    return bool(re.search("[@/]", journal[start:end]))
+
+
 def secrets_of(journal: str | None) -> set[str]:
     """Return the passwords in the URL of a journal, as they stand there and as libpq reads them."""
-    if not isinstance(journal, str) or not is_url(journal):
+    if not isinstance(journal, str) or not has_scheme(journal):
         return set()
-    found = [match[2] for match in _USER.finditer(journal)] + [match[3] for match in _SECRET.finditer(journal)]
+    start, end = _password(journal)
+    found = [journal[start:end], *(value for dummy, value in _parameters(journal)[1])]
     return {text for password in found for text in (password, unquote(password)) if text}
 
 
@@ -44,8 +61,36 @@ def without_password(journal: str) -> str:
     """Return the URL of a journal without passwords; a path as it is."""
     if not is_url(journal):
         return journal
-    url = _SECRET.sub(lambda match: match[1], _USER.sub(r"//\1@", journal))
-    return re.sub(r"[?&]+$", "", re.sub(r"([?&])&+", r"\1", url))
+    harmless, dummy = _parameters(journal)
+    query = _QUERY.search(journal, _password(journal)[1])
+    url = journal[: query.start()] + ("?" + "&".join(harmless) if harmless else "") if query else journal
+    start, end = _password(journal)
+    return url[: start - 1] + url[end:] if start else url
+
+
+def _password(journal: str) -> tuple[int, int]:
+    """Return where the password before the host of a URL begins and ends; 0 and 0 if there is none."""
+    slashes = journal.find("//") + 2
+    begin = slashes if slashes > 1 else journal.find(":") + 1
+    login = _LOGINS[0].match(journal, begin)
+    query = _QUERY.search(journal, login.end() if login else begin)
+    login = _LOGINS[1].match(journal, begin, query.start() if query else len(journal)) or login
+    return login.span(1) if login else (0, 0)
+
+
+def _parameters(journal: str) -> tuple[list[str], list[tuple[str, str]]]:
+    """Return the parameters in the query of a URL that hold no secret, as they stand there; and the names and values of the others."""
+    query = _QUERY.search(journal, _password(journal)[1])
+    harmless, others = [], []
+    for parameter in journal[query.end() :].split("&") if query else []:
+        name, dummy, value = parameter.partition("=")
+        if not parameter:
+            continue
+        if _HARMLESS.fullmatch(unquote(name)):
+            harmless.append(parameter)
+        else:
+            others.append((name, value))
+    return harmless, others
 
 
 def backend_of(journal: str) -> t.Literal["none", "postgresql", "sqlite"]:
