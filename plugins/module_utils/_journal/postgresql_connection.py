@@ -26,7 +26,7 @@ except ImportError:
     PSYCOPG_IMPORT_ERROR = traceback.format_exc()
 
 from .._errors import JournalError
-from .._location import secrets_of, without_password
+from .._location import is_ambiguous, secrets_of, without_password
 
 Result = t.TypeVar("Result")
 
@@ -49,6 +49,7 @@ _PASSWORD = "check the user of the URL, and its password in the URL, in PGPASSWO
 # What helps against an error of a connection, by what libpq says.
 _CONNECTING = (
     (r"password|authentication|pg_hba|role .* does not exist|ident", _PASSWORD),
+    (r"permission denied for database", "have CONNECT on the database granted to the role of the URL"),
     (r"database .* does not exist", "have that database created, or check the name in the URL"),
     (
         r"certificate|SSL|sslmode",
@@ -220,14 +221,16 @@ def _is_transient(exc: t.Any) -> bool:
 
 def _parameters(url: str, location: str) -> dict[str, t.Any]:
     """Return the parameters of a connection. Raises JournalError for a URL that libpq cannot read."""
-    try:
-        parameters = conninfo.conninfo_to_dict(url)
-    except psycopg.Error:
-        # The message of libpq may quote a part of the password.
+    parameters: dict[str, t.Any] | None = None
+    # Of a password that libpq reads in part, the rest would be the name of a host.
+    if not is_ambiguous(url):
+        with contextlib.suppress(psycopg.Error):  # its message may quote a part of the password
+            parameters = conninfo.conninfo_to_dict(url)
+    if parameters is None:
         raise JournalError(
             f"The journal {location} cannot be used (libpq cannot read this URL): write it as postgresql://user@host/database, with %XX for special"
             " characters of a user, a password or a name."
-        ) from None
+        )
     environment = os.environ.get
     is_service = "service" in parameters or environment("PGSERVICE")
     host = parameters.get("host") or environment("PGHOST")
