@@ -45,12 +45,13 @@ CASE WHEN octet_length({{0}}) <= {_LONGEST_KEY} THEN {{0}} ELSE E'\\x01' || enco
 _BLOCK = 10_000
 
 # The planner must use the indexes even before it has statistics, and in their order, in which rows are locked. A claim must survive a crash of the server.
-# The end of a transaction need not be durable if that of a later one, in the same turn, makes it so.
+# The end of a transaction need not be durable if that of a later one, in the same turn, makes it so. Where a middlebox forgets a connection in the
+# middle of a transaction, the server must let go of its locks before the next attempt gives up.
 _BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
 _SETTINGS = """
 SELECT set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true),
     set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),
-    set_config('synchronous_commit', {commit}, true)
+    set_config('idle_in_transaction_session_timeout', '15s', true), set_config('synchronous_commit', {commit}, true)
 """
 _DURABLE = _SETTINGS.format(
     commit="CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END"
@@ -197,7 +198,8 @@ class PostgresqlStore(Store):
             raise
 
     def _create(self) -> None:
-        self.created = self._connection.run(lambda db, again: create_schema(db)) or self.created
+        # Of an attempt whose answer was lost, nobody knows whether it has made it.
+        self.created = self._connection.run(lambda db, again: create_schema(db) or again) or self.created
         self._version = SCHEMA_VERSION
 
     def set_up(self, roles: list[str], dry_run: bool) -> tuple[bool, list[str]]:
