@@ -516,7 +516,9 @@ gone AS (
 SELECT (SELECT count(*) FROM gone), {key} FROM (SELECT *, row_number() OVER (ORDER BY {key}) AS place FROM block) AS numbered WHERE place = {_BLOCK}
 UNION ALL SELECT (SELECT count(*) FROM gone), {", ".join(["NULL"] * (key.count(",") + 1))} WHERE (SELECT count(*) FROM block) < {_BLOCK}
 """
+        known = self._count_old(before, table, key, changed_at)
         deleted = 0
+        is_lost = False
         place: tuple[t.Any, ...] = ()
         while True:
             beyond = f"WHERE ({key}) > ({', '.join(['%s'] * len(place))})" if place else ""
