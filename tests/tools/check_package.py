@@ -78,8 +78,9 @@ def check(place: Path) -> None:
         run("ansible-doc", f"vonage.vcc.{module.stem}", env=environment, cwd=place)
 
     requirements = run("ansible-builder", "introspect", collections)
-    if "requests" not in requirements:
-        sys.exit("ansible-builder does not find requests in meta/execution-environment.yml")
+    for library in ("psycopg[binary]", "requests"):
+        if library not in requirements:
+            sys.exit(f"ansible-builder does not find {library} in meta/execution-environment.yml")
 
 
 if __name__ == "__main__":
