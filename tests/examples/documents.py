@@ -18,8 +18,8 @@ README = ROOT / "README.md"
 CONTRIBUTING = ROOT / "CONTRIBUTING.md"
 BENCHMARK = ROOT / "tests" / "benchmark" / "README.md"
 GUIDES = sorted((ROOT / "docs" / "docsite" / "rst").glob("*.rst"))
-EVENTS_GUIDE, SPEED_GUIDE = (
-    next(path for path in GUIDES if path.stem == stem) for stem in ("guide_events", "guide_speed")
+EVENTS_GUIDE, POSTGRESQL_GUIDE, SPEED_GUIDE = (
+    next(path for path in GUIDES if path.stem == f"guide_{name}") for name in ("events", "postgresql", "speed")
 )
 MODULES = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("vcc_*.py"))
 PLAYBOOKS = sorted((ROOT / "playbooks").glob("*.yml"))

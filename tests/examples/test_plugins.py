@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Run the examples of every module, and the tasks and files of the guides."""
+"""Run the examples of every module, and the tasks and files of the guides; test_postgresql.py runs those of the guide on PostgreSQL."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from ansible_collections.vonage.vcc.tests.examples.documents import (
     EVENTS_GUIDE,
     GUIDES,
     MODULES,
+    POSTGRESQL_GUIDE,
     SPEED_GUIDE,
     example_with,
     module_examples,
@@ -55,7 +56,7 @@ def test_module(home, simulator, with_database, module):
 
 
 def test_every_block_of_guides_is_covered():
-    assert [path for path in GUIDES if rst_examples(path)] == [EVENTS_GUIDE, SPEED_GUIDE]
+    assert [path for path in GUIDES if rst_examples(path)] == [EVENTS_GUIDE, POSTGRESQL_GUIDE, SPEED_GUIDE]
     assert [example.language for example in EVENTS] == ["yaml", "console", "yaml", "yaml"]
     assert [example.language for example in SPEED] == ["python", "yaml"]
 

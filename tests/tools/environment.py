@@ -17,9 +17,10 @@ def search_path() -> str:
 
 
 def without_settings() -> dict[str, str]:
-    """Return the environment without variables that change how the collection, Ansible or an HTTP client behaves."""
+    """Return the environment without variables that change how the collection, Ansible, an HTTP client or libpq behaves."""
     return {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("ANSIBLE_", "PYTEST_", "VCC_")) and not name.upper().endswith(("_PROXY", "_CA_BUNDLE"))
+        if not name.startswith(("ANSIBLE_", "PG", "PYTEST_", "VCC_"))
+        and not name.upper().endswith(("_PROXY", "_CA_BUNDLE"))
     }

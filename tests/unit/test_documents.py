@@ -14,6 +14,10 @@ import yaml
 from jinja2 import Environment, nodes
 
 from ansible_collections.vonage.vcc.plugins.module_utils import _options
+from ansible_collections.vonage.vcc.plugins.module_utils._journal import (
+    postgresql_connection,
+    postgresql_schema,
+)
 from ansible_collections.vonage.vcc.tests.examples.documents import (
     BENCHMARK,
     CONTRIBUTING,
@@ -21,6 +25,7 @@ from ansible_collections.vonage.vcc.tests.examples.documents import (
     GUIDES,
     MODULES,
     PLAYBOOKS,
+    POSTGRESQL_GUIDE,
     README,
     ROOT,
     example_with,
@@ -223,6 +228,29 @@ class TestRulebook:
         assert example_with("ansible-rulebook", self.EXAMPLES).commands == [
             head_comment(self.PATH).split("\n\n")[1].strip()
         ]
+
+
+class TestPostgresqlGuide:
+    TEXT = " ".join(read(POSTGRESQL_GUIDE).split())
+    SQL = [example.text for example in rst_examples(POSTGRESQL_GUIDE) if example.language == "sql"]
+
+    def test_sql_is_that_of_the_code(self):
+        """The SQL that an administrator executes makes the same schema and grants the same rights as the collection."""
+        schema, grants = self.SQL[1:3]
+        assert schema == f"{postgresql_schema.TABLES.lstrip()}{postgresql_schema._VERSION};\n"
+        assert grants == postgresql_schema._GRANTS.lstrip().format(role="vcc")
+
+    @pytest.mark.parametrize(
+        ("said", "seconds"),
+        [
+            (r"repeats the work for up to (\d+) seconds", postgresql_connection.PATIENCE),
+            (r"Each host of the URL has (\d+) seconds", postgresql_connection.CONNECT_TIMEOUT),
+            (r"ends the connection after (\d+) seconds", postgresql_connection.ANSWER_TIMEOUT),
+            (r"or after (\d+) minutes while it prunes", postgresql_connection.LONG_ANSWER_TIMEOUT / 60),
+        ],
+    )
+    def test_limits_are_those_of_the_code(self, said, seconds):
+        assert [float(found) for found in re.findall(said, self.TEXT)] == [seconds]
 
 
 class TestVersions:

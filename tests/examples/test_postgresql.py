@@ -1,0 +1,164 @@
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Run every example of the guide on PostgreSQL with the installed collection and a server of their own; test_documents.py compares its SQL with the code."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+import yaml
+
+from ansible_collections.vonage.vcc.tests.examples.documents import (
+    POSTGRESQL_GUIDE,
+    example_with,
+    read,
+    rst_examples,
+)
+from ansible_collections.vonage.vcc.tests.postgresql import programs
+
+EXAMPLES = rst_examples(POSTGRESQL_GUIDE)
+AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"
+PASSWORD = "a-long-random-string"
+RELEASE = "ansible localhost -m vonage.vcc.vcc_interaction -a external_id="
+
+
+class Database:
+    """The database server of the examples, and the home folder of a user who knows the password of every role."""
+
+    def __init__(self, server, home):
+        self.server = server
+        self.passwords = home.folder / "pgpass"
+        self.passwords.write_text(f"*:*:*:*:{PASSWORD}\n", encoding="utf-8")
+        self.passwords.chmod(0o600)
+        home.environment.update(PGPASSFILE=str(self.passwords), PGSSLROOTCERT=server.ca_path)
+
+    def here(self, text):
+        """Return an example with the server in place of the one that it names."""
+        for name, value in (
+            ("host=db.example", f"host=localhost\nport={self.server.port}"),
+            ("db.example", f"localhost:{self.server.port}"),
+            ("/run/secrets/pgpass", str(self.passwords)),
+            (AUTHORITIES, self.server.ca_path),
+        ):
+            text = text.replace(name, value)
+        return text
+
+    def url(self, role):
+        """Return the URL of the examples for a role."""
+        return self.here(f"postgresql://{role}@db.example/vcc")
+
+    def execute(self, sql, database="postgres"):
+        """Execute the statements of an example as an administrator."""
+        for statement in filter(None, map(str.strip, sql.split(";\n"))):
+            self.server.execute(statement, database=database)
+
+    def create(self, owner, *roles):
+        """Create the database of the examples for its owner, and other roles."""
+        for role in (owner, *roles):
+            self.server.create_role(role, PASSWORD)
+        self.server.execute(f"CREATE DATABASE vcc OWNER {owner}")
+
+    def tables(self):
+        """Return the number of tables of the journal."""
+        query = "SELECT count(*) FROM pg_tables WHERE schemaname = 'vcc_journal'"
+        return self.server.execute(query, database="vcc")[0][0]
+
+
+@pytest.fixture
+def database(home):
+    if reason := programs.missing():
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    from ansible_collections.vonage.vcc.tests.postgresql.server import Server  # needs psycopg
+
+    with Server(fsync=False, tls=True) as server:
+        yield Database(server, home)
+
+
+def sql_with(words):
+    """Return the SQL that contains these words."""
+    return example_with(words, [example for example in EXAMPLES if example.language == "sql"]).text
+
+
+def test_every_block_is_covered():
+    assert [example.language for example in EXAMPLES] == [
+        "sql",
+        "console",
+        "yaml",
+        "ini",
+        "yaml",
+        "sql",
+        "sql",
+        "sql",
+        "yaml",
+    ]
+
+
+def test_quick_start(home, database, effects):
+    database.execute(sql_with("CREATE DATABASE"))
+    *exports, dispatch = example_with("export VCC_JOURNAL", EXAMPLES).commands
+    printed = home.run(database.here("\n".join([*exports, dispatch, dispatch])))
+    assert printed.index("localhost | CHANGED") < printed.index("localhost | SUCCESS")
+    assert effects() == [("dispatch", "case-4711")]
+    assert not (home.folder / ".ansible" / "vonage_vcc").exists()
+
+
+def test_step_of_a_pipeline(home, database, effects):
+    """Run the step twice, as GitLab does, with variables of the step and of the project."""
+    database.create("vcc")
+    (step,) = yaml.safe_load(database.here(example_with("script:", EXAMPLES).text)).values()
+    home.environment.pop("PGPASSFILE")
+    home.write({"closed-cases.txt": "case-1\ncase-2\n"})
+    for changed in (1, 0):
+        printed = home.run("\n".join(step["script"]), PGPASSWORD=PASSWORD, **step["variables"])
+        assert f"changed={changed} " in printed
+        assert effects() == [("release", "case-1"), ("release", "case-2")]
+
+
+def test_service(home, database, effects):
+    database.create("vcc")
+    home.write({"services": database.here(example_with("[vcc-journal]", EXAMPLES).text)})
+    url = "postgresql:///?service=vcc-journal"
+    assert f"``{url}``" in read(POSTGRESQL_GUIDE)
+    printed = home.run(f"{RELEASE}case-1", VCC_JOURNAL=url, PGSERVICEFILE=str(home.work / "services"))
+    assert "localhost | CHANGED" in printed
+    assert effects() == [("release", "case-1")]
+    assert database.tables()
+
+
+def test_schema_that_a_task_makes(home, database):
+    database.create("owner", "vcc")
+    tasks = yaml.safe_load(database.here(example_with("grant_to:", EXAMPLES).text))
+    for changed in (1, 0):
+        assert f"changed={changed} " in home.run_tasks(tasks)
+    assert "localhost | CHANGED" in home.run(f"{RELEASE}case-1", VCC_JOURNAL=database.url("vcc"))
+
+
+def test_schema_that_an_administrator_makes(home, database, effects):
+    database.create("owner", "vcc", "vcc_reader")
+    for words in ("CREATE SCHEMA", "INSERT, UPDATE", "vcc_reader"):
+        database.execute(sql_with(words), "vcc")
+    tables = database.tables()
+    check = f"{RELEASE}case-1 --check"
+    assert "localhost | CHANGED" in home.run(check, VCC_JOURNAL=database.url("vcc_reader"))
+    refused = home.run(f"{RELEASE}case-1 || true", VCC_JOURNAL=database.url("vcc_reader"))
+    assert "may not write" in refused
+    assert effects() == []
+    assert "localhost | CHANGED" in home.run(f"{RELEASE}case-1", VCC_JOURNAL=database.url("vcc"))
+    assert "localhost | SUCCESS" in home.run(check, VCC_JOURNAL=database.url("vcc_reader"))
+    assert effects() == [("release", "case-1")]
+    assert database.tables() == tables == 6
+
+
+def test_take_over_a_file(home, database, effects):
+    database.create("vcc")
+    path = str(home.work / "journal.db")
+    home.run(f"{RELEASE}case-1", VCC_JOURNAL=path)
+    example = example_with("import_from:", EXAMPLES).text.replace("/var/lib/vcc/journal.db", path)
+    assert "changed=1 " in home.run_tasks(yaml.safe_load(database.here(example)))
+    assert "localhost | SUCCESS" in home.run(f"{RELEASE}case-1", VCC_JOURNAL=database.url("vcc"))
+    assert effects() == [("release", "case-1")]
