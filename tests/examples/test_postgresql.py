@@ -6,8 +6,6 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 import yaml
 
@@ -17,7 +15,6 @@ from ansible_collections.vonage.vcc.tests.examples.documents import (
     read,
     rst_examples,
 )
-from ansible_collections.vonage.vcc.tests.postgresql import programs
 
 EXAMPLES = rst_examples(POSTGRESQL_GUIDE)
 AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"
@@ -68,11 +65,7 @@ class Database:
 
 
 @pytest.fixture
-def database(home):
-    if reason := programs.missing():
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
+def database(home, postgresql_programs):
     from ansible_collections.vonage.vcc.tests.postgresql.server import Server  # needs psycopg
 
     with Server(fsync=False, tls=True) as server:
