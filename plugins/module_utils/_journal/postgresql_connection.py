@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import logging
 import os
 import random
 import re
@@ -29,6 +30,9 @@ from .._errors import JournalError
 from .._location import is_ambiguous, secrets_of, without_password
 
 Result = t.TypeVar("Result")
+
+# Without a handler, Python prints what psycopg warns of, such as a lost connection that is then replaced.
+logging.getLogger("psycopg").addHandler(logging.NullHandler())
 
 # Seconds for which work is repeated after a lost connection, a deadlock or a failover.
 PATIENCE = 60
