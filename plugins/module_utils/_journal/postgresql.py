@@ -25,7 +25,15 @@ with contextlib.suppress(ImportError):  # ``backends`` reports it
 
 from .claim_ids import claim_of
 from .postgresql_connection import LONG_ANSWER_TIMEOUT, PostgresqlConnection, pipeline
-from .postgresql_schema import SCHEMA_VERSION, check_facts, create_schema, grant, read_facts, roles_without_rights
+from .postgresql_schema import (
+    SCHEMA_VERSION,
+    check_facts,
+    create_schema,
+    grant,
+    make_scope,
+    read_facts,
+    roles_without_rights,
+)
 from .store import Change, Exchanged, Query, Registered, Row, Scope, Store, Use
 
 _DIVIDER = "\x1f"
@@ -182,7 +190,8 @@ class PostgresqlStore(Store):
         self.created = False
         self._scope: int | None = None
         try:
-            facts = self._connection.run(lambda db, again: read_facts(db))
+            key = key_of(_DIVIDER.join(scope or ()))
+            facts = self._connection.run(lambda db, again: read_facts(db, key))
             self._offset = facts.time - time.monotonic()
             check_facts(self.location, facts, dry_run, is_needed=scope is not None)
             self._version: int | None = facts.version
@@ -192,7 +201,9 @@ class PostgresqlStore(Store):
                 self._create()
             if scope is not None and self._version is not None:
                 self._key = scope
-                self._scope = self._connection.run(lambda db, again: _scope_id(db, scope, dry_run))
+                self._scope = facts.scope
+                if self._scope is None and not dry_run:
+                    self._scope = self._connection.run(lambda db, again: make_scope(db, key, scope))
         except BaseException:
             self.close()
             raise
@@ -580,20 +591,6 @@ class _Swap:
             there = _claims([db.execute(_THERE, (_joined(map(str, unsure)),))])
             done = [ok or bool(row and row.claim in there) for ok, (dummy, row) in zip(done, self._changes)]
         return done
-
-
-def _scope_id(db: t.Any, scope: Scope, dry_run: bool) -> int | None:
-    """Return the id of a scope. Make one if need be, or with ``dry_run`` return None."""
-    query = "SELECT id FROM vcc_journal.scope WHERE key = %s"
-    key = key_of(_DIVIDER.join(scope))
-    row = db.execute(query, (key,)).fetchone()
-    if not row and not dry_run:
-        db.execute(
-            "INSERT INTO vcc_journal.scope (key, api_url, account, provider) VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING",
-            (key, *scope),
-        )
-        row = db.execute(query, (key,)).fetchone()
-    return row[0] if row else None
 
 
 def _in_transaction(db: t.Any, statements: t.Sequence[_Statement], settings: str = _DURABLE) -> list[t.Any]:

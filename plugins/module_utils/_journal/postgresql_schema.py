@@ -10,16 +10,18 @@ import contextlib
 import typing as t
 
 with contextlib.suppress(ImportError):  # ``backends`` reports it
+    import psycopg
     from psycopg import sql
 
 from .._errors import JournalError
+from .store import Scope
 
 SCHEMA = "vcc_journal"
 
 SCHEMA_VERSION = 1
 
-# The key of the lock under which the schema is made, so that one process does it.
-_LOCK = 0x56434331
+# One process makes the schema, under a lock with this key.
+_LOCK = f"SET TRANSACTION ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock({0x56434331});"
 
 # Half of each page is left free, so that accepting a row needs no new entry in any index. No index may have ``accepted_at`` in it for that. The
 # request id of a row is made from its id if that is even: see ``ClaimIds``. Texts too long for an index are kept as their hash: see ``key_of``.
@@ -90,7 +92,14 @@ SELECT current_setting('server_encoding'), pg_is_in_recovery() OR current_settin
     (SELECT string_agg(relname, ', ' ORDER BY relname) FROM pg_class
         WHERE relnamespace = schema.oid AND relkind = 'r' AND relname <> 'version' AND NOT
         (has_table_privilege(oid, 'INSERT') AND has_table_privilege(oid, 'UPDATE') AND has_table_privilege(oid, 'DELETE')))
+    {known}
 FROM (SELECT) AS here LEFT JOIN pg_namespace AS schema ON schema.nspname = 'vcc_journal'
+"""
+
+# What the tables say: the version and the id of a scope.
+_KNOWN = """
+    , (SELECT version FROM vcc_journal.version LIMIT 1)
+    , (SELECT id FROM vcc_journal.scope WHERE key = %s)
 """
 
 _TABLE_COUNT = TABLES.count("CREATE TABLE")
@@ -105,6 +114,7 @@ class Facts(t.NamedTuple):
 
     :param time: the time of the server, in seconds of the epoch.
     :param version: the version of the tables, None if there are none.
+    :param scope: the id of the scope that was asked for, if the tables have it.
     """
 
     encoding: str
@@ -117,14 +127,28 @@ class Facts(t.NamedTuple):
     unreadable: str | None
     unwritable: str | None
     version: int | None = None
+    scope: int | None = None
 
 
-def read_facts(db: t.Any) -> Facts:
-    """Return what the database is like."""
-    facts = Facts(*db.execute(_FACTS).fetchone())
-    if facts.tables >= _TABLE_COUNT and facts.may_use and not facts.unreadable:
-        row = db.execute(f"SELECT version FROM {SCHEMA}.version").fetchone()
-        facts = facts._replace(version=row[0] if row else None)
+def read_facts(db: t.Any, scope_key: str = "") -> Facts:
+    """Return what the database is like: in one turn on the wire if the journal can be read.
+
+    :param scope_key: what the table of scopes has of the scope that is asked for.
+    """
+    try:
+        facts = Facts(*db.execute(_FACTS.format(known=_KNOWN), (scope_key,)).fetchone())
+    except (
+        psycopg.errors.InsufficientPrivilege,
+        psycopg.errors.InvalidSchemaName,
+        psycopg.errors.UndefinedColumn,
+        psycopg.errors.UndefinedTable,
+    ):
+        facts = Facts(*db.execute(_FACTS.format(known="")).fetchone())
+        if facts.tables >= _TABLE_COUNT and facts.may_use and not facts.unreadable:
+            row = db.execute(f"SELECT version FROM {SCHEMA}.version").fetchone()
+            facts = facts._replace(version=row[0] if row else None)
+    if facts.tables < _TABLE_COUNT:
+        facts = facts._replace(version=None, scope=None)
     return facts
 
 
@@ -161,12 +185,20 @@ def check_facts(location: str, facts: Facts, dry_run: bool, is_needed: bool) -> 
 
 def create_schema(db: t.Any) -> bool:
     """Make the schema and what is missing in it. Return whether this session was the one that made it."""
-    with db.transaction():
-        db.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
-        known = read_facts(db).version
-        for statement in filter(None, map(str.strip, TABLES.split(";"))):
-            db.execute(statement)
-        return db.execute(_VERSION).rowcount > 0 and known is None
+    # Without values, these go over the wire as one query, which is a transaction of its own.
+    cursor = db.execute(_LOCK + TABLES + _VERSION)
+    while cursor.nextset():
+        pass
+    return bool(cursor.rowcount)
+
+
+def make_scope(db: t.Any, scope_key: str, scope: Scope) -> int:
+    """Return the id of a scope, which is made if it is missing."""
+    find = f"SELECT id FROM {SCHEMA}.scope WHERE key = %s"
+    make = f"INSERT INTO {SCHEMA}.scope (key, api_url, account, provider) VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING RETURNING id"
+    values = (scope_key, *scope, scope_key)
+    row = db.execute(f"WITH made AS ({make}) SELECT id FROM made UNION ALL {find}", values).fetchone()
+    return int((row or db.execute(find, (scope_key,)).fetchone())[0])
 
 
 def roles_without_rights(db: t.Any, roles: t.Sequence[str]) -> list[str]:
