@@ -16,13 +16,16 @@ there before, with the id that it had.
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import itertools
 import typing as t
 
-from .._errors import InputError
+from .._errors import InputError, JournalError
 from .._text import shown
 from .._words import Action
 from . import rules
+from .ahead import Background, Claiming, LookedUp
 from .claim_ids import MAX_CLAIM, ClaimIds
 from .entry import Entry
 from .rules import Interaction, Terms, Wanted
@@ -30,17 +33,8 @@ from .scoped import ScopedJournal
 from .store import CHUNK, Change, Exchanged, Row
 from .worklist import Worklist
 
-
-class _Ahead(t.NamedTuple):
-    """A chunk of the worklist that is looked up before it is asked for.
-
-    :param after: the place behind which it begins.
-    :param rows: what the journal had of it, by external id.
-    """
-
-    after: int
-    wanted: list[Wanted]
-    rows: dict[str, Row]
+# Chunks that are looked up at once while nothing must be claimed.
+CHUNKS_AT_ONCE = 5
 
 
 class Journal(ScopedJournal):
@@ -77,7 +71,8 @@ class Journal(ScopedJournal):
         self._derive = derive
         self._custom_ids = False
         self._checked = True
-        self._ahead: _Ahead | None = None
+        self._looked_up: list[LookedUp] = []
+        self._claiming: Claiming | None = None
         try:
             self._worklist = Worklist(action, "" if self._store.remote else self._store.location)
         except BaseException:
@@ -86,8 +81,12 @@ class Journal(ScopedJournal):
 
     def close(self) -> None:
         """Close the worklist and the store."""
-        self._worklist.close()
-        super().close()
+        try:
+            with contextlib.suppress(JournalError):  # what stays is only pending
+                self._take_back()
+        finally:
+            self._worklist.close()
+            super().close()
 
     def add_all(self, entries: t.Iterable[Entry | list[str]]) -> int:
         """Put entries on the worklist; plain duplicates count once. Return how many distinct interactions it has.
@@ -127,11 +126,29 @@ class Journal(ScopedJournal):
 
         :param after: the place of the last one of the chunk before; 0 for the first chunk.
         """
-        wanted = self._chunk(after)
-        rows = self._store.rows(_external_ids(wanted))
-        if self._store.remote:
-            self._ahead = _Ahead(after, wanted, rows)
-        return self._classify(wanted, rows, self._clock(), itertools.repeat((0, None)))
+        self._take_back()
+        # Where the chunk before is confirmed, the next ones may be too.
+        found = self._look_up(after, CHUNKS_AT_ONCE if after else 1)
+        return self._classify(found.wanted, found.rows, self._clock(), itertools.repeat((0, None)))
+
+    def _look_up(self, after: int, count: int = 1) -> LookedUp:
+        """Return a chunk with its rows. If a turn on the wire is needed for that, look several chunks up.
+
+        :param count: how many chunks.
+        """
+        while self._looked_up and self._looked_up[0].after != after:
+            del self._looked_up[0]
+        if not self._looked_up:
+            chunks = [(after, self._chunk(after))]
+            while self._store.remote and chunks[-1][1] and len(chunks) < count:
+                behind = chunks[-1][1][-1][0]
+                chunks.append((behind, self._chunk(behind)))
+            rows = self._store.rows([name for dummy, wanted in chunks for name in _external_ids(wanted)])
+            self._looked_up = [LookedUp(place, wanted, rows) for place, wanted in chunks]
+        found = self._looked_up[0]
+        if not self._store.remote:
+            self._looked_up = []
+        return found
 
     def _chunk(self, after: int) -> list[Wanted]:
         """Return the chunk of the worklist behind a place, with the request ids that are derived."""
@@ -174,68 +191,117 @@ class Journal(ScopedJournal):
         """
         self._check_rows()
         with self._worklist.wrap_errors(), self._store.transaction():
-            ahead, self._ahead = self._ahead, None
-            if not ahead or ahead.after != after:
-                wanted = self._chunk(after)
-                ahead = _Ahead(after, wanted, self._store.rows(_external_ids(wanted)))
+            claiming, self._claiming = self._claiming, None
+            if claiming and claiming.after == after:
+                chunk = self._end(claiming)
+                self._claim_ahead(accepted)
+                return chunk
+            self._claiming = claiming
+            self._take_back()
+            found = self._look_up(after)
+            del self._looked_up[:1]
             if self._custom_ids:
-                self._check_request_ids(ahead.wanted)
+                self._check_request_ids(found.wanted)
             self._ids.avoid(self._store.has_claims)
-            following = self._chunk(ahead.wanted[-1][0]) if self._store.remote and ahead.wanted else []
-            chunk = self._claim(ahead.wanted, ahead.rows, accepted, following)
+            chunk = self._end(self._begin(found, accepted, self._following(found)))
             if self._custom_ids:
                 self._keep_request_ids([each for each in accepted if each.external_id is None])
                 self._keep_request_ids([each for each in chunk if each.claim])
                 if self._store.remote:
-                    self._check_request_ids_again(ahead.wanted, chunk)
+                    self._check_request_ids_again(found.wanted, chunk)
+            elif not self._derive:
+                self._claim_ahead()
             return chunk
 
-    def _claim(
-        self,
-        wanted: list[Wanted],
-        rows: dict[str, Row],
-        accepted: t.Collection[Interaction] = (),
-        following: list[Wanted] | None = None,
-    ) -> list[Interaction]:
-        """Claim interactions. Look up again those whose rows another process has replaced meanwhile.
+    def _following(self, found: LookedUp) -> list[Wanted]:
+        """Return the chunk behind another one, if it can be looked up in the same turn on the wire."""
+        return self._chunk(found.wanted[-1][0]) if self._store.remote and found.wanted and not self._looked_up else []
 
-        :param rows: what the journal had of them.
-        :param following: the chunk behind them, to look up ahead.
+    def _claim_ahead(self, accepted: t.Collection[Interaction] = ()) -> None:
+        """Begin to claim the next chunk if it is looked up, while the caller sends the one before it. Accept interactions in the same exchange."""
+        if self._looked_up and self._looked_up[0].wanted:
+            found = self._looked_up.pop(0)
+            self._claiming = self._begin(found, accepted, self._following(found), Background)
+        elif accepted:
+            self._accept(accepted)
+
+    def _begin(
+        self,
+        found: LookedUp,
+        accepted: t.Iterable[Interaction] = (),
+        following: list[Wanted] | None = None,
+        run: t.Callable[[t.Callable[[], Exchanged]], t.Callable[[], Exchanged]] | None = None,
+    ) -> Claiming:
+        """Begin the exchange that claims a chunk.
+
+        :param accepted: interactions to accept in the same exchange.
+        :param following: the chunk behind it, to look up in the same exchange.
+        :param run: starts the exchange now, and returns what waits for its end.
         """
         now = self._clock()
-        chunk = self._classify(wanted, rows, now, iter(self._ids.take(len(wanted))))
-        claimed = [each for each in chunk if each.claim]
-        changes = [(rows.get(each.external_id or ""), rules.row_of_claim(each, self._action)) for each in claimed]
+        chunk = self._classify(found.wanted, found.rows, now, iter(self._ids.take(len(found.wanted))))
+        claimed = [each for each in accepted if each.claim]
+        changes = [
+            (found.rows.get(each.external_id or ""), rules.row_of_claim(each, self._action))
+            for each in chunk
+            if each.claim
+        ]
         for action, pairs in rules.replaced_request_ids(changes).items():
             self._store.keep_request_ids(action, now, pairs)
-        exchanged = self._exchange(accepted, now, changes, following or [])
-        if following:
-            self._ahead = _Ahead(wanted[-1][0], following, exchanged.rows)
-        if all(exchanged.done):
-            return chunk
-        lost = {each.seq for each, ok in zip(claimed, exchanged.done) if not ok}
-        left = [each for each in wanted if each[0] in lost]
-        again = {each.seq: each for each in self._claim(left, self._store.rows(_external_ids(left)))}
-        return [again.get(each.seq, each) for each in chunk]
+        exchange = functools.partial(self._store.exchange, _runs(claimed), now, changes, _external_ids(following or []))
+        return Claiming(
+            found.after, found.wanted, chunk, claimed, now, following or [], run(exchange) if run else exchange
+        )
 
-    def _exchange(
-        self, accepted: t.Iterable[Interaction], now: float, changes: t.Sequence[Change], following: list[Wanted]
-    ) -> Exchanged:
-        """Accept interactions, replace rows, and look the following ones up."""
-        claimed = [each for each in accepted if each.claim]
-        runs = list(_runs(each.claim for each in claimed))
-        exchanged = self._store.exchange(runs, now, changes, _external_ids(following))
-        if exchanged.marked < len(claimed):
-            self._reconcile(claimed, now)
+    def _end(self, claiming: Claiming) -> list[Interaction]:
+        """Return a chunk that is claimed. Look up again interactions whose rows another process has replaced meanwhile."""
+        exchanged = self._exchanged(claiming)
+        if claiming.following:
+            self._looked_up = [LookedUp(claiming.wanted[-1][0], claiming.following, exchanged.rows)]
+        if all(exchanged.done):
+            return claiming.chunk
+        lost = {each.seq for each, ok in zip(claiming.claimed, exchanged.done) if not ok}
+        left = [each for each in claiming.wanted if each[0] in lost]
+        found = LookedUp(claiming.after, left, self._store.rows(_external_ids(left)))
+        again = {each.seq: each for each in self._end(self._begin(found))}
+        return [again.get(each.seq, each) for each in claiming.chunk]
+
+    def _exchanged(self, claiming: Claiming) -> Exchanged:
+        """Make the exchange that claims a chunk, or wait for its end."""
+        exchanged = claiming.exchange()
+        if exchanged.marked < len(claiming.accepted):
+            self._reconcile(claiming.accepted, claiming.now)
         return exchanged
+
+    def _take_back(self) -> None:
+        """Take back what is claimed ahead. A pending row that such a claim has taken up stays pending."""
+        claiming, self._claiming = self._claiming, None
+        if claiming:
+            self._looked_up = []
+            exchanged = self._exchanged(claiming)
+            claimed = [each for each, ok in zip(claiming.claimed, exchanged.done) if ok]
+            unused = [each for each in claimed if each.previous or not each.pending]
+            self._store.swap([rules.release_claim(each, self._action) for each in unused])
+
+    def _wait(self) -> None:
+        """Wait for the claims that are made ahead, because only one thread at a time uses the store."""
+        if self._claiming and isinstance(self._claiming.exchange, Background):
+            self._claiming.exchange.wait()
+
+    def _accept(self, interactions: t.Iterable[Interaction]) -> None:
+        now = self._clock()
+        claimed = [each for each in interactions if each.claim]
+        if self._store.exchange(_runs(claimed), now).marked < len(claimed):
+            self._reconcile(claimed, now)
 
     def accept(self, interactions: t.Collection[Interaction]) -> None:
         """Record that VCC has accepted these: from now on they are confirmed.
 
         Where another process has asked for something else meanwhile, nobody knows which of the two VCC took last: neither is confirmed then.
         """
+        self._wait()
         with self._store.transaction():
-            self._exchange(interactions, self._clock(), [], [])
+            self._accept(interactions)
             if self._custom_ids:
                 # A dispatch without an external id can be repeated with its request id until VCC has accepted it.
                 self._keep_request_ids([each for each in interactions if each.external_id is None])
@@ -245,6 +311,7 @@ class Journal(ScopedJournal):
 
         A claim that another process has taken up since stays, because the call of that process may still have its effect.
         """
+        self._wait()
         with self._store.transaction():
             claimed = [each for each in interactions if each.claim]
             done = self._store.swap([rules.release_claim(each, self._action) for each in claimed])
@@ -256,6 +323,7 @@ class Journal(ScopedJournal):
 
         Where another process has asked for something else meanwhile, that is not confirmed any more, as with ``accept``.
         """
+        self._wait()
         with self._store.transaction():
             self._reconcile([each for each in interactions if each.claim], None)
 
@@ -319,8 +387,11 @@ def _external_ids(wanted: list[Wanted]) -> list[str]:
     return [each[1] for each in wanted if each[1] is not None]
 
 
-def _runs(numbers: t.Iterable[int]) -> t.Iterator[tuple[int, int]]:
-    """Yield the first and the last of each run of ids that follow one another, each even or the odd number after it."""
-    for dummy, run in itertools.groupby(enumerate(numbers), lambda item: (item[1] >> 1) - item[0]):
+def _runs(claimed: t.Iterable[Interaction]) -> list[tuple[int, int]]:
+    """Return the first and the last of each run of claims whose ids follow one another, each even or the odd number after it."""
+    runs = []
+    ids = (each.claim for each in claimed)
+    for dummy, run in itertools.groupby(enumerate(ids), lambda item: (item[1] >> 1) - item[0]):
         found = [number for dummy, number in run]
-        yield found[0], found[-1]
+        runs.append((found[0], found[-1]))
+    return runs
