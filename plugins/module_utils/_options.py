@@ -107,6 +107,8 @@ def with_defaults(spec: Spec, args: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
 def _location(journal: str) -> str:
     """Return the URL of a journal as it is, or its path with the home folder and variables in place. Raises InputError."""
     if is_url(journal):
+        if not journal.isprintable():
+            raise InputError("journal has a character that no URL can have: remove it, or write it as %XX.")
         return journal
     if has_scheme(journal):
         raise InputError(f"journal has to be a path, or {URL_FORM}.")
