@@ -23,6 +23,7 @@ import typing as t
 with contextlib.suppress(ImportError):  # ``backends`` reports it
     import psycopg
 
+from .._errors import JournalError
 from .claim_ids import claim_of
 from .postgresql_connection import LONG_ANSWER_TIMEOUT, PostgresqlConnection, pipeline
 from .postgresql_schema import (
@@ -48,6 +49,9 @@ _HASHED = "\x01"
 _KEY = f"""
 CASE WHEN octet_length({{0}}) <= {_LONGEST_KEY} THEN {{0}} ELSE E'\\x01' || encode(sha256(convert_to({{0}}, 'UTF8')), 'hex') END
 """
+
+# How often in succession changes may fail to take effect. Other processes never come first so often, but a trigger or a policy may.
+ATTEMPTS = 100
 
 # Rows that a block of pruning looks at.
 _BLOCK = 10_000
@@ -191,6 +195,7 @@ class PostgresqlStore(Store):
         self.location = self._connection.location
         self.created = False
         self._scope: int | None = None
+        self._attempts = 0
         try:
             key = key_of(_DIVIDER.join(scope or ()))
             facts = self._connection.run(lambda db, again: read_facts(db, key))
@@ -287,7 +292,19 @@ class PostgresqlStore(Store):
                     marked = _in_transaction(db, mark_rows)
             return Exchanged(sum(each.rowcount for each in marked), swap.done(db, written, again), rows)
 
-        return t.cast("Exchanged", self._connection.run(work))
+        exchanged: Exchanged = self._connection.run(work)
+        if changes:
+            self._count_attempt(any(exchanged.done))
+        return exchanged
+
+    def _count_attempt(self, has_taken_effect: bool) -> None:
+        """Raise JournalError if changes fail to take effect again and again, because nobody would ever stop to repeat them."""
+        self._attempts = 0 if has_taken_effect else self._attempts + 1
+        if self._attempts >= ATTEMPTS:
+            raise JournalError(
+                f"The journal {self.location} cannot be used (its database has not taken a change at {ATTEMPTS} attempts): look for triggers and policies"
+                " on the tables of the schema vcc_journal."
+            )
 
     def uses(self, request_ids: t.Sequence[str]) -> list[Use]:
         """Return the uses of request ids in all scopes of the API and the account."""
@@ -455,7 +472,9 @@ ON CONFLICT DO NOTHING
                 raise psycopg.Rollback(transaction)
             return False
 
-        return bool(self._connection.run(work))
+        has_taken_effect = bool(self._connection.run(work))
+        self._count_attempt(has_taken_effect)
+        return has_taken_effect
 
     def schema_version(self) -> int | None:
         """Return the version of the tables, None if there are none."""
