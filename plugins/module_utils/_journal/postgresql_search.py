@@ -1,0 +1,129 @@
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a journal in PostgreSQL says of all scopes: search, count and prune its rows."""
+
+from __future__ import annotations
+
+# ruff: noqa: S608 -- queries are put together from constants alone
+import typing as t
+
+from .postgresql_connection import LONG_ANSWER_TIMEOUT, PostgresqlConnection, pipeline
+from .postgresql_rows import in_transaction, joined, key_of
+from .store import Query, Row, Scope
+
+# Rows that a block of pruning looks at.
+_BLOCK = 10_000
+
+_TIME = "coalesce(accepted_at, requested_at)"
+
+# The interactions of all scopes, or those with some ids, which are found by their index in each scope.
+_ALL = "vcc_journal.scope AS scope JOIN vcc_journal.interaction AS row ON row.scope = scope.id"
+_WANTED = """
+unnest(string_to_array(%(external_ids)s, E'\\x1f')) AS wanted (external_id) CROSS JOIN vcc_journal.scope AS scope
+CROSS JOIN LATERAL (
+    SELECT * FROM vcc_journal.interaction AS known WHERE known.scope = scope.id AND known.external_id = wanted.external_id LIMIT 1
+) AS row
+"""
+
+_MATCHING = f"""
+FROM (
+    SELECT row.*, api_url, account, provider, {_TIME} AS time,
+        CASE WHEN accepted_at IS NULL THEN 'pending' WHEN action = 'release' THEN 'released' ELSE 'dispatched' END AS state
+    FROM {{known}}
+) AS known
+WHERE (%(provider)s::text IS NULL OR provider = %(provider)s)
+    AND (%(state)s::text IS NULL OR state = %(state)s)
+    AND (%(before)s::double precision IS NULL OR time <= %(before)s)
+    AND (%(after)s::double precision IS NULL OR time > %(after)s)
+"""
+
+# What is pruned of a table: its key, and the time of a row.
+OLD = {
+    "interactions": ("interaction", "id", _TIME),
+    "notifications": ("notification", "scope, id", "recorded_at"),
+    "request_ids": ("custom_request", "scope, request_id", "requested_at"),
+}
+
+# What ``counts`` counts.
+COUNTED = ("released", "dispatched", "pending", "interactions", "providers")
+
+
+class AllScopes:
+    """The rows of all scopes. A journal has to be there."""
+
+    def __init__(self, connection: PostgresqlConnection) -> None:
+        self._connection = connection
+
+    def counts(self) -> dict[str, int]:
+        """Return how many interactions of all scopes are in which state, and how many registrations of providers are known."""
+        query = """
+SELECT count(*) FILTER (WHERE accepted_at IS NOT NULL AND action = 'release'), count(*) FILTER (WHERE accepted_at IS NOT NULL AND action <> 'release'),
+    count(*) FILTER (WHERE accepted_at IS NULL), count(*),
+    (SELECT count(*) FROM vcc_journal.registration WHERE accepted_at IS NOT NULL)
+FROM vcc_journal.interaction
+"""
+        row = self._connection.run(lambda db, again: db.execute(query).fetchone(), LONG_ANSWER_TIMEOUT)
+        return dict(zip(COUNTED, row))
+
+    def search(self, query: Query, limit: int, offset: int) -> tuple[list[tuple[Row, Scope]], int]:
+        """Return a page of the rows of all scopes that match, the latest first, and how many match on all pages."""
+        values: dict[str, t.Any] = query._asdict()
+        matching = _MATCHING.format(known=_ALL if query.external_ids is None else _WANTED)
+        if query.external_ids is not None:
+            values["external_ids"] = joined(sorted(set(map(key_of, query.external_ids))))
+        values.update(limit=limit, offset=offset)
+        page = (
+            "SELECT id, coalesce(long_external_id, external_id) AS name, action, request_id, requested_at, accepted_at, api_url, account, provider"
+            f" {matching} ORDER BY time DESC, name, api_url, account, provider LIMIT %(limit)s OFFSET %(offset)s"
+        )
+
+        def work(db: t.Any, again: bool) -> tuple[list[t.Any], int]:
+            rows = db.execute(page, values).fetchall()
+            return rows, db.execute(f"SELECT count(*) {matching}", values).fetchone()[0]
+
+        rows, matched = self._connection.run(work, LONG_ANSWER_TIMEOUT)
+        return [(Row(*row[:6]), Scope(*row[6:9])) for row in rows], matched
+
+    def prune(self, before: float, dry_run: bool) -> dict[str, int]:
+        """Delete what is of a time or older in all scopes, or with ``dry_run`` nothing. Return how many rows of each kind that is."""
+        prune = self._count_old if dry_run else self._delete_old
+        return {name: prune(before, *old) for name, old in OLD.items()}
+
+    def _count_old(self, before: float, table: str, key: str, changed_at: str) -> int:
+        query = f"SELECT count(*) FROM vcc_journal.{table} WHERE {changed_at} <= %s"
+        count: int = self._connection.run(
+            lambda db, again: db.execute(query, (before,)).fetchone()[0], LONG_ANSWER_TIMEOUT
+        )
+        return count
+
+    def _delete_old(self, before: float, table: str, key: str, changed_at: str) -> int:
+        """Delete the old rows of a table block by block, in the order of its key."""
+        query = f"""
+WITH block AS MATERIALIZED (SELECT {key} FROM vcc_journal.{table} {{beyond}} ORDER BY {key} LIMIT {_BLOCK}),
+gone AS (
+    DELETE FROM vcc_journal.{table} WHERE ({key}) IN (SELECT {key} FROM block) AND {changed_at} <= %s RETURNING 1
+)
+SELECT (SELECT count(*) FROM gone), {key} FROM (SELECT *, row_number() OVER (ORDER BY {key}) AS place FROM block) AS numbered WHERE place = {_BLOCK}
+UNION ALL SELECT (SELECT count(*) FROM gone), {", ".join(["NULL"] * (key.count(",") + 1))} WHERE (SELECT count(*) FROM block) < {_BLOCK}
+"""
+        known = self._count_old(before, table, key, changed_at)
+        deleted = 0
+        is_lost = False
+        place: tuple[t.Any, ...] = ()
+        while True:
+            beyond = f"WHERE ({key}) > ({', '.join(['%s'] * len(place))})" if place else ""
+            statement, values = query.format(beyond=beyond), (*place, before)
+
+            def work(db: t.Any, again: bool, statement: str = statement, values: t.Any = values) -> t.Any:
+                with pipeline(db):
+                    (cursor,) = in_transaction(db, [(statement, values)])
+                return again, *cursor.fetchone()
+
+            again, count, *last = self._connection.run(work, LONG_ANSWER_TIMEOUT)
+            deleted += int(count)
+            is_lost = is_lost or again
+            if last[0] is None:
+                # A lost answer had a count too.
+                return max(deleted, known - self._count_old(before, table, key, changed_at)) if is_lost else deleted
+            place = tuple(last)
