@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import pty
+import re
 import subprocess
 import sys
 from urllib.parse import quote
@@ -190,7 +193,7 @@ def test_notifications_need_a_url_or_an_absolute_path(play, place):
     [
         ({"vcc_limit": "x"}, "vcc_limit has to be a whole number"),
         ({"vcc_confirm": "x"}, "vcc_confirm true or false"),
-        ({"vcc_limit": 0}, "1 interactions are left to release, and vcc_limit is 0"),
+        ({"vcc_limit": 0}, "1 interaction is left to release, and vcc_limit is 0"),
     ],
     ids=str,
 )
@@ -213,3 +216,69 @@ def test_one_key_dispatches_once_without_a_journal(sim, play):
         assert code == 0, printed
     assert len(sim.invoke_calls) == 3
     assert len(sim.effects) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "line"),
+    [
+        (
+            "dispatch_interaction",
+            {"vcc_route": "sales", "vcc_external_id": "a"},
+            "1 requested: 1 dispatched, 0 unchanged, 0 failed, 0 unknown; API calls: 1",
+        ),
+        (
+            "dispatch_interaction",
+            {"vcc_route": "sales", "vcc_interactions": [{"external_id": "a"}, {"external_id": "bad"}]},
+            "2 requested: 1 dispatched, 0 unchanged, 1 failed, 0 unknown; API calls: 3",
+        ),
+        (
+            "release_interaction",
+            {"vcc_external_id": "bad"},
+            "1 requested: 0 released, 0 unchanged, 1 failed, 0 unknown; API calls: 1",
+        ),
+        (
+            "release_interactions",
+            {"vcc_external_ids": ["a", "b"]},
+            "2 requested: 2 released, 0 unchanged, 0 failed, 0 unknown; API calls: 1",
+        ),
+        (
+            "drain_route",
+            {"vcc_external_ids": ["a", "bad"]},
+            "2 requested: 1 released, 0 unchanged, 1 failed, 0 unknown; API calls: 3",
+        ),
+    ],
+)
+def test_job_ends_with_a_line_and_statistics_for_the_workflow(sim, play, name, given, line):
+    sim.poison("bad")
+    code, printed = play((name, given), env={"ANSIBLE_SHOW_CUSTOM_STATS": "true"})
+    assert (code != 0) is ("bad" in str(given)), printed
+    assert line in " ".join(printed.split())
+    statistics = printed.split("CUSTOM STATS:")[1]
+    found = dict(re.findall(r"['\"](\w+)['\"]: (\d+)", statistics))
+    assert (found["requested"], found["failed"]) == (line[0], "1" if "1 failed" in line else "0")
+
+
+@pytest.mark.parametrize("confirm", [{}, {"vcc_confirm": False}, {"vcc_confirm": "no"}], ids=str)
+def test_nobody_is_asked_unless_that_is_wanted(sim, place, tmp_path, confirm):
+    """On a pseudo-terminal, which AWX and ansible-runner give a job too."""
+    sim.dispatch("a")
+    command = [sys.executable, "-m", "ansible.cli.playbook", "vonage.vcc.drain_route"]
+    command += ["-e", json.dumps({"vcc_external_ids": ["a"], **confirm})]
+    environment = {**os.environ, **sim.environment(tmp_path), "ANSIBLE_COLLECTIONS_PATH": str(COLLECTION.parents[2])}
+    main, terminal = pty.openpty()
+    try:
+        process = subprocess.Popen(
+            command, env=environment, cwd=place, stdin=terminal, stdout=terminal, stderr=terminal
+        )
+        os.close(terminal)
+        printed = b""
+        with contextlib.suppress(OSError):  # the end of the terminal
+            while part := os.read(main, 4096):
+                printed += part
+                assert b"Press Enter" not in printed
+        assert process.wait(PATIENCE) == 0, printed
+    finally:
+        process.kill()
+        process.wait()
+        os.close(main)
+    assert sim.live() == []
