@@ -390,7 +390,8 @@ def _external_ids(wanted: list[Wanted]) -> list[str]:
 def _runs(claimed: t.Iterable[Interaction]) -> list[tuple[int, int]]:
     """Return the first and the last of each run of claims whose ids follow one another, each even or the odd number after it."""
     runs = []
-    ids = (each.claim for each in claimed)
+    # In the order in which a store locks rows, so that processes do not deadlock.
+    ids = sorted(each.claim for each in claimed)
     for dummy, run in itertools.groupby(enumerate(ids), lambda item: (item[1] >> 1) - item[0]):
         found = [number for dummy, number in run]
         runs.append((found[0], found[-1]))
