@@ -14,8 +14,8 @@ from ansible_collections.vonage.vcc.plugins.module_utils._journal.registrations 
 from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal.helpers import API, TTL, as_entries
 
 
-def opened(url, **others):
-    return contextlib.closing(Journal(url, API, "main", None, TTL, **others))
+def opened(url, provider=None, **others):
+    return contextlib.closing(Journal(url, API, "main", provider, TTL, **others))
 
 
 def entries(url, *external_ids):
