@@ -23,6 +23,7 @@ from ansible.module_utils.testing import patch_module_args
 from ansible_collections.vonage.vcc.plugins.module_utils import _options
 from ansible_collections.vonage.vcc.plugins.module_utils._interactions import raw_types
 from ansible_collections.vonage.vcc.plugins.module_utils._interactions.task import Task
+from ansible_collections.vonage.vcc.plugins.module_utils._location import is_url
 from ansible_collections.vonage.vcc.plugins.modules import vcc_interaction
 from ansible_collections.vonage.vcc.tests.simulator import CLIENT_ID, CLIENT_SECRET, Simulator
 
@@ -243,12 +244,30 @@ def background(act, *arguments):
     assert results, "the thread did not come to an end"
 
 
-def journal_rows(path):
-    """What a journal holds, by external id: a dict of request_id, accepted, action, asked, api_url, account and provider."""
-    with contextlib.closing(sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True)) as db:
+def journal_rows(journal):
+    """What a journal holds, by external id: a dict of id, request_id, accepted, action, asked, api_url, account and provider.
+
+    :param journal: its path or URL.
+    """
+    path = str(journal)
+    if is_url(path):
+        return _database_rows(path)
+    with contextlib.closing(sqlite3.connect(f"file:{quote(path)}?mode=rw", uri=True)) as db:
         db.row_factory = sqlite3.Row
         rows = db.execute("SELECT * FROM interaction JOIN scope ON scope.id = interaction.scope ORDER BY external_id")
         return {row["external_id"]: dict(row) for row in rows}
+
+
+def _database_rows(url):
+    import psycopg  # which not every Python that runs tests has
+
+    query = """
+SELECT row.id, coalesce(long_external_id, external_id) AS external_id, action, request_id, requested_at AS asked, accepted_at AS accepted,
+    api_url, account, provider
+FROM vcc_journal.interaction AS row JOIN vcc_journal.scope AS scope ON scope.id = row.scope ORDER BY external_id
+"""
+    with contextlib.closing(psycopg.connect(url, row_factory=psycopg.rows.dict_row)) as db:
+        return {row["external_id"]: row for row in db.execute(query)}
 
 
 def snapshot(folder):

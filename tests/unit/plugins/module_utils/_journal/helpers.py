@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import sqlite3
 import subprocess
 
 import pytest
@@ -16,6 +17,8 @@ from ansible_collections.vonage.vcc.plugins.module_utils._errors import JournalE
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.entry import Entry
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.journal import Journal
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.store import Row, Scope
+from ansible_collections.vonage.vcc.plugins.module_utils._location import is_url
+from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import snapshot
 
 TTL = 86400
 YEAR = 365 * TTL
@@ -102,6 +105,22 @@ def database_of(url):
 def with_user(url, user):
     """Return a URL of the server of the tests for another user."""
     return url.replace("postgres@", f"{user}@", 1)
+
+
+def recorded(journal):
+    """Return the ids of the notifications that a journal has."""
+    if not is_url(journal):
+        with contextlib.closing(sqlite3.connect(journal)) as db:
+            return [each for (each,) in db.execute("SELECT id FROM notification ORDER BY id")]
+    import psycopg
+
+    with contextlib.closing(psycopg.connect(journal)) as db:
+        return [each for (each,) in db.execute("SELECT id FROM vcc_journal.notification ORDER BY id")]
+
+
+def contents(journal, folder):
+    """Return all that is in the folder of a journal, or in its database."""
+    return database_contents(journal) if is_url(journal) else snapshot(folder)
 
 
 def database_contents(url):

@@ -8,15 +8,20 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import journal_rows
-from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal.helpers import TTL, as_entries
+from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal.helpers import (
+    TTL,
+    as_entries,
+    both_backends,
+)
 
 
+@both_backends
 class TestMemory:
-    def test_new_interaction_is_pending_before_its_call(self, open_journal, path):
-        journal = open_journal()
-        journal.add_all(as_entries("a", "b"))
-        one, two = journal.claim(0)
-        rows = journal_rows(path)
+    def test_new_interaction_is_pending_before_its_call(self, open_journal, journal):
+        opened = open_journal()
+        opened.add_all(as_entries("a", "b"))
+        one, two = opened.claim(0)
+        rows = journal_rows(journal)
         assert {name: row["request_id"] for name, row in rows.items()} == {"a": one.request_id, "b": two.request_id}
         assert [row["accepted"] for row in rows.values()] == [None, None]
         assert [row["action"] for row in rows.values()] == ["release", "release"]
@@ -35,11 +40,11 @@ class TestMemory:
         assert (known.confirmed, known.pending, known.request_id) == (True, False, released.request_id)
         assert (new.confirmed, new.pending, new.request_id) == (False, False, None)
 
-    def test_confirmed_interaction_is_not_claimed(self, release, claim, path):
+    def test_confirmed_interaction_is_not_claimed(self, release, claim, journal):
         release("a")
-        before = journal_rows(path)
+        before = journal_rows(journal)
         assert claim("a")[0].confirmed
-        assert journal_rows(path) == before
+        assert journal_rows(journal) == before
 
     def test_pending_interaction_keeps_its_request_id(self, claim, plan):
         (first,) = claim("a")
@@ -100,17 +105,17 @@ class TestMemory:
     @pytest.mark.parametrize(
         "former", [{"action": "dispatch"}, {"clock_back": TTL}, {}], ids=["dispatch", "old", "force"]
     )
-    def test_after_a_refusal_it_says_what_it_said_before(self, release, open_journal, path, clock, former):
+    def test_after_a_refusal_it_says_what_it_said_before(self, release, open_journal, journal, clock, former):
         action = former.get("action", "release")
         release("a", action=action)
         clock.now += former.get("clock_back", 0)
-        before = journal_rows(path)
-        journal = open_journal(force=not former)
-        journal.add_all(as_entries("a"))
-        claimed = journal.claim(0)
-        assert journal_rows(path) != before
-        journal.release_claim(claimed)
-        assert journal_rows(path) == before
+        before = journal_rows(journal)
+        opened = open_journal(force=not former)
+        opened.add_all(as_entries("a"))
+        claimed = opened.claim(0)
+        assert journal_rows(journal) != before
+        opened.release_claim(claimed)
+        assert journal_rows(journal) == before
 
     def test_claim_released_by_another_process_can_be_kept_pending(self, open_journal, plan):
         early, late = open_journal(), open_journal()
@@ -185,13 +190,14 @@ class TestMemory:
         for action in journals:
             assert not plan("a", action=action)[0].confirmed
 
-    def test_looking_changes_nothing(self, claim, plan, path):
+    def test_looking_changes_nothing(self, claim, plan, journal):
         claim("a")
-        before = journal_rows(path)
+        before = journal_rows(journal)
         plan("a", "b")
-        assert journal_rows(path) == before
+        assert journal_rows(journal) == before
 
 
+@both_backends
 class TestScope:
     @pytest.mark.parametrize(
         "other",
@@ -209,7 +215,7 @@ class TestScope:
         release("a", provider="")
         assert plan("a", provider=None)[0].confirmed
 
-    def test_the_path_is_named_where_it_is(self, release, path):
+    def test_the_path_is_named_where_it_is(self, release, journal):
         release("a", provider="tickets")
-        row = journal_rows(path)["a"]
+        row = journal_rows(journal)["a"]
         assert (row["api_url"], row["account"], row["provider"]) == ("https://api.example", "main", "tickets")

@@ -13,9 +13,10 @@ from ansible_collections.vonage.vcc.plugins.module_utils._errors import JournalE
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.entry import Entry
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.journal import Journal
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.maintenance import JournalMaintenance
+from ansible_collections.vonage.vcc.plugins.module_utils._location import is_url
 from ansible_collections.vonage.vcc.plugins.module_utils._text import isoformat_utc
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import snapshot
-from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal.helpers import API
+from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal.helpers import API, both_backends, contents
 
 
 @pytest.fixture
@@ -33,43 +34,27 @@ def entries(maintenance):
 FILE = {"backend": "sqlite", "host": None, "database": None, "exists": False, "schema_version": None}
 
 
-class TestLooking:
-    def test_a_journal_that_is_missing_is_empty_and_stays_missing(self, maintenance, entries, path, tmp_path):
-        before = snapshot(tmp_path)
+@both_backends
+class TestContents:
+    def test_journal_that_is_missing_is_empty_and_stays_missing(self, maintenance, journal, tmp_path):
+        before = contents(journal, tmp_path)
         for dry_run in (True, False):
-            journal = maintenance(dry_run)
-            assert journal.description() == {**FILE, "location": str(path), "path": str(path)}
-            assert set(journal.counts().values()) == {0}
-            assert journal.entries() == ([], 0)
-        assert snapshot(tmp_path) == before
+            opened = maintenance(dry_run)
+            assert (opened.description()["exists"], opened.description()["schema_version"]) == (False, None)
+            assert set(opened.counts().values()) == {0}
+            assert opened.entries() == ([], 0)
+        assert contents(journal, tmp_path) == before
 
-    def test_file_that_is_no_journal_is_refused(self, maintenance, path):
-        path.parent.mkdir(parents=True)
-        path.write_bytes(b"no database" * 1000)
-        with pytest.raises(JournalError, match=f"The journal {path} cannot be used"):
-            maintenance()
-
-    def test_a_relative_path_becomes_a_whole_one(self, tmp_path, monkeypatch):
-        monkeypatch.chdir(tmp_path)
-        with contextlib.closing(JournalMaintenance("journal.db", True)) as journal:
-            assert journal.description()["path"] == str(tmp_path / "journal.db")
-
-    def test_an_empty_file_has_no_schema(self, maintenance, path):
-        path.parent.mkdir(parents=True)
-        path.touch()
-        description = maintenance().description()
-        assert (description["exists"], description["schema_version"]) == (True, None)
-
-    def test_search_leaves_no_trace(self, keep, maintenance, tmp_path):
+    def test_search_leaves_no_trace(self, keep, maintenance, journal, tmp_path):
         keep("a", "b")
-        before = snapshot(tmp_path)
-        journal = maintenance()
-        journal.counts()
-        journal.entries(external_ids=["a"])
-        journal.close()
-        assert snapshot(tmp_path) == before
+        before = contents(journal, tmp_path)
+        opened = maintenance()
+        opened.counts()
+        opened.entries(external_ids=["a"])
+        opened.close()
+        assert contents(journal, tmp_path) == before
 
-    def test_counts_are_of_the_whole_journal(self, keep, enrol, maintenance):
+    def test_counts_are_of_the_whole_journal(self, keep, enrol, maintenance, journal):
         keep("a", "b", "c")
         keep("d", "e", action="dispatch")
         keep("f", pending=True)
@@ -78,10 +63,10 @@ class TestLooking:
         enrol("tickets")
         enrol("orders")
         enrol("failed", accepted=False)
-        journal = maintenance()
-        assert journal.counts() == {"interactions": 8, "released": 4, "dispatched": 2, "pending": 2, "providers": 2}
-        description = journal.description()
-        assert (description["exists"], description["schema_version"]) == (True, 3)
+        opened = maintenance()
+        assert opened.counts() == {"interactions": 8, "released": 4, "dispatched": 2, "pending": 2, "providers": 2}
+        description = opened.description()
+        assert (description["exists"], description["schema_version"]) == (True, 1 if is_url(journal) else 3)
 
     def test_all_that_an_entry_says(self, keep, maintenance, clock):
         keep("a", pending=True, provider="tickets", account="second")
@@ -114,12 +99,41 @@ class TestLooking:
             },
         ]
 
+
+class TestLooking:
+    def test_a_journal_that_is_missing_is_empty_and_stays_missing(self, maintenance, entries, path, tmp_path):
+        before = snapshot(tmp_path)
+        for dry_run in (True, False):
+            journal = maintenance(dry_run)
+            assert journal.description() == {**FILE, "location": str(path), "path": str(path)}
+            assert set(journal.counts().values()) == {0}
+            assert journal.entries() == ([], 0)
+        assert snapshot(tmp_path) == before
+
+    def test_file_that_is_no_journal_is_refused(self, maintenance, path):
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"no database" * 1000)
+        with pytest.raises(JournalError, match=f"The journal {path} cannot be used"):
+            maintenance()
+
+    def test_a_relative_path_becomes_a_whole_one(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        with contextlib.closing(JournalMaintenance("journal.db", True)) as journal:
+            assert journal.description()["path"] == str(tmp_path / "journal.db")
+
+    def test_an_empty_file_has_no_schema(self, maintenance, path):
+        path.parent.mkdir(parents=True)
+        path.touch()
+        description = maintenance().description()
+        assert (description["exists"], description["schema_version"]) == (True, None)
+
     def test_times_are_utc_whatever_the_zone(self, monkeypatch):
         monkeypatch.setenv("TZ", "Asia/Tokyo")
         assert isoformat_utc(0) == "1970-01-01T00:00:00Z"
         assert isoformat_utc(1_800_000_000.9) == "2027-01-15T08:00:00Z"
 
 
+@both_backends
 class TestFilters:
     @pytest.fixture(autouse=True)
     def _some(self, keep, clock):
@@ -167,17 +181,17 @@ class TestFilters:
         assert journal.entries(external_ids=["a"])[1] == 1
         assert journal.entries()[1] == 5
 
-    def test_an_accepted_one_is_as_old_as_its_acceptance(self, path, clock, entries):
-        journal = Journal(str(path), API, "main", None, 0, clock=clock)
-        with contextlib.closing(journal):
-            journal.add_all([Entry("f", "f")])
-            claimed = journal.claim(0)
+    def test_an_accepted_one_is_as_old_as_its_acceptance(self, journal, clock, entries):
+        with contextlib.closing(Journal(journal, API, "main", None, 0, clock=clock)) as opened:
+            opened.add_all([Entry("f", "f")])
+            claimed = opened.claim(0)
             clock.now += 50
-            journal.accept(claimed)
+            opened.accept(claimed)
         assert "f" in entries(newer_than=1)[0]
         assert "f" not in entries(older_than=1)[0]
 
 
+@both_backends
 class TestPages:
     def test_the_latest_come_first(self, keep, entries, clock):
         for external_id in "bca":

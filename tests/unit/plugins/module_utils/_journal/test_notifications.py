@@ -18,20 +18,21 @@ from ansible_collections.vonage.vcc.plugins.module_utils._journal.notifications 
     NotificationLog,
     parse_notifications,
 )
+from ansible_collections.vonage.vcc.plugins.module_utils._location import is_url
 from ansible_collections.vonage.vcc.tests.simulator import CLIENT_ID
-from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import journal_rows, snapshot, summary
-from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal.helpers import API
+from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import journal_rows, summary
+from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal.helpers import (
+    API,
+    both_backends,
+    contents,
+    recorded,
+)
 
 
 @pytest.fixture
 def path(folder):
     """The journal of the tasks."""
     return folder / "journal.db"
-
-
-def noted(path):
-    with contextlib.closing(sqlite3.connect(path)) as db:
-        return [one for (one,) in db.execute("SELECT id FROM notification ORDER BY id")]
 
 
 class TestNotices:
@@ -95,95 +96,110 @@ class TestNotices:
         assert parse_notifications([]) == ([], 0)
 
 
+def refuse_new_rows(journal):
+    """Let the database refuse new rows of interactions, as one without room does."""
+    if not is_url(journal):
+        with contextlib.closing(sqlite3.connect(journal)) as db:
+            db.execute("CREATE TRIGGER full BEFORE INSERT ON interaction BEGIN SELECT RAISE(ABORT, 'no room'); END")
+            db.commit()
+        return
+    import psycopg
+
+    with contextlib.closing(psycopg.connect(journal, autocommit=True)) as db:
+        db.execute("CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no room'; END $$")
+        db.execute("CREATE TRIGGER full_disk BEFORE INSERT ON vcc_journal.interaction EXECUTE FUNCTION refuse()")
+
+
 @pytest.fixture(params=["real", "predicted"])
-def changes(request, note, path, tmp_path):
+def changes(request, note, journal, tmp_path):
     """What taking note changes: as the run says, and as check mode says before, which changes nothing."""
 
     def say(*given, **others):
         if request.param == "real":
             return note(*given, **others)
-        before = snapshot(tmp_path)
+        before = contents(journal, tmp_path)
         predicted = note(*given, dry_run=True, **others)
-        assert snapshot(tmp_path) == before
+        assert contents(journal, tmp_path) == before
         assert note(*given, **others) == predicted
         return predicted
 
     return say
 
 
+@both_backends
 class TestNotes:
-    def test_a_release_proves(self, changes, path, clock):
+    def test_a_release_proves(self, changes, journal, clock):
         assert changes(("Release", "a", "n-1")) == [("a", "not known", "released")]
-        row = journal_rows(path)["a"]
+        row = journal_rows(journal)["a"]
         assert (row["action"], row["request_id"], row["accepted"]) == ("release", "n-1", clock.now)
-        assert noted(path) == ["n-1"]
+        assert recorded(journal) == ["n-1"]
 
-    def test_a_release_ends_a_pending_one_and_keeps_its_request_id(self, changes, keep, path, clock):
+    def test_a_release_ends_a_pending_one_and_keeps_its_request_id(self, changes, keep, journal, clock):
         keep("a", pending=True)
         clock.now += 5
         assert changes(("Release", "a", "n-1")) == [("a", "pending", "released")]
-        row = journal_rows(path)["a"]
+        row = journal_rows(journal)["a"]
         assert (row["request_id"], row["asked"]) == ("key-release-a-None-main", clock.now - 5)
         assert row["accepted"] == clock.now
 
     @pytest.mark.parametrize(("pending", "before"), [(False, "dispatched"), (True, "pending")])
-    def test_a_release_ends_a_dispatch(self, changes, keep, path, pending, before):
+    def test_a_release_ends_a_dispatch(self, changes, keep, journal, pending, before):
         keep("a", action="dispatch", pending=pending)
         assert changes(("Release", "a", "n-1")) == [("a", before, "released")]
-        row = journal_rows(path)["a"]
+        row = journal_rows(journal)["a"]
         assert (row["action"], row["request_id"]) == ("release", "n-1")
 
-    def test_an_assignment_ends_proof(self, changes, keep, path):
+    def test_an_assignment_ends_proof(self, changes, keep, journal):
         keep("a", "b")
         assert changes(("AssignToAgent", "a", "n-1")) == [("a", "released", "not known")]
-        assert list(journal_rows(path)) == ["b"]
+        assert list(journal_rows(journal)) == ["b"]
 
     @pytest.mark.parametrize(
         ("action", "pending", "state"),
         [("release", True, "pending"), ("dispatch", True, "pending"), ("dispatch", False, "dispatched")],
     )
-    def test_an_assignment_leaves_all_else_alone(self, changes, keep, path, clock, action, pending, state):
+    def test_an_assignment_leaves_all_else_alone(self, changes, keep, journal, clock, action, pending, state):
         keep("a", action=action, pending=pending)
-        before = journal_rows(path)
+        before = journal_rows(journal)
         clock.now += 5
         assert changes(("AssignToAgent", "a", "n-1")) == [("a", state, state)]
-        after = journal_rows(path)
+        after = journal_rows(journal)
         assert (after["a"].pop("id") != before["a"].pop("id")) == pending
         assert after == before
-        assert noted(path) == ["n-1"]
+        assert recorded(journal) == ["n-1"]
 
     @pytest.mark.parametrize("action", ["release", "dispatch"])
-    def test_an_assignment_ends_the_confirmation_that_a_claim_replaced(self, note, keep, path, clock, action):
+    def test_an_assignment_ends_the_confirmation_that_a_claim_replaced(self, note, keep, journal, clock, action):
         """VCC rejects what one process asks for anew, after an agent has got it: that brings back no confirmation."""
         keep("a")
-        journal = Journal(str(path), API, "main", None, 0, action, force=True, clock=clock)
-        with contextlib.closing(journal):
-            journal.add_all([Entry("a", "a", None)])
-            claimed = journal.claim(0)
+        opened = Journal(journal, API, "main", None, 0, action, force=True, clock=clock)
+        with contextlib.closing(opened):
+            opened.add_all([Entry("a", "a", None)])
+            claimed = opened.claim(0)
             note(("AssignToAgent", "a", "n-1"))
-            journal.release_claim(claimed)
-        row = journal_rows(path)["a"]
+            opened.release_claim(claimed)
+        row = journal_rows(journal)["a"]
         assert (row["request_id"], row["accepted"]) == (claimed[0].request_id, None)
 
-    def test_an_assignment_of_the_unknown_is_noted(self, changes, path):
+    def test_an_assignment_of_the_unknown_is_noted(self, changes, journal):
         assert changes(("AssignToAgent", "a", "n-1")) == [("a", "not known", "not known")]
-        assert journal_rows(path) == {}
-        assert noted(path) == ["n-1"]
+        assert journal_rows(journal) == {}
+        assert recorded(journal) == ["n-1"]
 
     def test_no_notification_records_nothing(self, changes, keep):
         keep("a")
         assert changes() == []
 
-    def test_repeated_notification_counts_once(self, changes, keep, path):
+    def test_repeated_notification_counts_once(self, changes, keep, journal):
         once = ("Release", "a", "n-1")
         assert changes(once, once, ("AssignToAgent", "a", "n-2"), once) == [
             ("a", "not known", "released"),
             ("a", "released", "not known"),
         ]
         keep("a", action="dispatch")
-        before = journal_rows(path)
+        before = journal_rows(journal)
         assert changes(once, ("AssignToAgent", "a", "n-2")) == []
-        assert journal_rows(path) == before
+        assert journal_rows(journal) == before
 
     @pytest.mark.parametrize(
         ("kinds", "states", "left"),
@@ -194,54 +210,59 @@ class TestNotes:
             ("RR", ["not known", "released", "released"], "n-0"),
         ],
     )
-    def test_the_order_of_a_list_counts(self, changes, path, kinds, states, left):
+    def test_the_order_of_a_list_counts(self, changes, journal, kinds, states, left):
         given = [({"R": "Release", "A": "AssignToAgent"}[kind], "a", f"n-{n}") for n, kind in enumerate(kinds)]
         assert changes(*given) == [("a", *pair) for pair in zip(states, states[1:])]
-        assert journal_rows(path).get("a", {}).get("request_id") == left
+        assert journal_rows(journal).get("a", {}).get("request_id") == left
 
-    def test_interactions_of_a_list_are_apart(self, changes, keep, path):
+    def test_interactions_of_a_list_are_apart(self, changes, keep, journal):
         keep("b")
         given = [("Release", "a", "n-1"), ("AssignToAgent", "b", "n-2"), ("Release", "c", "n-3")]
         assert [one[0] for one in changes(*given)] == ["a", "b", "c"]
-        assert list(journal_rows(path)) == ["a", "c"]
+        assert list(journal_rows(journal)) == ["a", "c"]
 
     @pytest.mark.parametrize(
         "other", [{"provider": "tickets"}, {"account": "second"}, {"api_url": "https://other.example"}], ids=str
     )
-    def test_other_scopes_are_apart(self, changes, keep, path, other):
+    def test_other_scopes_are_apart(self, changes, keep, journal, other):
         keep("a")
-        before = journal_rows(path)
+        before = journal_rows(journal)
         assert changes(("AssignToAgent", "a", "n-1"), **other) == [("a", "not known", "not known")]
-        assert journal_rows(path) == before
+        assert journal_rows(journal) == before
         assert changes(("AssignToAgent", "a", "n-2")) == [("a", "released", "not known")]
 
     def test_a_notification_of_one_provider_does_not_count_for_another(self, note):
         note(("Release", "a", "n-1"), provider="wrong")
         assert note(("Release", "a", "n-1"), provider="tickets") == [("a", "not known", "released")]
 
-    def test_check_mode_makes_no_journal(self, note, tmp_path):
+    def test_check_mode_makes_no_journal(self, note, journal, tmp_path):
+        before = contents(journal, tmp_path)
         assert note(("Release", "a", "n-1"), dry_run=True) == [("a", "not known", "released")]
-        assert list(tmp_path.iterdir()) == []
+        assert contents(journal, tmp_path) == before
 
-    def test_all_of_a_list_or_nothing(self, note, path, keep):
+    def test_all_of_a_list_or_nothing(self, note, journal, keep):
         keep("a")
-        with contextlib.closing(sqlite3.connect(path)) as db:
-            db.execute("CREATE TRIGGER full BEFORE INSERT ON interaction BEGIN SELECT RAISE(ABORT, 'no room'); END")
-            db.commit()
-        before = journal_rows(path)
+        refuse_new_rows(journal)
+        before = journal_rows(journal)
         with pytest.raises(JournalError, match="no room"):
             note(("AssignToAgent", "a", "n-1"), ("Release", "b", "n-2"))
-        assert journal_rows(path) == before
-        assert noted(path) == []
+        assert journal_rows(journal) == before
+        assert recorded(journal) == []
 
 
+@both_backends
 class TestWithTheEngine:
     """What VCC has notified of decides on what the next task sends."""
 
     @pytest.fixture
-    def tell(self, sim, path):
+    def task(self, task, journal):
+        task.journal = journal
+        return task
+
+    @pytest.fixture
+    def tell(self, sim, journal):
         def do(kind, external_id, number, provider=None):
-            with contextlib.closing(NotificationLog(str(path), sim.url, CLIENT_ID, provider)) as notes:
+            with contextlib.closing(NotificationLog(journal, sim.url, CLIENT_ID, provider)) as notes:
                 return notes.record([Notification(kind, external_id, f"n-{number}")])
 
         return do

@@ -13,7 +13,7 @@ import subprocess
 import pytest
 
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import PATIENCE, at_once, journal_rows, python
-from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal.helpers import as_entries
+from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal.helpers import as_entries, both_backends
 
 CLAIMING = """
 import json
@@ -34,28 +34,31 @@ print(json.dumps(found))
 """
 
 
+@both_backends
 class TestCompany:
-    def test_eight_processes_at_once_make_one_journal_and_one_claim(self, path):
-        claims = [json.loads(output) for output in at_once(8, CLAIMING, path)]
+    def test_eight_processes_at_once_make_one_journal_and_one_claim(self, journal):
+        claims = [json.loads(output) for output in at_once(8, CLAIMING, journal)]
         assert len(claims[0]) == 1500
         assert all(claim == claims[0] for claim in claims)
-        assert {name: row["request_id"] for name, row in journal_rows(path).items()} == claims[0]
+        assert {name: row["request_id"] for name, row in journal_rows(journal).items()} == claims[0]
 
     def test_the_second_finds_the_firsts_claim(self, open_journal):
         one, two = open_journal(), open_journal()
-        for journal in (one, two):
-            journal.add_all(as_entries("a", "b"))
+        for each in (one, two):
+            each.add_all(as_entries("a", "b"))
         first = [each.request_id for each in one.claim(0)]
         assert [each.request_id for each in two.claim(0)] == first
 
     def test_the_second_finds_the_firsts_proof(self, open_journal):
         one, two = open_journal(), open_journal()
-        for journal in (one, two):
-            journal.add_all(as_entries("a"))
+        for each in (one, two):
+            each.add_all(as_entries("a"))
         assert not two.plan(0)[0].confirmed
         one.accept(one.claim(0))
         assert two.claim(0)[0].confirmed
 
+
+class TestFile:
     def test_a_writer_waits_for_another(self, claim, open_journal, path):
         claim("a")
         with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:

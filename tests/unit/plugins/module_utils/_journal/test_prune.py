@@ -12,28 +12,31 @@ import pytest
 
 from ansible_collections.vonage.vcc.plugins.module_utils._journal import sqlite_prune
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.registrations import Registration
-from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import journal_rows, snapshot
-from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal.helpers import API
+from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import journal_rows
+from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal.helpers import (
+    API,
+    both_backends,
+    contents,
+    recorded,
+)
 
 
-def noted(path):
-    with contextlib.closing(sqlite3.connect(path)) as db:
-        return [one for (one,) in db.execute("SELECT id FROM notification ORDER BY id")]
+@pytest.fixture
+def some(keep, enrol, note, clock):
+    keep("a")
+    keep("b", action="dispatch", provider="tickets")
+    keep("c", pending=True)
+    enrol("tickets")
+    note(("Release", "d", "n-1"))
+    clock.now += 100
+    keep("e")
+    note(("AssignToAgent", "x", "n-2"))
+    clock.now += 100
 
 
+@both_backends
+@pytest.mark.usefixtures("some")
 class TestPrune:
-    @pytest.fixture(autouse=True)
-    def _some(self, keep, enrol, note, clock):
-        keep("a")
-        keep("b", action="dispatch", provider="tickets")
-        keep("c", pending=True)
-        enrol("tickets")
-        note(("Release", "d", "n-1"))
-        clock.now += 100
-        keep("e")
-        note(("AssignToAgent", "x", "n-2"))
-        clock.now += 100
-
     @pytest.mark.parametrize(
         ("older_than", "interactions", "notifications", "request_ids", "left"),
         [
@@ -45,17 +48,17 @@ class TestPrune:
         ],
     )
     def test_old_rows_are_pruned_as_check_mode_predicts(
-        self, maintenance, path, tmp_path, older_than, interactions, notifications, request_ids, left
+        self, maintenance, journal, tmp_path, older_than, interactions, notifications, request_ids, left
     ):
         expected = {"interactions": interactions, "notifications": notifications, "request_ids": request_ids}
-        before = snapshot(tmp_path)
+        before = contents(journal, tmp_path)
         predicting = maintenance(True)
         assert predicting.prune(older_than) == expected
         predicting.close()
-        assert snapshot(tmp_path) == before
+        assert contents(journal, tmp_path) == before
         assert maintenance(False).prune(older_than) == expected
-        assert "".join(journal_rows(path)) == left
-        assert len(noted(path)) == 2 - notifications
+        assert "".join(journal_rows(journal)) == left
+        assert len(recorded(journal)) == 2 - notifications
         for dry_run in (True, False):
             assert maintenance(dry_run).prune(older_than) == {
                 "interactions": 0,
@@ -63,6 +66,26 @@ class TestPrune:
                 "request_ids": 0,
             }
 
+    def test_registrations_stay(self, maintenance, journal, clock):
+        opened = maintenance(False)
+        opened.prune(0)
+        assert opened.counts() == {"interactions": 0, "released": 0, "dispatched": 0, "pending": 0, "providers": 1}
+        with contextlib.closing(Registration(journal, API, "main", "tickets", clock=clock)) as registration:
+            assert registration.compare({"endpoint": "x"}) == {"endpoint": "same"}
+
+    def test_kept_rows_still_confirm(self, maintenance, keep, journal):
+        before = journal_rows(journal)["e"]
+        maintenance(False).prune(101)
+        assert journal_rows(journal) == {"e": before}
+
+    def test_a_notification_that_is_forgotten_counts_again(self, maintenance, note):
+        assert note(("Release", "d", "n-1")) == []
+        maintenance(False).prune(150)
+        assert note(("Release", "d", "n-1")) == [("d", "not known", "released")]
+
+
+@pytest.mark.usefixtures("some")
+class TestFile:
     def test_other_processes_write_meanwhile(self, maintenance, path, clock, keep, monkeypatch):
         """After each block of rows the lock is free."""
         ids = [f"old-{number:03}" for number in range(300)]
@@ -117,25 +140,10 @@ class TestPrune:
         assert sizes == [1000, 2000, 800]
         assert waits == [sqlite_prune.PAUSE_SECONDS]
 
-    def test_registrations_stay(self, maintenance, path, clock):
-        journal = maintenance(False)
-        journal.prune(0)
-        assert journal.counts() == {"interactions": 0, "released": 0, "dispatched": 0, "pending": 0, "providers": 1}
-        with contextlib.closing(Registration(str(path), API, "main", "tickets", clock=clock)) as registration:
-            assert registration.compare({"endpoint": "x"}) == {"endpoint": "same"}
 
-    def test_kept_rows_still_confirm(self, maintenance, keep, path):
-        before = journal_rows(path)["e"]
-        maintenance(False).prune(101)
-        assert journal_rows(path) == {"e": before}
-
-    def test_a_notification_that_is_forgotten_counts_again(self, maintenance, note):
-        assert note(("Release", "d", "n-1")) == []
-        maintenance(False).prune(150)
-        assert note(("Release", "d", "n-1")) == [("d", "not known", "released")]
-
-
-def test_pruning_makes_no_journal(maintenance, tmp_path):
+@both_backends
+def test_pruning_makes_no_journal(maintenance, journal, tmp_path):
+    before = contents(journal, tmp_path)
     for dry_run in (True, False):
         assert maintenance(dry_run).prune(0) == {"interactions": 0, "notifications": 0, "request_ids": 0}
-    assert list(tmp_path.iterdir()) == []
+    assert contents(journal, tmp_path) == before

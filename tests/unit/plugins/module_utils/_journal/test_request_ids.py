@@ -13,13 +13,19 @@ from ansible_collections.vonage.vcc.plugins.module_utils._errors import InputErr
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.claim_ids import ClaimIds
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.notifications import Notification, NotificationLog
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import journal_rows
-from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal.helpers import TTL, as_entries, refusal
+from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal.helpers import (
+    TTL,
+    as_entries,
+    both_backends,
+    refusal,
+)
 
 
+@both_backends
 class TestCustomRequestIds:
-    def test_they_are_used(self, claim, path):
+    def test_they_are_used(self, claim, journal):
         assert claim(("a", "mine"))[0].request_id == "mine"
-        assert journal_rows(path)["a"]["request_id"] == "mine"
+        assert journal_rows(journal)["a"]["request_id"] == "mine"
 
     def test_they_may_be_mixed_with_others_and_repeated(self, claim):
         found = claim(("a", "1"), "b", ("a", "1"), "a", "c", ("c", "3"))
@@ -119,9 +125,9 @@ class TestCustomRequestIds:
         said = refusal(open_journal(provider="tickets").add_all, as_entries(("b", first.request_id)), kind=InputError)
         assert said.startswith(f"The request_id '{first.request_id}' of 'b' has been used for 'a' before")
 
-    def test_the_id_of_a_notification_is_refused(self, open_journal, path, clock):
+    def test_the_id_of_a_notification_is_refused(self, open_journal, journal, clock):
         with contextlib.closing(
-            NotificationLog(str(path), "https://api.example", "main", None, clock=clock)
+            NotificationLog(journal, "https://api.example", "main", None, clock=clock)
         ) as notifications:
             notifications.record([Notification("Release", "a", "n-1")])
         said = refusal(open_journal().add_all, as_entries(("b", "n-1")), kind=InputError)
@@ -131,7 +137,7 @@ class TestCustomRequestIds:
     def test_custom_request_id_may_look_like_one_of_the_module(self, claim, odd):
         assert claim(("a", odd))[0].request_id == odd
 
-    def test_claim_rejects_request_id_of_another_process(self, open_journal, path):
+    def test_claim_rejects_request_id_of_another_process(self, open_journal, journal):
         first, second = open_journal(), open_journal()
         first.add_all(as_entries(("a", "mine")))
         second.add_all(as_entries(("b", "mine")))
@@ -139,7 +145,7 @@ class TestCustomRequestIds:
         assert refusal(second.claim, 0, kind=InputError).startswith(
             "The request_id 'mine' of 'b' has been used for 'a'"
         )
-        assert list(journal_rows(path)) == ["a"]
+        assert list(journal_rows(journal)) == ["a"]
 
     def test_claim_rejects_expired_request_id(self, release, open_journal, clock):
         release(("a", "mine"))

@@ -6,9 +6,15 @@
 from __future__ import annotations
 
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import journal_rows
-from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal.helpers import TTL, YEAR, as_entries
+from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal.helpers import (
+    TTL,
+    YEAR,
+    as_entries,
+    both_backends,
+)
 
 
+@both_backends
 class TestTime:
     def test_proof_ends_with_the_time_limit(self, release, plan, claim, clock):
         (first,) = release("a")
@@ -64,13 +70,14 @@ class TestTime:
         assert [(one.confirmed, one.pending) for one in plan("a", "b")] == [(False, False), (False, False)]
 
 
+@both_backends
 class TestForce:
-    def test_force_gives_a_confirmed_interaction_a_new_request_id(self, release, path):
+    def test_force_gives_a_confirmed_interaction_a_new_request_id(self, release, journal):
         (first,) = release("a")
         (second,) = release("a", force=True)
         assert not second.confirmed
         assert second.request_id != first.request_id
-        assert journal_rows(path)["a"]["request_id"] == second.request_id
+        assert journal_rows(journal)["a"]["request_id"] == second.request_id
 
     def test_force_gives_a_pending_interaction_a_new_request_id(self, claim):
         (first,) = claim("a")

@@ -15,12 +15,19 @@ from ansible_collections.vonage.vcc.plugins.module_utils._journal.registrations 
 class TestRegistration:
     """The note alone, by the test's clock."""
 
+    @pytest.fixture(params=["sqlite", "postgresql"])
+    def journal(self, request, folder):
+        """The path or the URL of the journal."""
+        return (
+            request.getfixturevalue("postgresql_url") if request.param == "postgresql" else str(folder / "journal.db")
+        )
+
     @pytest.fixture
-    def one(self, folder, clock):
+    def one(self, journal, clock):
         with contextlib.ExitStack() as stack:
 
             def make():
-                registration = Registration(str(folder / "journal.db"), "https://api.example", "main", "p", clock=clock)
+                registration = Registration(journal, "https://api.example", "main", "p", clock=clock)
                 stack.callback(registration.close)
                 return registration
 
