@@ -10,17 +10,21 @@ import bisect
 import collections
 import contextlib
 import json
-import shutil
-import sqlite3
-import tempfile
-from pathlib import Path
+from urllib.parse import quote
 
 from ansible_collections.vonage.vcc.tests.faults import plan
+from ansible_collections.vonage.vcc.tests.faults.journal_state import UnreadableError
 from ansible_collections.vonage.vcc.tests.simulator import CLIENT_SECRET
 from ansible_collections.vonage.vcc.tests.simulator.faults import INVOKE
 
 DONE = {"release": "released", "dispatch": "dispatched"}
-SECRETS = (CLIENT_SECRET, json.dumps(CLIENT_SECRET)[1:-1], "simulated-token-")
+SECRETS = (
+    CLIENT_SECRET,
+    json.dumps(CLIENT_SECRET)[1:-1],
+    "simulated-token-",
+    plan.PASSWORD,
+    quote(plan.PASSWORD, safe=""),
+)
 
 # The longest duration of a round in seconds, by which a row of the journal may have aged.
 MAX_ROUND_SECONDS = 600
@@ -48,7 +52,7 @@ def check_wave(round_):
         _check_calls(round_, processes)
         _check_journal(round_, effects)
         killed = any(process.interrupted for _wave, all_processes in round_.waves for process in all_processes)
-        leftovers = [path.name for path in (round_.folder / "used").glob("vcc-journal-*")]
+        leftovers = [path.name for path in round_.folder.glob("*/vcc-journal-*")]
         _require(killed or not leftovers, f"check mode has left {leftovers}")
 
 
@@ -59,7 +63,7 @@ def _record_knowledge(round_, process, result, entries, effects):
     number = len(round_.waves) - 1
     failed = process.status != 0 or (result or {}).get("failed")
     disk_limited = process.disk_limited or wave.journal == "small"
-    uninformed = process.interrupted or task.own_journal or (disk_limited and failed)
+    uninformed = process.interrupted or task.own_journal or (disk_limited and failed) or _has_lost_journal(result)
     if uninformed:
         round_.uninformed.update((number, task.action, key) for key in task.keys)
     if not process.interrupted and "summary" not in (result or {}):
@@ -76,6 +80,11 @@ def _record_knowledge(round_, process, result, entries, effects):
             round_.uninformed.add((number, task.action, key))
         elif (entry["evidence"] == "api" or entry["state"] == "unknown") and not uninformed:
             round_.known.add(claim)
+
+
+def _has_lost_journal(result):
+    """Return whether a process has given up a journal in PostgreSQL."""
+    return "The journal postgresql:" in (result or {}).get("msg", "")
 
 
 def check_final_task(round_, preview):
@@ -181,6 +190,8 @@ def _may_consider_outdated(round_, key, number, task):
     if not task.ttl:
         return False
     others = (other for _number, other in _tasks_for(round_, key, range(number + 1)) if other is not task)
+    if round_.database:
+        return any(True for dummy in others) and task.ttl <= MAX_ROUND_SECONDS  # the clock of the server counts
     return any(
         abs(error - other_error) + MAX_ROUND_SECONDS >= task.ttl
         for other in others
@@ -224,6 +235,8 @@ def _check_result(round_, process, result):
         _require("summary" not in result, f"it has read ids from a file that is {task.misleading_file}: {result}")
         _require(message.startswith("src ") or "cannot be used" in message, f"it has done nothing: {message}")
         return
+    if round_.database and _has_lost_journal(result):
+        _check_lost_journal(round_, result)
     if "summary" not in result:
         # ansible-playbook reports a failure by its exit status.
         failed = result.get("failed") or process.status != 0
@@ -243,6 +256,15 @@ def _check_result(round_, process, result):
     _require(complete or "cannot be used" in message, f"it lists {len(listed)} of {requested}")
     changed = any(entry["changed"] for entry in result["interactions"])
     _require(result["changed"] == changed, f"changed is {result['changed']}")
+
+
+def _check_lost_journal(round_, result):
+    """Check that a process gives up a journal in PostgreSQL only with a reason: at its start, or after its patience."""
+    wave = round_.waves[-1][0]
+    possible = wave.is_database_disturbed and "PATIENCE" in round_.plan.limits
+    if "summary" not in result:
+        possible = possible or wave.journal != "usable" or wave.may_fail_to_connect
+    _require(possible, f"it has given up the journal: {result['msg']}")
 
 
 def _may_be_rejected(round_, task):
@@ -299,30 +321,15 @@ def _check_entry(round_, processes, process, entry, effects):
 
 
 def _rows(round_):
-    """Return the rows of the journal by key; read a copy, so that the next process finds the journal as it was."""
-    if not round_.journal.exists():
-        return {}
-    with tempfile.TemporaryDirectory(dir=round_.folder) as copies:
-        for path in (round_.journal, Path(f"{round_.journal}-wal")):
-            if path.exists():
-                shutil.copy(path, copies)
-        copy = Path(copies) / round_.journal.name
-        with contextlib.closing(sqlite3.connect(copy)) as db:
-            verdict = db.execute("PRAGMA integrity_check").fetchone()[0]
-            _require(verdict == "ok", f"the journal is damaged: {verdict}")
-            if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'interaction'").fetchone():
-                return {}
-            db.row_factory = sqlite3.Row
-            rows = db.execute("SELECT * FROM interaction JOIN scope ON scope.id = interaction.scope")
-            return {(row["provider"] or None, row["external_id"]): dict(row) for row in rows}
+    """Return the rows of the journal by key."""
+    try:
+        return round_.journal_rows()
+    except UnreadableError as exc:
+        raise Violation(exc) from exc
 
 
 def _check_journal(round_, effects):
-    try:
-        rows = _rows(round_)
-    except sqlite3.Error as exc:
-        raise Violation(f"the journal cannot be read: {exc}") from exc
-    for key, row in rows.items():
+    for key, row in _rows(round_).items():
         if row["accepted"] is not None:
             claim = (row["action"], *key, row["request_id"])
             _require(

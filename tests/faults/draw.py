@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 
+from ansible_collections.vonage.vcc.tests.faults.draw_database import add_database
 from ansible_collections.vonage.vcc.tests.faults.draw_faults import PAST_DATE, call_fault, network_fault, proxy_fault
 from ansible_collections.vonage.vcc.tests.faults.plan import (
     DAY,
@@ -52,11 +53,12 @@ PLAIN_STYLES = ("case-{}", "00{}", "Fall \u201e{}\u201c ü", "a,b;{}", 'q"uo\\te
 SPECIAL_STYLES = ("'{}'", "#{}", "{{{}")
 
 
-def draw(seed, playbooks=True):
+def draw(seed, playbooks=True, backend="sqlite"):
     """
     Draw the plan of a seed.
 
     :param playbooks: whether some tasks run through ansible-playbook; the rest of the plan does not depend on it
+    :param backend: "sqlite" or "postgresql" for the journal, or "both" for either of them
     """
     rng = random.Random(seed)
     playbook_rng = random.Random(f"doors {seed}")
@@ -122,6 +124,7 @@ def draw(seed, playbooks=True):
     _vary_sources(random.Random(f"sources {seed}"), plan, ids)
     _blank_options(random.Random(f"blank {seed}"), plan)
     _add_forbidden_files(random.Random(f"paths {seed}"), plan)
+    add_database(random.Random(f"database {seed}"), plan, backend, with_playbooks)
     return plan
 
 

@@ -42,8 +42,19 @@ from ansible_collections.vonage.vcc.plugins.module_utils._interactions import (
     source_files,
     task,
 )
-from ansible_collections.vonage.vcc.plugins.module_utils._journal import journal, rules, sqlite_file, store, worklist
+from ansible_collections.vonage.vcc.plugins.module_utils._journal import (
+    journal,
+    postgresql,
+    postgresql_connection,
+    rules,
+    sqlite_file,
+    store,
+    worklist,
+)
 from ansible_collections.vonage.vcc.plugins.modules import vcc_interaction
+
+# The modules whose constants a job can change.
+MODULES = (client, http, journal, postgresql_connection, result, sender, store, worklist)
 
 # Defects of the engine that the campaign must detect.
 
@@ -150,6 +161,55 @@ def _calls_in_check_mode(job):
     job["check"] = False
 
 
+# Defects of a journal in PostgreSQL.
+
+
+def _swaps_always(_job):
+    """Take every change of rows for one that took effect."""
+    done = postgresql._Swap.done
+
+    def take_for_done(self, *others):
+        done(self, *others)
+        return [True] * len(self._changes)
+
+    postgresql._Swap.done = take_for_done
+
+
+def _claims_twice(_job):
+    """After the answer to a claim was lost, ask with other request ids than those that the claim has written."""
+    done = postgresql._Swap.done
+    claim = journal.Journal._claim
+    repeated = []
+
+    def note(self, db, cursors, again):
+        repeated.extend([True] * again)
+        return done(self, db, cursors, again)
+
+    def claim_twice(self, *others):
+        repeated.clear()
+        chunk = claim(self, *others)
+        if not repeated:
+            return chunk
+        return [one if one.confirmed else one._replace(request_id=os.urandom(16).hex()) for one in chunk]
+
+    postgresql._Swap.done = note
+    journal.Journal._claim = claim_twice
+
+
+def _gives_up_at_once(_job):
+    """Do not repeat work after a lost connection."""
+    postgresql_connection.PATIENCE = -1
+
+
+def _waits_for_ever(_job):
+    """Do not end a connection whose peer does not answer."""
+    postgresql_connection._Watchdog._end = lambda self: None
+
+
+def _prints_password(job):
+    print(job["options"]["journal"])
+
+
 DEFECTS = {
     defect.__name__.strip("_"): defect
     for defect in (
@@ -169,6 +229,11 @@ DEFECTS = {
         _crashes,
         _prints_secrets,
         _calls_in_check_mode,
+        _swaps_always,
+        _claims_twice,
+        _gives_up_at_once,
+        _waits_for_ever,
+        _prints_password,
     )
 }
 
@@ -189,9 +254,7 @@ def run_job(job):
     random.seed(job["seed"])
     set_clock(job["clock"])
     for name, value in job["limits"].items():
-        modules = [
-            module for module in (client, http, journal, result, sender, store, worklist) if hasattr(module, name)
-        ]
+        modules = [module for module in MODULES if hasattr(module, name)]
         if not modules:
             raise ValueError(f"no module of the engine has the constant {name}")
         for module in modules:
@@ -226,6 +289,7 @@ def warm_up():
         )
         task.run(params, False, False, {})
         task.run({**params, "token_cache": None}, False, False, {})
+        task.run({**params, "journal": "postgresql://127.0.0.1:1/none"}, False, False, {})
 
 
 def serve(channel):

@@ -27,7 +27,7 @@ class Jobs:
     """
     Writes jobs into the folder of a round.
 
-    :param journal: the path of the journal that the tasks share
+    :param journal: the path or the URL of the journal that the tasks share
     :param user: the user id of the processes, or None if they keep that of this process
     :param limits: constants of the engine
     :param defect: the name of a defect of the engine, or None
@@ -78,12 +78,12 @@ class Jobs:
                 "clock": task.clock,
                 "file_size": task.file_size,
                 "user": self._user,
-                "temporary": str(self._folder / "used"),
+                "temporary": str(self._temporary(task)),
                 "limits": self._limits,
                 "defect": self._defect,
             }
         else:
-            (self._folder / f"home-{task.number}").mkdir()
+            (self._folder / f"home-{task.number}").mkdir(exist_ok=True)
             step = {"vonage.vcc.vcc_interaction": options}
             if task.runner == "module":
                 step["environment"] = {"RUN_THE_MODULE": "because the task has an environment"}
@@ -97,7 +97,24 @@ class Jobs:
         variables = {f"VCC_{name}": "" for name in task.blank_variables}
         if "VCC_JOURNAL" in variables:
             variables["VCC_JOURNAL"] = str(self._journal)
+        if self._is_remote:
+            variables["HOME"] = str(self._temporary(task))
         return {**variables, "HTTPS_PROXY": self._proxy.url} if self._proxy else variables
+
+    @property
+    def _is_remote(self):
+        return not isinstance(self._journal, Path)
+
+    def _temporary(self, task):
+        """Return the folder of a task for temporary files. With a journal in PostgreSQL, tasks share no folder, not even that of the user."""
+        if not self._is_remote:
+            return self._folder / "used"
+        folder = self._folder / f"home-{task.number}"
+        if not folder.exists():
+            folder.mkdir()
+            if self._user is not None:
+                shutil.chown(folder, self._user)
+        return folder
 
     def is_unchanged(self, task):
         """Return whether a task has left its forbidden file and its source as they were."""

@@ -2,14 +2,47 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""States of the journal that keep a process from using it, and a small disk for it."""
+"""The rows of a journal in a file, states that keep a process from using it, and a small disk for it."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import shutil
+import sqlite3
 import subprocess
+import tempfile
+from pathlib import Path
+
+
+class UnreadableError(Exception):
+    """The journal cannot be read."""
+
+
+def rows(journal):
+    """
+    Return the rows of a journal by key: provider and external id. Raises UnreadableError.
+
+    This reads a copy beside the folder of the journal, so that the next process finds the journal as it was.
+    """
+    if not journal.exists():
+        return {}
+    try:
+        with tempfile.TemporaryDirectory(dir=journal.parent.parent) as copies:
+            for path in (journal, Path(f"{journal}-wal")):
+                if path.exists():
+                    shutil.copy(path, copies)
+            with contextlib.closing(sqlite3.connect(Path(copies) / journal.name)) as db:
+                verdict = db.execute("PRAGMA integrity_check").fetchone()[0]
+                if verdict != "ok":
+                    raise UnreadableError(f"the journal is damaged: {verdict}")
+                if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'interaction'").fetchone():
+                    return {}
+                db.row_factory = sqlite3.Row
+                found = db.execute("SELECT * FROM interaction JOIN scope ON scope.id = interaction.scope")
+                return {(row["provider"] or None, row["external_id"]): dict(row) for row in found}
+    except sqlite3.Error as exc:
+        raise UnreadableError(f"the journal cannot be read: {exc}") from exc
 
 
 @contextlib.contextmanager

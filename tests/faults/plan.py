@@ -15,6 +15,12 @@ from dataclasses import dataclass, field
 DAY = 86400
 ENGINE_RUNNERS = ("fork", "cold")  # the runners that do not use ansible-playbook
 
+# The password in the URL of a journal in PostgreSQL, which no process may print.
+PASSWORD = "Pa55/word of the journal"
+
+# Events of a database during which a process cannot connect at its start.
+AWAY = ("kill", "silence", "failover")
+
 # Files that a task must refuse, because they are another file of the task or belong to somebody else.
 FORBIDDEN_FILES = (
     "report is the log of the journal",
@@ -104,6 +110,19 @@ class Wave:
     disk_room: int = 0  # KB on a small disk
     hold_seconds: float = 0.0  # duration of the fault "hold"
     proxy_faults: list = field(default_factory=list)  # (kind, details)
+    database_faults: list = field(default_factory=list)  # (kind, details), one after another
+    database_events: list = field(default_factory=list)  # (seconds, kind, details)
+
+    @property
+    def may_fail_to_connect(self):
+        """Return whether a process may not reach the database at its start. Other cuts spare the login."""
+        kinds = [kind for kind, _details in self.database_faults]
+        return "cut_bytes" in kinds or any(kind in AWAY for _seconds, kind, _details in self.database_events)
+
+    @property
+    def is_database_disturbed(self):
+        """Return whether there are faults or events of the database."""
+        return bool(self.database_faults or self.database_events)
 
     @property
     def actions(self):
@@ -126,6 +145,7 @@ class Plan:
     tokens: bool
     previews: bool  # whether check mode runs before each final task, to compare their results
     proxied: bool = False  # whether all calls use TLS and a proxy
+    database: dict | None = None  # place and prepared, as in Database; None for a journal in a file
 
     def to_json(self):
         """Return the plan as JSON."""

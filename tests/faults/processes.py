@@ -101,18 +101,19 @@ class Process:
             command = [sys.executable, "-m", "ansible", "playbook", "-v", "-i", "localhost,", "-c", "local"]
             command += [*(["--check"] if task.check else []), job]
             home = str(round_.folder / f"home-{task.number}")
-            env = process_environment(
+            variables = {
                 **round_.jobs.variables(task),
-                VCC_CLIENT_ID=CLIENT_ID,
-                VCC_CLIENT_SECRET=CLIENT_SECRET,
-                HOME=home,
-                TMPDIR=str(round_.folder / "used"),
-                ANSIBLE_HOME=home + "/.ansible",
-                ANSIBLE_REMOTE_TEMP=home + "/.ansible/tmp",
-                ANSIBLE_COLLECTIONS_PATH=str(COLLECTIONS),
-                ANSIBLE_NOCOLOR="1",
-                FAULT_CLOCK=json.dumps({"start": time.time(), "steps": task.clock}),
-            )
+                "VCC_CLIENT_ID": CLIENT_ID,
+                "VCC_CLIENT_SECRET": CLIENT_SECRET,
+                "HOME": home,
+                "TMPDIR": str(round_.folder / "used"),
+                "ANSIBLE_HOME": home + "/.ansible",
+                "ANSIBLE_REMOTE_TEMP": home + "/.ansible/tmp",
+                "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS),
+                "ANSIBLE_NOCOLOR": "1",
+                "FAULT_CLOCK": json.dumps({"start": time.time(), "steps": task.clock}),
+            }
+            env = process_environment(**variables)
         with open(round_.folder / f"errors-{task.number}", "ab") as errors:
             self._popen = subprocess.Popen(
                 command,

@@ -17,7 +17,7 @@ import time
 from ansible_collections.vonage.vcc.tests.faults import checks
 from ansible_collections.vonage.vcc.tests.faults.draw import final_tasks
 from ansible_collections.vonage.vcc.tests.faults.jobs import Jobs
-from ansible_collections.vonage.vcc.tests.faults.journal_state import small_disk, unusable
+from ansible_collections.vonage.vcc.tests.faults.journal_state import rows, small_disk, unusable
 from ansible_collections.vonage.vcc.tests.faults.plan import Wave
 from ansible_collections.vonage.vcc.tests.faults.processes import Process
 from ansible_collections.vonage.vcc.tests.faults.report import Report
@@ -29,12 +29,15 @@ PROCESS_TIMEOUT = 120
 
 
 class Round:
-    """A round with its simulator, its folder, and the server that forks its engines."""
+    """A round with its simulator, its folder, the server that forks its engines, and its Database unless the journal is a file."""
 
-    def __init__(self, plan, simulator, folder, fork_server, defect=None, timeout=PROCESS_TIMEOUT, proxy=None):
+    def __init__(
+        self, plan, simulator, folder, fork_server, defect=None, timeout=PROCESS_TIMEOUT, proxy=None, database=None
+    ):
         self.plan = plan
         self.simulator = simulator
         self.proxy = proxy
+        self.database = database
         self.folder = folder
         self.fork_server = fork_server
         self.report = Report(rounds=1)
@@ -50,7 +53,8 @@ class Round:
         self.journal = folder / "kept" / "journal.db"
         self._timeout = timeout
         self._user = NOBODY_UID if plan.unprivileged and os.geteuid() == 0 else None
-        self.jobs = Jobs(folder, self.journal, simulator, proxy, self._user, plan.limits, defect)
+        journal = database.url if database else self.journal
+        self.jobs = Jobs(folder, journal, simulator, proxy, self._user, plan.limits, defect)
         (folder / "kept").mkdir()
         (folder / "used").mkdir()
         if self._user is not None:
@@ -61,6 +65,10 @@ class Round:
     def add_violation(self, sentence):
         """Report a violation of a guarantee."""
         self.report.violations.append((self.plan.seed, sentence))
+
+    def journal_rows(self):
+        """Return the rows of the journal by key. Raises UnreadableError."""
+        return self.database.rows() if self.database else rows(self.journal)
 
     def play(self):
         """Run the waves and the final tasks, check each, and return the report."""
@@ -104,7 +112,12 @@ class Round:
         self.calls_before = len(self.simulator.calls)
         effects_before = len(self.simulator.effects)
         with self._journal_of(wave) as usable:
+            if self.database:
+                self.database.begin(wave)
             processes = self._run_processes(wave, [fault for fault in faults if fault.kind == "hold"])
+            if self.database:
+                self.database.end()
+                self.report.faults.update(self.database.faults)
             for fault in faults:
                 fault.release()
             self.simulator.settle()
@@ -171,7 +184,10 @@ class Round:
     @contextlib.contextmanager
     def _journal_of(self, wave):
         """Put the journal into the state that a wave needs, and yield whether processes can use it."""
-        if wave.journal == "small":
+        if self.database:
+            with self.database.unusable(wave.journal) as usable:
+                yield usable
+        elif wave.journal == "small":
             with small_disk(self.journal.parent, wave.disk_room) as mounted:
                 self.report.conditions["small disk" if mounted else "small disk not mounted"] += 1
                 yield True
@@ -202,6 +218,10 @@ class Round:
         report, simulator = self.report, self.simulator
         report.faults.update(call["fault"] for call in simulator.calls if call["fault"])
         report.conditions["proxied"] += self.plan.proxied
+        if self.plan.database:
+            report.conditions["PostgreSQL"] += 1
+            report.conditions["PostgreSQL, " + self.plan.database["place"]] += 1
+            report.conditions["PostgreSQL, prepared"] += self.plan.database["prepared"]
         report.conditions["confirmations left open"] = len(self.unresolved)
         report.calls = len(simulator.calls)
         report.interactions = len({key for wave in self.plan.waves for task in wave.tasks for key in task.keys})

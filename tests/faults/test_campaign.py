@@ -7,15 +7,20 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import sys
 from pathlib import Path
 
 import pytest
 
 from ansible_collections.vonage.vcc.tests.faults import campaign
 from ansible_collections.vonage.vcc.tests.faults.draw import draw
+from ansible_collections.vonage.vcc.tests.faults.draw_database import BACKENDS, WATCHDOG
 from ansible_collections.vonage.vcc.tests.faults.plan import ENGINE_RUNNERS, FORBIDDEN_FILES, Plan, Task, Wave
 
 SEEDS = range(1, 13)
+DIRECT = {"place": "direct", "prepared": False}
+FORCED = {"timeout": 5, "retries": 0, "force": True}
 
 # Rounds that failed in the past, with the cause. They are kept as plans, because a change of `draw` changes the rounds of seeds. Save one with
 # `PYTHONPATH=.ansible/collections .venv/bin/python -m tests.faults.campaign --seed N --save tests/faults/regressions/NAME.json`.
@@ -27,18 +32,43 @@ REGRESSIONS = {
 
 
 @pytest.fixture(scope="module", autouse=True)
-def fork_server():
+def servers():
     yield
     campaign.close()
 
 
-def test_seed_determines_plan():
-    assert dataclasses.asdict(draw(7)) == dataclasses.asdict(draw(7)) != dataclasses.asdict(draw(8))
+@pytest.fixture
+def postgresql():
+    """Skip a test where PostgreSQL cannot be had, but fail in CI."""
+    if reason := campaign.missing():
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(reason)
 
 
-def test_plan_survives_json():
-    text = draw(7).to_json()
+@pytest.fixture(params=["sqlite", "postgresql"])
+def backend(request):
+    if request.param == "postgresql":
+        request.getfixturevalue("postgresql")
+    return request.param
+
+
+@pytest.mark.parametrize("drawn", BACKENDS)
+def test_seed_determines_plan(drawn):
+    plans = [dataclasses.asdict(draw(seed, backend=drawn)) for seed in (7, 7, 8)]
+    assert plans[0] == plans[1] != plans[2]
+
+
+@pytest.mark.parametrize("drawn", ["sqlite", "postgresql"])
+def test_plan_survives_json(drawn):
+    text = draw(7, backend=drawn).to_json()
     assert Plan.from_json(text).to_json() == text
+
+
+def test_half_of_plans_have_database():
+    count = sum(draw(seed, backend="both").database is not None for seed in range(300))
+    assert 100 < count < 200
+    for seed in range(30):
+        expected = draw(seed, backend="postgresql" if draw(seed, backend="both").database else "sqlite")
+        assert draw(seed, backend="both") == expected
 
 
 def test_plan_without_playbooks_differs_only_in_runners():
@@ -57,10 +87,49 @@ def test_plan_without_playbooks_differs_only_in_runners():
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_round(seed):
-    report = campaign.play(seed, playbooks=False)
+def test_round(seed, backend):
+    report = campaign.play(seed, playbooks=False, backend=backend)
     assert report.violations == []
     assert report.processes.total() > 0
+    assert report.conditions["PostgreSQL"] == (backend == "postgresql")
+
+
+@pytest.mark.parametrize("event", ["kill", "lock", "silence"])
+@pytest.mark.parametrize("place", ["direct", "pgbouncer"])
+def test_round_with_event_of_database(place, event, postgresql):
+    details = {"seconds": 0.1, **({"mode": "kill"} if event == "kill" else {})}
+    waves = [Wave([_task(0)]), Wave([_task(1), _task(2)], [("hold", {})], database_events=[(0.0, event, details)])]
+    waves[1].hold_seconds = 0.2
+    drawn = _plan(waves, {"place": place, "prepared": True})
+    report = campaign.play_plan(drawn)
+    assert report.violations == []
+    assert report.faults[f"database {event}"] == 1
+
+
+def test_round_with_failover(postgresql):
+    waves = [Wave([_task(0)]), Wave([_task(1)], [("hold", {})], database_events=[(0.0, "failover", {})])]
+    waves[0].tasks[0].ids = ["a"]
+    waves[1].hold_seconds = 0.5
+    report = campaign.play_plan(_plan(waves, {"place": "failover", "prepared": False}))
+    assert report.violations == []
+    assert report.faults["database failover"] == 1
+
+
+def test_missing_server_is_said(monkeypatch, capsys, tmp_path):
+    """Without PostgreSQL, the journal of each round is a file. In CI, and for whoever asks for PostgreSQL, that is an error."""
+    monkeypatch.setattr(campaign, "missing", lambda: "no server")
+    monkeypatch.delenv("CI", raising=False)
+    save = ["campaign", "--seed", "2", "--save", str(tmp_path / "plan.json")]
+    monkeypatch.setattr(sys, "argv", save)
+    assert campaign.main() == 0
+    assert capsys.readouterr().out == "no journal in PostgreSQL: no server\n"
+    assert (tmp_path / "plan.json").read_text("utf-8") == draw(2).to_json()
+    for argv, ci in ((save, "true"), ([*save, "--backend", "postgresql"], "false")):
+        monkeypatch.setattr(sys, "argv", argv)
+        monkeypatch.setenv("CI", ci)
+        with pytest.raises(SystemExit):
+            campaign.main()
+        assert "no journal in PostgreSQL: no server" in capsys.readouterr().err
 
 
 def test_round_through_playbooks():
@@ -123,7 +192,7 @@ def test_regression(name):
         ("calls_in_check_mode", "check mode made a call"),
     ],
 )
-def test_campaign_detects_defect(defect, sentence):
+def test_campaign_detects_defect(defect, sentence, backend):
     """
     Play a round that shows every defect.
 
@@ -150,14 +219,55 @@ def test_campaign_detects_defect(defect, sentence):
             Wave([killed], [("hold", {})]),
             Wave(both),
             Wave([lock, other_user]),
-        ]
+        ],
+        DIRECT if backend == "postgresql" else None,
     )
     assert [violation for violation in violations(drawn) if sentence in violation] == []
     found = violations(drawn, defect, timeout=1 if defect == "hangs" else campaign.PROCESS_TIMEOUT)
     assert any(sentence in violation for violation in found), found
 
 
-def _plan(waves):
+@pytest.mark.parametrize(
+    ("defect", "sentence"),
+    [
+        ("swaps_always", "at most 1 allowed"),
+        ("claims_twice", "the journal says that VCC has processed"),
+        ("gives_up_at_once", "it has given up the journal"),
+        ("waits_for_ever", "has not ended after"),
+        ("prints_password", "a secret is in its output"),
+    ],
+)
+def test_campaign_detects_defect_of_database(defect, sentence, postgresql):
+    """
+    Play a round that shows every defect of a journal in PostgreSQL.
+
+    Two processes claim the same interactions behind a lock. One process after another loses the answer to its first request, its second and so on, one of
+    which is a claim. Another one has a connection that goes silent.
+    """
+    first, *both, silent = [_task(number) for number in range(4)]
+    first.ids, silent.ids = ["a"], ["e"]
+    for task in both:
+        task.ids = ["b", "c"]
+    repeated = [dataclasses.replace(_task(number), ids=["d"], options=FORCED) for number in range(4, 11)]
+    drawn = _plan(
+        [
+            Wave([first]),
+            Wave(both, database_events=[(0.0, "lock", {"seconds": 0.6})]),
+            Wave([silent], database_faults=[("black_hole", _lost(3))]),
+            *(Wave([task], database_faults=[("cut", _lost(request))]) for request, task in enumerate(repeated, 1)),
+        ],
+        DIRECT,
+    )
+    assert violations(drawn) == []
+    found = violations(drawn, defect, timeout=5 if defect == "waits_for_ever" else campaign.PROCESS_TIMEOUT)
+    assert any(sentence in violation for violation in found), found
+
+
+def _lost(request):
+    return {"request": request, "when": "after"}
+
+
+def _plan(waves, database=None):
     return Plan(
         seed=0,
         switches={},
@@ -165,10 +275,11 @@ def _plan(waves):
         poisoned=[],
         providers=[None],
         waves=waves,
-        limits={"BODY_LIMIT": 400, "CHUNK": 3},
+        limits={"BODY_LIMIT": 400, "CHUNK": 3, **(WATCHDOG if database else {})},
         unprivileged=False,
         tokens=False,
         previews=True,
+        database=database,
     )
 
 

@@ -24,16 +24,22 @@ listen_addr = 127.0.0.1
 listen_port = {port}
 unix_socket_dir =
 pidfile = {folder}/pgbouncer.pid
+server_login_retry = {server_login_retry}
 """
 
 
 class Bouncer(programs.Daemon):
-    """A context manager for pgbouncer in front of a server, with at most some sessions for each database and role."""
+    """
+    A context manager for pgbouncer in front of a server, with at most some sessions for each database and role.
+
+    ``server_login_retry`` is the time in seconds between attempts to reach a server that is away.
+    """
 
     pid_file = "pgbouncer.pid"
 
-    def __init__(self, server, sessions=2):
+    def __init__(self, server, sessions=2, server_login_retry=15):
         self._server = server
+        self._server_login_retry = server_login_retry
         self._sessions = sessions
 
     @property
@@ -56,7 +62,12 @@ class Bouncer(programs.Daemon):
 
     def _command(self, port):
         text = CONFIGURATION.format(
-            server=self._server, sessions=self._sessions, folder=self.folder, superuser=SUPERUSER, port=port
+            server=self._server,
+            sessions=self._sessions,
+            folder=self.folder,
+            superuser=SUPERUSER,
+            port=port,
+            server_login_retry=self._server_login_retry,
         )
         configuration = self.folder / "pgbouncer.ini"
         configuration.write_text(text, encoding="utf-8")
