@@ -5,9 +5,10 @@
 BIN := $(CURDIR)/.venv/bin
 READY := .venv/ready
 
-# Number of rounds of `make torture`, and the seed of the first.
+# Number of rounds of `make torture`, the seed of the first, and the backend of the journal: sqlite, postgresql, or both.
 ROUNDS ?= 1000
 SEED ?= 1
+BACKEND ?=
 
 # Ansible keeps its own files in .ansible, not in the home folder.
 export ANSIBLE_HOME := $(CURDIR)/.ansible
@@ -66,8 +67,8 @@ integration: $(READY) ## Run the integration target with every ansible-core
 	@$(BIN)/nox -t integration
 
 torture: $(READY) ## Run ROUNDS fault tests, starting at seed SEED, and as many histories of tasks
-	@PYTHONPATH=$(ANSIBLE_COLLECTIONS_PATH) $(BIN)/python -m tests.faults.campaign --rounds $(ROUNDS) --seed $(SEED); \
-		code=$$?; HISTORIES=$(ROUNDS) $(BIN)/pytest -q --hypothesis-seed=$(SEED) tests/unit/plugins/module_utils/_interactions/test_exactness.py \
+	@PYTHONPATH=$(ANSIBLE_COLLECTIONS_PATH) $(BIN)/python -m tests.faults.campaign --rounds $(ROUNDS) --seed $(SEED) $(addprefix --backend ,$(BACKEND)); \
+		code=$$?; HISTORIES=$(ROUNDS) $(BIN)/pytest -q --numprocesses 2 --hypothesis-seed=$(SEED) tests/unit/plugins/module_utils/_interactions/test_exactness.py \
 		|| code=1; exit $$code
 
 docs: $(READY) ## Check the documentation

@@ -70,7 +70,7 @@ def integration(session: nox.Session) -> None:
 
 @part_of_test
 def faults(session: nox.Session) -> None:
-    """Run a dozen rounds of the fault tests; the session torture of `make check` runs more, and `make torture` any number."""
+    """Run a dozen rounds of the fault tests on each backend; the session torture of `make check` runs more, and `make torture` any number."""
     pytest_in_venv(session, "--numprocesses", "auto", "-k", "test_round", "tests/faults")
 
 
@@ -135,7 +135,7 @@ def rulebook(session: nox.Session) -> None:
 @nox.session(venv_backend="none")
 def torture(session: nox.Session) -> None:
     """Run all fault tests in .venv: regressions, broken engines, and a hundred rounds more."""
-    pytest_in_venv(session, "tests/faults")
+    pytest_in_venv(session, "--numprocesses", "auto", "tests/faults")
     session.run("make", "torture", "ROUNDS=100", "SEED=101")
 
 

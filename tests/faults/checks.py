@@ -261,7 +261,8 @@ def _check_result(round_, process, result):
 def _check_lost_journal(round_, result):
     """Check that a process gives up a journal in PostgreSQL only with a reason: at its start, or after its patience."""
     wave = round_.waves[-1][0]
-    possible = wave.is_database_disturbed and "PATIENCE" in round_.plan.limits
+    disturbed = wave.is_database_disturbed or round_.plan.database["isolation"] != "read committed"
+    possible = disturbed and "PATIENCE" in round_.plan.limits
     if "summary" not in result:
         possible = possible or wave.journal != "usable" or wave.may_fail_to_connect
     _require(possible, f"it has given up the journal: {result['msg']}")

@@ -76,14 +76,16 @@ class Database:
     :param servers: the Servers of the campaign
     :param place: "direct", "pgbouncer", or "failover" for a server of its own with a standby
     :param prepared: whether the journal is made before the first process, by another role
+    :param isolation: the isolation of transactions that the database sets
 
     ``url`` is the journal of the processes. ``faults`` counts the faults that happened since ``begin``.
     """
 
-    def __init__(self, servers, place, prepared):
+    def __init__(self, servers, place, prepared, isolation):
         self._servers = servers
         self._place = place
         self._prepared = prepared
+        self._isolation = isolation
         self._stack = contextlib.ExitStack()
         self._proxy = None
         self._player = None
@@ -104,6 +106,7 @@ class Database:
         self.name = self._server.create_database()
         if self._place != "failover":
             stack.callback(self._server.drop_database, self.name)
+        self._execute(f"ALTER DATABASE {self.name} SET default_transaction_isolation = '{self._isolation}'")
         if self._prepared:
             set_up(self._server.url(self.name), [ROLE])
         else:

@@ -24,7 +24,8 @@ def add_database(rng, plan, backend, with_playbooks):
     if backend == "sqlite" or (rng.random() < 0.5 and backend == "both"):
         return
     place = rng.choices(["direct", "pgbouncer", "failover"], [75, 22, 3])[0]
-    plan.database = {"place": place, "prepared": rng.random() < 0.25}
+    isolation = rng.choices(["read committed", "repeatable read", "serializable"], [80, 5, 15])[0]
+    plan.database = {"place": place, "prepared": rng.random() < 0.25, "isolation": isolation}
     plan.limits.update(WATCHDOG)
     if rng.random() < 0.15 and not with_playbooks:
         plan.limits["PATIENCE"] = rng.choice([0, 0.2, 0.5])

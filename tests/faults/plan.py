@@ -145,7 +145,7 @@ class Plan:
     tokens: bool
     previews: bool  # whether check mode runs before each final task, to compare their results
     proxied: bool = False  # whether all calls use TLS and a proxy
-    database: dict | None = None  # place and prepared, as in Database; None for a journal in a file
+    database: dict | None = None  # place, prepared and isolation, as in Database; None for a journal in a file
 
     def to_json(self):
         """Return the plan as JSON."""

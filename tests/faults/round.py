@@ -222,6 +222,7 @@ class Round:
             report.conditions["PostgreSQL"] += 1
             report.conditions["PostgreSQL, " + self.plan.database["place"]] += 1
             report.conditions["PostgreSQL, prepared"] += self.plan.database["prepared"]
+            report.conditions["PostgreSQL, " + self.plan.database["isolation"]] += 1
         report.conditions["confirmations left open"] = len(self.unresolved)
         report.calls = len(simulator.calls)
         report.interactions = len({key for wave in self.plan.waves for task in wave.tasks for key in task.keys})

@@ -19,7 +19,7 @@ from ansible_collections.vonage.vcc.tests.faults.draw_database import BACKENDS, 
 from ansible_collections.vonage.vcc.tests.faults.plan import ENGINE_RUNNERS, FORBIDDEN_FILES, Plan, Task, Wave
 
 SEEDS = range(1, 13)
-DIRECT = {"place": "direct", "prepared": False}
+DIRECT = {"place": "direct", "prepared": False, "isolation": "read committed"}
 FORCED = {"timeout": 5, "retries": 0, "force": True}
 
 # Rounds that failed in the past, with the cause. They are kept as plans, because a change of `draw` changes the rounds of seeds. Save one with
@@ -100,7 +100,7 @@ def test_round_with_event_of_database(place, event, postgresql):
     details = {"seconds": 0.1, **({"mode": "kill"} if event == "kill" else {})}
     waves = [Wave([_task(0)]), Wave([_task(1), _task(2)], [("hold", {})], database_events=[(0.0, event, details)])]
     waves[1].hold_seconds = 0.2
-    drawn = _plan(waves, {"place": place, "prepared": True})
+    drawn = _plan(waves, {**DIRECT, "place": place, "prepared": True})
     report = campaign.play_plan(drawn)
     assert report.violations == []
     assert report.faults[f"database {event}"] == 1
@@ -110,7 +110,7 @@ def test_round_with_failover(postgresql):
     waves = [Wave([_task(0)]), Wave([_task(1)], [("hold", {})], database_events=[(0.0, "failover", {})])]
     waves[0].tasks[0].ids = ["a"]
     waves[1].hold_seconds = 0.5
-    report = campaign.play_plan(_plan(waves, {"place": "failover", "prepared": False}))
+    report = campaign.play_plan(_plan(waves, {**DIRECT, "place": "failover"}))
     assert report.violations == []
     assert report.faults["database failover"] == 1
 
