@@ -108,6 +108,21 @@ def test_empty_or_null_variable_is_not_set(sim, play, place, tmp_path):
     assert "None" not in {path.name for path in COLLECTION.rglob("playbooks/*")}
 
 
+def test_idempotency_key(sim, play):
+    """Without a journal, the second run of an operation sends the same request ids, and another operation sends others."""
+    names = ["dispatch_interaction", "release_interaction", "release_interactions", "drain_route"]
+    plays = {
+        key: [(name, {**PLAYBOOKS[name][0], "vcc_journal": "none", "vcc_idempotency_key": key}) for name in names]
+        for key in ("monday", "tuesday")
+    }
+    code, printed = play(*plays["monday"], *plays["monday"], *plays["tuesday"])
+    assert code == 0, printed
+    assert "This task has no journal" not in printed
+    once = [("dispatch", "a"), ("release", "b"), ("release", "c"), ("release", "d"), ("release", "e")]
+    assert [(one["action"], one["external_id"]) for one in sim.effects] == once * 2
+    assert len(sim.invoke_calls) == 3 * len(names)
+
+
 def test_zero_or_false_variable_is_set(sim, play, tmp_path):
     sim.fault("status", status=503, path="/interactions/Invoke")
     given = {
