@@ -132,6 +132,14 @@ def rulebook(session: nox.Session) -> None:
     session.run("pytest", "tests/rulebook", *session.posargs)
 
 
+@nox.session
+def runner(session: nox.Session) -> None:
+    """Run jobs through ansible-runner, as AAP and AWX do, with a journal in PostgreSQL."""
+    session.install("-r", "tests/simulator/requirements.txt")
+    session.install("ansible-core", "ansible-runner", "psycopg[binary]", "pytest", "requests", "trustme")
+    session.run("pytest", "tests/runner", *session.posargs)
+
+
 @nox.session(venv_backend="none")
 def torture(session: nox.Session) -> None:
     """Run all fault tests in .venv: regressions, broken engines, and a hundred rounds more."""
