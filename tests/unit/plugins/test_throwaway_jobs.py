@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 import pytest
 
-from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import COLLECTION, PATIENCE
+from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import COLLECTION, PATIENCE, PYTHONPATH
 
 IDS = [f"case-{number:02d}" for number in range(20)]
 CREATED = "This task has made the journal"
@@ -36,6 +36,7 @@ class Container:
         self.environment = {
             "PATH": os.environ.get("PATH", os.defpath),
             "LC_ALL": "C.UTF-8",
+            "PYTHONPATH": PYTHONPATH,
             "ANSIBLE_COLLECTIONS_PATH": str(COLLECTION.parents[2]),
             "ANSIBLE_LOCALHOST_WARNING": "false",
             "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
