@@ -41,6 +41,9 @@ PATIENCE = 60
 ANSWER_TIMEOUT = 60
 LONG_ANSWER_TIMEOUT = 600
 
+# Seconds between two looks at whether a connection has its answer in time.
+LOOK_EVERY = 0.1
+
 # Seconds for a connection to each host, unless the URL or the environment says otherwise.
 CONNECT_TIMEOUT = 10
 
@@ -108,11 +111,16 @@ class PostgresqlConnection:
         with self.wrap_errors(connecting=True):
             self._parameters = _parameters(url, self.location)
             self._db = self._connect()
+        self._watchdog = _Watchdog()
         self.host: str = self._db.info.host
         self.database: str = self._db.info.dbname
 
     def close(self) -> None:
         """Close the connection."""
+        self._watchdog.close()
+        self._disconnect()
+
+    def _disconnect(self) -> None:
         with contextlib.suppress(psycopg.Error):
             self._db.close()
 
@@ -142,11 +150,11 @@ class PostgresqlConnection:
                 try:
                     if self._db.closed:
                         self._db = self._connect()
-                    with _Watchdog(self._db, timeout or ANSWER_TIMEOUT):
+                    with self._watchdog.watch(self._db, timeout or ANSWER_TIMEOUT):
                         return work(self._db, again)
                 except BaseException as exc:
                     # A transaction may be open. A new connection may find the new primary, where this server has become a standby.
-                    self.close()
+                    self._disconnect()
                     deadline = deadline or time.monotonic() + PATIENCE
                     if not isinstance(exc, psycopg.Error) or not _is_transient(exc) or time.monotonic() > deadline:
                         raise
@@ -192,29 +200,43 @@ def pipeline(db: t.Any) -> t.ContextManager[t.Any]:
 
 
 class _Watchdog:
-    """Ends a connection whose peer does not answer in time, for which libpq would wait forever."""
+    """Ends a connection whose peer does not answer in time, for which libpq would wait forever.
 
-    def __init__(self, db: t.Any, timeout: float) -> None:
-        self._db = db
-        self._timer = threading.Timer(timeout, self._end)
-        self._timer.daemon = True
+    One thread looks every now and then, because a timer for each turn on the wire would take longer than most turns.
+    """
+
+    def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._over = False
+        self._watched: tuple[t.Any, float] | None = None
+        self._over = threading.Event()
+        threading.Thread(target=self._look, name="vcc-journal-watchdog", daemon=True).start()
 
-    def __enter__(self) -> None:
-        self._timer.start()
+    def close(self) -> None:
+        """Let the thread end."""
+        self._over.set()
 
-    def __exit__(self, *exc: object) -> None:
+    @contextlib.contextmanager
+    def watch(self, db: t.Any, timeout: float) -> t.Iterator[None]:
+        """Watch a connection within the block, which must end after some seconds."""
         with self._lock:
-            self._over = True
-        self._timer.cancel()
+            self._watched = db, time.monotonic() + timeout
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._watched = None
 
-    def _end(self) -> None:
-        with self._lock:
-            if self._over or self._db.closed:
-                return
-            with contextlib.suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(self._db.fileno())) as peer:
-                peer.shutdown(socket.SHUT_RDWR)
+    def _look(self) -> None:
+        while not self._over.wait(LOOK_EVERY):
+            with self._lock:
+                if self._watched and time.monotonic() > self._watched[1]:
+                    self._end(self._watched[0])
+                    self._watched = None
+
+    @staticmethod
+    def _end(db: t.Any) -> None:
+        with contextlib.suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(db.fileno())) as peer:
+            peer.shutdown(socket.SHUT_RDWR)
 
 
 def _is_transient(exc: t.Any) -> bool:
