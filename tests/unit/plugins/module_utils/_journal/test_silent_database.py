@@ -10,15 +10,8 @@ import contextlib
 import pytest
 
 from ansible_collections.vonage.vcc.plugins.module_utils._journal import postgresql_connection
-from ansible_collections.vonage.vcc.plugins.module_utils._journal.notifications import (
-    RELEASE,
-    Notification,
-    NotificationLog,
-)
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.store import Scope
 from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal.helpers import API
-
-SCOPE = (API, "main", None)
 
 
 @pytest.fixture
@@ -35,7 +28,7 @@ def database(postgresql_server, monkeypatch):
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("request_number", range(1, 6))
+@pytest.mark.parametrize("request_number", range(1, 5))
 def test_first_run_makes_journal(database, request_number, when):
     from ansible_collections.vonage.vcc.plugins.module_utils._journal.postgresql import PostgresqlStore
 
@@ -44,27 +37,3 @@ def test_first_run_makes_journal(database, request_number, when):
     with contextlib.closing(PostgresqlStore(url, Scope(API, "main", ""))) as store:
         assert store.schema_version() == 1
     assert proxy.faults == 1
-
-
-@pytest.mark.parametrize("when", ["before", "after"])
-def test_notification_is_recorded_once(database, when, monkeypatch):
-    """The server ends a transaction of several turns whose client is silent."""
-    from ansible_collections.vonage.vcc.plugins.module_utils._journal import postgresql
-
-    shorter = postgresql._SETTINGS_OF_TURNS.replace("'60s'", "'0.5s'")
-    assert shorter != postgresql._SETTINGS_OF_TURNS
-    monkeypatch.setattr(postgresql, "_SETTINGS_OF_TURNS", shorter)
-    proxy, url = database
-    with contextlib.closing(NotificationLog(url, *SCOPE)):
-        pass
-    silences = 0
-    for number in range(1, 12):
-        notification = Notification(RELEASE, f"case-{number}", f"notice-{number}")
-        with contextlib.closing(NotificationLog(url, *SCOPE)) as log:
-            proxy.black_hole(number, when)
-            assert len(log.record([notification])) == 1
-            silences += proxy.faults
-            proxy.clear()
-            proxy.faults = 0
-            assert log.record([notification]) == []
-    assert silences > 5
