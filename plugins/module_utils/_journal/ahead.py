@@ -56,14 +56,16 @@ class Background:
         self._exchange = exchange
         self._done: Exchanged | None = None
         self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name="vcc-journal", daemon=True)
-        self._thread.start()
+        self._over = threading.Event()
+        threading.Thread(target=self._run, name="vcc-journal", daemon=True).start()
 
     def _run(self) -> None:
         try:
             self._done = self._exchange()
         except BaseException as exc:
             self._error = exc
+        finally:
+            self._over.set()
 
     def __call__(self) -> Exchanged:
         """Return what the exchange has brought, or raise its error."""
@@ -73,5 +75,5 @@ class Background:
         return self._done
 
     def wait(self) -> None:
-        """Wait for the end of the exchange."""
-        self._thread.join()
+        """Wait for the end of the exchange. An interrupted ``Thread.join`` would take the thread for ended, so this waits for an event."""
+        self._over.wait()

@@ -73,6 +73,7 @@ class Journal(ScopedJournal):
         self._checked = True
         self._looked_up: list[LookedUp] = []
         self._claiming: Claiming | None = None
+        self._background: Background | None = None
         try:
             self._worklist = Worklist(action, "" if self._store.remote else self._store.location)
         except BaseException:
@@ -191,6 +192,7 @@ class Journal(ScopedJournal):
         """
         self._check_rows()
         with self._worklist.wrap_errors(), self._store.transaction():
+            self._wait()
             claiming, self._claiming = self._claiming, None
             if claiming and claiming.after == after:
                 chunk = self._end(claiming)
@@ -221,7 +223,7 @@ class Journal(ScopedJournal):
         """Begin to claim the next chunk if it is looked up, while the caller sends the one before it. Accept interactions in the same exchange."""
         if self._looked_up and self._looked_up[0].wanted:
             found = self._looked_up.pop(0)
-            self._claiming = self._begin(found, accepted, self._following(found), Background)
+            self._claiming = self._begin(found, accepted, self._following(found), in_background=True)
         elif accepted:
             self._accept(accepted)
 
@@ -230,13 +232,13 @@ class Journal(ScopedJournal):
         found: LookedUp,
         accepted: t.Iterable[Interaction] = (),
         following: list[Wanted] | None = None,
-        run: t.Callable[[t.Callable[[], Exchanged]], t.Callable[[], Exchanged]] | None = None,
+        in_background: bool = False,
     ) -> Claiming:
         """Begin the exchange that claims a chunk.
 
         :param accepted: interactions to accept in the same exchange.
         :param following: the chunk behind it, to look up in the same exchange.
-        :param run: starts the exchange now, and returns what waits for its end.
+        :param in_background: whether to start the exchange now, in a thread of its own.
         """
         now = self._clock()
         chunk = self._classify(found.wanted, found.rows, now, iter(self._ids.take(len(found.wanted))))
@@ -248,10 +250,13 @@ class Journal(ScopedJournal):
         ]
         for action, pairs in rules.replaced_request_ids(changes).items():
             self._store.keep_request_ids(action, now, pairs)
-        exchange = functools.partial(self._store.exchange, _runs(claimed), now, changes, _external_ids(following or []))
-        return Claiming(
-            found.after, found.wanted, chunk, claimed, now, following or [], run(exchange) if run else exchange
+        following = following or []
+        exchange: t.Callable[[], Exchanged] = functools.partial(
+            self._store.exchange, _runs(claimed), now, changes, _external_ids(following)
         )
+        if in_background:
+            exchange = self._background = Background(exchange)
+        return Claiming(found.after, found.wanted, chunk, claimed, now, following, exchange)
 
     def _end(self, claiming: Claiming) -> list[Interaction]:
         """Return a chunk that is claimed. Look up again interactions whose rows another process has replaced meanwhile."""
@@ -275,6 +280,7 @@ class Journal(ScopedJournal):
 
     def _take_back(self) -> None:
         """Take back what is claimed ahead. A pending row that such a claim has taken up stays pending."""
+        self._wait()
         claiming, self._claiming = self._claiming, None
         if claiming:
             self._looked_up = []
@@ -284,9 +290,10 @@ class Journal(ScopedJournal):
             self._store.swap([rules.release_claim(each, self._action) for each in unused])
 
     def _wait(self) -> None:
-        """Wait for the claims that are made ahead, because only one thread at a time uses the store."""
-        if self._claiming and isinstance(self._claiming.exchange, Background):
-            self._claiming.exchange.wait()
+        """Wait for the claims that are made ahead, because only one thread at a time uses the store, also after an interruption."""
+        if self._background:
+            self._background.wait()
+            self._background = None
 
     def _accept(self, interactions: t.Iterable[Interaction]) -> None:
         now = self._clock()
