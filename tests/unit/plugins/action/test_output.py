@@ -23,7 +23,7 @@ OWNED = "\x1b]0;owned\x07\x9b31m"
 def play(tmp_path):
     """Plays tasks that may fail, as talkative as a user may want it, and returns all that is printed."""
 
-    def run(tasks, env):
+    def run(tasks, env, failing=None):
         tasks = [{**task, "ignore_errors": True, "name": str(number)} for number, task in enumerate(tasks)]
         playbook = tmp_path / "play.yml"
         playbook.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}]))
@@ -46,7 +46,7 @@ def play(tmp_path):
         )
         printed = (process.stdout + process.stderr).decode("utf-8", "surrogateescape")
         assert process.returncode == 0, printed
-        assert f"ignored={len(tasks)}" in printed, printed
+        assert f"ignored={len(tasks) if failing is None else failing}" in printed, printed
         return printed
 
     return run
@@ -71,3 +71,42 @@ def test_no_words_of_others_are_obeyed_by_a_terminal_and_no_password_of_a_url_is
     for hidden in ("first-hush", "second-hu%73h", "second-hush"):
         assert hidden not in printed
     assert "********@api.example" in printed  # in what a module says of its invocation
+
+
+def test_no_password_of_a_journal_is_shown(play, sim, postgresql_server, postgresql_url):
+    role = postgresql_server.create_role("player", "h:u@s/h right")
+    database = postgresql_url.partition("?")[0].rpartition("/")[2]
+    postgresql_server.execute(f'GRANT CREATE ON DATABASE "{database}" TO {role}')
+    right = postgresql_server.url(database, role, "h:u@s/h right", tcp=True)
+    wrong = [
+        postgresql_server.url(database, role, "first@hush", tcp=True),
+        "postgresql://vcc:second/h@ush@localhost/vcc",
+        "mysql://vcc:third-hush@localhost/vcc",
+    ]
+    given = [{"state": "dispatched", "route": "sales", "journal": url} for url in [*wrong, right]]
+    # The options of the last one are wrong in another way.
+    given.append({"journal": right, "retries": "x"})
+    ways = [way for dummy in given for way in WAYS.values()]
+    try:
+        tasks = [
+            {"vonage.vcc.vcc_interaction": {**sim.options(), **each, "external_id": f"a-{number}"}, **way}
+            for number, (each, way) in enumerate(zip([each for each in given for dummy in WAYS], ways))
+        ]
+        printed = play(tasks, {"VCC_JOURNAL": wrong[0]}, failing=8)
+    finally:
+        postgresql_server.execute(f"DROP OWNED BY {role}", database=database)
+        postgresql_server.execute(f"DROP ROLE {role}")
+    assert printed.count(postgresql_server.url(database, role, tcp=True)) >= 4
+    for hidden in (
+        "h:u@s/h",
+        "h%3Au%40s",
+        "first@hush",
+        "first%40hush",
+        "second-hush",
+        "h@ush",
+        "zzhush",
+        "third-hush",
+    ):
+        assert hidden not in printed
+    assert "Traceback" not in printed
+    assert len(sim.effects) == 2

@@ -12,6 +12,7 @@ import pytest
 from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.vonage.vcc.plugins.module_utils._module import create_module, exit_module
+from ansible_collections.vonage.vcc.tests.postgresql import programs
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import call_main
 
 # A password that is a part of what is said against it.
@@ -73,6 +74,68 @@ def test_an_endpoint_is_a_url_too(usual):
     dummy, code, printed = call_main("vcc_provider", **usual("vcc_provider"), endpoint=URL)
     assert code == 1
     assert USER not in printed
+
+
+@pytest.fixture
+def closed():
+    """The place of a database where nothing listens."""
+    return f"127.0.0.1:{programs.free_port()}/vcc"
+
+
+JOURNALS = [
+    "postgresql://vcc:hu%40sh-hush@{}",
+    "postgresql://vcc:hush?hush@{}?connect_timeout=2",
+    "postgresql://vcc:hush@hush@{}",
+    "postgresql://vcc:hush/hush@{}",
+    "postgresql://vcc:hush%zzhush@{}",
+    "postgresql://vcc@{}?password=hush-hush&connect_timeout=2",
+    "postgresql://vcc@{}?sslpassword=h%75sh&connect_timeout=2",
+    "postgresql://vcc@{}?pasword=hush-hush",
+    "mysql://vcc:hush-hush@{}",
+    "PostgreSQL://vcc:hush-hush@{}",
+    "postgresql:/vcc:hush-hush@{}",
+]
+
+keeping = pytest.mark.parametrize("module", [name for name in TASKS if name not in ("vcc_token", "vcc_ongoing_info")])
+
+
+@keeping
+@pytest.mark.parametrize("source", ["option", "environment"])
+@pytest.mark.parametrize("journal", JOURNALS)
+def test_the_password_of_a_journal_is_in_no_output(monkeypatch, usual, module, journal, source, closed):
+    pytest.importorskip("psycopg")
+    journal = journal.format(closed)
+    given = {**usual(module), "journal": journal}
+    if source == "environment":
+        monkeypatch.setenv("VCC_JOURNAL", given.pop("journal"))
+    result, code, printed = call_main(module, **given)
+    assert code == 1
+    assert "journal" in result["msg"]
+    for hidden in ("hush", "h%75sh", "hu%40sh", "hu@sh", journal):
+        assert hidden not in printed
+    for wrong in ({"colour": "blue"}, {"timeout": "x"}, {"timeout": float("inf")}):
+        dummy, code, printed = call_main(module, **{**given, **wrong})
+        assert code == 1
+        assert "hush" not in printed
+
+
+@keeping
+def test_nor_where_the_journal_works(usual, module, postgresql_server, postgresql_url, sim):
+    role = postgresql_server.create_role("talker", "h:u@s/h hush")
+    database = postgresql_url.partition("?")[0].rpartition("/")[2]
+    postgresql_server.execute(f'GRANT CREATE ON DATABASE "{database}" TO {role}')
+    try:
+        url = postgresql_server.url(database, role, "h:u@s/h hush", tcp=True)
+        given = {**usual(module), **sim.options(), "region": None, "journal": url}
+        result, code, printed = call_main(module, diff=True, **{k: v for k, v in given.items() if v is not None})
+        assert code == 0, printed
+        for hidden in ("h:u@s/h", "h%3Au", url):
+            assert hidden not in printed
+        if "journal" in result:
+            assert result["journal"]["location"] == postgresql_server.url(database, role, tcp=True)
+    finally:
+        postgresql_server.execute(f"DROP OWNED BY {role}", database=database)
+        postgresql_server.execute(f"DROP ROLE {role}")
 
 
 @every
