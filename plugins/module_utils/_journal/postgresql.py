@@ -253,9 +253,13 @@ ON CONFLICT DO NOTHING
         if not found:
             return
         query = f"""
-DELETE FROM vcc_journal.custom_request AS used
-USING unnest({column()}, {column(null="''")}) AS gone (request_id, external_id)
-WHERE used.scope = %s AND used.action = %s AND used.request_id = gone.request_id AND used.external_id IS NOT DISTINCT FROM gone.external_id
+DELETE FROM vcc_journal.custom_request WHERE ctid = ANY (ARRAY(
+    SELECT used.ctid FROM unnest({column()}, {column(null="''")}) AS gone (request_id, external_id)
+    CROSS JOIN LATERAL (
+        SELECT ctid FROM vcc_journal.custom_request
+        WHERE scope = %s AND action = %s AND request_id = gone.request_id AND external_id IS NOT DISTINCT FROM gone.external_id LIMIT 1
+    ) AS used
+))
 """
         self._write(query, (*pairs_of(found), self._scope, action))
 
