@@ -66,7 +66,7 @@ class Servers:
     def close(self):
         """Stop both."""
         self._stack.close()
-        self.__init__()
+        self._server = self._bouncer = None
 
 
 class Database:
