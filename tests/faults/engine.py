@@ -44,8 +44,8 @@ from ansible_collections.vonage.vcc.plugins.module_utils._interactions import (
 )
 from ansible_collections.vonage.vcc.plugins.module_utils._journal import (
     journal,
-    postgresql,
     postgresql_connection,
+    postgresql_rows,
     rules,
     sqlite_file,
     store,
@@ -92,8 +92,9 @@ def _no_claims(_job):
 
 def _no_confirmations(_job):
     """Do not mark rows as accepted."""
-    exchange = journal.Journal._exchange
-    journal.Journal._exchange = lambda self, accepted, *others: exchange(self, [], *others)
+    begin = journal.Journal._begin
+    journal.Journal._begin = lambda self, found, _accepted=(), *others: begin(self, found, (), *others)
+    journal.Journal._accept = lambda self, interactions: None
 
 
 def _early_confirmations(_job):
@@ -166,34 +167,28 @@ def _calls_in_check_mode(job):
 
 def _swaps_always(_job):
     """Take every change of rows for one that took effect."""
-    done = postgresql._Swap.done
-
-    def take_for_done(self, *others):
-        done(self, *others)
-        return [True] * len(self._changes)
-
-    postgresql._Swap.done = take_for_done
+    postgresql_rows.Swap.done = lambda self, *others: [True] * len(self._changes)
 
 
 def _claims_twice(_job):
     """After the answer to a claim was lost, ask with other request ids than those that the claim has written."""
-    done = postgresql._Swap.done
-    claim = journal.Journal._claim
+    done = postgresql_rows.Swap.done
+    end = journal.Journal._end
     repeated = []
 
-    def note(self, db, cursors, again):
+    def note(self, db, written, again):
         repeated.extend([True] * again)
-        return done(self, db, cursors, again)
+        return done(self, db, written, again)
 
-    def claim_twice(self, *others):
-        repeated.clear()
-        chunk = claim(self, *others)
+    def end_anew(self, claiming):
+        chunk = end(self, claiming)
         if not repeated:
             return chunk
+        repeated.clear()
         return [one if one.confirmed else one._replace(request_id=os.urandom(16).hex()) for one in chunk]
 
-    postgresql._Swap.done = note
-    journal.Journal._claim = claim_twice
+    postgresql_rows.Swap.done = note
+    journal.Journal._end = end_anew
 
 
 def _gives_up_at_once(_job):
@@ -203,7 +198,7 @@ def _gives_up_at_once(_job):
 
 def _waits_for_ever(_job):
     """Do not end a connection whose peer does not answer."""
-    postgresql_connection._Watchdog._end = lambda self: None
+    postgresql_connection._Watchdog._end = staticmethod(lambda db: None)
 
 
 def _prints_password(job):
