@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import sys
 from pathlib import Path
@@ -98,8 +99,8 @@ def test_round(seed, backend):
 @pytest.mark.parametrize("place", ["direct", "pgbouncer"])
 def test_round_with_event_of_database(place, event, postgresql):
     details = {"seconds": 0.1, **({"mode": "kill"} if event == "kill" else {})}
-    waves = [Wave([_task(0)]), Wave([_task(1), _task(2)], [("hold", {})], database_events=[(0.0, event, details)])]
-    waves[1].hold_seconds = 0.2
+    waves = [Wave([_task(0)]), Wave([_task(1), _task(2)], [("hold", {})], database_events=[(0.1, event, details)])]
+    waves[1].hold_seconds = 0.3
     drawn = _plan(waves, {**DIRECT, "place": place, "prepared": True})
     report = campaign.play_plan(drawn)
     assert report.violations == []
@@ -107,7 +108,7 @@ def test_round_with_event_of_database(place, event, postgresql):
 
 
 def test_round_with_failover(postgresql):
-    waves = [Wave([_task(0)]), Wave([_task(1)], [("hold", {})], database_events=[(0.0, "failover", {})])]
+    waves = [Wave([_task(0)]), Wave([_task(1)], [("hold", {})], database_events=[(0.2, "failover", {})])]
     waves[0].tasks[0].ids = ["a"]
     waves[1].hold_seconds = 0.5
     report = campaign.play_plan(_plan(waves, {**DIRECT, "place": "failover"}))
@@ -171,30 +172,70 @@ def test_regression(name):
     assert violations(Plan.from_json(saved.read_text(encoding="utf-8"))) == []
 
 
+# Defects of the engine and the sentences that the campaign says of them.
+DEFECTS = {
+    "sends_nothing": "and VCC has not processed it",
+    "new_request_ids": "at most 1 allowed",
+    "reuses_request_ids": "for the request id of another",
+    "no_claims": " last, and that was ",
+    "no_confirmations": "the journal has ",
+    "early_confirmations": "the journal says that VCC has processed",
+    "denies_sending": "is reported failed, and VCC has processed it",
+    "allows_same_file": "it did not refuse that its report is the lock of the token cache",
+    "trusts_any_journal": "it did not refuse that its journal belongs to another user",
+    "omits_results": "it lists ",
+    "optimistic_results": "and VCC has not processed it",
+    "reads_any_file": "it has read ids from a file that is JSON as text",
+    "hangs": "has not ended after",
+    "crashes": "RuntimeError: a bug",
+    "prints_secrets": "a secret is in its output",
+    "calls_in_check_mode": "check mode made a call",
+}
+
+# Those of the journal, which must show in PostgreSQL too.
+DEFECTS_OF_JOURNAL = ["new_request_ids", "reuses_request_ids", "no_claims", "no_confirmations", "early_confirmations"]
+
+
+@pytest.mark.parametrize("defect", DEFECTS)
+def test_campaign_detects_defect(defect):
+    _detects(defect, DEFECTS[defect], _plan_of_defects)
+
+
+@pytest.mark.parametrize("defect", DEFECTS_OF_JOURNAL)
+def test_campaign_detects_defect_in_postgresql(defect, postgresql):
+    _detects(defect, DEFECTS[defect], _plan_of_defects_in_postgresql)
+
+
 @pytest.mark.parametrize(
     ("defect", "sentence"),
     [
-        ("sends_nothing", "and VCC has not processed it"),
-        ("new_request_ids", "at most 1 allowed"),
-        ("reuses_request_ids", "for the request id of another"),
-        ("no_claims", " last, and that was "),
-        ("no_confirmations", "the journal has "),
-        ("early_confirmations", "the journal says that VCC has processed"),
-        ("denies_sending", "is reported failed, and VCC has processed it"),
-        ("allows_same_file", "it did not refuse that its report is the lock of the token cache"),
-        ("trusts_any_journal", "it did not refuse that its journal belongs to another user"),
-        ("omits_results", "it lists "),
-        ("optimistic_results", "and VCC has not processed it"),
-        ("reads_any_file", "it has read ids from a file that is JSON as text"),
-        ("hangs", "has not ended after"),
-        ("crashes", "RuntimeError: a bug"),
-        ("prints_secrets", "a secret is in its output"),
-        ("calls_in_check_mode", "check mode made a call"),
+        ("swaps_always", "at most 1 allowed"),
+        ("claims_twice", "the journal says that VCC has processed"),
+        ("gives_up_at_once", "it has given up the journal"),
+        ("waits_for_ever", "has not ended after"),
+        ("prints_password", "a secret is in its output"),
     ],
 )
-def test_campaign_detects_defect(defect, sentence, backend):
+def test_campaign_detects_defect_of_database(defect, sentence, postgresql):
+    _detects(defect, sentence, _plan_of_defects_of_database)
+
+
+def _detects(defect, sentence, make_plan):
+    """Play a round with a defect, and check that only this brings a violation with a sentence."""
+    assert [violation for violation in _violations_without_defect(make_plan) if sentence in violation] == []
+    timeout = {"hangs": 1, "waits_for_ever": 4}.get(defect, campaign.PROCESS_TIMEOUT)
+    found = violations(make_plan(), defect, timeout)
+    assert any(sentence in violation for violation in found), found
+
+
+@functools.cache
+def _violations_without_defect(make_plan):
+    return violations(make_plan())
+
+
+def _plan_of_defects(database=None):
     """
-    Play a round that shows every defect.
+    Return a round that shows every defect.
 
     Three waves request the same interactions, two of them with faults. A process dies while it requests the other action.
     Two processes request both actions with the same request id. One process has a misleading file, two have a forbidden file.
@@ -211,7 +252,7 @@ def test_campaign_detects_defect(defect, sentence, backend):
     )
     for task in (killed, both[0]):
         task.options.update(state="dispatched", route="Support")
-    drawn = _plan(
+    return _plan(
         [
             Wave([_task(0)], [("cut", {"when": "after"}), ("status", {"after": 1})]),
             Wave([_task(1)], [("html", {})]),
@@ -220,26 +261,17 @@ def test_campaign_detects_defect(defect, sentence, backend):
             Wave(both),
             Wave([lock, other_user]),
         ],
-        DIRECT if backend == "postgresql" else None,
+        database,
     )
-    assert [violation for violation in violations(drawn) if sentence in violation] == []
-    found = violations(drawn, defect, timeout=1 if defect == "hangs" else campaign.PROCESS_TIMEOUT)
-    assert any(sentence in violation for violation in found), found
 
 
-@pytest.mark.parametrize(
-    ("defect", "sentence"),
-    [
-        ("swaps_always", "at most 1 allowed"),
-        ("claims_twice", "the journal says that VCC has processed"),
-        ("gives_up_at_once", "it has given up the journal"),
-        ("waits_for_ever", "has not ended after"),
-        ("prints_password", "a secret is in its output"),
-    ],
-)
-def test_campaign_detects_defect_of_database(defect, sentence, postgresql):
+def _plan_of_defects_in_postgresql():
+    return _plan_of_defects(DIRECT)
+
+
+def _plan_of_defects_of_database():
     """
-    Play a round that shows every defect of a journal in PostgreSQL.
+    Return a round that shows every defect of a journal in PostgreSQL.
 
     Two processes claim the same interactions behind a lock. One process after another loses the answer to its first request, its second and so on, one of
     which is a claim. Another one has a connection that goes silent.
@@ -249,7 +281,7 @@ def test_campaign_detects_defect_of_database(defect, sentence, postgresql):
     for task in both:
         task.ids = ["b", "c"]
     repeated = [dataclasses.replace(_task(number), ids=["d"], options=FORCED) for number in range(4, 11)]
-    drawn = _plan(
+    return _plan(
         [
             Wave([first]),
             Wave(both, database_events=[(0.0, "lock", {"seconds": 0.6})]),
@@ -258,9 +290,6 @@ def test_campaign_detects_defect_of_database(defect, sentence, postgresql):
         ],
         DIRECT,
     )
-    assert violations(drawn) == []
-    found = violations(drawn, defect, timeout=5 if defect == "waits_for_ever" else campaign.PROCESS_TIMEOUT)
-    assert any(sentence in violation for violation in found), found
 
 
 def _lost(request):
