@@ -128,7 +128,7 @@ def rulebook(session: nox.Session) -> None:
     if missing := matrix.rulebook_missing():
         session.skip(missing)
     session.install("-r", "tests/simulator/requirements.txt")
-    session.install("ansible-core", "ansible-rulebook", "pytest", "requests")
+    session.install("ansible-core", "ansible-rulebook", "psycopg[binary]", "pytest", "requests", "trustme")
     session.run("pytest", "tests/rulebook", *session.posargs)
 
 

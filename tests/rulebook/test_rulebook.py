@@ -23,6 +23,7 @@ import yaml
 
 from ansible_collections.vonage.vcc.tests import simulator as package
 from ansible_collections.vonage.vcc.tests.examples.documents import EVENTS_GUIDE, example_with, rst_examples
+from ansible_collections.vonage.vcc.tests.postgresql import programs
 from ansible_collections.vonage.vcc.tests.simulator import CLIENT_ID, CLIENT_SECRET, Simulator
 from ansible_collections.vonage.vcc.tests.tools.environment import search_path
 
@@ -159,6 +160,41 @@ class Rulebook:
         return "changed=1" in done.stdout
 
 
+class RulebookWithDatabase(Rulebook):
+    """The same with a journal in PostgreSQL."""
+
+    def __init__(self, folder, simulator, server):
+        super().__init__(folder, simulator)
+        self._server = server
+        self.variables["vcc_journal"] = server.url()
+
+    def confirmed(self):
+        """Return the external ids of the provider that the journal confirms to be released."""
+        if self._server.execute("SELECT to_regclass('vcc_journal.version')")[0][0] is None:
+            return set()
+        query = (
+            "SELECT external_id FROM vcc_journal.interaction AS row JOIN vcc_journal.scope AS scope ON scope.id = row.scope"
+            " WHERE (account, provider, action) = (%s, %s, 'release') AND accepted_at IS NOT NULL"
+        )
+        return {external_id for (external_id,) in self._server.execute(query, (ACCOUNT, PROVIDER))}
+
+
+@pytest.fixture
+def rulebook_with_database(tmp_path):
+    if reason := programs.missing():
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    from ansible_collections.vonage.vcc.tests.postgresql.server import Server  # needs psycopg
+
+    with Server(fsync=False) as server, Simulator() as simulator:
+        rulebook = RulebookWithDatabase(tmp_path, simulator, server)
+        rulebook.register()
+        with rulebook.process():
+            rulebook.wait(rulebook.is_listening)
+            yield rulebook
+
+
 @pytest.fixture(scope="module")
 def rulebook(tmp_path_factory):
     with Simulator() as simulator:
@@ -174,7 +210,7 @@ def registered(rulebook):
     rulebook.register()
 
 
-def test_release_confirms_and_assignment_revokes(rulebook):
+def check_that_release_confirms_and_assignment_revokes(rulebook):
     assert rulebook.notify("case-1", "Release") == 200
     rulebook.wait(lambda: "case-1" in rulebook.confirmed())
     assert not rulebook.release("case-1")
@@ -183,6 +219,15 @@ def test_release_confirms_and_assignment_revokes(rulebook):
     rulebook.wait(lambda: "case-1" not in rulebook.confirmed())
     assert rulebook.release("case-1")
     assert [effect["external_id"] for effect in rulebook.simulator.effects] == ["case-1"]
+
+
+def test_release_confirms_and_assignment_revokes(rulebook):
+    check_that_release_confirms_and_assignment_revokes(rulebook)
+
+
+def test_notifications_reach_a_journal_in_postgresql(rulebook_with_database):
+    check_that_release_confirms_and_assignment_revokes(rulebook_with_database)
+    assert not rulebook_with_database.journal.exists()
 
 
 def test_repeated_notification_counts_once(rulebook):
