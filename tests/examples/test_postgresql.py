@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pytest
 import yaml
+from jinja2 import Template
 
 from ansible_collections.vonage.vcc.tests.examples.documents import (
     POSTGRESQL_GUIDE,
@@ -17,7 +18,7 @@ from ansible_collections.vonage.vcc.tests.examples.documents import (
 )
 
 EXAMPLES = rst_examples(POSTGRESQL_GUIDE)
-AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"
+AUTHORITIES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
 PASSWORD = "a-long-random-string"
 RELEASE = "ansible localhost -m vonage.vcc.vcc_interaction -a external_id="
 
@@ -38,7 +39,7 @@ class Database:
             ("host=db.example", f"host=localhost\nport={self.server.port}"),
             ("db.example", f"localhost:{self.server.port}"),
             ("/run/secrets/pgpass", str(self.passwords)),
-            (AUTHORITIES, self.server.ca_path),
+            *((path, self.server.ca_path) for path in AUTHORITIES),
         ):
             text = text.replace(name, value)
         return text
@@ -78,17 +79,8 @@ def sql_with(words):
 
 
 def test_every_block_is_covered():
-    assert [example.language for example in EXAMPLES] == [
-        "sql",
-        "console",
-        "yaml",
-        "ini",
-        "yaml",
-        "sql",
-        "sql",
-        "sql",
-        "yaml",
-    ]
+    languages = " ".join(example.language for example in EXAMPLES)
+    assert languages == "sql console yaml yaml yaml ini yaml sql sql sql yaml"
 
 
 def test_quick_start(home, database, effects):
@@ -111,6 +103,19 @@ def test_step_of_a_pipeline(home, database, effects):
         printed = home.run("\n".join(step["script"]), PGPASSWORD=PASSWORD, **step["variables"])
         assert f"changed={changed} " in printed
         assert effects() == [("release", "case-1"), ("release", "case-2")]
+
+
+def test_credential_of_awx(home, database, effects):
+    """Set the variables that the injectors make of the inputs."""
+    database.create("vcc")
+    inputs, injectors = (yaml.safe_load(example_with(words, EXAMPLES).text) for words in ("fields:", "env:"))
+    assert [field["id"] for field in inputs["fields"]] == inputs["required"]
+    given = dict(zip(inputs["required"], (database.url("vcc"), PASSWORD)))
+    variables = {name: database.here(Template(value).render(given)) for name, value in injectors["env"].items()}
+    home.environment.pop("PGPASSFILE")
+    for state in ("CHANGED", "SUCCESS"):
+        assert f"localhost | {state}" in home.run(f"{RELEASE}case-1", **variables)
+    assert effects() == [("release", "case-1")]
 
 
 def test_service(home, database, effects):
