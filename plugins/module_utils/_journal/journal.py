@@ -172,9 +172,9 @@ class Journal(ScopedJournal):
         accepted = {
             row.request_id for row in rows.values() if row.action == self._action and row.accepted_at is not None
         }
-        left = [each.request_id for each in chunk if not each.confirmed and not each.pending and each.request_id]
+        left = [each[2] for each, found in zip(wanted, chunk) if each[2] is not None and not found.confirmed]
         accepted.update(use.request_id for use in self._store.uses(left) if use.processed)
-        return rules.confirm(chunk, accepted)
+        return rules.confirm(wanted, chunk, accepted)
 
     def _check_key(self, wanted: list[Wanted]) -> None:
         """Refuse to ask anew with request ids that were used, because VCC would ignore them. Raises InputError."""
@@ -248,8 +248,7 @@ class Journal(ScopedJournal):
             for each in chunk
             if each.claim
         ]
-        for action, pairs in rules.replaced_request_ids(changes).items():
-            self._store.keep_request_ids(action, now, pairs)
+        self._keep_replaced(changes, now)
         following = following or []
         exchange: t.Callable[[], Exchanged] = functools.partial(
             self._store.exchange, _runs(claimed), now, changes, _external_ids(following)
@@ -342,14 +341,20 @@ class Journal(ScopedJournal):
             now = self._clock()
             changes: list[Change] = []
             changed: list[Interaction] = []
-            for each, ids in zip(lost, self._ids.take(len(lost))):
+            for each, (claim_id, dummy) in zip(lost, self._ids.take(len(lost))):
                 row = rows.get(each.external_id or "")
-                change = rules.reconcile(row, each, self._action, now, accepted_at, *ids)
+                change = rules.reconcile(row, each, self._action, now, accepted_at, claim_id)
                 if change:
                     changes.append(change)
                     changed.append(each)
+            self._keep_replaced(changes, now)
             done = self._store.swap(changes)
             lost = [each for each, ok in zip(changed, done) if not ok]
+
+    def _keep_replaced(self, changes: t.Iterable[Change], now: float) -> None:
+        """Keep the request ids that VCC has accepted and that rows lose by changes."""
+        for action, pairs in rules.replaced_request_ids(changes).items():
+            self._store.keep_request_ids(action, now, pairs)
 
     def _keep_request_ids(self, interactions: list[Interaction]) -> None:
         """Keep the custom request ids of interactions."""

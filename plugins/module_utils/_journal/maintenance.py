@@ -89,7 +89,7 @@ def _entry(row: Row, scope: Scope) -> dict[str, t.Any]:
         "account": scope.account,
         "state": rules.state_of(row).value,
         "action": row.action,
-        "request_id": row.request_id,
+        "request_id": row.request_id or None,
         "asked": isoformat_utc(row.requested_at),
         "accepted": None if row.accepted_at is None else isoformat_utc(row.accepted_at),
     }

@@ -71,7 +71,7 @@ _NEW = ", ".join(
 
 # The columns of new rows, with the values that all of them have in common.
 _VALUES = (
-    "new.id, new.external_id, new.long_external_id, coalesce(new.action, %s), new.request_id, coalesce(new.requested_at, %s),"
+    "new.id, new.external_id, new.long_external_id, coalesce(new.action, %s), coalesce(new.request_id, ''), coalesce(new.requested_at, %s),"
     " new.accepted_at"
 )
 

@@ -63,6 +63,9 @@ class Interaction(t.NamedTuple):
     claim: int = 0
 
 
+# The request id of a pending row whose next attempt has to have another one than the attempts before.
+NEVER_SENT = ""
+
 # One interaction of the worklist: its place, its external id, its custom request id and its data, the last three if any. A plain tuple, because there
 # are many.
 Wanted = tuple[int, t.Optional[str], t.Optional[str], t.Optional[str]]
@@ -133,9 +136,10 @@ def claim(
         return Interaction(seq, external_id, custom_id or new_id, False, False, data, None, now, claim_id)
     pending = row.action == terms.action and row.accepted_at is None and counts(row.requested_at, terms.ttl, now)
     if pending and not terms.force:
-        return Interaction(
-            seq, external_id, row.request_id, False, True, data, None, row.requested_at, _other(claim_id)
-        )
+        request_id = row.request_id or custom_id
+        if request_id:
+            claim_id = _other(claim_id)
+        return Interaction(seq, external_id, request_id or new_id, False, True, data, None, row.requested_at, claim_id)
     return Interaction(seq, external_id, custom_id or new_id, False, pending, data, row, now, claim_id)
 
 
@@ -150,16 +154,18 @@ def row_of_claim(interaction: Interaction, action: str) -> Row:
     return _new(Row, (interaction.claim, external_id, action, request_id, interaction.requested_at, None))
 
 
-def confirm(interactions: list[Interaction], accepted: t.Container[str | None]) -> list[Interaction]:
-    """Return interactions of which those are confirmed that would be sent with a request id that VCC has accepted, whenever that was.
+def confirm(
+    wanted: list[Wanted], interactions: list[Interaction], accepted: t.Container[str | None]
+) -> list[Interaction]:
+    """Return interactions of which those are confirmed whose custom request id VCC has accepted, whenever that was.
 
-    One that is pending is not, because its request id is that of the pending attempt.
+    :param wanted: the same interactions as the task asks for them.
     """
     return [
-        each._replace(confirmed=True, previous=None, requested_at=0.0, claim=0)
-        if not each.confirmed and not each.pending and each.request_id in accepted
+        Interaction(each.seq, each.external_id, custom_id, True, False, each.data)
+        if not each.confirmed and custom_id in accepted
         else each
-        for each in interactions
+        for custom_id, each in zip((one[2] for one in wanted), interactions)
     ]
 
 
@@ -195,14 +201,12 @@ def reconcile(
     now: float,
     accepted_at: float | None,
     claim_id: int,
-    new_id: str,
 ) -> Change | None:
     """Record of a claim that VCC has taken or may have taken it, whatever other processes have made of its row. Return None for no change.
 
     :param row: what the journal has of the interaction now.
     :param accepted_at: when VCC accepted it; None if its answer is not known.
     :param claim_id: the id of a row that is written anew.
-    :param new_id: a new request id.
     """
     if row is None:
         # A release withdrew the row, because it found nothing to release. Whether a dispatch came before or after that, nobody knows. Or a user pruned it.
@@ -212,8 +216,9 @@ def reconcile(
             claim=_other(claim_id), requested_at=now, accepted_at=accepted_at
         )
     if row.action != action:
-        # Nobody knows which of the two actions VCC took last, so the other one is not confirmed any more, nor will its own answer confirm it.
-        return row, row._replace(claim=claim_id, request_id=new_id, accepted_at=None)
+        # Nobody knows which of the two actions VCC took last, so the other one is not confirmed any more, nor will its own answer confirm it. Its
+        # request ids may have been processed before this action, and VCC would ignore them from now on.
+        return row, row._replace(claim=_other(claim_id), request_id=NEVER_SENT, accepted_at=None)
     if row.request_id == interaction.request_id:
         return None if accepted_at is None else (row, row._replace(accepted_at=accepted_at))
     if row.accepted_at is None:

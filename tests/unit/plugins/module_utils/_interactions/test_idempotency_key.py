@@ -14,6 +14,7 @@ import subprocess
 import pytest
 
 from ansible_collections.vonage.vcc.plugins.module_utils._interactions.idempotency import derive_request_id
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.journal import Journal
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.notifications import Notification, NotificationLog
 from ansible_collections.vonage.vcc.tests.simulator import CLIENT_ID
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import column, summary
@@ -38,6 +39,19 @@ def age(folder):
             db.commit()
 
     return do
+
+
+@pytest.fixture
+def open_journal(sim, folder):
+    """Opens the journal of the tasks, for a task that releases."""
+    with contextlib.ExitStack() as stack:
+
+        def make():
+            return stack.enter_context(
+                contextlib.closing(Journal(str(folder / "journal.db"), sim.url, CLIENT_ID, None, DAY))
+            )
+
+        yield make
 
 
 @pytest.fixture
@@ -220,3 +234,19 @@ class TestRefusals:
             )
         assert len(sim.calls) == before
         assert dispatch(idempotency_key="CHG2", external_ids=["b", "c"], force=True)["changed"]
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["accepted", "pending"])
+def test_release_at_the_same_time_brings_no_other_request_id(sim, dispatch, open_journal, lost):
+    """The release claims first and is answered last, so that the journal does not know what came last. VCC has the dispatch all the same."""
+    release = open_journal()
+    release.add_all([["a"]])
+    claimed = release.claim(0)
+    if lost:
+        sim.fault("cut", when="after")
+    dispatch(idempotency_key="CHG1", external_id="a")
+    release.accept(claimed)
+    again = dispatch(idempotency_key="CHG1", external_id="a")
+    assert column(again, "request_id") == [derive_request_id("CHG1", CLIENT_ID, None, "dispatch", "a")]
+    assert again["changed"] is lost
+    assert len(sim.effects) == 1

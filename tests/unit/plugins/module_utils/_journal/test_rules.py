@@ -18,6 +18,7 @@ FORCE = Terms("release", TTL, True)
 FOR_EVER = Terms("release", 0)
 
 PENDING = Row(7, "a", "release", "key", NOW - 10)
+UNSENT = PENDING._replace(request_id=rules.NEVER_SENT)
 ACCEPTED = PENDING._replace(accepted_at=NOW - 5)
 OLD_PENDING = PENDING._replace(requested_at=NOW - TTL)
 OLD_ACCEPTED = PENDING._replace(requested_at=NOW - TTL - 1, accepted_at=NOW - TTL)
@@ -90,6 +91,9 @@ def test_each_interaction_without_a_confirmation_takes_an_id():
         (PENDING, TERMS, "own", "key", True, None, NOW - 10),
         (PENDING, FORCE, None, "new", True, PENDING, NOW),
         (PENDING, FORCE, "own", "own", True, PENDING, NOW),
+        (UNSENT, TERMS, None, "new", True, None, NOW - 10),
+        (UNSENT, TERMS, "own", "own", True, None, NOW - 10),
+        (UNSENT, FORCE, None, "new", True, UNSENT, NOW),
         (OLD_PENDING, TERMS, None, "new", False, OLD_PENDING, NOW),
         (OLD_PENDING, FORCE, None, "new", False, OLD_PENDING, NOW),
         (OLD_PENDING, FOR_EVER, None, "key", True, None, NOW - TTL),
@@ -133,8 +137,8 @@ def test_released_claim_gives_way_to_the_row_before(previous):
         ("release", None, Row(9, "a", "release", "mine", NOW, "accepted_at")),
         ("dispatch", None, None),
         # The other action is confirmed no more, nor will its own answer confirm it.
-        ("release", DISPATCHED, Row(9, "a", "dispatch", "new", NOW - 10)),
-        ("release", DISPATCHING, Row(9, "a", "dispatch", "new", NOW - 10)),
+        ("release", DISPATCHED, Row(9, "a", "dispatch", "", NOW - 10)),
+        ("release", DISPATCHING, Row(9, "a", "dispatch", "", NOW - 10)),
         # Another process has asked anew: its row no longer gives way to an earlier one.
         ("release", PENDING, PENDING._replace(claim=9)),
         ("release", ACCEPTED, None),
@@ -143,15 +147,15 @@ def test_released_claim_gives_way_to_the_row_before(previous):
 def test_reconcile_with_what_other_processes_did(action, row, new, accepted_at):
     if new is not None and new.accepted_at == "accepted_at":
         new = new._replace(accepted_at=accepted_at)
-    change = rules.reconcile(row, CLAIM, action, NOW, accepted_at, 9, "new")
+    change = rules.reconcile(row, CLAIM, action, NOW, accepted_at, 9)
     assert change == (None if new is None else (row, new))
 
 
 @pytest.mark.parametrize("row", [PENDING, ACCEPTED])
 def test_answer_is_recorded_in_a_row_with_the_same_request_id(row):
     row = row._replace(request_id="mine")
-    assert rules.reconcile(row, CLAIM, "release", NOW, None, 9, "new") is None
-    assert rules.reconcile(row, CLAIM, "release", NOW, NOW - 1, 9, "new") == (row, row._replace(accepted_at=NOW - 1))
+    assert rules.reconcile(row, CLAIM, "release", NOW, None, 9) is None
+    assert rules.reconcile(row, CLAIM, "release", NOW, NOW - 1, 9) == (row, row._replace(accepted_at=NOW - 1))
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,14 @@ class TestRows:
         for other in (store, open_store(), open_store(dry_run=True)):
             assert other.rows(["a", "b", "c"]) == {"a": PENDING, "b": ACCEPTED}
 
+    @pytest.mark.parametrize("others", [(), ("b",)], ids=["alone", "among others"])
+    def test_request_id_may_be_empty(self, store, others):
+        found = [PENDING._replace(request_id=""), *rows(*others)]
+        assert all(put(store, *found))
+        assert store.rows(["a", *others]) == {row.external_id: row for row in found}
+        assert store.swap([(found[0], found[0]._replace(claim=500))]) == [True]
+        assert store.rows(["a"])["a"].request_id == ""
+
     @pytest.mark.parametrize("other", OTHERS, ids=["provider", "account", "api_url"])
     def test_scope_has_its_own_rows(self, store, open_store, other):
         put(store, PENDING)
