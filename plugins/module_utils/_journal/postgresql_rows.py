@@ -33,6 +33,7 @@ CASE WHEN octet_length({{0}}) <= {_LONGEST_KEY} THEN {{0}} ELSE E'\\x01' || enco
 Statement = tuple[str, t.Sequence[t.Any]]
 
 # The planner must use the indexes even before it has statistics, and in their order, in which rows are locked. A claim must survive a crash of the server.
+# With these settings, it takes all statements for so costly that it would compile them, for longer than they take.
 # A time that is read has all its digits, because it is compared when the row is replaced.
 # The end of a transaction need not be durable if that of a later one, in the same turn, makes it so. Where a middlebox forgets a connection in the
 # middle of a transaction, the server must let go of its locks before the next attempt gives up.
@@ -40,7 +41,7 @@ _BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
 _SETTINGS = """
 SELECT set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true),
     set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),
-    set_config('extra_float_digits', '3', true),
+    set_config('jit', 'off', true), set_config('extra_float_digits', '3', true),
     set_config('idle_in_transaction_session_timeout', '15s', true), set_config('synchronous_commit', {commit}, true)
 """
 DURABLE = _SETTINGS.format(

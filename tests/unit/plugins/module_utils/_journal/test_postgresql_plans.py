@@ -10,6 +10,9 @@ import functools
 
 import pytest
 
+pytest.importorskip("psycopg")
+
+from ansible_collections.vonage.vcc.plugins.module_utils._journal import postgresql_connection, postgresql_rows
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.backends import open_store
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.store import Registered, Row
 from ansible_collections.vonage.vcc.tests.postgresql import programs
@@ -152,3 +155,17 @@ def test_rows_are_found_by_an_index(measure):
     tables, rows, dummy = measure(lambda store: store.counts())
     assert tables > 0, "these counts tell nothing"
     assert rows > MANY
+
+
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+def test_no_statement_is_compiled(store, postgresql_server):
+    """Compiling checks of custom request ids took ten times as long as the checks."""
+    postgresql_server.execute("ALTER DATABASE {} SET jit = on".format(store.description()["database"]))
+
+    def work(db, again):
+        with postgresql_connection.pipeline(db):
+            (shown,) = postgresql_rows.in_transaction(db, [("SHOW jit", ())])
+        return db.execute("SHOW jit").fetchone() + shown.fetchone()
+
+    with contextlib.closing(open_store(postgresql_server.url(store.description()["database"]), SCOPE)) as other:
+        assert other._connection.run(work) == ("on", "off")
