@@ -125,17 +125,7 @@ class PostgresqlConnection:
             self._db.close()
 
     def _connect(self) -> t.Any:
-        db = psycopg.connect(**self._parameters, autocommit=True, prepare_threshold=None)
-        used = db.info.get_parameters()
-        is_set = "sslmode" in used or "sslmode" in self._parameters or os.environ.get("PGSSLMODE")
-        # Only a service can bring a host that is not known before.
-        if not is_set and not _are_local(used.get("host"), used.get("hostaddr")):
-            db.close()
-            raise JournalError(
-                f"The journal {self.location} cannot be used (its service has no sslmode): set sslmode=verify-full in the file of the service or in"
-                " the URL."
-            )
-        return db
+        return psycopg.connect(**self._parameters, autocommit=True, prepare_threshold=None)
 
     def run(self, work: Work, timeout: float | None = None) -> t.Any:
         """Return the result of work. Repeat it while errors are transient, for as long as PATIENCE.
@@ -257,17 +247,35 @@ def _parameters(url: str, location: str) -> dict[str, t.Any]:
             f"The journal {location} cannot be used (libpq cannot read this URL): write it as postgresql://user@host/database, with %XX for special"
             " characters of a user, a password or a name."
         )
-    environment = os.environ.get
-    is_service = "service" in parameters or environment("PGSERVICE")
-    host = parameters.get("host") or environment("PGHOST")
-    address = parameters.get("hostaddr") or environment("PGHOSTADDR")
-    if not (parameters.get("sslmode") or environment("PGSSLMODE") or _are_local(host, address)):
+    known = _defaults(parameters.get("service"))
+    host, address = (parameters.get(name) or known.get(name) for name in ("host", "hostaddr"))
+    # That of a service is "prefer" too if the service has none.
+    is_set = parameters.get("sslmode") or os.environ.get("PGSSLMODE") or known.get("sslmode") != "prefer"
+    if not is_set and not _are_local(host, address):
         parameters["sslmode"] = "verify-full"
-    if not (parameters.get("connect_timeout") or environment("PGCONNECT_TIMEOUT") or is_service):
+    if not (parameters.get("connect_timeout") or known.get("connect_timeout")):
         parameters["connect_timeout"] = CONNECT_TIMEOUT
     parameters.setdefault("fallback_application_name", "vonage.vcc")
     parameters["client_encoding"] = "utf8"
     return parameters
+
+
+def _defaults(service: str | None) -> dict[str, str]:
+    """Return what libpq takes from a service, from the environment or from itself where a URL says nothing.
+
+    :param service: the name of a service in the URL; else that of the environment counts.
+    """
+    before = os.environ.get("PGSERVICE")
+    try:
+        if service:
+            os.environ["PGSERVICE"] = service
+        found = psycopg.pq.Conninfo.get_defaults()
+    finally:
+        if service:
+            del os.environ["PGSERVICE"]
+            if before is not None:
+                os.environ["PGSERVICE"] = before
+    return {option.keyword.decode(): option.val.decode(errors="replace") for option in found if option.val}
 
 
 def _are_local(hosts: t.Any, addresses: t.Any) -> bool:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from urllib.parse import quote
 
@@ -231,21 +232,26 @@ class TestSettings:
             monkeypatch.setenv("PGSERVICE", "vcc")
         works("postgresql://" if how == "PGSERVICE" else "postgresql:///?service=vcc")
 
-    def test_service_off_this_host_must_say_how_it_is_encrypted(
-        self, postgresql_server, database, role, monkeypatch, tmp_path
-    ):
+    def test_service_off_this_host_is_verified(self, postgresql_server, database, role, monkeypatch, tmp_path):
         """127.1 is an address of the loopback too, but does not look like one."""
         path = tmp_path / "services"
         path.write_text(f"[vcc]\nhost=127.1\nport={postgresql_server.port}\ndbname={database}\nuser={role}\n")
         monkeypatch.setenv("PGSERVICEFILE", str(path))
         monkeypatch.setenv("PGPASSWORD", PASSWORD)
-        assert refused("postgresql:///?service=vcc") == (
-            "The journal postgresql:///?service=vcc cannot be used (its service has no sslmode): set sslmode=verify-full in the file of the service or in"
-            " the URL."
-        )
+        assert refused("postgresql:///?service=vcc").endswith(CHECK_TLS)
         works("postgresql:///?service=vcc&sslmode=require")
+        assert "PGSERVICE" not in os.environ
+        monkeypatch.setenv("PGSERVICE", "vcc")
+        assert refused("postgresql://").endswith(CHECK_TLS)
         monkeypatch.setenv("PGSSLMODE", "require")
+        works("postgresql://")
+        monkeypatch.delenv("PGSSLMODE")
+        path.write_text(path.read_text() + "sslmode=require\n")
+        works("postgresql://")
+        monkeypatch.setenv("PGSERVICE", "other")
         works("postgresql:///?service=vcc")
+        assert os.environ["PGSERVICE"] == "other"
+        monkeypatch.delenv("PGSERVICE")
 
     def test_other_encoding_of_the_client(self, postgresql_url, monkeypatch):
         monkeypatch.setenv("PGCLIENTENCODING", "LATIN1")
@@ -327,6 +333,7 @@ class TestEncryption:
 
         assert limit("postgresql:///vcc") == 10
         assert limit("postgresql:///vcc?connect_timeout=3") == "3"
+        assert limit("postgresql:///vcc?service=missing") == 10
         monkeypatch.setenv("PGCONNECT_TIMEOUT", "4")
         assert limit("postgresql:///vcc") is None
 
