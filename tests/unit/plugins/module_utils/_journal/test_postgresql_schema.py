@@ -270,6 +270,7 @@ class TestStandby:
             check_reading(there)
             assert refusal(Journal, there, API, "main", None, 0).endswith(STANDBY)
             assert refusal(NotificationLog, there, API, "main", None).endswith(STANDBY)
+            assert refusal(JournalMaintenance, there).endswith(STANDBY)
 
     def test_journal_that_is_missing_there(self, postgresql_server, url):
         with postgresql_server.standby() as standby:

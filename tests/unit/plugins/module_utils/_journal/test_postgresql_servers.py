@@ -321,3 +321,10 @@ class TestTransientErrors:
         claims = [json.loads(output) for output in at_once(3, CLAIMING, url, "release", "same")]
         assert all(claim == claims[0] for claim in claims)
         assert execute("SELECT count(*), count(accepted_at) FROM vcc_journal.interaction") == [(4000, 4000)]
+
+
+@pytest.mark.parametrize("exchange", exchanges.ALL, ids=lambda exchange: exchange.__name__)
+def test_libpq_without_pipelines(url, exchange, monkeypatch):
+    """Before version 14, each statement takes a turn of its own."""
+    monkeypatch.setattr(psycopg.Pipeline, "is_supported", lambda: False)
+    exchange(url, url, "one")
