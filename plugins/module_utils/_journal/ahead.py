@@ -52,20 +52,26 @@ class Claiming(t.NamedTuple):
 class Background:
     """An exchange in a thread of its own, which does not keep the process from ending. Calling it waits for the end."""
 
-    def __init__(self, exchange: t.Callable[[], Exchanged]) -> None:
+    def __init__(self, exchange: t.Callable[..., Exchanged]) -> None:
         self._exchange = exchange
         self._done: Exchanged | None = None
         self._error: BaseException | None = None
+        self._sent = threading.Event()
         self._over = threading.Event()
         threading.Thread(target=self._run, name="vcc-journal", daemon=True).start()
 
     def _run(self) -> None:
         try:
-            self._done = self._exchange()
+            self._done = self._exchange(sent=self._sent.set)
         except BaseException as exc:
             self._error = exc
         finally:
             self._over.set()
+            self._sent.set()
+
+    def wait_until_sent(self) -> None:
+        """Wait until all is on its way to the store. Before, both threads would compete for the interpreter, and the store would wait."""
+        self._sent.wait()
 
     def __call__(self) -> Exchanged:
         """Return what the exchange has brought, or raise its error."""

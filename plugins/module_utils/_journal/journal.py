@@ -255,6 +255,7 @@ class Journal(ScopedJournal):
         )
         if in_background:
             exchange = self._background = Background(exchange)
+            self._background.wait_until_sent()
         return Claiming(found.after, found.wanted, chunk, claimed, now, following, exchange)
 
     def _end(self, claiming: Claiming) -> list[Interaction]:

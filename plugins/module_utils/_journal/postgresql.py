@@ -140,6 +140,7 @@ class PostgresqlStore(Store):
         accepted_at: float = 0.0,
         changes: t.Sequence[Change] = (),
         look_up: t.Sequence[str] = (),
+        sent: t.Callable[[], object] | None = None,
     ) -> Exchanged:
         """Mark rows as accepted, each run of them by its first and last id; replace rows; and look other rows up: in one turn on the wire."""
         if self._scope is None or not (marks or changes or look_up):
@@ -153,6 +154,8 @@ class PostgresqlStore(Store):
             with pipeline(db):
                 marked = in_transaction(db, mark_rows, DURABLE_LATER if changes else DURABLE)
                 cursors = swap.send(db, look_up_rows)
+                if sent:
+                    sent()
             rows = rows_of(cursors.pop(0).fetchone(), wanted) if wanted else {}
             written = claims_of(cursors)
             if marks and changes and not written:

@@ -157,8 +157,12 @@ class Store(abc.ABC):
         accepted_at: float = 0.0,
         changes: t.Sequence[Change] = (),
         look_up: t.Sequence[str] = (),
+        sent: t.Callable[[], object] | None = None,
     ) -> Exchanged:
-        """Mark rows as accepted, each run of them by its first and last id; replace rows; and look other rows up."""
+        """Mark rows as accepted, each run of them by its first and last id; replace rows; and look other rows up.
+
+        :param sent: what to call once all is on its way, if there is a way.
+        """
         with self.transaction():
             marked = sum(self.mark(first, last, accepted_at) for first, last in marks)
             return Exchanged(marked, self.swap(changes), self.rows(look_up) if look_up else {})
