@@ -1,0 +1,162 @@
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A journal in a database claims the next chunk while the caller sends the one before it, and looks several chunks up at once."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.vonage.vcc.tests.postgresql import programs
+from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal import exchanges
+from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal.helpers import (
+    as_entries,
+    database_of,
+    refusal,
+)
+
+pytest.importorskip("psycopg")
+
+from ansible_collections.vonage.vcc.plugins.module_utils._journal import postgresql_connection
+from ansible_collections.vonage.vcc.tests.postgresql.proxy import Proxy
+
+IDS = [f"case-{number:04}" for number in range(3100)]
+FIRST, SECOND, THIRD, LAST = IDS[:1000], IDS[1000:2000], IDS[2000:3000], IDS[3000:]
+
+
+@pytest.fixture
+def proxy(postgresql_server):
+    with Proxy(postgresql_server) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def url(postgresql_url, proxy):
+    """The URL of the database behind the proxy."""
+    return proxy.url(database_of(postgresql_url))
+
+
+@pytest.fixture
+def opened(url):
+    """A journal with the ids on its worklist."""
+    with exchanges.opened(url) as journal:
+        journal.add_all([IDS])
+        yield journal
+
+
+def release(url, *external_ids, action="release", accept=True):
+    with exchanges.opened(url, action=action) as journal:
+        journal.add_all(as_entries(*external_ids))
+        claimed = journal.claim(0)
+        if accept:
+            journal.accept(claimed)
+        return claimed
+
+
+def release_all(url):
+    with exchanges.opened(url) as journal:
+        journal.add_all([IDS])
+        after, accepted = 0, []
+        while accepted := journal.claim(after, accepted):
+            after = accepted[-1].seq
+
+
+def wait_until_claimed(url, external_id):
+    with exchanges.opened(url, dry_run=True) as journal:
+        journal.add_all(as_entries(external_id))
+        programs.poll(lambda: journal._store.rows([external_id]), "nobody claims it")
+
+
+def test_next_chunk_is_claimed_meanwhile(opened, postgresql_url):
+    first = opened.claim(0)
+    wait_until_claimed(postgresql_url, SECOND[-1])
+    rows = exchanges.entries(postgresql_url, SECOND[0], SECOND[-1], THIRD[0])
+    assert list(rows) == [SECOND[0], SECOND[-1]]
+    second = opened.claim(first[-1].seq, first)
+    assert [each.external_id for each in second] == SECOND
+    assert [second[0].request_id, second[-1].request_id] == [row["request_id"] for row in rows.values()]
+
+
+def test_run_takes_a_turn_for_each_chunk(opened, url, proxy):
+    before, after, accepted, chunks = proxy.turns, 0, [], []
+    while chunk := opened.claim(after, accepted):
+        chunks.append([each.external_id for each in chunk])
+        accepted, after = chunk, chunk[-1].seq
+    assert chunks == [FIRST, SECOND, THIRD, LAST]
+    # One looks the first chunk up, and two accept the last chunks.
+    assert proxy.turns - before == len(chunks) + 3
+    assert exchanges.states(url, *IDS[::700], IDS[-1]) == ["released"] * 6
+
+
+def test_second_run_looks_several_chunks_up_at_once(opened, postgresql_url, proxy):
+    release_all(postgresql_url)
+    before, after, confirmed = proxy.turns, 0, 0
+    while chunk := opened.plan(after):
+        confirmed += sum(each.confirmed for each in chunk)
+        after = chunk[-1].seq
+    assert confirmed == len(IDS)
+    assert proxy.turns - before == 2
+
+
+@pytest.mark.parametrize("end", ["plan", "close"])
+def test_what_is_not_handed_out_is_taken_back(opened, postgresql_url, end):
+    """What another task has dispatched is dispatched again, and what another task has left pending stays pending, with its request id."""
+    (pending,) = release(postgresql_url, SECOND[0], accept=False)
+    release(postgresql_url, SECOND[1], action="dispatch")
+    before = exchanges.entries(postgresql_url, SECOND[1])
+    first = opened.claim(0)
+    wait_until_claimed(postgresql_url, SECOND[-1])
+    if end == "plan":
+        chunk = opened.plan(first[-1].seq)
+        assert [each.external_id for each in chunk] == SECOND
+        assert [each.external_id for each in chunk if each.pending] == [SECOND[0]]
+    else:
+        opened.close()
+    assert exchanges.states(postgresql_url, *SECOND[:3], SECOND[-1]) == ["pending", "dispatched", None, None]
+    assert exchanges.entries(postgresql_url, SECOND[0])[SECOND[0]]["request_id"] == pending.request_id
+    assert exchanges.entries(postgresql_url, SECOND[1]) == before
+    assert exchanges.states(postgresql_url, FIRST[0], FIRST[-1]) == ["pending", "pending"]
+
+
+def test_what_another_process_has_taken_up_meanwhile_stays(opened, postgresql_url):
+    opened.claim(0)
+    wait_until_claimed(postgresql_url, SECOND[-1])
+    release(postgresql_url, SECOND[5])
+    opened.close()
+    assert exchanges.states(postgresql_url, *SECOND[4:7]) == [None, "released", None]
+
+
+def test_other_changes_wait_for_the_claims(opened, postgresql_url):
+    first = opened.claim(0)
+    second = opened.claim(first[-1].seq, first[:10])
+    opened.release_claim(first[10:20])
+    opened.keep_pending(first[20:30])
+    opened.accept(second)
+    assert exchanges.states(postgresql_url, FIRST[0], FIRST[10], FIRST[20]) == ["released", None, "pending"]
+    assert exchanges.states(postgresql_url, SECOND[0], THIRD[0], LAST[0]) == ["released", "pending", None]
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_connection_is_cut_meanwhile(opened, postgresql_url, proxy, when):
+    opened.plan(0)
+    proxy.cut(2, when)
+    first = opened.claim(0)
+    second = opened.claim(first[-1].seq)
+    assert proxy.faults == 1
+    rows = exchanges.entries(postgresql_url, *SECOND)
+    assert [each.request_id for each in second] == [rows[each]["request_id"] for each in SECOND]
+
+
+def test_server_that_is_lost_meanwhile(opened, postgresql_url, proxy, monkeypatch):
+    """The error comes with the chunk, and what has been accepted meanwhile is not lost without a word."""
+    monkeypatch.setattr(postgresql_connection, "PATIENCE", 0.1)
+    first = opened.claim(0)
+    second = opened.claim(first[-1].seq)
+    opened.accept(first)
+    proxy.black_hole()
+    monkeypatch.setattr(postgresql_connection, "ANSWER_TIMEOUT", 0.1)
+    third = opened.claim(second[-1].seq, second)
+    assert [each.external_id for each in third] == THIRD
+    assert "cannot be used (" in refusal(opened.claim, third[-1].seq)
+    assert exchanges.states(postgresql_url, FIRST[0], SECOND[0], LAST[0]) == ["released", "pending", None]
+    proxy.clear()
