@@ -106,7 +106,7 @@ def package(session: nox.Session) -> None:
 
 def benchmark(session: nox.Session, *arguments: str) -> None:
     """Run the benchmark."""
-    session.install("ansible-core", "matplotlib", "requests")
+    session.install("ansible-core", "matplotlib", "psycopg[binary]", "requests", "trustme")
     session.run("python", "tests/benchmark/benchmark.py", *arguments)
 
 

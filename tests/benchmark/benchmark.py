@@ -25,6 +25,7 @@ import time
 from pathlib import Path
 
 import cases
+import databases
 import journals
 import report
 import requests
@@ -57,10 +58,23 @@ class Bench:
         tree.mkdir(parents=True)
         (tree / "vcc").symlink_to(ROOT)
         (folder / "ansible.cfg").touch()
+        collections = tree.parents[1]
+        sys.path.append(str(collections))
+        self._databases = databases.Databases(collections)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_exception):
+        self._databases.close()
 
     def run(self, case):
         """Run a case once and return its figures. Raises RunError."""
-        journal = self._journal(case.row)
+        ms = case.row.database_ms
+        journal = self._journal(case.row) if ms is None else self._database(case.row)
+        if ms:
+            self._databases.turns(ms)
+            return {**self._run(case, journal), "turns": self._databases.turns(ms)}
         if case.row.journal != "copy":
             return self._run(case, journal)
         before = journal.stat().st_size
@@ -87,6 +101,13 @@ class Bench:
         if counts["interactions"] != expected or counts["rejected"]:
             raise RunError(f"{case.key} must send {expected} interactions, but the server counts {counts}")
         return {**figures, **counts}
+
+    def _database(self, row):
+        """Return the URL of the journal for a run, which is empty unless the run follows another."""
+        if not row.follows:
+            self._databases.create(row.key)
+        os.sync()
+        return self._databases.url(row.follows or row.key, row.database_ms)
 
     def _journal(self, row):
         """Return the journal for a run. It exists if it must have entries."""
@@ -145,6 +166,9 @@ def machine():
 def chosen(arguments):
     """Return the cases to run: each second run with its first, and always the empty play."""
     wanted = [case for case in cases.all_cases() if case.n <= arguments.max_n]
+    if reason := databases.missing():
+        print(f"Without rows that need a database: {reason}.")
+        wanted = [case for case in wanted if case.row.database_ms is None]
     if arguments.quick:
         wanted = [case for case in wanted if case.key != "uri-loop@100@0"]
     keys = {case.key for case in wanted if re.search(arguments.only, case.key)} | {"empty@0@0"}
@@ -162,10 +186,15 @@ def one_round(todo):
 
 
 def measure(arguments, results, folder):
-    """Run the cases round by round."""
+    """Run the chosen cases."""
     todo = chosen(arguments)
-    bench = Bench(folder, arguments.journal_rows)
-    bench.run(next(cases.all_cases()))  # not counted: it fills the caches of the file system
+    with Bench(folder, arguments.journal_rows) as bench:
+        bench.run(next(cases.all_cases()))  # not counted: it fills the caches of the file system
+        play(arguments, todo, bench, results)
+
+
+def play(arguments, todo, bench, results):
+    """Run cases round by round."""
     for number in range(arguments.repeat):
         for case in one_round(todo):
             if case.key in results["failures"] or (number and case.row.key == "prune"):

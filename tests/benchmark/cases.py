@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 import typing as t
+import zlib
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -66,6 +67,10 @@ INFO = "    - vonage.vcc.vcc_journal_info: {external_ids: [case-0000000]}\n"
 JOURNAL_DAYS = 75
 PRUNE = f"    - vonage.vcc.vcc_journal: {{older_than: {JOURNAL_DAYS // 5 * 24 * 60 * 60}}}\n"
 
+# What a journal in a database is measured for.
+DATABASE_NS = (1_000, 10_000, 100_000)
+DATABASE_LATE_MS = 5
+
 POWERS = tuple(10**exponent for exponent in range(7))
 
 
@@ -80,6 +85,8 @@ class Row(t.NamedTuple):
     :param sends: whether the server gets the interactions.
     :param follows: the row that runs just before, on the same journal, so that this row finds nothing to do.
     :param journal: ``small`` or ``large``, a journal with other entries; ``copy``, a copy of the large one; empty for a new journal.
+    :param database_ms: the round trip to the database that has the journal, 0 for one on this host; None for a journal in a file.
+    :param slices: in how many processes the ids are divided, which share the journal.
     :param threads: calls that the bare script makes at once.
     :param reference: whether other rows are compared with it, so that it is measured several times in a round.
     """
@@ -94,6 +101,8 @@ class Row(t.NamedTuple):
     sends: bool = True
     follows: str = ""
     journal: str = ""
+    database_ms: int | None = None
+    slices: int = 1
     threads: int = 0
     reference: bool = False
 
@@ -126,7 +135,22 @@ def _rows() -> t.Iterator[Row]:
     yield from _twice("loop", "loop", (100,), tasks=LOOP)
     yield from _twice("list", "list", (1_000, 10_000, 100_000), tasks=LIST, one_task=True)
     src = {"variable": "src", "one_task": True}
-    yield from _twice("src", "`src`", POWERS, (100_000,), tasks=SRC, **src)
+    yield from _twice("src", "`src`", POWERS, (10_000, 100_000), tasks=SRC, **src)
+    for ms, ns_late in ((0, ()), (1, ()), (DATABASE_LATE_MS, (10_000, 100_000))):
+        title = f"`src`, database {ms} ms away" if ms else "`src`, database"
+        yield from _twice(f"src-database-{ms}", title, DATABASE_NS, ns_late, tasks=SRC, database_ms=ms, **src)
+        title = title.replace("`src`", "one release")
+        yield from _twice(f"one-database-{ms}", title, (1,), tasks=ONE, database_ms=ms, one_task=True)
+    yield Row("slices", "`src` in 4 processes", DATABASE_NS, tasks=SRC, variable="src", slices=4)
+    yield Row(
+        "slices-database",
+        "`src` in 4 processes, database",
+        DATABASE_NS,
+        tasks=SRC,
+        variable="src",
+        slices=4,
+        database_ms=0,
+    )
     yield from _twice("module-src", "`src`, as a module", (100_000,), tasks=SRC + AS_MODULE, **src)
     for key, title, n, tasks, fields in (
         ("check", "one release in check mode", 1, CHECK, {"sends": False}),
@@ -176,8 +200,20 @@ class Inputs:
             return [sys.executable, str(HERE / "bare.py"), str(ids), str(case.row.threads)]
         play = self._folder / f"{case.row.key}.yml"
         play.write_text(PLAY + case.row.tasks, encoding="utf-8")
-        variables = f"src={ids}" if case.row.variable == "src" else f"@{ids}"
-        return [str(Path(sys.executable).parent / "ansible-playbook"), str(play), "-e", variables]
+        command = [str(Path(sys.executable).parent / "ansible-playbook"), str(play), "-e"]
+        if case.row.slices > 1:
+            commands = [[*command, f"src={part}"] for part in self._parts(ids, case.row.slices)]
+            return [sys.executable, str(HERE / "together.py"), json.dumps(commands)]
+        return [*command, f"src={ids}" if case.row.variable == "src" else f"@{ids}"]
+
+    def _parts(self, ids: Path, count: int) -> list[Path]:
+        """Divide a file of external ids, as the guide does."""
+        parts = [ids.with_suffix(f".{number}.txt") for number in range(count)]
+        if not parts[0].exists():
+            lines = ids.read_bytes().splitlines(keepends=True)
+            for number, part in enumerate(parts):
+                part.write_bytes(b"".join(line for line in lines if zlib.crc32(line.rstrip()) % count == number))
+        return parts
 
     def _ids(self, case: Case) -> Path:
         """Return a file of external ids; those for a journal that other runs use too are new, and amid those that it knows."""

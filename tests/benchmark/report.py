@@ -104,6 +104,7 @@ def goals(results: Results) -> list[Goal]:
         *second_runs(results),
         most_calls(results),
         *growing_journal(results),
+        *databases(results),
     ]
 
 
@@ -146,6 +147,35 @@ def growing_journal(results: Results) -> t.Iterator[Goal]:
     yield Goal(f"{prune}: longest wait of another task, s", 1, get("prune@0@0", "wait"))
     after, before = (get("prune@0@0", figure) / 1e6 for figure in ("size_after", "size_before"))
     yield ratio(f"{prune}: journal after / before", after, before, 0.5, "MB")
+
+
+def databases(results: Results) -> t.Iterator[Goal]:
+    """Compare journals in a database with those in a file."""
+    measured = [case.n for case in results.cases if case.row.key == "src-database-0"]
+    n = max(measured, default=LARGE_N)
+    late_ms = cases.DATABASE_LATE_MS
+
+    def compare(row: str, limit: float, reference: str = "src", latency: int = 0, figure: str = "wall") -> Goal:
+        text = f"{cases.ROWS[row].title}, N of {n:,}{f', {latency} ms' if latency else ''} / journal in a file"
+        a, b = (results.get(f"{key}@{n}@{latency}", figure) for key in (row, reference))
+        return ratio(text if figure == "wall" else f"{text}: {figure}", a, b, limit)
+
+    yield compare("src-database-0", 1.6)
+    yield compare("src-database-0", 1.2, figure="cpu")
+    yield compare("src-database-1", 1.7)
+    yield compare(f"src-database-{late_ms}", 2)
+    yield compare("src-database-0-second", 1.5, "src-second")
+    yield compare(f"src-database-{late_ms}-second", 1.5, "src-second")
+    yield compare(f"src-database-{late_ms}", 1.1, latency=cases.LATE_MS)
+    yield compare("slices-database", 2, "slices")
+    text = f"{cases.ROWS['src-database-1'].title}, N of {n:,}: turns on the wire beyond chunks of 1,000"
+    yield Goal(text, 10, results.get(f"src-database-1@{n}@0", "turns") - math.ceil(n / 1000))
+    memory = (results.get(f"src-database-0@{n}@0", "memory") - results.get(f"src@{n}@0", "memory")) / 2**20
+    yield Goal(f"{cases.ROWS['src-database-0'].title}, N of {n:,}, minus journal in a file: memory, MiB", 8, memory)
+    for ms in (0, late_ms):
+        title = cases.ROWS[f"one-database-{ms}"].title
+        seconds = results.get(f"one-database-{ms}@1@0") - results.get("one@1@0")
+        yield Goal(f"{title}, minus journal in a file, s: 0.04 s and 8 round trips", 0.04 + 8 * ms / 1000, seconds)
 
 
 def number(value: float) -> str:
