@@ -148,7 +148,9 @@ class PostgresqlStore(Store):
         swap = Swap(self._scope, changes)
         wanted = {key_of(external_id): external_id for external_id in look_up}
         mark_rows: list[Statement] = [(MARK, (accepted_at, *mark)) for mark in marks]
-        look_up_rows: list[Statement] = [(ROWS, (joined(wanted), self._scope))] if wanted else []
+        look_up_rows: list[Statement] = (
+            [(ROWS, (joined(wanted), self._scope, self._scope, min(wanted), max(wanted)))] if wanted else []
+        )
 
         def work(db: t.Any, again: bool) -> Exchanged:
             with pipeline(db):
