@@ -13,7 +13,10 @@ from urllib.parse import unquote
 _URL = re.compile(r"postgres(ql)?://")
 
 # Also with a mistake in it: no path is meant, and a password may follow.
-_SCHEME = re.compile(r"\s*([A-Za-z][A-Za-z0-9+.:-]*://|postgres(ql)?:)", re.IGNORECASE)
+_SCHEME = re.compile(
+    r"[\s'\"]*([A-Za-z][A-Za-z0-9+.:-]*://|postgres(ql)?:|//[^/]*@)|[^/]*:[^/]*@|.*\bpassword\s*=",
+    re.IGNORECASE | re.DOTALL,
+)
 
 # What a URL of a journal has to be, for messages.
 URL_FORM = "a URL such as postgresql://user@host/database"
@@ -54,7 +57,9 @@ def secrets_of(journal: str | None) -> set[str]:
         return set()
     start, end = _password(journal)
     found = [journal[start:end], *(value for dummy, value in _parameters(journal)[1])]
-    return {text for password in found for text in (password, unquote(password)) if text}
+    secrets = {text for password in found for text in (password, unquote(password)) if text}
+    # Where the password is in something that is no URL, nobody knows.
+    return secrets or (set() if is_url(journal) else {journal})
 
 
 def without_password(journal: str) -> str:

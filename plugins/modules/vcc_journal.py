@@ -31,9 +31,10 @@ options:
     elements: str
   import_from:
     description:
-      - Path of a journal in a SQLite file, whose entries go into O(journal). An entry that O(journal) has already, or has a newer one of, is left alone. So the
-        same file can be imported again.
-      - Let no other task use the file from then on.
+      - Path of a journal in a SQLite file, whose entries go into O(journal). An entry that O(journal) has already, or has a newer one of, is left alone. So an
+        import that was interrupted can be repeated.
+      - Import a file before other tasks use O(journal), and let none use the file from then on. If O(journal) is in use, an import brings back what has
+        been pruned there, and confirmations that V(AssignToAgent) has ended.
     type: path
   older_than:
     description:

@@ -155,7 +155,7 @@ class Sender:
 
     def _add(self, batch: Batch) -> None:
         """Add a batch to those that wait for their call."""
-        # The journal has each acceptance before the next call, unless the claim for that call wrote it.
+        # The journal has each acceptance before the next call, unless the claim for that call writes it: a journal behind a wire may do so meanwhile.
         self._record_accepted()
         heapq.heappush(self._waiting, (-batch.depth, next(self._numbers), batch))
         self._start_calls()

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 # ruff: noqa: S608 -- queries are put together from constants alone
 import contextlib
+import random
 import time
 import typing as t
 
@@ -32,6 +33,7 @@ from .postgresql_rows import (
     Swap,
     claims_of,
     column,
+    execute,
     in_transaction,
     joined,
     key_of,
@@ -52,6 +54,9 @@ from .store import Change, Exchanged, Query, Registered, Row, Scope, Store, Use
 
 # How often in succession changes may fail to take effect. Other processes never come first so often, but a trigger or a policy may.
 ATTEMPTS = 100
+
+# Seconds between two of these attempts, at most.
+LONGEST_PAUSE = 0.5
 
 
 class PostgresqlStore(Store):
@@ -101,6 +106,12 @@ class PostgresqlStore(Store):
         without = self._connection.run(lambda db, again: roles_without_rights(db, roles))
         if without and not dry_run:
             self._connection.run(lambda db, again: grant(db, without))
+            left = self._connection.run(lambda db, again: roles_without_rights(db, without))
+            if left:
+                raise JournalError(
+                    f"The journal {self.location} cannot be used by {', '.join(left)} (the role of its URL may not grant the rights): run the task as the"
+                    " owner of the schema vcc_journal."
+                )
         return is_missing, without
 
     def close(self) -> None:
@@ -172,13 +183,18 @@ class PostgresqlStore(Store):
         return exchanged
 
     def _count_attempt(self, has_taken_effect: bool) -> None:
-        """Raise JournalError if changes fail to take effect again and again, because nobody would ever stop to repeat them."""
+        """Wait a little after changes that have not taken effect, because they are repeated at once.
+
+        Raises JournalError if they fail again and again, because nobody would ever stop to repeat them.
+        """
         self._attempts = 0 if has_taken_effect else self._attempts + 1
         if self._attempts >= ATTEMPTS:
             raise JournalError(
                 f"The journal {self.location} cannot be used (its database has not taken a change at {ATTEMPTS} attempts): look for triggers and policies"
-                " on the tables of the schema vcc_journal."
+                " on the tables of the schema vcc_journal, and for a session that holds locks on them."
             )
+        if self._attempts > 1:
+            time.sleep(min(0.001 * 2**self._attempts, LONGEST_PAUSE) * random.uniform(0.5, 1.0))
 
     def uses(self, request_ids: t.Sequence[str]) -> list[Use]:
         """Return the uses of request ids in all scopes of the API and the account."""
@@ -282,7 +298,7 @@ DELETE FROM vcc_journal.custom_request WHERE ctid = ANY (ARRAY(
         if self._scope is None:
             return None
         query = "SELECT key, settings, requested_at, accepted_at FROM vcc_journal.registration WHERE scope = %s"
-        row = self._connection.run(lambda db, again: db.execute(query, (self._scope,)).fetchone())
+        row = self._connection.run(lambda db, again: execute(db, query, (self._scope,)).fetchone())
         return Registered(bytes(row[0]), *row[1:]) if row else None
 
     def swap_registration(self, seen: bytes | None, registered: Registered | None) -> bool:
@@ -307,7 +323,7 @@ DELETE FROM vcc_journal.custom_request WHERE ctid = ANY (ARRAY(
                 (cursor,) = in_transaction(db, [(query, values)])
             if cursor.rowcount or not again:
                 return bool(cursor.rowcount)
-            known = db.execute("SELECT key FROM vcc_journal.registration WHERE scope = %s", (self._scope,)).fetchone()
+            known = execute(db, "SELECT key FROM vcc_journal.registration WHERE scope = %s", (self._scope,)).fetchone()
             return (bytes(known[0]) if known else None) == (registered.key if registered else None)
 
         return bool(self._connection.run(work))

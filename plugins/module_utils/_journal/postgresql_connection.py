@@ -47,14 +47,17 @@ LOOK_EVERY = 0.1
 # Seconds for a connection to each host, unless the URL or the environment says otherwise.
 CONNECT_TIMEOUT = 10
 
-# The states of errors that another attempt can mend: a lost connection, a server that shuts down or starts, a serialization failure, a deadlock, and
-# a server that has become a standby. An error without a state is that of a lost connection.
-_TRANSIENT = re.compile(r"08...|57P0[1-5]|40001|40P01|25006|25P03|53300")
+# The states of errors that another attempt can mend: a lost connection, a server that shuts down or starts, a serialization failure, a deadlock, a
+# lock that others hold, and a server that has become a standby. An error without a state is that of a lost connection.
+_TRANSIENT = re.compile(r"08...|57P0[1-5]|40001|40P01|55P03|25006|25P03|53300")
 
-_PASSWORD = "check the user of the URL, and its password in the URL, in PGPASSWORD or in the file of PGPASSFILE"
+_PASSWORD = "check the user of the URL, and its password in the URL, in PGPASSWORD or in the file of PGPASSFILE, which needs mode 0600"
+
+_RESTORE = "have its schema restored from a backup; what that lacks, the next run may release or dispatch a second time"
 
 # What helps against an error of a connection, by what libpq says.
 _CONNECTING = (
+    (r"invalid (port|integer|option|\S+ value)|invalid value for", "correct the URL"),
     (r"password|authentication|pg_hba|role .* does not exist|ident", _PASSWORD),
     (r"permission denied for database", "have CONNECT on the database granted to the role of the URL"),
     (r"database .* does not exist", "have that database created, or check the name in the URL"),
@@ -75,10 +78,10 @@ _STATEMENTS = {
     "25006": "let the URL name the primary, or all hosts with target_session_attrs=read-write",
     "42704": "check the names of the roles",
     "53100": "make room on the disk of the server",
-    "3F000": "run vonage.vcc.vcc_journal with state=present, or have its schema restored from a backup",
-    "42P01": "run vonage.vcc.vcc_journal with state=present, or have its schema restored from a backup",
+    "3F000": _RESTORE,
+    "42P01": _RESTORE,
     "57014": "raise statement_timeout of the role of the URL",
-    "55P03": "raise lock_timeout of the role of the URL, or end the session that holds the lock",
+    "55P03": "end the session that holds the lock; pg_locks names it",
     "XX001": "the database is damaged: have it restored from a backup",
     "XX002": "have the index rebuilt with REINDEX",
 }
@@ -108,6 +111,7 @@ class PostgresqlConnection:
     def __init__(self, url: str) -> None:
         self.location = without_password(url)
         self._secrets = secrets_of(url)
+        self._has_given_up = False
         with self.wrap_errors(connecting=True):
             self._parameters = _parameters(url, self.location)
             self._db = self._connect()
@@ -141,12 +145,18 @@ class PostgresqlConnection:
                     if self._db.closed:
                         self._db = self._connect()
                     with self._watchdog.watch(self._db, timeout or ANSWER_TIMEOUT):
-                        return work(self._db, again)
+                        result = work(self._db, again)
+                    self._has_given_up = False
+                    return result
                 except BaseException as exc:
                     # A transaction may be open. A new connection may find the new primary, where this server has become a standby.
                     self._disconnect()
-                    deadline = deadline or time.monotonic() + PATIENCE
-                    if not isinstance(exc, psycopg.Error) or not _is_transient(exc) or time.monotonic() > deadline:
+                    # Patience is for one failure. A task that has given up must end, and not wait anew for each thing that it still has to record.
+                    deadline = deadline or time.monotonic() + (0 if self._has_given_up else PATIENCE)
+                    if not isinstance(exc, psycopg.Error) or not _is_transient(exc):
+                        raise
+                    if time.monotonic() >= deadline:
+                        self._has_given_up = True
                         raise
                 # Of several transactions in one turn, the first ones may have taken effect.
                 again = True

@@ -14,6 +14,7 @@ import hashlib
 import operator
 import typing as t
 
+from .postgresql_connection import pipeline
 from .store import Change, Row
 
 DIVIDER = "\x1f"
@@ -37,11 +38,13 @@ Statement = tuple[str, t.Sequence[t.Any]]
 # A time that is read has all its digits, because it is compared when the row is replaced.
 # The end of a transaction need not be durable if that of a later one, in the same turn, makes it so. Where a middlebox forgets a connection in the
 # middle of a transaction, the server must let go of its locks before the next attempt gives up.
+# No function or operator of another role may take the place of one of PostgreSQL.
 _BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
 _SETTINGS = """
 SELECT set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true),
     set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),
     set_config('jit', 'off', true), set_config('extra_float_digits', '3', true),
+    set_config('search_path', 'pg_catalog', true), set_config('lock_timeout', '20s', true),
     set_config('idle_in_transaction_session_timeout', '15s', true), set_config('synchronous_commit', {commit}, true)
 """
 DURABLE = _SETTINGS.format(
@@ -96,14 +99,15 @@ WITH put AS (
 SELECT string_agg(id::text, E'\\x1f') FROM put
 """
 
-# The rows that are still as they were seen, locked in the order of their ids.
+# The rows that are still as they were seen, locked in the order of their ids. One that another session has locked is about to be another row: to wait
+# for it would lock that one, out of order.
 _LOCKED = f"""
 seen AS MATERIALIZED (
     SELECT * FROM unnest({column("bigint")}, {column("double precision", "''")}, {{new}}) AS seen (seen_id, seen_accepted_at, {{columns}})
 ),
 locked AS MATERIALIZED (
     SELECT row.id AS locked_id FROM vcc_journal.interaction AS row, seen
-    WHERE row.id = seen_id AND row.accepted_at IS NOT DISTINCT FROM seen_accepted_at ORDER BY row.id FOR UPDATE OF row
+    WHERE row.id = seen_id AND row.accepted_at IS NOT DISTINCT FROM seen_accepted_at ORDER BY row.id FOR UPDATE OF row SKIP LOCKED
 )
 """
 
@@ -169,7 +173,7 @@ class Swap:
         done = [(old or row).claim in written if old or row else True for old, row in self._changes]  # type: ignore[union-attr]
         if again and not all(done):
             unsure = [row.claim for (dummy, row), ok in zip(self._changes, done) if row and not ok]
-            there = claims_of([db.execute(_THERE, (joined(map(str, unsure)),))])
+            there = claims_of([execute(db, _THERE, (joined(map(str, unsure)),))])
             done = [ok or bool(row and row.claim in there) for ok, (dummy, row) in zip(done, self._changes)]
         return done
 
@@ -183,6 +187,13 @@ def in_transaction(db: t.Any, statements: t.Sequence[Statement], settings: str |
     cursors = [db.execute(query, values) for query, values in statements]
     db.execute(_COMMIT)
     return cursors
+
+
+def execute(db: t.Any, query: str, values: t.Any = ()) -> t.Any:
+    """Execute a statement in a transaction of its own, in one turn on the wire; return its cursor."""
+    with pipeline(db):
+        (cursor,) = in_transaction(db, [(query, values)])
+    return cursor
 
 
 def key_of(text: str) -> str:

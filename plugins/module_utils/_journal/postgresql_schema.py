@@ -14,6 +14,7 @@ with contextlib.suppress(ImportError):  # ``backends`` reports it
     from psycopg import sql
 
 from .._errors import JournalError
+from .postgresql_rows import execute
 from .store import Scope
 
 SCHEMA = "vcc_journal"
@@ -21,7 +22,7 @@ SCHEMA = "vcc_journal"
 SCHEMA_VERSION = 1
 
 # One process makes the schema, under a lock with this key.
-_LOCK = f"SET TRANSACTION ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock({0x56434331});"
+_LOCK = f"SET TRANSACTION ISOLATION LEVEL READ COMMITTED; SET LOCAL search_path = pg_catalog; SELECT pg_advisory_xact_lock({0x56434331});"
 
 # Half of each page is left free, so that accepting a row needs no new entry in any index. No index may have ``accepted_at`` in it for that. The
 # request id of a row is made from its id if that is even: see ``ClaimIds``. Texts too long for an index are kept as their hash: see ``key_of``.
@@ -129,6 +130,18 @@ class Facts(t.NamedTuple):
     version: int | None = None
     scope: int | None = None
 
+    @property
+    def is_damaged(self) -> bool:
+        """Return whether the database has only a part of the tables."""
+        return 0 < self.tables < _TABLE_COUNT
+
+
+# Why a journal without some of its tables cannot be used, and a remedy. To make them anew would repeat what they knew of.
+DAMAGED = (
+    f"tables of its schema {SCHEMA} are missing",
+    "have them restored from a backup; what that lacks, the next run may release or dispatch a second time",
+)
+
 
 def read_facts(db: t.Any, scope_key: str = "") -> Facts:
     """Return what the database is like: in one turn on the wire if the journal can be read.
@@ -136,16 +149,17 @@ def read_facts(db: t.Any, scope_key: str = "") -> Facts:
     :param scope_key: what the table of scopes has of the scope that is asked for.
     """
     try:
-        facts = Facts(*db.execute(_FACTS.format(known=_KNOWN), (scope_key,)).fetchone())
+        facts = Facts(*execute(db, _FACTS.format(known=_KNOWN), (scope_key,)).fetchone())
     except (
         psycopg.errors.InsufficientPrivilege,
         psycopg.errors.InvalidSchemaName,
         psycopg.errors.UndefinedColumn,
         psycopg.errors.UndefinedTable,
     ):
-        facts = Facts(*db.execute(_FACTS.format(known="")).fetchone())
+        db.rollback()
+        facts = Facts(*execute(db, _FACTS.format(known="")).fetchone())
         if facts.tables >= _TABLE_COUNT and facts.may_use and not facts.unreadable:
-            row = db.execute(f"SELECT version FROM {SCHEMA}.version").fetchone()
+            row = execute(db, f"SELECT version FROM {SCHEMA}.version").fetchone()
             facts = facts._replace(version=row[0] if row else None)
     if facts.tables < _TABLE_COUNT:
         facts = facts._replace(version=None, scope=None)
@@ -164,12 +178,13 @@ def check_facts(location: str, facts: Facts, dry_run: bool, is_needed: bool) -> 
         remedy = "have a database made with the encoding UTF8, which can hold all ids"
     elif facts.version not in (None, SCHEMA_VERSION):
         why = f"it was made by another version of this collection: schema {facts.version}, this one knows {SCHEMA_VERSION}"
-        remedy = (
-            "run the task with that version, or run vonage.vcc.vcc_journal with state=present if that is an older one"
-        )
+        remedy = "run the task with that version"
+    elif facts.is_damaged:
+        why, remedy = DAMAGED
     elif facts.has_schema and (not facts.may_use or facts.unreadable):
         why = f"the role of its URL may not read {facts.unreadable or 'the schema'}"
-        remedy = f"have USAGE on the schema {SCHEMA} and SELECT on its tables granted to it"
+        rights = "SELECT" if dry_run else "SELECT, INSERT, UPDATE and DELETE"
+        remedy = f"have USAGE on the schema {SCHEMA} and {rights} on its tables granted to it, as the option grant_to of vonage.vcc.vcc_journal does"
     elif not dry_run and facts.is_read_only:
         why = "its server is a read-only standby, or the session is read-only"
         remedy = "let the URL name the primary, or all hosts with target_session_attrs=read-write"
@@ -178,7 +193,7 @@ def check_facts(location: str, facts: Facts, dry_run: bool, is_needed: bool) -> 
         remedy = _STATE_PRESENT
     elif not dry_run and facts.version is not None and facts.unwritable:
         why = f"the role of its URL may not write {facts.unwritable}"
-        remedy = f"have INSERT, UPDATE and DELETE on the tables of the schema {SCHEMA} granted to it"
+        remedy = f"have INSERT, UPDATE and DELETE on the tables of the schema {SCHEMA} granted to it, as the option grant_to of vonage.vcc.vcc_journal does"
     if why:
         raise JournalError(f"The journal {location} cannot be used ({why}): {remedy}.")
 
@@ -197,8 +212,8 @@ def make_scope(db: t.Any, scope_key: str, scope: Scope) -> int:
     find = f"SELECT id FROM {SCHEMA}.scope WHERE key = %s"
     make = f"INSERT INTO {SCHEMA}.scope (key, api_url, account, provider) VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING RETURNING id"
     values = (scope_key, *scope, scope_key)
-    row = db.execute(f"WITH made AS ({make}) SELECT id FROM made UNION ALL {find}", values).fetchone()
-    return int((row or db.execute(find, (scope_key,)).fetchone())[0])
+    row = execute(db, f"WITH made AS ({make}) SELECT id FROM made UNION ALL {find}", values).fetchone()
+    return int((row or execute(db, find, (scope_key,)).fetchone())[0])
 
 
 def roles_without_rights(db: t.Any, roles: t.Sequence[str]) -> list[str]:
@@ -210,12 +225,13 @@ SELECT has_schema_privilege(%s, schema.oid, 'USAGE') AND NOT EXISTS (
 )
 FROM pg_namespace AS schema WHERE schema.nspname = 'vcc_journal'
 """
-    return [role for role in roles if not (db.execute(query, (role, role)).fetchone() or [False])[0]]
+    return [role for role in roles if not (execute(db, query, (role, role)).fetchone() or [False])[0]]
 
 
 def grant(db: t.Any, roles: t.Sequence[str]) -> None:
     """Let roles read and write the journal."""
     with db.transaction():
+        db.execute("SET LOCAL search_path = pg_catalog")
         for role in roles:
             for statement in filter(None, map(str.strip, _GRANTS.split(";"))):
                 db.execute(sql.SQL(statement).format(role=sql.Identifier(role)))

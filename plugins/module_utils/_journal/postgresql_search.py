@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 
 from .postgresql_connection import LONG_ANSWER_TIMEOUT, PostgresqlConnection, pipeline
-from .postgresql_rows import in_transaction, joined, key_of
+from .postgresql_rows import execute, in_transaction, joined, key_of
 from .store import Query, Row, Scope
 
 # Rows that a block of pruning looks at.
@@ -63,7 +63,7 @@ SELECT count(*) FILTER (WHERE accepted_at IS NOT NULL AND action = 'release'), c
     (SELECT count(*) FROM vcc_journal.registration WHERE accepted_at IS NOT NULL)
 FROM vcc_journal.interaction
 """
-        row = self._connection.run(lambda db, again: db.execute(query).fetchone(), LONG_ANSWER_TIMEOUT)
+        row = self._connection.run(lambda db, again: execute(db, query).fetchone(), LONG_ANSWER_TIMEOUT)
         return dict(zip(COUNTED, row))
 
     def search(self, query: Query, limit: int, offset: int) -> tuple[list[tuple[Row, Scope]], int]:
@@ -79,8 +79,8 @@ FROM vcc_journal.interaction
         )
 
         def work(db: t.Any, again: bool) -> tuple[list[t.Any], int]:
-            rows = db.execute(page, values).fetchall()
-            return rows, db.execute(f"SELECT count(*) {matching}", values).fetchone()[0]
+            rows = execute(db, page, values).fetchall()
+            return rows, execute(db, f"SELECT count(*) {matching}", values).fetchone()[0]
 
         rows, matched = self._connection.run(work, LONG_ANSWER_TIMEOUT)
         return [(Row(*row[:6]), Scope(*row[6:9])) for row in rows], matched
@@ -93,7 +93,7 @@ FROM vcc_journal.interaction
     def _count_old(self, before: float, table: str, key: str, changed_at: str) -> int:
         query = f"SELECT count(*) FROM vcc_journal.{table} WHERE {changed_at} <= %s"
         count: int = self._connection.run(
-            lambda db, again: db.execute(query, (before,)).fetchone()[0], LONG_ANSWER_TIMEOUT
+            lambda db, again: execute(db, query, (before,)).fetchone()[0], LONG_ANSWER_TIMEOUT
         )
         return count
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 import contextlib
 import os
 
-from .._errors import JournalError
+from .._errors import InputError, JournalError
+from .._location import has_scheme
 from .backends import open_store
 from .claim_ids import ClaimIds, claim_of
+from .rules import replaced_request_ids
 from .sqlite import SqliteStore
 from .store import Change, Row, Store
 
@@ -20,18 +22,21 @@ def transfer(path: str, journal: str, dry_run: bool = False) -> dict[str, int]:
 
     A row that the journal has already, or has a newer one of, is left alone. So the same file can be brought in again, after an interruption too.
 
-    Raises JournalError if either cannot be used.
+    Raises InputError for a file that is missing, and JournalError if either cannot be used.
 
     :param path: the file.
     :param journal: the path or the URL of the other journal.
     """
+    if has_scheme(path):
+        raise InputError("import_from has to be the path of a SQLite file: only journal may be a URL.")
     if not os.path.lexists(path):
-        raise JournalError(
-            f"The journal {path} cannot be imported (there is no such file): check the path that the option import_from names."
-        )
+        raise InputError(f"import_from {path} cannot be imported (there is no such file): check the path.")
     imported = {"interactions": 0, "request_ids": 0, "notifications": 0, "registrations": 0}
-    with contextlib.closing(SqliteStore(path, None, dry_run=True)) as source:
-        scopes = source.scopes()
+    try:
+        with contextlib.closing(SqliteStore(path, None, dry_run=True)) as source:
+            scopes = source.scopes()
+    except JournalError as exc:
+        raise JournalError(f"import_from: {exc}") from None
     for scope in scopes:
         with contextlib.ExitStack() as stack:
             part = stack.enter_context(contextlib.closing(SqliteStore(path, scope, dry_run=True)))
@@ -73,6 +78,8 @@ class _Transfer:
                     )
             if self._dry_run:
                 return len(changes)
+            for action, pairs in replaced_request_ids(changes).items():
+                self._target.keep_request_ids(action, self._target.clock(), pairs)
             done = self._target.swap(changes)
             imported += sum(done)
             lost = {new.external_id for (dummy, new), ok in zip(changes, done) if new and not ok}

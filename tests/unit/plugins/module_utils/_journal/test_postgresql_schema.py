@@ -14,6 +14,7 @@ from ansible_collections.vonage.vcc.plugins.module_utils._journal.journal import
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.maintenance import JournalMaintenance
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.notifications import Notification, NotificationLog
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.registrations import Registration
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.setup import set_up
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import at_once
 from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal.helpers import (
     API,
@@ -146,16 +147,24 @@ class TestCreation:
         assert sorted(created) == [False] * 5 + [True]
         check_writing(url)
 
-    @pytest.mark.parametrize("left", ["CREATE SCHEMA vcc_journal", "DROP TABLE vcc_journal.notification"])
-    def test_what_is_missing_is_made(self, url, execute, left):
-        """Its maker may have been interrupted, or its restore incomplete."""
-        if left.startswith("DROP"):
-            open_at(url).thing.close()
-        execute(left)
+    def test_schema_without_tables_is_filled(self, url, execute):
+        execute("CREATE SCHEMA vcc_journal")
         with open_at(url, dry_run=True) as journal:
             journal.add_all(as_entries("a"))
             assert not journal.plan(0)[0].confirmed
         check_writing(url)
+
+    @pytest.mark.parametrize("table", ["interaction", "notification", "version"])
+    def test_schema_without_some_of_its_tables_is_damaged(self, url, execute, some, table):
+        """To make them anew would dispatch again what they knew of."""
+        execute(f"DROP TABLE vcc_journal.{table}")
+        for act in (
+            lambda: Journal(url, API, "main", None, 0),
+            lambda: Journal(url, API, "main", None, 0, dry_run=True),
+            lambda: JournalMaintenance(url, dry_run=True),
+            lambda: set_up(url),
+        ):
+            assert "(tables of its schema vcc_journal are missing): have them restored from a backup" in refusal(act)
 
     def test_role_without_the_right_cannot_make_it(self, url, role):
         assert refusal(Journal, with_user(url, role), API, "main", None, 0) == (

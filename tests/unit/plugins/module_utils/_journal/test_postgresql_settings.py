@@ -72,3 +72,21 @@ def test_database_that_takes_no_change_is_refused(postgresql_url, execute, monke
         assert refusal(run_twice, postgresql_url, external_id, clock=clock).endswith(
             "cannot be used (its database has not taken a change at 5 attempts): look for triggers and policies on the tables of the schema vcc_journal."
         )
+
+
+def test_functions_of_other_roles_are_not_used(postgresql_url, execute, clock):
+    """They would run with the rights of the role of the task."""
+    execute("CREATE TABLE used (name text)")
+    for name, arguments, result in (
+        ("unnest", "text[]", "SETOF text"),
+        ("string_to_array", "text, text, text", "text[]"),
+        ("has_database_privilege", "name, text", "boolean"),
+        ("int8and", "bigint, integer", "bigint"),
+    ):
+        execute(
+            f"CREATE FUNCTION public.{name}({arguments}) RETURNS {result} LANGUAGE plpgsql AS"
+            f" $$ BEGIN INSERT INTO public.used VALUES ('{name}'); RETURN{'' if 'SETOF' in result else ' NULL'}; END $$"
+        )
+    execute("CREATE OPERATOR public.& (LEFTARG = bigint, RIGHTARG = integer, FUNCTION = public.int8and)")
+    assert run_twice(postgresql_url, "a", "b", clock=clock) == [True, True]
+    assert execute("SELECT * FROM used") == []

@@ -77,6 +77,17 @@ class TestDatabase:
             assert journal.prune(0)["interactions"] == 1
         postgresql_server.execute(f"DROP OWNED BY {role}", database=database)
 
+    def test_role_that_may_not_grant_says_so(self, postgresql_server, postgresql_url, role):
+        """PostgreSQL only warns of it."""
+        set_up(postgresql_url, [role])
+        postgresql_server.execute("DROP ROLE IF EXISTS other")
+        postgresql_server.create_role("other")
+        said = r"cannot be used by other \(the role of its URL may not grant the rights\): run the task as the owner of the schema"
+        with pytest.raises(JournalError, match=said):
+            set_up(as_role(postgresql_url, role), ["other"])
+        database = postgresql_url.split("?")[0].rsplit("/", 1)[1]
+        postgresql_server.execute(f"DROP OWNED BY {role}", database=database)
+
     def test_role_that_is_missing_is_refused(self, postgresql_url):
         with pytest.raises(JournalError, match=r'role "nobody-here" does not exist.*: check the names of the roles'):
             set_up(postgresql_url, ["nobody-here"])

@@ -10,7 +10,7 @@ import sqlite3
 
 import pytest
 
-from ansible_collections.vonage.vcc.plugins.module_utils._errors import JournalError
+from ansible_collections.vonage.vcc.plugins.module_utils._errors import InputError, JournalError
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.backends import open_store
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.entry import Entry
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.journal import Journal
@@ -138,6 +138,15 @@ class TestTransfer:
         if content:
             path.parent.mkdir(parents=True)
             path.write_bytes(content)
-        with pytest.raises(JournalError, match=f"The journal {path} cannot be "):
+        said = (
+            f"import_from: The journal {path} cannot be used" if content else f"import_from {path} cannot be imported"
+        )
+        with pytest.raises((JournalError, InputError), match=said):
             transfer(str(path), str(tmp_path / "new.db"))
         assert not (tmp_path / "new.db").exists()
+
+    def test_url_is_no_file(self, tmp_path):
+        with pytest.raises(
+            InputError, match="import_from has to be the path of a SQLite file: only journal may be a URL"
+        ):
+            transfer("postgresql://vcc:geheim@db.example/vcc", str(tmp_path / "new.db"))
