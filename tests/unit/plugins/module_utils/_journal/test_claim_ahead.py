@@ -109,6 +109,7 @@ def test_interruption_leaves_the_store_to_one_thread(open_journal, counts, monke
         inside.append(threading.current_thread().name)
         assert len(inside) == 1, inside
         if threading.current_thread() is not threading.main_thread():
+            named["sent"]()
             go_on.wait()
         try:
             return exchange(*arguments, **named)
