@@ -9,7 +9,7 @@ import threading
 import typing as t
 
 from .rules import Interaction, Wanted
-from .store import Exchanged, Row
+from .store import Change, Exchanged, Row
 
 
 class LookedUp(t.NamedTuple):
@@ -22,6 +22,19 @@ class LookedUp(t.NamedTuple):
     after: int
     wanted: list[Wanted]
     rows: dict[str, Row]
+
+
+class Prepared(t.NamedTuple):
+    """The claims of a chunk, before their exchange.
+
+    :param after: the place behind which it begins.
+    :param chunk: what it is if all claims take effect.
+    :param changes: the rows of the claims.
+    """
+
+    after: int
+    chunk: list[Interaction]
+    changes: list[Change]
 
 
 class Claiming(t.NamedTuple):

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import typing as t
@@ -52,3 +53,13 @@ class ClaimIds:
 def claim_of(request_id: str) -> int | None:
     """Return the claim that a request id is made from, or None if ``ClaimIds`` has not made it."""
     return int(request_id[:16], 16) if _MADE_FROM_CLAIM.fullmatch(request_id) else None
+
+
+def runs_of(claims: t.Iterable[int]) -> list[tuple[int, int]]:
+    """Return the first and the last of each run of ids that follow one another, each even or the odd number after it."""
+    runs = []
+    # In the order in which a store locks rows, so that processes do not deadlock.
+    for dummy, run in itertools.groupby(enumerate(sorted(claims)), lambda item: (item[1] >> 1) - item[0]):
+        found = [claim for dummy, claim in run]
+        runs.append((found[0], found[-1]))
+    return runs

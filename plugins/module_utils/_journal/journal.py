@@ -25,8 +25,8 @@ from .._errors import InputError, JournalError
 from .._text import shown
 from .._words import Action
 from . import rules
-from .ahead import Background, Claiming, LookedUp
-from .claim_ids import MAX_CLAIM, ClaimIds
+from .ahead import Background, Claiming, LookedUp, Prepared
+from .claim_ids import MAX_CLAIM, ClaimIds, runs_of
 from .entry import Entry
 from .rules import Interaction, Terms, Wanted
 from .scoped import ScopedJournal
@@ -72,7 +72,9 @@ class Journal(ScopedJournal):
         self._custom_ids = False
         self._checked = True
         self._looked_up: list[LookedUp] = []
+        self._prepared: Prepared | None = None
         self._claiming: Claiming | None = None
+        self._held: list[Interaction] = []  # accepted, and not yet in the journal
         self._background: Background | None = None
         try:
             self._worklist = Worklist(action, "" if self._store.remote else self._store.location)
@@ -85,6 +87,7 @@ class Journal(ScopedJournal):
         try:
             with contextlib.suppress(JournalError):  # what stays is only pending
                 self._take_back()
+                self._accept([])
         finally:
             self._worklist.close()
             super().close()
@@ -128,6 +131,7 @@ class Journal(ScopedJournal):
         :param after: the place of the last one of the chunk before; 0 for the first chunk.
         """
         self._take_back()
+        self._accept([])
         # Where the chunk before is confirmed, the next ones may be too.
         found = self._look_up(after, CHUNKS_AT_ONCE if after else 1)
         return self._classify(found.wanted, found.rows, self._clock(), itertools.repeat((0, None)))
@@ -224,8 +228,12 @@ class Journal(ScopedJournal):
         if self._looked_up and self._looked_up[0].wanted:
             found = self._looked_up.pop(0)
             self._claiming = self._begin(found, accepted, self._following(found), in_background=True)
-        elif accepted:
-            self._accept(accepted)
+            if self._claiming.following and not found.rows:
+                # The journal has probably no rows of the next chunk either.
+                self._prepared = self._prepare(LookedUp(found.wanted[-1][0], self._claiming.following, {}))
+        else:
+            # The next exchange accepts them too, which saves one.
+            self._held = list(accepted)
 
     def _begin(
         self,
@@ -240,23 +248,33 @@ class Journal(ScopedJournal):
         :param following: the chunk behind it, to look up in the same exchange.
         :param in_background: whether to start the exchange now, in a thread of its own.
         """
+        prepared, self._prepared = self._prepared, None
+        if not prepared or prepared.after != found.after or found.rows:
+            prepared = self._prepare(found)
         now = self._clock()
-        chunk = self._classify(found.wanted, found.rows, now, iter(self._ids.take(len(found.wanted))))
-        claimed = [each for each in accepted if each.claim]
-        changes = [
-            (found.rows.get(each.external_id or ""), rules.row_of_claim(each, self._action))
-            for each in chunk
-            if each.claim
-        ]
-        self._keep_replaced(changes, now)
+        claimed = [each for each in (*self._held, *accepted) if each.claim]
+        self._held = []
+        for action, pairs in rules.replaced_request_ids(prepared.changes).items():
+            self._store.keep_request_ids(action, now, pairs)
         following = following or []
         exchange: t.Callable[[], Exchanged] = functools.partial(
-            self._store.exchange, _runs(claimed), now, changes, _external_ids(following)
+            self._store.exchange, _runs(claimed), now, prepared.changes, _external_ids(following)
         )
         if in_background:
             exchange = self._background = Background(exchange)
             self._background.wait_until_sent()
-        return Claiming(found.after, found.wanted, chunk, claimed, now, following, exchange)
+        return Claiming(found.after, found.wanted, prepared.chunk, claimed, now, following, exchange)
+
+    def _prepare(self, found: LookedUp) -> Prepared:
+        """Prepare the claims of a chunk, without the store."""
+        ids = iter(self._ids.take(len(found.wanted)))
+        chunk = self._classify(found.wanted, found.rows, self._clock(), ids)
+        changes: list[Change] = [
+            (found.rows.get(each.external_id or ""), rules.row_of_claim(each, self._action))
+            for each in chunk
+            if each.claim
+        ]
+        return Prepared(found.after, chunk, changes)
 
     def _end(self, claiming: Claiming) -> list[Interaction]:
         """Return a chunk that is claimed. Look up again interactions whose rows another process has replaced meanwhile."""
@@ -283,7 +301,7 @@ class Journal(ScopedJournal):
         self._wait()
         claiming, self._claiming = self._claiming, None
         if claiming:
-            self._looked_up = []
+            self._looked_up, self._prepared = [], None
             exchanged = self._exchanged(claiming)
             claimed = [each for each, ok in zip(claiming.claimed, exchanged.done) if ok]
             unused = [each for each in claimed if each.previous or not each.pending]
@@ -297,8 +315,9 @@ class Journal(ScopedJournal):
 
     def _accept(self, interactions: t.Iterable[Interaction]) -> None:
         now = self._clock()
-        claimed = [each for each in interactions if each.claim]
-        if self._store.exchange(_runs(claimed), now).marked < len(claimed):
+        claimed = [each for each in (*self._held, *interactions) if each.claim]
+        self._held = []
+        if claimed and self._store.exchange(_runs(claimed), now).marked < len(claimed):
             self._reconcile(claimed, now)
 
     def accept(self, interactions: t.Collection[Interaction]) -> None:
@@ -401,11 +420,4 @@ def _external_ids(wanted: list[Wanted]) -> list[str]:
 
 
 def _runs(claimed: t.Iterable[Interaction]) -> list[tuple[int, int]]:
-    """Return the first and the last of each run of claims whose ids follow one another, each even or the odd number after it."""
-    runs = []
-    # In the order in which a store locks rows, so that processes do not deadlock.
-    ids = sorted(each.claim for each in claimed)
-    for dummy, run in itertools.groupby(enumerate(ids), lambda item: (item[1] >> 1) - item[0]):
-        found = [number for dummy, number in run]
-        runs.append((found[0], found[-1]))
-    return runs
+    return runs_of(each.claim for each in claimed)

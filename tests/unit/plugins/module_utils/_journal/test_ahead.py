@@ -83,8 +83,8 @@ def test_run_takes_a_turn_for_each_chunk(opened, url, proxy):
         chunks.append([each.external_id for each in chunk])
         accepted, after = chunk, chunk[-1].seq
     assert chunks == [FIRST, SECOND, THIRD, LAST]
-    # One looks the first chunk up, and two accept the last chunks.
-    assert proxy.turns - before == len(chunks) + 3
+    # One looks the first chunk up, and one accepts the last chunks.
+    assert proxy.turns - before == len(chunks) + 2
     assert exchanges.states(url, *IDS[::700], IDS[-1]) == ["released"] * 6
 
 
