@@ -13,7 +13,7 @@ from urllib.parse import quote
 import pytest
 
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.journal import Journal
-from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import at_once, background
+from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import PATIENCE, at_once, background
 from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal import exchanges
 from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal.helpers import (
     API,
@@ -50,6 +50,13 @@ while True:
     accepted, after = [each for each in chunk if not each.confirmed], chunk[-1].seq
 journal.accept(accepted)
 print(json.dumps(found))
+"""
+
+# Any session that has begun to work, because the first connection of a process is not repeated.
+END_A_SESSION = """
+SELECT pg_terminate_backend(pid) FROM (
+    SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND query <> '' ORDER BY random() LIMIT 1
+) AS session
 """
 
 # An error that arrives while more of its turn is sent.
@@ -128,6 +135,20 @@ class TestRestart:
                 programs.poll(lambda: [row for row in execute(waiting) if row != (pid,)], "no second attempt")
                 locking.rollback()
         assert exchanges.states(url, "a") == ["released"]
+
+    @pytest.mark.parametrize("action", ["release", "dispatch"])
+    def test_sessions_are_ended_while_processes_claim(self, url, execute, action):
+        """Each of four processes loses some connections. In the end, all have the same request ids."""
+        ended = 0
+        deadline = time.monotonic() + PATIENCE
+        with background(at_once, 4, CLAIMING, url, action, "own") as results:
+            while not results and ended < 30 and time.monotonic() < deadline:
+                ended += len(execute(END_A_SESSION))
+        claims = [json.loads(output) for output in results[0]]
+        assert len(claims[0]) == 4000
+        assert all(claim == claims[0] for claim in claims)
+        assert execute("SELECT count(*), count(accepted_at) FROM vcc_journal.interaction") == [(4000, 4000)]
+        assert ended > 3
 
 
 class TestFailover:
