@@ -283,10 +283,11 @@ class Journal(ScopedJournal):
             self._looked_up = [LookedUp(claiming.wanted[-1][0], claiming.following, exchanged.rows)]
         if all(exchanged.done):
             return claiming.chunk
-        lost = {each.seq for each, ok in zip(claiming.claimed, exchanged.done) if not ok}
+        lost = {each.seq: each for each, ok in zip(claiming.claimed, exchanged.done) if not ok}
         left = [each for each in claiming.wanted if each[0] in lost]
-        found = LookedUp(claiming.after, left, self._store.rows(_external_ids(left)))
-        again = {each.seq: each for each in self._end(self._begin(found))}
+        rows = self._store.rows(_external_ids(left))
+        left = [rules.keep_request_id(each, rows.get(each[1] or ""), lost[each[0]]) for each in left]
+        again = {each.seq: each for each in self._end(self._begin(LookedUp(claiming.after, left, rows)))}
         return [again.get(each.seq, each) for each in claiming.chunk]
 
     def _exchanged(self, claiming: Claiming) -> Exchanged:

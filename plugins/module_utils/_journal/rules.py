@@ -143,6 +143,17 @@ def claim(
     return Interaction(seq, external_id, custom_id or new_id, False, pending, data, row, now, claim_id)
 
 
+def keep_request_id(wanted: Wanted, row: Row | None, lost: Interaction) -> Wanted:
+    """Return what to claim again after a claim was lost.
+
+    If the row has the request id of the lost claim, that claim took effect, its answer was lost, and another process has taken it up. VCC gets the same
+    request id from both then, even with ``force``.
+    """
+    seq, external_id, request_id, data = wanted
+    is_own = row is not None and row.request_id == lost.request_id
+    return seq, external_id, lost.request_id if is_own else request_id, data
+
+
 def _other(claim_id: int) -> int:
     """Return the id of a row whose request id is not made from it."""
     return claim_id | 1 if claim_id else 0
