@@ -185,11 +185,15 @@ FROM vcc_journal.interaction AS row JOIN vcc_journal.scope AS scope ON scope.id 
         player.finish()
         if self._proxy:
             self._proxy.clear()
-        query = f"""
-SELECT count(*) FROM pg_stat_activity
-WHERE datname = '{self.name}' AND state = 'active' AND wait_event IS DISTINCT FROM 'ClientRead' AND pid <> pg_backend_pid()
-"""
-        poll(lambda: not self._server.execute(query)[0][0], "a transaction goes on")
+        under_way = (
+            f"FROM pg_stat_activity WHERE datname = '{self.name}' AND state <> 'idle' AND pid <> pg_backend_pid()"
+        )
+        # All processes have ended, so a session that waits for its client belongs to a connection that is silent.
+        end = f"SELECT pg_terminate_backend(pid) {under_way} AND wait_event = 'ClientRead'"
+        poll(
+            lambda: not self._server.execute(end) and not self._server.execute(f"SELECT 1 {under_way}"),
+            "a transaction goes on",
+        )
 
     # Events of a wave
 
