@@ -120,9 +120,16 @@ put AS (
 SELECT string_agg(seen_id::text, E'\\x1f') FROM put
 """
 
+# A pending row is deleted if VCC has processed nothing of it, so its custom request id is forgotten: in the same statement, because nobody can tell from
+# a row that is gone whether an attempt without an answer has deleted it.
 _DELETE = f"""
 WITH {_LOCKED.format(new=column("bigint"), columns="ignored")},
-gone AS (DELETE FROM vcc_journal.interaction AS row USING locked WHERE row.id = locked_id RETURNING row.id)
+gone AS (DELETE FROM vcc_journal.interaction AS row USING locked WHERE row.id = locked_id RETURNING row.*),
+forgotten AS (
+    DELETE FROM vcc_journal.custom_request AS used USING gone
+    WHERE gone.accepted_at IS NULL AND (used.scope, used.request_id, used.action) = (gone.scope, {KEY.format("gone.request_id")}, gone.action)
+        AND used.external_id = coalesce(gone.long_external_id, gone.external_id)
+)
 SELECT string_agg(id::text, E'\\x1f') FROM gone
 """
 

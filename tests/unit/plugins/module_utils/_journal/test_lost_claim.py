@@ -28,10 +28,10 @@ def open_at(postgresql_server, proxy, clock):
     name = postgresql_server.create_database()
     with contextlib.ExitStack() as stack:
 
-        def make(server, **others):
+        def make(server, entry="a", **others):
             journal = Journal(server.url(name), API, "main", None, TTL, clock=clock, **others)
             stack.callback(journal.close)
-            journal.add_all(as_entries("a"))
+            journal.add_all(as_entries(entry))
             return journal
 
         yield make
@@ -72,3 +72,14 @@ def test_both_ask_with_one_request_id(open_at, postgresql_server, proxy, monkeyp
     third = open_at(postgresql_server)
     (known,) = third.plan(0)
     assert (known.confirmed, known.request_id) == (True, found[0].request_id)
+
+
+def test_custom_request_id_of_claim_that_is_taken_back_can_be_used_again(open_at, postgresql_server, proxy):
+    """It is forgotten even if the answer to that is lost, as VCC has processed nothing of it."""
+    first = open_at(proxy, entry=("a", "own"))
+    claimed = first.claim(0)
+    proxy.cut(when="after")
+    first.release_claim(claimed)
+    assert proxy.faults == 1
+    (again,) = open_at(postgresql_server, entry=("a", "own")).claim(0)
+    assert (again.request_id, again.pending, again.confirmed) == ("own", False, False)
