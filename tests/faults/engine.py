@@ -93,7 +93,7 @@ def _no_claims(_job):
 def _no_confirmations(_job):
     """Do not mark rows as accepted."""
     begin = journal.Journal._begin
-    journal.Journal._begin = lambda self, found, _accepted=(), *others: begin(self, found, (), *others)
+    journal.Journal._begin = lambda self, found, _accepted=(), *others, **more: begin(self, found, (), *others, **more)
     journal.Journal._accept = lambda self, interactions: None
 
 
