@@ -58,6 +58,14 @@ _RESTORE = "have its schema restored from a backup; what that lacks, the next ru
 # What helps against an error of a connection, by what libpq says.
 _CONNECTING = (
     (r"invalid (port|integer|option|\S+ value)|invalid value for", "correct the URL"),
+    (
+        r"no pg_hba\.conf entry",
+        "have an entry for the user, the database and this host added to pg_hba.conf of the server, or check them in the URL",
+    ),
+    (
+        r"too many (clients|connections)|connection slots",
+        "run fewer tasks at once, or have max_connections of the server or the connection limit of the role raised",
+    ),
     (r"password|authentication|pg_hba|role .* does not exist|ident", _PASSWORD),
     (r"permission denied for database", "have CONNECT on the database granted to the role of the URL"),
     (r"database .* does not exist", "have that database created, or check the name in the URL"),
