@@ -88,7 +88,7 @@ def test_quick_start(home, database, effects):
     *exports, dispatch = example_with("export VCC_JOURNAL", EXAMPLES).commands
     printed = home.run(database.here("\n".join([*exports, dispatch, dispatch])))
     assert printed.index("localhost | CHANGED") < printed.index("localhost | SUCCESS")
-    assert printed.count("This task has made the journal") == 1
+    assert printed.count("This task makes the journal") == 1
     assert effects() == [("dispatch", "case-4711")]
     assert not (home.folder / ".ansible" / "vonage_vcc").exists()
 

@@ -150,7 +150,7 @@ def _run(task: Task, check_mode: bool, diff_mode: bool, clients: dict[Connection
         report.close()
         finished = result.finish(client.calls - calls_before, diff_mode, error)
         finished["journal"] = journal.description()
-        warnings = _warnings(task, requested, finished["journal"], journal.has_new_request_ids(), check_mode)
+        warnings = _warnings(task, requested, finished["journal"], journal.has_new_request_ids())
     finally:
         journal.close()
     if warnings:
@@ -195,9 +195,7 @@ def _collect(outcomes: t.Iterator[Outcome], result: Result) -> VccError | None:
     return None
 
 
-def _warnings(
-    task: Task, requested: int, journal: dict[str, t.Any], has_new_request_ids: bool, check_mode: bool
-) -> list[str]:
+def _warnings(task: Task, requested: int, journal: dict[str, t.Any], has_new_request_ids: bool) -> list[str]:
     """Return the warnings of a task.
 
     :param requested: the number of distinct interactions that it asked for.
@@ -214,20 +212,20 @@ def _warnings(
         )
     is_lasting = task.idempotency_key is not None or (journal["location"] and not journal["created"])
     if task.action is Action.DISPATCH and has_new_request_ids and not is_lasting:
-        warnings.append(_warning_of_new_journal(journal, check_mode))
+        warnings.append(_warning_of_new_journal(journal))
     if not task.connection.verify:
         warnings.append(UNVERIFIED)
     return warnings
 
 
-def _warning_of_new_journal(journal: dict[str, t.Any], check_mode: bool) -> str:
+def _warning_of_new_journal(journal: dict[str, t.Any]) -> str:
     """Return the warning of a dispatch whose journal knows of no earlier one."""
     if not journal["location"]:
         return (
             "This task has no journal: a second run dispatches again. Keep a journal where every run finds it, such as in PostgreSQL, or set"
             " idempotency_key."
         )
-    made = f"This task {'makes' if check_mode else 'has made'} the journal {journal['location']}"
+    made = f"This task makes the journal {journal['location']}"
     if journal["backend"] == "postgresql":
         return f"{made}: what an earlier run has dispatched is not in it. If there was one, check the URL, or set idempotency_key."
     return (

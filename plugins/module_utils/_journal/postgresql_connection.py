@@ -47,9 +47,9 @@ LOOK_EVERY = 0.1
 # Seconds for a connection to each host, unless the URL or the environment says otherwise.
 CONNECT_TIMEOUT = 10
 
-# The states of errors that another attempt can mend: a lost connection, a server that shuts down or starts, a serialization failure, a deadlock, a
-# lock that others hold, and a server that has become a standby. An error without a state is that of a lost connection.
-_TRANSIENT = re.compile(r"08...|57P0[1-5]|40001|40P01|55P03|25006|25P03|53300")
+# The states of errors that another attempt can mend: a lost connection, a server that shuts down or starts, a serialization failure, a deadlock,
+# and a server that has become a standby. An error without a state is that of a lost connection.
+_TRANSIENT = re.compile(r"08...|57P0[1-5]|40001|40P01|25006|25P03|53300")
 
 _PASSWORD = "check the user of the URL, and its password in the URL, in PGPASSWORD or in the file of PGPASSFILE, which needs mode 0600"
 
@@ -89,7 +89,7 @@ _STATEMENTS = {
     "3F000": _RESTORE,
     "42P01": _RESTORE,
     "57014": "raise statement_timeout of the role of the URL",
-    "55P03": "end the session that holds the lock; pg_locks names it",
+    "55P03": "raise lock_timeout of the role of the URL, or end the session that holds the lock",
     "XX001": "the database is damaged: have it restored from a backup",
     "XX002": "have the index rebuilt with REINDEX",
 }

@@ -44,7 +44,7 @@ _SETTINGS = """
 SELECT set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true),
     set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),
     set_config('jit', 'off', true), set_config('extra_float_digits', '3', true),
-    set_config('search_path', 'pg_catalog', true), set_config('lock_timeout', '20s', true),
+    set_config('search_path', 'pg_catalog', true),
     set_config('idle_in_transaction_session_timeout', '15s', true), set_config('synchronous_commit', {commit}, true)
 """
 DURABLE = _SETTINGS.format(

@@ -21,7 +21,7 @@ import pytest
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import COLLECTION, PATIENCE, PYTHONPATH
 
 IDS = [f"case-{number:02d}" for number in range(20)]
-CREATED = "This task has made the journal"
+CREATED = "This task makes the journal"
 NONE = "This task has no journal"
 
 # With an environment, the task runs as a module.

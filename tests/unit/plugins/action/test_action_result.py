@@ -151,7 +151,7 @@ class TestTheSame:
             for asked_for, loss, check in history:
                 if loss:
                     sim.fault(**LOST[loss][0])
-                result = run(check, **sim.options(**asked_for.options(folder)))
+                result = run(check, **sim.options(**asked_for.options(folder, str(folder / "journal.db"))))
                 result.pop("invocation", None)
                 # ansible-core's way to write them differs, and in this process it writes those of a module elsewhere.
                 warnings = result.pop("warnings", ())

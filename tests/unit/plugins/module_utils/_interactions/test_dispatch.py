@@ -36,7 +36,7 @@ class TestCalls:
         }
         assert sim.live() == ["a"]
         (warning,) = result.pop("warnings")
-        assert f"This task has made the journal {result['journal']['location']}: " in warning
+        assert f"This task makes the journal {result['journal']['location']}: " in warning
         assert result.pop("journal")["created"]
         assert result == {
             "changed": True,

@@ -31,7 +31,7 @@ from ansible_collections.vonage.vcc.tests.postgresql.server import database_url,
 
 PASSWORD = "h:u@s/h %?#&'\"é\\"
 
-CHECK_PASSWORD = "check the user of the URL, and its password in the URL, in PGPASSWORD or in the file of PGPASSFILE."
+CHECK_PASSWORD = "check the user of the URL, and its password in the URL, in PGPASSWORD or in the file of PGPASSFILE, which needs mode 0600."
 CHECK_TLS = "check the certificate of the server, sslmode and PGSSLROOTCERT; off this host sslmode is verify-full unless the URL or PGSSLMODE says otherwise."
 CHECK_SERVER = "see if the server runs and can be reached, and run the task again: it takes up what it has begun."
 CHECK_PRIMARY = "let the URL name the primary, or all hosts with target_session_attrs=read-write."

@@ -198,7 +198,8 @@ class TestRights:
             others = (0,) if opening is Journal else ()
             assert refusal(opening, with_user(url, role), API, "main", None, *others) == (
                 f"The journal {with_user(url, role)} cannot be used (the role of its URL may not write custom_request, interaction, notification,"
-                " registration, scope): have INSERT, UPDATE and DELETE on the tables of the schema vcc_journal granted to it."
+                " registration, scope): have INSERT, UPDATE and DELETE on the tables of the schema vcc_journal granted to it,"
+                " as the option grant_to of vonage.vcc.vcc_journal does."
             )
         assert database_contents(url) == before
 
@@ -210,7 +211,8 @@ class TestRights:
         for dry_run in (True, False):
             said = refusal(Journal, with_user(url, role), API, "main", None, 0, dry_run=dry_run)
             assert "cannot be used (the role of its URL may not read " in said
-            assert said.endswith("have USAGE on the schema vcc_journal and SELECT on its tables granted to it.")
+            assert "have USAGE on the schema vcc_journal and SELECT" in said
+            assert said.endswith(" on its tables granted to it, as the option grant_to of vonage.vcc.vcc_journal does.")
         assert "may not read" in refusal(JournalMaintenance, with_user(url, role))
 
     def test_rights_that_are_lost_meanwhile(self, url, role, execute, some):
@@ -235,8 +237,8 @@ class TestRights:
             execute("DROP SCHEMA vcc_journal CASCADE")
             said = refusal(getattr(journal, act), 0 if act in ("claim", "plan") else claimed)
         assert said == (
-            f'The journal {url} cannot be used (relation "vcc_journal.interaction" does not exist): run vonage.vcc.vcc_journal with state=present, or have'
-            " its schema restored from a backup."
+            f'The journal {url} cannot be used (relation "vcc_journal.interaction" does not exist): have its schema restored from a backup;'
+            " what that lacks, the next run may release or dispatch a second time."
         )
 
 
@@ -246,7 +248,7 @@ class TestRefusals:
         execute("UPDATE vcc_journal.version SET version = {version}", version=version)
         expected = (
             f"The journal {url} cannot be used (it was made by another version of this collection: schema {version}, this one knows 1): run the task with"
-            " that version, or run vonage.vcc.vcc_journal with state=present if that is an older one."
+            " that version."
         )
         for dry_run in (True, False):
             assert refusal(Journal, url, API, "main", None, 0, dry_run=dry_run) == expected

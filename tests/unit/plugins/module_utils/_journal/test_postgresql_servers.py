@@ -291,10 +291,10 @@ class TestTransientErrors:
         """Lets the next inserts or updates of interactions fail with a state."""
 
         def do(state, times):
-            execute("CREATE SEQUENCE failed")
+            execute("CREATE SEQUENCE public.failed")
             execute(
                 "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
-                f" IF nextval('failed') <= {times} THEN RAISE 'made to fail' USING ERRCODE = '{state}'; END IF; RETURN NULL; END $$"
+                f" IF nextval('public.failed') <= {times} THEN RAISE 'made to fail' USING ERRCODE = '{state}'; END IF; RETURN NULL; END $$"
             )
             execute(
                 "CREATE TRIGGER fail BEFORE INSERT OR UPDATE ON vcc_journal.interaction FOR EACH STATEMENT EXECUTE FUNCTION fail()"
