@@ -28,7 +28,10 @@ def drain(*answers):
     """
     pid, terminal = pty.fork()
     if not pid:
-        os.execvp("ansible-playbook", ["ansible-playbook", "vonage.vcc.drain_route", "-e", f"vcc_src={SOURCE}"])
+        os.execvp(
+            "ansible-playbook",
+            ["ansible-playbook", "vonage.vcc.drain_route", "-e", f"vcc_src={SOURCE}", "-e", "vcc_confirm=true"],
+        )
     said = b""
     left = list(answers)
     deadline = time.monotonic() + PATIENCE
