@@ -101,6 +101,8 @@ def test_round(seed, backend):
 def test_round_with_event_of_database(place, event, postgresql):
     details = {"seconds": 0.1, **({"mode": "kill"} if event == "kill" else {})}
     waves = [Wave([_task(0)]), Wave([_task(1), _task(2)], [("hold", {})], database_events=[(0.1, event, details)])]
+    # So that the second wave has something to send, and its call to hold.
+    waves[0].tasks[0].ids = ["a"]
     waves[1].hold_seconds = 0.3
     drawn = _plan(waves, {**DIRECT, "place": place, "prepared": True})
     report = campaign.play_plan(drawn)
