@@ -12,7 +12,7 @@ from urllib.parse import unquote
 # libpq takes the word in lower case only.
 _URL = re.compile(r"postgres(ql)?://")
 
-# Also with a mistake in it: no path is meant, and a password may follow.
+# What is no path, although it is no such URL either: another scheme, a URL in quotes, a login, or the parameters of libpq. A password may be in it.
 _SCHEME = re.compile(
     r"[\s'\"]*([A-Za-z][A-Za-z0-9+.:-]*://|postgres(ql)?:|//[^/]*@)|[^/]*:[^/]*@|.*\bpassword\s*=",
     re.IGNORECASE | re.DOTALL,
@@ -41,7 +41,7 @@ def is_url(journal: str) -> bool:
 
 
 def has_scheme(journal: str) -> bool:
-    """Return whether a journal looks like a URL, of whatever kind."""
+    """Return whether a journal is meant as a URL or as parameters of a connection, right or wrong, and not as a path."""
     return bool(_SCHEME.match(journal))
 
 

@@ -26,10 +26,10 @@ from .._text import shown
 from .._words import Action
 from . import rules
 from .ahead import Background, Claiming, LookedUp, Prepared
-from .claim_ids import MAX_CLAIM, ClaimIds, runs_of
+from .claim_ids import MAX_CLAIM, runs_of
 from .entry import Entry
 from .rules import Interaction, Terms, Wanted
-from .scoped import ScopedJournal
+from .scoped import ScopedJournal, keep_replaced_request_ids
 from .store import CHUNK, Change, Exchanged, Row
 from .worklist import Worklist
 
@@ -66,8 +66,6 @@ class Journal(ScopedJournal):
         # SQLite takes a plain text quicker than another kind of text.
         self._action = Action(action).value
         self._terms = Terms(self._action, ttl, force)
-        self._ids = ClaimIds(self._clock())
-        self._dry_run = dry_run
         self._derive = derive
         self._custom_ids = False
         self._checked = True
@@ -254,8 +252,7 @@ class Journal(ScopedJournal):
         now = self._clock()
         claimed = [each for each in (*self._held, *accepted) if each.claim]
         self._held = []
-        for action, pairs in rules.replaced_request_ids(prepared.changes).items():
-            self._store.keep_request_ids(action, now, pairs)
+        keep_replaced_request_ids(self._store, prepared.changes, now)
         following = following or []
         exchange: t.Callable[[], Exchanged] = functools.partial(
             self._store.exchange, _runs(claimed), now, prepared.changes, _external_ids(following)
@@ -368,14 +365,9 @@ class Journal(ScopedJournal):
                 if change:
                     changes.append(change)
                     changed.append(each)
-            self._keep_replaced(changes, now)
+            keep_replaced_request_ids(self._store, changes, now)
             done = self._store.swap(changes)
             lost = [each for each, ok in zip(changed, done) if not ok]
-
-    def _keep_replaced(self, changes: t.Iterable[Change], now: float) -> None:
-        """Keep the request ids that VCC has accepted and that rows lose by changes."""
-        for action, pairs in rules.replaced_request_ids(changes).items():
-            self._store.keep_request_ids(action, now, pairs)
 
     def _keep_request_ids(self, interactions: list[Interaction]) -> None:
         """Keep the custom request ids of interactions."""

@@ -10,8 +10,7 @@ import typing as t
 from .._errors import InputError
 from .._validation import check_id
 from . import rules
-from .claim_ids import ClaimIds
-from .scoped import ScopedJournal
+from .scoped import ScopedJournal, keep_replaced_request_ids
 from .store import Change, Row
 
 # VCC's words for the fate of an interaction.
@@ -55,19 +54,6 @@ def parse_notifications(notifications: t.Iterable[t.Any]) -> tuple[list[Notifica
 class NotificationLog(ScopedJournal):
     """The notifications of VCC to a provider: a release is a confirmation, an assignment to an agent ends one."""
 
-    def __init__(
-        self,
-        path: str,
-        api_url: str,
-        account: str,
-        provider: str | None,
-        dry_run: bool = False,
-        clock: t.Callable[[], float] | None = None,
-    ) -> None:
-        super().__init__(path, api_url, account, provider, dry_run, clock)
-        self._dry_run = dry_run
-        self._ids = ClaimIds(self._clock())
-
     def record(self, given: t.Iterable[Notification]) -> list[tuple[str, str, str]]:
         """Record notifications that are not recorded yet; a dry run only says which those are.
 
@@ -78,8 +64,7 @@ class NotificationLog(ScopedJournal):
             return self._changes(given)[0]
         while True:
             changes, new, swaps = self._changes(given)
-            for action, pairs in rules.replaced_request_ids(swaps).items():
-                self._store.keep_request_ids(action, self._clock(), pairs)
+            keep_replaced_request_ids(self._store, swaps, self._clock())
             if not new or self._store.record(new, self._clock(), swaps):
                 return changes
 

@@ -72,7 +72,7 @@ class PostgresqlStore(Store):
         self._attempts = 0
         try:
             key = key_of(DIVIDER.join(scope or ()))
-            facts = self._connection.run(lambda db, again: read_facts(db, key))
+            self._facts = facts = self._connection.run(lambda db, again: read_facts(db, key))
             self._offset = facts.time - time.monotonic()
             check_facts(self.location, facts, dry_run, is_needed=scope is not None)
             self._version: int | None = facts.version
@@ -101,7 +101,7 @@ class PostgresqlStore(Store):
         """
         is_missing = self._version is None
         if is_missing and not dry_run:
-            check_facts(self.location, self._connection.run(lambda db, again: read_facts(db)), dry_run, is_needed=True)
+            check_facts(self.location, self._facts, dry_run, is_needed=True)
             self._create()
         without = self._connection.run(lambda db, again: roles_without_rights(db, roles))
         if without and not dry_run:
@@ -258,21 +258,17 @@ WHERE (scope.api_url, scope.account) = (%s, %s)
 
     def keep_request_ids(self, action: str, now: float, pairs: t.Iterable[tuple[str, str | None]]) -> None:
         """Keep custom request ids that VCC may have had, each with its external id."""
-        found = sorted((key_of(request_id), external_id) for request_id, external_id in pairs)
-        if not found:
-            return
         query = f"""
 INSERT INTO vcc_journal.custom_request (scope, request_id, external_id, action, requested_at)
 SELECT %s, request_id, external_id, %s, %s FROM unnest({column()}, {column(null="''")}) AS new (request_id, external_id)
 ON CONFLICT DO NOTHING
 """
-        self._write(query, (self._scope, action, now, *pairs_of(found)))
+        columns = pairs_of(pairs)
+        if columns:
+            self._connection.run(lambda db, again: execute(db, query, (self._scope, action, now, *columns)))
 
     def forget_request_ids(self, action: str, pairs: t.Iterable[tuple[str, str | None]]) -> None:
         """Forget custom request ids of which VCC has processed nothing, if they were kept for the same action of the same interaction."""
-        found = sorted((key_of(request_id), external_id) for request_id, external_id in pairs)
-        if not found:
-            return
         query = f"""
 DELETE FROM vcc_journal.custom_request WHERE ctid = ANY (ARRAY(
     SELECT used.ctid FROM unnest({column()}, {column(null="''")}) AS gone (request_id, external_id)
@@ -282,16 +278,9 @@ DELETE FROM vcc_journal.custom_request WHERE ctid = ANY (ARRAY(
     ) AS used
 ))
 """
-        self._write(query, (*pairs_of(found), self._scope, action))
-
-    def _write(self, query: str, values: t.Sequence[t.Any]) -> None:
-        """Change rows in a transaction of its own, which does no more when it is repeated."""
-
-        def work(db: t.Any, again: bool) -> None:
-            with pipeline(db):
-                in_transaction(db, [(query, values)])
-
-        self._connection.run(work)
+        columns = pairs_of(pairs)
+        if columns:
+            self._connection.run(lambda db, again: execute(db, query, (*columns, self._scope, action)))
 
     def registration(self) -> Registered | None:
         """Return how the provider of the scope is registered."""
@@ -303,6 +292,8 @@ DELETE FROM vcc_journal.custom_request WHERE ctid = ANY (ARRAY(
 
     def swap_registration(self, seen: bytes | None, registered: Registered | None) -> bool:
         """Replace the registration with the key that was seen, None for none. Return whether it was still there."""
+        if seen is None and registered is None:
+            return False
         if registered is None:
             query = "DELETE FROM vcc_journal.registration WHERE scope = %s AND key = %s"
             values: tuple[t.Any, ...] = (self._scope, seen)
@@ -317,10 +308,7 @@ DELETE FROM vcc_journal.custom_request WHERE ctid = ANY (ARRAY(
             values = (*registered, self._scope, seen)
 
         def work(db: t.Any, again: bool) -> bool:
-            if seen is None and registered is None:
-                return False
-            with pipeline(db):
-                (cursor,) = in_transaction(db, [(query, values)])
+            cursor = execute(db, query, values)
             if cursor.rowcount or not again:
                 return bool(cursor.rowcount)
             known = execute(db, "SELECT key FROM vcc_journal.registration WHERE scope = %s", (self._scope,)).fetchone()
@@ -339,9 +327,7 @@ CROSS JOIN LATERAL (SELECT 1 FROM vcc_journal.notification WHERE scope = %s AND 
 """
 
         def work(db: t.Any, again: bool) -> set[str]:
-            with pipeline(db):
-                (cursor,) = in_transaction(db, [(query, (joined(keys), self._scope))])
-            return {keys[key] for (key,) in cursor.fetchall()}
+            return {keys[key] for (key,) in execute(db, query, (joined(keys), self._scope)).fetchall()}
 
         return t.cast("set[str]", self._connection.run(work))
 

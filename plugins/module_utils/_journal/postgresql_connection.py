@@ -29,8 +29,6 @@ except ImportError:
 from .._errors import JournalError
 from .._location import is_ambiguous, secrets_of, without_password
 
-Result = t.TypeVar("Result")
-
 # Without a handler, Python prints what psycopg warns of, such as a lost connection that is then replaced.
 logging.getLogger("psycopg").addHandler(logging.NullHandler())
 
@@ -53,7 +51,12 @@ _TRANSIENT = re.compile(r"08...|57P0[1-5]|40001|40P01|25006|25P03|53300")
 
 _PASSWORD = "check the user of the URL, and its password in the URL, in PGPASSWORD or in the file of PGPASSFILE, which needs mode 0600"
 
-_RESTORE = "have its schema restored from a backup; what that lacks, the next run may release or dispatch a second time"
+NAME_THE_PRIMARY = "let the URL name the primary, or all hosts with target_session_attrs=read-write"
+
+# What a restored journal may cost.
+LACKING = "what that lacks, the next run may release or dispatch a second time"
+
+_RESTORE = f"have its schema restored from a backup; {LACKING}"
 
 # What helps against an error of a connection, by what libpq says.
 _CONNECTING = (
@@ -73,17 +76,14 @@ _CONNECTING = (
         r"certificate|SSL|sslmode",
         "check the certificate of the server, sslmode and PGSSLROOTCERT; off this host sslmode is verify-full unless the URL or PGSSLMODE says otherwise",
     ),
-    (
-        r"read-write|read-only|standby|primary",
-        "let the URL name the primary, or all hosts with target_session_attrs=read-write",
-    ),
+    (r"read-write|read-only|standby|primary", NAME_THE_PRIMARY),
     (r"service file|definition of service", "check PGSERVICE and the file of PGSERVICEFILE"),
 )
 
 # What helps against an error of a statement, by its state.
 _STATEMENTS = {
     "42501": "have the rights on the schema vcc_journal granted to the role of the URL, as the documentation of the option journal says",
-    "25006": "let the URL name the primary, or all hosts with target_session_attrs=read-write",
+    "25006": NAME_THE_PRIMARY,
     "42704": "check the names of the roles",
     "53100": "make room on the disk of the server",
     "3F000": _RESTORE,

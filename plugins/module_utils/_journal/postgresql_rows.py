@@ -214,9 +214,12 @@ def joined(values: t.Iterable[str]) -> str:
     return DIVIDER.join(values)
 
 
-def pairs_of(pairs: list[tuple[str, str | None]]) -> tuple[str, str]:
-    """Return the columns of pairs of a request id and an external id."""
-    return joined(request_id for request_id, dummy in pairs), joined(each or "" for dummy, each in pairs)
+def pairs_of(pairs: t.Iterable[tuple[str, str | None]]) -> tuple[str, str] | None:
+    """Return the columns of pairs of a request id and an external id, in the order in which they are locked; None for no pairs."""
+    found = sorted((key_of(request_id), external_id or "") for request_id, external_id in pairs)
+    if not found:
+        return None
+    return joined(request_id for request_id, dummy in found), joined(external_id for dummy, external_id in found)
 
 
 def _columns(rows: list[Row]) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ with contextlib.suppress(ImportError):  # ``backends`` reports it
     from psycopg import sql
 
 from .._errors import JournalError
+from .postgresql_connection import LACKING, NAME_THE_PRIMARY
 from .postgresql_rows import execute
 from .store import Scope
 
@@ -139,11 +140,11 @@ class Facts(t.NamedTuple):
 # Why a journal without some of its tables cannot be used, and a remedy. To make them anew would repeat what they knew of.
 DAMAGED = (
     f"tables of its schema {SCHEMA} are missing",
-    "have them restored from a backup; what that lacks, the next run may release or dispatch a second time",
+    f"have them restored from a backup; {LACKING}",
 )
 
 
-def read_facts(db: t.Any, scope_key: str = "") -> Facts:
+def read_facts(db: t.Any, scope_key: str) -> Facts:
     """Return what the database is like: in one turn on the wire if the journal can be read.
 
     :param scope_key: what the table of scopes has of the scope that is asked for.
@@ -187,7 +188,7 @@ def check_facts(location: str, facts: Facts, dry_run: bool, is_needed: bool) -> 
         remedy = f"have USAGE on the schema {SCHEMA} and {rights} on its tables granted to it, as the option grant_to of vonage.vcc.vcc_journal does"
     elif not dry_run and facts.is_read_only:
         why = "its server is a read-only standby, or the session is read-only"
-        remedy = "let the URL name the primary, or all hosts with target_session_attrs=read-write"
+        remedy = NAME_THE_PRIMARY
     elif not dry_run and is_needed and facts.version is None and not facts.may_create:
         why = f"its database has no schema {SCHEMA} with tables, and the role of its URL may not make one"
         remedy = _STATE_PRESENT
@@ -199,7 +200,7 @@ def check_facts(location: str, facts: Facts, dry_run: bool, is_needed: bool) -> 
 
 
 def create_schema(db: t.Any) -> bool:
-    """Make the schema and what is missing in it. Return whether this session was the one that made it."""
+    """Make the schema and its tables. Return whether this session was the one that made them."""
     # Without values, these go over the wire as one query, which is a transaction of its own.
     cursor = db.execute(_LOCK + TABLES + _VERSION)
     while cursor.nextset():

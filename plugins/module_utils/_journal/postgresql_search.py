@@ -8,8 +8,8 @@ from __future__ import annotations
 # ruff: noqa: S608 -- queries are put together from constants alone
 import typing as t
 
-from .postgresql_connection import LONG_ANSWER_TIMEOUT, PostgresqlConnection, pipeline
-from .postgresql_rows import execute, in_transaction, joined, key_of
+from .postgresql_connection import LONG_ANSWER_TIMEOUT, PostgresqlConnection
+from .postgresql_rows import execute, joined, key_of
 from .store import Query, Row, Scope
 
 # Rows that a block of pruning looks at.
@@ -116,9 +116,7 @@ UNION ALL SELECT (SELECT count(*) FROM gone), {", ".join(["NULL"] * (key.count("
             statement, values = query.format(beyond=beyond), (*place, before)
 
             def work(db: t.Any, again: bool, statement: str = statement, values: t.Any = values) -> t.Any:
-                with pipeline(db):
-                    (cursor,) = in_transaction(db, [(statement, values)])
-                return again, *cursor.fetchone()
+                return again, *execute(db, statement, values).fetchone()
 
             again, count, *last = self._connection.run(work, LONG_ANSWER_TIMEOUT)
             deleted += int(count)

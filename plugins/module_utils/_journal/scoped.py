@@ -8,8 +8,10 @@ from __future__ import annotations
 import typing as t
 
 from .._location import backend_of
+from . import rules
 from .backends import open_store
-from .store import Scope
+from .claim_ids import ClaimIds
+from .store import Change, Scope, Store
 
 
 class ScopedJournal:
@@ -32,6 +34,8 @@ class ScopedJournal:
     ) -> None:
         self._store = open_store(journal, Scope(api_url, account, provider or ""), dry_run)
         self._clock = clock or self._store.clock
+        self._dry_run = dry_run
+        self._ids = ClaimIds(self._clock())
 
     def close(self) -> None:
         """Close the store."""
@@ -41,3 +45,9 @@ class ScopedJournal:
         """Return ``{"backend", "location", "created"}`` for a result; the location is None if there is no journal."""
         location = self._store.location
         return {"backend": backend_of(location), "location": location or None, "created": self._store.created}
+
+
+def keep_replaced_request_ids(store: Store, changes: t.Iterable[Change], now: float) -> None:
+    """Keep the request ids that VCC has accepted and that rows lose by changes."""
+    for action, pairs in rules.replaced_request_ids(changes).items():
+        store.keep_request_ids(action, now, pairs)

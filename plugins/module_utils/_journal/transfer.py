@@ -12,7 +12,7 @@ from .._errors import InputError, JournalError
 from .._location import has_scheme
 from .backends import open_store
 from .claim_ids import ClaimIds, claim_of
-from .rules import replaced_request_ids
+from .scoped import keep_replaced_request_ids
 from .sqlite import SqliteStore
 from .store import Change, Row, Store
 
@@ -20,7 +20,8 @@ from .store import Change, Row, Store
 def transfer(path: str, journal: str, dry_run: bool = False) -> dict[str, int]:
     """Bring the rows of a SQLite journal into another journal. Return how many rows of each kind that are, or with ``dry_run`` would be.
 
-    A row that the journal has already, or has a newer one of, is left alone. So the same file can be brought in again, after an interruption too.
+    A row that the journal has already, or has a newer one of, is left alone, so an import that was interrupted can be repeated. Once other tasks use the
+    journal, that would bring back what they have ended or pruned.
 
     Raises InputError for a file that is missing, and JournalError if either cannot be used.
 
@@ -78,8 +79,7 @@ class _Transfer:
                     )
             if self._dry_run:
                 return len(changes)
-            for action, pairs in replaced_request_ids(changes).items():
-                self._target.keep_request_ids(action, self._target.clock(), pairs)
+            keep_replaced_request_ids(self._target, changes, self._target.clock())
             done = self._target.swap(changes)
             imported += sum(done)
             lost = {new.external_id for (dummy, new), ok in zip(changes, done) if new and not ok}

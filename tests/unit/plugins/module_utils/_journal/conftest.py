@@ -27,6 +27,15 @@ def path(tmp_path):
 
 
 @pytest.fixture
+def proxy(postgresql_server):
+    """A proxy in front of the PostgreSQL server, which causes faults."""
+    from ansible_collections.vonage.vcc.tests.postgresql.proxy import Proxy  # needs psycopg
+
+    with Proxy(postgresql_server) as proxy:
+        yield proxy
+
+
+@pytest.fixture
 def backend(request):
     """The backend of the journal: "sqlite", unless ``both_backends`` says otherwise."""
     return getattr(request, "param", "sqlite")

@@ -15,14 +15,6 @@ from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal.hel
 
 
 @pytest.fixture
-def proxy(postgresql_server):
-    from ansible_collections.vonage.vcc.tests.postgresql.proxy import Proxy  # needs psycopg
-
-    with Proxy(postgresql_server) as proxy:
-        yield proxy
-
-
-@pytest.fixture
 def open_at(postgresql_server, proxy, clock):
     """Opens the journal of an empty database, for a task that asks for the interaction "a"; through the proxy if its answers may be lost."""
     name = postgresql_server.create_database()

@@ -26,13 +26,6 @@ from ansible_collections.vonage.vcc.plugins.module_utils._journal import (
     postgresql_connection,
     postgresql_rows,
 )
-from ansible_collections.vonage.vcc.tests.postgresql.proxy import Proxy
-
-
-@pytest.fixture
-def proxy(postgresql_server):
-    with Proxy(postgresql_server) as proxy:
-        yield proxy
 
 
 @pytest.fixture
