@@ -22,6 +22,8 @@ options:
     description:
       - With V(present), make the journal if it is missing. A journal in PostgreSQL gets the schema C(vcc_journal) with its tables. Then the roles of the
         other tasks need no right to make a schema.
+      - Bring the tables in PostgreSQL to the version of this collection if they are of an earlier one. That needs their owner. Tasks that are under way
+        go on.
     type: str
     choices: [present]
   grant_to:
@@ -111,6 +113,11 @@ created:
   returned: if O(state=present)
   type: bool
   sample: true
+migrated:
+  description: Whether the tables were of an earlier version.
+  returned: if O(state=present)
+  type: bool
+  sample: false
 granted:
   description: The roles that lacked rights.
   returned: if O(state=present)
@@ -216,12 +223,10 @@ def run(params: dict[str, t.Any], check_mode: bool, diff_mode: bool) -> dict[str
 def make(params: dict[str, t.Any], check_mode: bool) -> tuple[dict[str, t.Any], str, str]:
     """Make the journal; return the result, and the text of the diff before and after."""
     done = set_up(journal_path(params), params["grant_to"] or [], check_mode)
-    before = ("journal: missing\n" if done.created else "journal: present\n") + "".join(
-        f"role {shown(role)}: lacks rights\n" for role in done.granted
-    )
+    found = "missing" if done.created else "of an earlier version" if done.migrated else "present"
+    before = f"journal: {found}\n" + "".join(f"role {shown(role)}: lacks rights\n" for role in done.granted)
     after = "journal: present\n" + "".join(f"role {shown(role)}: reads and writes\n" for role in done.granted)
-    changed = done.created or bool(done.granted)
-    return {"changed": changed, "created": done.created, "granted": done.granted}, before, after
+    return {"changed": any(done), **done._asdict()}, before, after
 
 
 def bring_in(params: dict[str, t.Any], check_mode: bool) -> tuple[dict[str, t.Any], str, str]:

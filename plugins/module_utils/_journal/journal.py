@@ -22,12 +22,12 @@ import itertools
 import typing as t
 
 from .._errors import InputError, JournalError
-from .._text import shown
 from .._words import Action
 from . import rules
 from .ahead import Background, Claiming, LookedUp, Prepared
 from .claim_ids import MAX_CLAIM, runs_of
 from .entry import Entry
+from .request_ids import check_key, check_request_ids
 from .rules import Interaction, Terms, Wanted
 from .scoped import ScopedJournal, keep_replaced_request_ids
 from .store import CHUNK, Change, Exchanged, Row
@@ -102,10 +102,10 @@ class Journal(ScopedJournal):
             self._custom_ids = self._worklist.has_custom_request_ids()
             if self._custom_ids:
                 for chunk in self._worklist.chunks():
-                    self._check_request_ids(chunk)
+                    check_request_ids(self._store, chunk, self._terms, self._clock())
             elif self._derive and self._terms.force:
                 for chunk in self._worklist.chunks():
-                    self._check_key(self._with_derived_ids(chunk))
+                    check_key(self._store, self._with_derived_ids(chunk))
             self._checked = count <= CHUNK or not self._store.has_claims(0, MAX_CLAIM)
             if self._dry_run:
                 self._check_rows()
@@ -175,15 +175,8 @@ class Journal(ScopedJournal):
             row.request_id for row in rows.values() if row.action == self._action and row.accepted_at is not None
         }
         left = [each[2] for each, found in zip(wanted, chunk) if each[2] is not None and not found.confirmed]
-        accepted.update(use.request_id for use in self._store.uses(left) if use.processed)
+        accepted.update(use.request_id for use in self._store.uses(left) if use.processed and not use.unanswered)
         return rules.confirm(wanted, chunk, accepted)
-
-    def _check_key(self, wanted: list[Wanted]) -> None:
-        """Refuse to ask anew with request ids that were used, because VCC would ignore them. Raises InputError."""
-        for use in self._store.uses([each[2] for each in wanted if each[2] is not None]):
-            raise InputError(
-                f"The idempotency_key has been used for '{shown(use.external_id or '')}' before, and VCC would ignore it: force needs a new key."
-            )
 
     def claim(self, after: int, accepted: t.Collection[Interaction] = ()) -> list[Interaction]:
         """Return the same chunk, with a request id for each interaction that must be sent, recorded as pending.
@@ -205,7 +198,7 @@ class Journal(ScopedJournal):
             found = self._look_up(after)
             del self._looked_up[:1]
             if self._custom_ids:
-                self._check_request_ids(found.wanted)
+                check_request_ids(self._store, found.wanted, self._terms, self._clock())
             self._ids.avoid(self._store.has_claims)
             chunk = self._end(self._begin(found, accepted, self._following(found)))
             if self._custom_ids:
@@ -359,12 +352,16 @@ class Journal(ScopedJournal):
             now = self._clock()
             changes: list[Change] = []
             changed: list[Interaction] = []
+            gone: list[tuple[str, str | None]] = []
             for each, (claim_id, dummy) in zip(lost, self._ids.take(len(lost))):
                 row = rows.get(each.external_id or "")
+                if self._derive and each.request_id and each.request_id != (row and row.request_id):
+                    gone.append((each.request_id, each.external_id))
                 change = rules.reconcile(row, each, self._action, now, accepted_at, claim_id)
                 if change:
                     changes.append(change)
                     changed.append(each)
+            self._store.keep_request_ids(self._action, now, gone, unanswered=accepted_at is None)
             keep_replaced_request_ids(self._store, changes, now)
             done = self._store.swap(changes)
             lost = [each for each, ok in zip(changed, done) if not ok]
@@ -382,30 +379,10 @@ class Journal(ScopedJournal):
     def _check_request_ids_again(self, wanted: list[Wanted], chunk: list[Interaction]) -> None:
         """Check custom request ids once they are kept, because another process may have kept one since the check before. Raises InputError."""
         try:
-            self._check_request_ids(wanted, rules.is_of_another)
+            check_request_ids(self._store, wanted, self._terms, self._clock(), rules.is_of_another)
         except InputError:
             self.release_claim(chunk)
             raise
-
-    def _check_request_ids(self, wanted: list[Wanted], is_conflict: t.Callable[..., bool] = rules.is_conflict) -> None:
-        """Refuse a custom request id that VCC may have had for something else or in an earlier call, because VCC would ignore it without a word.
-
-        Raises InputError.
-        """
-        custom = {each[2]: each for each in wanted if each[2] is not None}
-        now = self._clock()
-        for use in self._store.uses(list(custom)):
-            external_id = custom[use.request_id][1]
-            if is_conflict(use, custom[use.request_id], self._terms, now):
-                name = "an interaction without an external id" if external_id is None else f"'{shown(external_id)}'"
-                used = (
-                    f"to {shown(use.action)} it"
-                    if use.external_id == external_id
-                    else f"for '{shown(str(use.external_id))}'"
-                )
-                raise InputError(
-                    f"The request_id '{shown(use.request_id)}' of {name} has been used {used} before, and VCC would ignore it: give each its own."
-                )
 
 
 def _external_ids(wanted: list[Wanted]) -> list[str]:

@@ -20,13 +20,12 @@ with contextlib.suppress(ImportError):  # ``backends`` reports it
     import psycopg
 
 from .._errors import JournalError
-from .claim_ids import claim_of
 from .postgresql_connection import PostgresqlConnection, pipeline
+from .postgresql_request_ids import FORGET, KEEP, statements_of_uses
 from .postgresql_rows import (
     DIVIDER,
     DURABLE,
     DURABLE_LATER,
-    KEY,
     MARK,
     ROWS,
     Statement,
@@ -41,16 +40,19 @@ from .postgresql_rows import (
     rows_of,
 )
 from .postgresql_schema import (
+    MIGRATIONS,
     SCHEMA_VERSION,
     check_facts,
     create_schema,
     grant,
     make_scope,
+    migrate,
+    owns_tables,
     read_facts,
     roles_without_rights,
 )
 from .postgresql_search import COUNTED, OLD, AllScopes
-from .store import Change, Exchanged, Query, Registered, Row, Scope, Store, Use
+from .store import Change, Exchanged, Query, Registered, Row, Scope, SetUp, Store, Use
 
 # How often in succession changes may fail to take effect. Other processes never come first so often, but a trigger or a policy may.
 ATTEMPTS = 100
@@ -94,15 +96,15 @@ class PostgresqlStore(Store):
         self.created = self._connection.run(lambda db, again: create_schema(db) or again) or self.created
         self._version = SCHEMA_VERSION
 
-    def set_up(self, roles: list[str], dry_run: bool) -> tuple[bool, list[str]]:
-        """Make the schema if there is none, and let roles read and write it, or with ``dry_run`` do nothing.
-
-        Return whether there was none, and which roles could not.
-        """
+    def set_up(self, roles: list[str], dry_run: bool) -> SetUp:
+        """Make the schema if there is none, bring it to this version, and let roles read and write it. With ``dry_run`` do nothing."""
         is_missing = self._version is None
+        is_old = self._version in MIGRATIONS
         if is_missing and not dry_run:
             check_facts(self.location, self._facts, dry_run, is_needed=True)
             self._create()
+        if is_old:
+            self._migrate(dry_run)
         without = self._connection.run(lambda db, again: roles_without_rights(db, roles))
         if without and not dry_run:
             self._connection.run(lambda db, again: grant(db, without))
@@ -112,7 +114,16 @@ class PostgresqlStore(Store):
                     f"The journal {self.location} cannot be used by {', '.join(left)} (the role of its URL may not grant the rights): run the task as the"
                     " owner of the schema vcc_journal."
                 )
-        return is_missing, without
+        return SetUp(is_missing, is_old, without)
+
+    def _migrate(self, dry_run: bool) -> None:
+        if not self._connection.run(lambda db, again: owns_tables(db)):
+            raise JournalError(
+                f"The journal {self.location} cannot be brought to this version (the role of its URL does not own its tables): run the task as their owner."
+            )
+        if not dry_run:
+            self._connection.run(lambda db, again: migrate(db))
+            self._version = SCHEMA_VERSION
 
     def close(self) -> None:
         """Close the connection."""
@@ -200,87 +211,36 @@ class PostgresqlStore(Store):
         """Return the uses of request ids in all scopes of the API and the account."""
         if self._scope is None or not request_ids:
             return []
-        keys = {key_of(request_id): request_id for request_id in request_ids}
-        claims = [(claim, each) for each in request_ids for claim in [claim_of(each)] if claim is not None]
-        used = """
-SELECT wanted.request_id, used.scope, {external_id}, used.action, {processed}, coalesce(now.accepted_at, now.requested_at)
-FROM {wanted} CROSS JOIN LATERAL (SELECT * FROM {table} LIMIT 100) AS used JOIN vcc_journal.scope AS scope ON scope.id = used.scope
-LEFT JOIN vcc_journal.interaction AS now ON (now.scope, now.external_id, now.action) = (used.scope, {key}, used.action)
-WHERE (scope.api_url, scope.account) = (%s, %s)
-"""
-        row = "coalesce(used.long_external_id, used.external_id)"
-        one = f"unnest({column()}) AS wanted (request_id)"
-        two = f"unnest({column('bigint')}, {column()}) AS wanted (id, request_id)"
-        here = (self._key.api_url, self._key.account)
-        statements = [
-            (
-                used.format(
-                    external_id="used.external_id",
-                    key=KEY.format("used.external_id"),
-                    processed="true",
-                    wanted=f"{one} CROSS JOIN vcc_journal.scope AS any_scope",
-                    table="vcc_journal.custom_request WHERE (scope, request_id) = (any_scope.id, wanted.request_id)",
-                ),
-                (joined(keys), *here),
-            ),
-            (
-                used.format(
-                    external_id=row,
-                    key="used.external_id",
-                    processed="false",
-                    wanted=two,
-                    table="vcc_journal.interaction WHERE id = wanted.id AND interaction.request_id = wanted.request_id",
-                ),
-                (joined(str(claim) for claim, each in claims), joined(each for claim, each in claims), *here),
-            ),
-            (
-                used.format(
-                    external_id=row,
-                    key="used.external_id",
-                    processed="false",
-                    wanted=one,
-                    table="vcc_journal.interaction WHERE id & 1 = 1 AND interaction.request_id = wanted.request_id",
-                ),
-                (joined(request_ids), *here),
-            ),
-        ]
+        keys, statements = statements_of_uses(request_ids, self._key)
 
         def work(db: t.Any, again: bool) -> list[Use]:
             with pipeline(db):
                 found = in_transaction(db, statements)
             return [
-                Use(keys.get(request_id, request_id), scope == self._scope, external_id, action, processed, changed_at)
+                Use(keys.get(request_id, request_id), scope == self._scope, *use)
                 for cursor in found
-                for request_id, scope, external_id, action, processed, changed_at in cursor.fetchall()
+                for request_id, scope, *use in cursor.fetchall()
             ]
 
         return t.cast("list[Use]", self._connection.run(work))
 
-    def keep_request_ids(self, action: str, now: float, pairs: t.Iterable[tuple[str, str | None]]) -> None:
-        """Keep custom request ids that VCC may have had, each with its external id."""
-        query = f"""
-INSERT INTO vcc_journal.custom_request (scope, request_id, external_id, action, requested_at)
-SELECT %s, request_id, external_id, %s, %s FROM unnest({column()}, {column(null="''")}) AS new (request_id, external_id)
-ON CONFLICT DO NOTHING
-"""
+    def keep_request_ids(
+        self, action: str, now: float, pairs: t.Iterable[tuple[str, str | None]], unanswered: bool = False
+    ) -> None:
+        """Keep request ids that VCC may have had and that no row has, each with its external id.
+
+        :param unanswered: whether VCC's answer is not known. What is kept as answered stays so.
+        """
         columns = pairs_of(pairs)
         if columns:
-            self._connection.run(lambda db, again: execute(db, query, (self._scope, action, now, *columns)))
+            values = (self._scope, action, now, unanswered, *columns)
+            self._connection.run(lambda db, again: execute(db, KEEP, values))
 
     def forget_request_ids(self, action: str, pairs: t.Iterable[tuple[str, str | None]]) -> None:
         """Forget custom request ids of which VCC has processed nothing, if they were kept for the same action of the same interaction."""
-        query = f"""
-DELETE FROM vcc_journal.custom_request WHERE ctid = ANY (ARRAY(
-    SELECT used.ctid FROM unnest({column()}, {column(null="''")}) AS gone (request_id, external_id)
-    CROSS JOIN LATERAL (
-        SELECT ctid FROM vcc_journal.custom_request
-        WHERE scope = %s AND action = %s AND request_id = gone.request_id AND external_id IS NOT DISTINCT FROM gone.external_id LIMIT 1
-    ) AS used
-))
-"""
         columns = pairs_of(pairs)
         if columns:
-            self._connection.run(lambda db, again: execute(db, query, (*columns, self._scope, action)))
+            self._connection.run(lambda db, again: execute(db, FORGET, (*columns, self._scope, action)))
 
     def registration(self) -> Registered | None:
         """Return how the provider of the scope is registered."""

@@ -20,7 +20,7 @@ from .store import Scope
 
 SCHEMA = "vcc_journal"
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 # One process makes the schema, under a lock with this key.
 _LOCK = f"SET TRANSACTION ISOLATION LEVEL READ COMMITTED; SET LOCAL search_path = pg_catalog; SELECT pg_advisory_xact_lock({0x56434331});"
@@ -70,9 +70,15 @@ CREATE TABLE IF NOT EXISTS vcc_journal.custom_request (
     external_id text COLLATE "C",
     action text COLLATE "C" NOT NULL,
     requested_at double precision NOT NULL,
+    unanswered boolean NOT NULL DEFAULT false,
     PRIMARY KEY (scope, request_id)
 );
 """
+
+# What brings the tables of an earlier version to the next one. Tasks of that version that are under way go on to work with them.
+MIGRATIONS = {
+    1: "ALTER TABLE vcc_journal.custom_request ADD COLUMN IF NOT EXISTS unanswered boolean NOT NULL DEFAULT false",
+}
 
 _VERSION = f"INSERT INTO {SCHEMA}.version SELECT {SCHEMA_VERSION} WHERE NOT EXISTS (SELECT FROM {SCHEMA}.version)"
 
@@ -171,15 +177,17 @@ def check_facts(location: str, facts: Facts, dry_run: bool, is_needed: bool) -> 
     """Raise JournalError if the database cannot be used.
 
     :param dry_run: whether it is only read.
-    :param is_needed: whether a journal that is missing has to be made.
+    :param is_needed: whether a task needs it: if it is missing, it has to be made. Without that, one of an earlier version can be read.
     """
     why = remedy = ""
     if facts.encoding != "UTF8":
         why = f"its database has the encoding {facts.encoding}"
         remedy = "have a database made with the encoding UTF8, which can hold all ids"
-    elif facts.version not in (None, SCHEMA_VERSION):
+    elif facts.version not in (None, SCHEMA_VERSION) and (is_needed or facts.version not in MIGRATIONS):
         why = f"it was made by another version of this collection: schema {facts.version}, this one knows {SCHEMA_VERSION}"
         remedy = "run the task with that version"
+        if facts.version in MIGRATIONS:
+            remedy = "have vonage.vcc.vcc_journal run with state=present as the owner of the schema, which brings it to this version"
     elif facts.is_damaged:
         why, remedy = DAMAGED
     elif facts.has_schema and (not facts.may_use or facts.unreadable):
@@ -206,6 +214,20 @@ def create_schema(db: t.Any) -> bool:
     while cursor.nextset():
         pass
     return bool(cursor.rowcount)
+
+
+def owns_tables(db: t.Any) -> bool:
+    """Return whether the role owns the tables."""
+    query = "SELECT bool_and(pg_has_role(relowner, 'USAGE')) FROM pg_class WHERE relnamespace = 'vcc_journal'::regnamespace AND relkind = 'r'"
+    return bool(execute(db, query).fetchone()[0])
+
+
+def migrate(db: t.Any) -> None:
+    """Bring the tables to this version. Of several sessions at once, each finds what the ones before have done."""
+    steps = "".join(f"{MIGRATIONS[version]}; " for version in sorted(MIGRATIONS))
+    cursor = db.execute(f"{_LOCK}{steps}UPDATE {SCHEMA}.version SET version = {SCHEMA_VERSION}")
+    while cursor.nextset():
+        pass
 
 
 def make_scope(db: t.Any, scope_key: str, scope: Scope) -> int:

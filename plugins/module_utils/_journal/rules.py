@@ -180,20 +180,15 @@ def confirm(
     ]
 
 
-def replaced_request_ids(changes: t.Iterable[Change]) -> dict[str, list[tuple[str, str | None]]]:
-    """Return the request ids that VCC has accepted and that rows lose by changes, with their external ids, by action.
+def replaced_request_ids(changes: t.Iterable[Change]) -> dict[tuple[str, bool], list[tuple[str, str | None]]]:
+    """Return the request ids that VCC may have had and that rows lose by changes, with their external ids, by action and whether they are unanswered.
 
     A request id that is made from its row is never asked for again, so that it can be forgotten.
     """
-    found: dict[str, list[tuple[str, str | None]]] = {}
+    found: dict[tuple[str, bool], list[tuple[str, str | None]]] = {}
     for old, new in changes:
-        if (
-            old
-            and old.accepted_at is not None
-            and old.request_id != (new and new.request_id)
-            and claim_of(old.request_id) != old.claim
-        ):
-            found.setdefault(old.action, []).append((old.request_id, old.external_id))
+        if old and old.request_id not in (NEVER_SENT, new and new.request_id) and claim_of(old.request_id) != old.claim:
+            found.setdefault((old.action, old.accepted_at is None), []).append((old.request_id, old.external_id))
     return found
 
 

@@ -48,6 +48,6 @@ class ScopedJournal:
 
 
 def keep_replaced_request_ids(store: Store, changes: t.Iterable[Change], now: float) -> None:
-    """Keep the request ids that VCC has accepted and that rows lose by changes."""
-    for action, pairs in rules.replaced_request_ids(changes).items():
-        store.keep_request_ids(action, now, pairs)
+    """Keep the request ids that VCC may have had and that rows lose by changes."""
+    for (action, unanswered), pairs in rules.replaced_request_ids(changes).items():
+        store.keep_request_ids(action, now, pairs, unanswered)

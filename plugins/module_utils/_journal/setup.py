@@ -11,21 +11,11 @@ import typing as t
 from .._errors import InputError
 from .._location import is_url
 from .backends import open_store
+from .store import SetUp
 
 
-class Setup(t.NamedTuple):
-    """What had to be done, or with a dry run what has to be done.
-
-    :param created: whether the journal was missing.
-    :param granted: the roles that could not read and write it.
-    """
-
-    created: bool
-    granted: list[str]
-
-
-def set_up(journal: str, roles: t.Sequence[str] = (), dry_run: bool = False) -> Setup:
-    """Make a journal that is missing, and let roles read and write it. Raises InputError and JournalError.
+def set_up(journal: str, roles: t.Sequence[str] = (), dry_run: bool = False) -> SetUp:
+    """Make a journal that is missing, bring it to this version, and let roles read and write it. Raises InputError and JournalError.
 
     :param journal: the path of a file or the URL of a database.
     :param roles: roles of the database.
@@ -33,4 +23,4 @@ def set_up(journal: str, roles: t.Sequence[str] = (), dry_run: bool = False) -> 
     if roles and not is_url(journal):
         raise InputError("grant_to names roles of a database, and journal is a file: leave it out.")
     with contextlib.closing(open_store(journal, None, dry_run)) as store:
-        return Setup(*store.set_up(list(roles), dry_run))
+        return store.set_up(list(roles), dry_run)

@@ -14,7 +14,7 @@ import typing as t
 from .claim_ids import claim_of
 from .sqlite_file import OTHER_REQUEST, JournalFile, insert
 from .sqlite_prune import Pruner
-from .store import CHUNK, Change, Query, Registered, Row, Scope, Store, Use
+from .store import CHUNK, Change, Query, Registered, Row, Scope, SetUp, Store, Use
 
 # Values of one statement. Old versions of SQLite take 999.
 VALUES_AT_ONCE = 400
@@ -76,9 +76,9 @@ class SqliteStore(JournalFile, Store):
         if row:
             self._scope = row[0]
 
-    def set_up(self, roles: list[str], dry_run: bool) -> tuple[bool, list[str]]:
+    def set_up(self, roles: list[str], dry_run: bool) -> SetUp:
         """Return whether the file was missing or empty; opening it has made it. A file has no roles."""
-        return self.created or (dry_run and self.schema_version() is None), []
+        return SetUp(self.created or (dry_run and self.schema_version() is None), False, [])
 
     def clock(self) -> float:
         """Return the time, in seconds of the epoch."""
@@ -171,29 +171,39 @@ class SqliteStore(JournalFile, Store):
     def _uses(self, request_ids: t.Sequence[str]) -> t.Iterator[Use]:
         ids = _marks(request_ids)
         claims = [claim for claim in map(claim_of, request_ids) if claim is not None]
-        for condition, values, processed in (
-            (f"own_request AS used WHERE request_id IN ({ids})", request_ids, True),
+        for condition, values, processed, unanswered in (
+            (f"own_request AS used WHERE request_id IN ({ids})", request_ids, True, "unanswered"),
             (
                 f"interaction AS used WHERE id IN ({_marks(claims)}) AND request_id IN ({ids})",
                 [*claims, *request_ids],
                 False,
+                0,
             ),
-            (f"interaction AS used WHERE {OTHER_REQUEST} AND request_id IN ({ids})", request_ids, False),
+            (f"interaction AS used WHERE {OTHER_REQUEST} AND request_id IN ({ids})", request_ids, False, 0),
         ):
             rows = self._db.execute(
-                "SELECT used.request_id, used.scope, used.external_id, used.action, coalesce(now.accepted, now.asked)"
-                f" FROM scope CROSS JOIN (SELECT scope, request_id, external_id, action FROM {condition}) AS used ON used.scope = scope.id {_NOW}"
+                "SELECT used.request_id, used.scope, used.external_id, used.action, coalesce(now.accepted, now.asked), used.unanswered"
+                f" FROM scope CROSS JOIN (SELECT scope, request_id, external_id, action, {unanswered} AS unanswered FROM {condition}) AS used"
+                f" ON used.scope = scope.id {_NOW}"
                 " WHERE (scope.api_url, scope.account) = (?, ?)",
                 (*values, self._key.api_url, self._key.account),
             )
-            for request_id, scope, external_id, action, changed_at in rows:
-                yield Use(request_id, scope == self._scope, external_id, action, processed, changed_at)
+            for request_id, scope, external_id, action, changed_at, is_unanswered in rows:
+                yield Use(
+                    request_id, scope == self._scope, external_id, action, processed, changed_at, bool(is_unanswered)
+                )
 
-    def keep_request_ids(self, action: str, now: float, pairs: t.Iterable[tuple[str, str | None]]) -> None:
-        """Keep custom request ids that VCC may have had, each with its external id."""
+    def keep_request_ids(
+        self, action: str, now: float, pairs: t.Iterable[tuple[str, str | None]], unanswered: bool = False
+    ) -> None:
+        """Keep request ids that VCC may have had and that no row has, each with its external id.
+
+        :param unanswered: whether VCC's answer is not known. What is kept as answered stays so.
+        """
         self._db.executemany(
-            "INSERT OR IGNORE INTO own_request (scope, request_id, external_id, action, asked) VALUES (?, ?, ?, ?, ?)",
-            [(self._scope, *pair, action, now) for pair in pairs],
+            "INSERT INTO own_request (scope, request_id, external_id, action, asked, unanswered) VALUES (?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT (scope, request_id) DO UPDATE SET unanswered = 0 WHERE NOT excluded.unanswered",
+            [(self._scope, *pair, action, now, unanswered) for pair in pairs],
         )
 
     def forget_request_ids(self, action: str, pairs: t.Iterable[tuple[str, str | None]]) -> None:
@@ -289,14 +299,17 @@ class SqliteStore(JournalFile, Store):
         for rows in self._chunks(query, 1):
             yield [Row(*row) for row in rows]
 
-    def kept_request_ids(self) -> t.Iterator[tuple[str, float, list[tuple[str, str | None]]]]:
-        """Yield the custom request ids of the scope that were kept, each with its external id, by action and time."""
-        query = f"SELECT action, asked, request_id, external_id FROM own_request WHERE scope = ? AND request_id > ? ORDER BY request_id LIMIT {CHUNK}"
-        for rows in self._chunks(query, 2):
-            for (action, now), group in itertools.groupby(
-                sorted(rows, key=lambda row: row[:2]), key=lambda row: row[:2]
+    def kept_request_ids(self) -> t.Iterator[tuple[str, float, bool, list[tuple[str, str | None]]]]:
+        """Yield the request ids of the scope that were kept, each with its external id, by action, time and whether they are unanswered."""
+        query = (
+            "SELECT action, asked, unanswered, request_id, external_id FROM own_request"
+            f" WHERE scope = ? AND request_id > ? ORDER BY request_id LIMIT {CHUNK}"
+        )
+        for rows in self._chunks(query, 3):
+            for (action, now, unanswered), group in itertools.groupby(
+                sorted(rows, key=lambda row: row[:3]), key=lambda row: row[:3]
             ):
-                yield action, now, [row[2:] for row in group]
+                yield action, now, bool(unanswered), [row[3:] for row in group]
 
     def notifications(self) -> t.Iterator[tuple[float, list[str]]]:
         """Yield the notifications of the scope that were recorded, by time."""

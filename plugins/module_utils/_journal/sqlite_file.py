@@ -73,11 +73,15 @@ CREATE TABLE IF NOT EXISTS own_request (
     external_id TEXT,
     action TEXT NOT NULL,
     asked REAL NOT NULL,
+    unanswered INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (scope, request_id)
 ) WITHOUT ROWID;
 """
 
 SCHEMA_VERSION = 3
+
+# A journal of an earlier version of this collection lacks it. That version goes on to work with it.
+_ADD_COLUMN = "ALTER TABLE own_request ADD COLUMN unanswered INTEGER NOT NULL DEFAULT 0"
 
 # They keep the time of a task from growing with the journal. Most rows are in none of them, so that they cost little.
 _INDEXES = {
@@ -208,6 +212,8 @@ class JournalFile(SqliteErrors):
         if not writable:
             if not version:
                 db.executescript(_SCHEMA.replace("CREATE TABLE", "CREATE TEMP TABLE"))
+            elif not _has_column(db):
+                db.execute("CREATE TEMP VIEW own_request AS SELECT *, 0 AS unanswered FROM main.own_request")
             return
         db.execute("PRAGMA synchronous = FULL")
         if not names:
@@ -223,6 +229,11 @@ class JournalFile(SqliteErrors):
         for name, definition in _INDEXES.items():
             if name not in names:
                 db.execute(f"CREATE INDEX IF NOT EXISTS {name} ON {definition}")
+        if not _has_column(db):
+            db.execute("BEGIN IMMEDIATE")
+            if not _has_column(db):  # another process may have added it meanwhile
+                db.execute(_ADD_COLUMN)
+            db.execute("COMMIT")
 
     @contextlib.contextmanager
     def transaction(self) -> t.Iterator[None]:
@@ -252,6 +263,10 @@ def insert(db: sqlite3.Connection, statement: str, row: str, rows: t.Iterable[t.
         values = list(itertools.chain.from_iterable(block))
         inserted += db.execute(statement + ",".join([row] * len(block)), values).rowcount
     return inserted
+
+
+def _has_column(db: sqlite3.Connection) -> bool:
+    return any(column[1] == "unanswered" for column in db.execute("PRAGMA table_info(own_request)"))
 
 
 def _remedy(why: str) -> str:

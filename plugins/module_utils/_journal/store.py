@@ -49,6 +49,7 @@ class Use(t.NamedTuple):
     :param here: whether it was in the scope of the task.
     :param processed: whether VCC may have processed it; a row that is pending is repeated with it.
     :param changed_at: the time of the row that the same action of the same interaction has now, if any.
+    :param unanswered: whether it was kept without VCC's answer.
     """
 
     request_id: str
@@ -57,6 +58,7 @@ class Use(t.NamedTuple):
     action: str
     processed: bool
     changed_at: float | None = None
+    unanswered: bool = False
 
 
 class Query(t.NamedTuple):
@@ -87,6 +89,19 @@ class Registered(t.NamedTuple):
     settings: str
     requested_at: float
     accepted_at: float | None = None
+
+
+class SetUp(t.NamedTuple):
+    """What had to be done so that a store can be used, or with a dry run what has to be done.
+
+    :param created: whether the tables were missing.
+    :param migrated: whether the tables were of an earlier version.
+    :param granted: the roles that could not read and write them.
+    """
+
+    created: bool
+    migrated: bool
+    granted: list[str]
 
 
 class Exchanged(t.NamedTuple):
@@ -121,10 +136,10 @@ class Store(abc.ABC):
         """Close the store."""
 
     @abc.abstractmethod
-    def set_up(self, roles: list[str], dry_run: bool) -> tuple[bool, list[str]]:
-        """Make the tables if there are none, and let roles of the database read and write them, or with ``dry_run`` do nothing.
+    def set_up(self, roles: list[str], dry_run: bool) -> SetUp:
+        """Make the tables if there are none, bring them to this version, and let roles of the database read and write them.
 
-        Return whether there were none, and which roles could not.
+        With ``dry_run`` do nothing. Return what had to be done.
         """
 
     @abc.abstractmethod
@@ -176,8 +191,13 @@ class Store(abc.ABC):
         """Return the uses of request ids in all scopes of the API and the account."""
 
     @abc.abstractmethod
-    def keep_request_ids(self, action: str, now: float, pairs: t.Iterable[tuple[str, str | None]]) -> None:
-        """Keep custom request ids that VCC may have had, each with its external id."""
+    def keep_request_ids(
+        self, action: str, now: float, pairs: t.Iterable[tuple[str, str | None]], unanswered: bool = False
+    ) -> None:
+        """Keep request ids that VCC may have had and that no row has, each with its external id.
+
+        :param unanswered: whether VCC's answer is not known. What is kept as answered stays so.
+        """
 
     @abc.abstractmethod
     def forget_request_ids(self, action: str, pairs: t.Iterable[tuple[str, str | None]]) -> None:

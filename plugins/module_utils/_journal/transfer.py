@@ -33,6 +33,7 @@ def transfer(path: str, journal: str, dry_run: bool = False) -> dict[str, int]:
     if not os.path.lexists(path):
         raise InputError(f"import_from {path} cannot be imported (there is no such file): check the path.")
     imported = {"interactions": 0, "request_ids": 0, "notifications": 0, "registrations": 0}
+    open_store(journal, None, dry_run=True).close()  # which fails even if nothing is to be imported
     try:
         with contextlib.closing(SqliteStore(path, None, dry_run=True)) as source:
             scopes = source.scopes()
@@ -70,6 +71,7 @@ class _Transfer:
         while rows:
             known = self._target.rows([row.external_id for row in rows])
             changes: list[Change] = []
+            older: list[Change] = []
             for row, (claim, dummy) in zip(rows, self._ids.take(len(rows))):
                 there = known.get(row.external_id)
                 if not there or _time(there) < _time(row):
@@ -77,25 +79,27 @@ class _Transfer:
                     changes.append(
                         (there, row if claim_of(row.request_id) == row.claim else row._replace(claim=claim | 1))
                     )
+                else:
+                    older.append((row, there))
             if self._dry_run:
                 return len(changes)
-            keep_replaced_request_ids(self._target, changes, self._target.clock())
+            keep_replaced_request_ids(self._target, [*changes, *older], self._target.clock())
             done = self._target.swap(changes)
             imported += sum(done)
             lost = {new.external_id for (dummy, new), ok in zip(changes, done) if new and not ok}
             rows = [row for row in rows if row.external_id in lost]
         return imported
 
-    def _request_ids(self, kept: tuple[str, float, list[tuple[str, str | None]]]) -> int:
-        action, now, pairs = kept
+    def _request_ids(self, kept: tuple[str, float, bool, list[tuple[str, str | None]]]) -> int:
+        action, now, unanswered, pairs = kept
         known = {
             use.request_id
             for use in self._target.uses([request_id for request_id, dummy in pairs])
-            if use.processed and use.here
+            if use.processed and use.here and (unanswered or not use.unanswered)
         }
         new = [pair for pair in pairs if pair[0] not in known]
         if not self._dry_run:
-            self._target.keep_request_ids(action, now, new)
+            self._target.keep_request_ids(action, now, new, unanswered)
         return len(new)
 
     def _notifications(self, recorded: tuple[float, list[str]]) -> int:

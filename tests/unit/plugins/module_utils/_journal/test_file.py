@@ -13,8 +13,20 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import PATIENCE, journal_rows, mode, python
+from ansible_collections.vonage.vcc.plugins.module_utils._errors import InputError
+from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import PATIENCE, at_once, journal_rows, mode, python
 from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal.helpers import as_entries, refusal
+
+# Opens a journal and keeps a request id that is unanswered.
+OPENING = """
+import sys
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.sqlite import SqliteStore
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.store import Scope
+together()
+store = SqliteStore(sys.argv[1], Scope("https://api.example", "main", ""))
+store.keep_request_ids("release", 1.0, [("lost", "b")], unanswered=True)
+print(store.uses(["mine"])[0].unanswered, store.uses(["lost"])[0].unanswered)
+"""
 
 
 class TestFile:
@@ -79,6 +91,32 @@ class TestFile:
         assert [one.confirmed for one in journal.plan(0)] == [True, True]
         journal.close()
         assert list(tmp_path.rglob("*")) == []
+
+
+class TestEarlierVersion:
+    """A journal without the column that says which request ids are unanswered."""
+
+    @pytest.fixture
+    def _old(self, path, release):
+        release(("a", "mine"))
+        with contextlib.closing(sqlite3.connect(path)) as db:
+            db.executescript(
+                "CREATE TABLE old AS SELECT scope, request_id, external_id, action, asked FROM own_request; DROP TABLE own_request;"
+                "CREATE TABLE own_request (scope INTEGER NOT NULL, request_id TEXT NOT NULL, external_id TEXT, action TEXT NOT NULL, asked REAL NOT NULL,"
+                " PRIMARY KEY (scope, request_id)) WITHOUT ROWID; INSERT INTO own_request SELECT * FROM old; DROP TABLE old;"
+            )
+
+    @pytest.mark.usefixtures("_old")
+    @pytest.mark.parametrize("dry_run", [True, False])
+    def test_it_is_read_and_completed(self, path, open_journal, dry_run):
+        before = path.read_bytes()
+        said = refusal(open_journal(dry_run=dry_run).add_all, as_entries(("b", "mine")), kind=InputError)
+        assert "'mine' of 'b' has been used for 'a' before" in said
+        assert not dry_run or path.read_bytes() == before
+
+    @pytest.mark.usefixtures("_old")
+    def test_processes_at_once_complete_it(self, path):
+        assert at_once(4, OPENING, path) == ["False True\n"] * 4
 
 
 @pytest.mark.parametrize("predict", [False, True], ids=["run", "check"])

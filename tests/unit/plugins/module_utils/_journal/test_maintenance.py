@@ -66,7 +66,7 @@ class TestContents:
         opened = maintenance()
         assert opened.counts() == {"interactions": 8, "released": 4, "dispatched": 2, "pending": 2, "providers": 2}
         description = opened.description()
-        assert (description["exists"], description["schema_version"]) == (True, 1 if is_url(journal) else 3)
+        assert (description["exists"], description["schema_version"]) == (True, 2 if is_url(journal) else 3)
 
     def test_all_that_an_entry_says(self, keep, maintenance, clock):
         keep("a", pending=True, provider="tickets", account="second")

@@ -86,7 +86,7 @@ def check_reading(url):
     with contextlib.closing(JournalMaintenance(url, dry_run=True, show_only=True)) as journal:
         assert journal.entries(state="pending")[1] == 1
         assert journal.counts()["interactions"] == 2
-        assert journal.description()["schema_version"] == 1
+        assert journal.description()["schema_version"] == 2
         assert journal.prune(0)["interactions"] == 2
     with contextlib.closing(NotificationLog(url, API, "main", None, dry_run=True)) as notifications:
         assert notifications.record([Notification("Release", "b", "n-1")]) == [("b", "pending", "released")]
@@ -243,11 +243,11 @@ class TestRights:
 
 
 class TestRefusals:
-    @pytest.mark.parametrize("version", [0, 2])
+    @pytest.mark.parametrize("version", [0, 3])
     def test_other_version(self, url, execute, some, version):
         execute("UPDATE vcc_journal.version SET version = {version}", version=version)
         expected = (
-            f"The journal {url} cannot be used (it was made by another version of this collection: schema {version}, this one knows 1): run the task with"
+            f"The journal {url} cannot be used (it was made by another version of this collection: schema {version}, this one knows 2): run the task with"
             " that version."
         )
         for dry_run in (True, False):
@@ -271,6 +271,42 @@ class TestRefusals:
         reading = url + "&options=-c%20default_transaction_read_only%3Don"
         check_reading(reading)
         assert refusal(Journal, reading, API, "main", None, 0).endswith(STANDBY)
+
+
+class TestMigration:
+    @pytest.fixture
+    def _old(self, some, execute):
+        execute(
+            "ALTER TABLE vcc_journal.custom_request DROP COLUMN unanswered; UPDATE vcc_journal.version SET version = 1"
+        )
+
+    @pytest.mark.usefixtures("_old")
+    def test_state_present_brings_it_to_this_version(self, url):
+        expected = (
+            f"The journal {url} cannot be used (it was made by another version of this collection: schema 1, this one knows 2): have"
+            " vonage.vcc.vcc_journal run with state=present as the owner of the schema, which brings it to this version."
+        )
+        for dry_run in (True, False):
+            assert refusal(Journal, url, API, "main", None, 0, dry_run=dry_run) == expected
+        before = database_contents(url)
+        assert set_up(url, dry_run=True) == (False, True, [])
+        with contextlib.closing(JournalMaintenance(url, dry_run=True, show_only=True)) as journal:
+            assert journal.description()["schema_version"] == 1
+            assert journal.counts()["interactions"] == 2
+        assert database_contents(url) == before
+        assert set_up(url) == (False, True, [])
+        assert set_up(url) == (False, False, [])
+        check_reading(url)
+        check_writing(url, before=2)
+
+    @pytest.mark.usefixtures("_old")
+    def test_another_role_cannot(self, url, role, execute):
+        execute(f"{READING}; {WRITING}", role=role)
+        for dry_run in (True, False):
+            assert refusal(set_up, with_user(url, role), dry_run=dry_run) == (
+                f"The journal {with_user(url, role)} cannot be brought to this version (the role of its URL does not own its tables): run the task as"
+                " their owner."
+            )
 
 
 class TestStandby:

@@ -34,10 +34,10 @@ def as_role(url, role):
 class TestFile:
     def test_file_is_made_once(self, path, tmp_path):
         before = snapshot(tmp_path)
-        assert set_up(str(path), dry_run=True) == (True, [])
+        assert set_up(str(path), dry_run=True) == (True, False, [])
         assert snapshot(tmp_path) == before
-        assert set_up(str(path)) == (True, [])
-        assert set_up(str(path)) == set_up(str(path), dry_run=True) == (False, [])
+        assert set_up(str(path)) == (True, False, [])
+        assert set_up(str(path)) == set_up(str(path), dry_run=True) == (False, False, [])
         with contextlib.closing(JournalMaintenance(str(path), dry_run=True)) as journal:
             assert journal.description()["schema_version"] == 3
 
@@ -50,7 +50,7 @@ class TestFile:
 class TestDatabase:
     def test_schema_is_made_once(self, postgresql_url):
         for expected, dry_run in ((True, True), (True, False), (False, True), (False, False)):
-            assert set_up(postgresql_url, dry_run=dry_run) == (expected, [])
+            assert set_up(postgresql_url, dry_run=dry_run) == (expected, False, [])
         with contextlib.closing(JournalMaintenance(postgresql_url, dry_run=True)) as journal:
             assert journal.description()["exists"]
 
@@ -62,13 +62,13 @@ class TestDatabase:
             JournalError, match="has no schema vcc_journal with tables, and the role of its URL may not make one"
         ):
             Journal(url, API, "main", None, 0).close()
-        assert set_up(postgresql_url, [role], dry_run=True) == (True, [role])
-        assert set_up(postgresql_url) == (True, [])
+        assert set_up(postgresql_url, [role], dry_run=True) == (True, False, [role])
+        assert set_up(postgresql_url) == (True, False, [])
         with pytest.raises(JournalError, match="the role of its URL may not read "):
             Journal(url, API, "main", None, 0).close()
-        assert set_up(postgresql_url, [role], dry_run=True) == (False, [role])
-        assert set_up(postgresql_url, [role]) == (False, [role])
-        assert set_up(postgresql_url, [role]) == (False, [])
+        assert set_up(postgresql_url, [role], dry_run=True) == (False, False, [role])
+        assert set_up(postgresql_url, [role]) == (False, False, [role])
+        assert set_up(postgresql_url, [role]) == (False, False, [])
         with contextlib.closing(Journal(url, API, "main", None, 0)) as journal:
             journal.add_all(as_entries("a"))
             journal.accept(journal.claim(0))

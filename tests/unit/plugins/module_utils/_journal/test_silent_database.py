@@ -35,5 +35,5 @@ def test_first_run_makes_journal(database, request_number, when):
     proxy, url = database
     proxy.black_hole(request_number, when)
     with contextlib.closing(PostgresqlStore(url, Scope(API, "main", ""))) as store:
-        assert store.schema_version() == 1
+        assert store.schema_version() == 2
     assert proxy.faults == 1

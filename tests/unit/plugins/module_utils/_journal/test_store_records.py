@@ -47,6 +47,15 @@ class TestCustomRequestIds:
         store.keep_request_ids("dispatch", NOW, [("mine", "b")])
         assert store.uses(["mine"]) == [Use("mine", True, "a", "release", True)]
 
+    def test_answer_is_kept_and_not_lost_again(self, store):
+        for unanswered in (True, False, True):
+            store.keep_request_ids("release", NOW, [("mine", "a")], unanswered)
+            store.keep_request_ids("release", NOW, [("theirs", "b")], unanswered=True)
+        assert {use.request_id: use.unanswered for use in store.uses(["mine", "theirs"])} == {
+            "mine": False,
+            "theirs": True,
+        }
+
     def test_forgotten_one_has_no_use(self, store):
         store.keep_request_ids("release", NOW, [("mine", "a"), ("theirs", "b")])
         store.forget_request_ids("release", [("mine", "a"), ("theirs", "a")])

@@ -62,6 +62,34 @@ def fill(path, keep_in, note, enrol):
 
 
 class TestTransfer:
+    @pytest.mark.parametrize("pending", [False, True], ids=["accepted", "pending"])
+    @pytest.mark.parametrize("newer", ["source", "target"])
+    def test_request_ids_of_the_older_entry_stay_used(self, path, target, clock, pending, newer):
+        def derive(external_id):
+            return f"key-{external_id}"
+
+        def keep_in(journal, action, **others):
+            with contextlib.closing(
+                Journal(str(journal), API, "main", None, 0, action, clock=clock, **others)
+            ) as opened:
+                opened.add_all([["a"]])
+                claimed = opened.claim(0)
+                if not (pending and "derive" in others):
+                    opened.accept(claimed)
+
+        old, new = (target, path) if newer == "source" else (path, target)
+        keep_in(old, "dispatch", derive=derive)
+        clock.now += 60
+        keep_in(new, "release")
+        for dummy in range(2):
+            transfer(str(path), target)
+        opened = Journal(target, API, "main", None, 0, "dispatch", force=True, derive=derive)
+        with contextlib.closing(opened), pytest.raises(InputError, match="has been used for 'a' before"):
+            opened.add_all([["a"]])
+        with contextlib.closing(Journal(target, API, "main", None, 0, "dispatch", derive=derive)) as opened:
+            opened.add_all([["a"]])
+            assert opened.plan(0)[0].confirmed is not pending
+
     def test_everything_arrives_once(self, path, target, keep_in, note, enrol, clock, tmp_path):
         fill(path, keep_in, note, enrol)
         before = snapshot(path.parent)

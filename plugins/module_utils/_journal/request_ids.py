@@ -1,0 +1,50 @@
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Refuse request ids that VCC would ignore without a word, because it may have had them before."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._errors import InputError
+from .._text import shown
+from . import rules
+from .rules import Terms, Wanted
+from .store import Store, Use
+
+
+def check_request_ids(
+    store: Store, wanted: list[Wanted], terms: Terms, now: float, is_conflict: t.Callable[..., bool] = rules.is_conflict
+) -> None:
+    """Refuse a custom request id that VCC may have had for something else or in an earlier call. Raises InputError."""
+    for each, use in _uses(store, wanted):
+        if is_conflict(use, each, terms, now):
+            external_id = each[1]
+            name = "an interaction without an external id" if external_id is None else f"'{shown(external_id)}'"
+            used = (
+                f"to {shown(use.action)} it"
+                if use.external_id == external_id
+                else f"for '{shown(str(use.external_id))}'"
+            )
+            raise InputError(
+                f"The request_id '{shown(use.request_id)}' of {name} has been used {used} before, and VCC would ignore it: give each its own."
+            )
+
+
+def check_key(store: Store, wanted: list[Wanted]) -> None:
+    """Refuse to ask anew with derived request ids that were used. Raises InputError."""
+    for each, dummy in _uses(store, wanted):
+        raise InputError(
+            f"The idempotency_key has been used for '{shown(each[1] or '')}' before, and VCC would ignore it: force needs a new key."
+        )
+
+
+def _uses(store: Store, wanted: list[Wanted]) -> t.Iterator[tuple[Wanted, Use]]:
+    """Yield the interactions whose request ids were used, each with the uses, in their order."""
+    found: dict[str, list[Use]] = {}
+    for use in store.uses([each[2] for each in wanted if each[2] is not None]):
+        found.setdefault(use.request_id, []).append(use)
+    for each in wanted:
+        for use in found.get(each[2] or "", ()):
+            yield each, use

@@ -1,0 +1,116 @@
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Request ids that are derived from a key: the journal knows which of them VCC may have had, whatever its rows say by now."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.vonage.vcc.plugins.module_utils._errors import InputError
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.notifications import Notification
+from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal.helpers import (
+    TTL,
+    as_entries,
+    both_backends,
+    refusal,
+)
+
+USED = "The idempotency_key has been used for 'a' before, and VCC would ignore it: force needs a new key."
+
+
+def key(name):
+    """What derives the request ids of a key. Their first digits look like those that a run makes, which half of them do."""
+    return {"derive": lambda external_id: f"{name}{external_id}".encode().hex().rjust(32, "7"), "action": "dispatch"}
+
+
+@pytest.fixture
+def check_use(open_journal):
+    """Checks that the key has been used for "a", and whether the journal knows that VCC has accepted it."""
+
+    def check(answered):
+        said = refusal(open_journal(force=True, **key("K")).add_all, as_entries("b", "a"), kind=InputError)
+        assert said == USED
+        journal = open_journal(**key("K"))
+        journal.add_all(as_entries("a"))
+        (found,) = journal.plan(0)
+        assert (found.confirmed, found.request_id) == (answered, key("K")["derive"]("a"))
+        open_journal(force=True, **key("L")).add_all(as_entries("a"))
+
+    return check
+
+
+def lost(journal):
+    """A call without an answer."""
+    journal.keep_pending(journal.claim(0))
+
+
+def answered(journal):
+    journal.accept(journal.claim(0))
+
+
+@both_backends
+@pytest.mark.parametrize("call", [lost, answered])
+class TestUsedKey:
+    @pytest.fixture(autouse=True)
+    def _used(self, call, open_journal):
+        journal = open_journal(**key("K"))
+        journal.add_all(as_entries("a"))
+        call(journal)
+
+    def test_opposite_action(self, call, release, check_use):
+        release("a")
+        check_use(call is answered)
+
+    def test_opposite_action_without_an_answer(self, call, claim, check_use):
+        claim("a")
+        check_use(call is answered)
+
+    def test_opposite_action_with_nothing_to_release(self, call, open_journal, check_use):
+        journal = open_journal()
+        journal.add_all(as_entries("a"))
+        journal.release_claim([each._replace(previous=None) for each in journal.claim(0)])
+        check_use(call is answered)
+
+    def test_other_key(self, call, release, check_use):
+        release("a", force=True, **key("M"))
+        release("a")
+        check_use(call is answered)
+
+    def test_other_key_after_the_time_to_live(self, call, release, check_use, clock):
+        clock.now += TTL
+        release("a", **key("M"))
+        release("a")
+        check_use(call is answered)
+
+    def test_notification(self, call, note, check_use):
+        note(Notification("Release", "a", "n-1"))
+        check_use(call is answered)
+
+
+@both_backends
+@pytest.mark.parametrize("call", ["keep_pending", "accept"])
+class TestUnderWay:
+    """The answer arrives after another task has replaced the row."""
+
+    @pytest.fixture
+    def end(self, call, open_journal):
+        """Ends the call that is under way."""
+        journal = open_journal(**key("K"))
+        journal.add_all(as_entries("a"))
+        claimed = journal.claim(0)
+        yield lambda: getattr(journal, call)(claimed)
+
+    @pytest.mark.parametrize("others", [{}, {"force": True, **key("M")}], ids=["release", "other key"])
+    def test_other_task(self, call, end, release, check_use, others):
+        release("a", **others)
+        end()
+        release("a")
+        check_use(call == "accept")
+
+    def test_release_that_finds_nothing(self, call, end, open_journal, check_use):
+        journal = open_journal()
+        journal.add_all(as_entries("a"))
+        journal.release_claim([each._replace(previous=None) for each in journal.claim(0)])
+        end()
+        check_use(call == "accept")
