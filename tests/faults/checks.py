@@ -141,10 +141,12 @@ def check_round(round_):
         begin = end
     phases = plan.phases([wave for wave, _processes in round_.waves])
     for key, waves in found.items():
+        _check_keys(round_, key, waves)
         with _collect(round_):
             requested = {number for _action, numbers in phases.get(key, ()) for number in numbers}
             unrequested = sorted(waves.keys() - requested)
             _require(not unrequested, f"effects of {key} in waves {unrequested}, where no task requested it")
+        keyed = set()  # the actions that tasks with a key requested in earlier phases
         for phase, numbers in phases.get(key, ()):
             # An idle task requests nothing, and does not end a confirmation.
             tasks = [
@@ -156,6 +158,8 @@ def check_round(round_):
                 caused = [effect for number in numbers for effect in waves.get(number, ()) if effect[0] == action]
                 own = [(number, task) for number, task in tasks if task.action == action]
                 allowed = bool(own) + sum(_may_send_again(round_, key, number, task) for number, task in own)
+                # VCC may ignore a request id that an earlier phase had too, so it confirms no state for other tasks.
+                allowed += action in keyed
                 if phase == "both":
                     # Each task of the other action can end a confirmation twice: with its claim, and with its answer.
                     # The campaign cannot see when that was in relation to the claims of this action.
@@ -166,6 +170,20 @@ def check_round(round_):
                         len(caused) <= allowed,
                         f"{len(caused)} effects of {action} {key} in waves {numbers}, at most {allowed} allowed: {caused}",
                     )
+            keyed.update(task.action for _number, task in tasks if task.idempotency_key)
+
+
+def _check_keys(round_, key, waves):
+    """Check that effects have the request ids that idempotency keys derive, as long as all tasks for the same action of a key have one."""
+    for action in DONE:
+        for number in sorted(waves):
+            tasks = [task for _number, task in _tasks_for(round_, key, range(number + 1)) if task.action == action]
+            derived = {task.derived_request_id(key[1]) for task in tasks}
+            other = [effect for effect in waves[number] if effect[0] == action and effect[1] not in derived]
+            with _collect(round_):
+                _require(
+                    None in derived or not other, f"effects of {key} have request ids that no key derives: {other}"
+                )
 
 
 def _tasks_for(round_, key, numbers):
@@ -273,6 +291,12 @@ def _check_lost_journal(round_, result):
 def _may_be_rejected(round_, task):
     """Return whether VCC may have processed a custom request id of a task for another claim."""
     number = len(round_.waves) - 1
+    if task.force and task.idempotency_key:
+        return any(
+            other is not task and other.derived_request_id(key[1]) == task.derived_request_id(key[1])
+            for key in task.keys
+            for _number, other in _tasks_for(round_, key, range(number + 1))
+        )
     return any(
         other.action != task.action or task.force or _may_consider_outdated(round_, key, number, task)
         for key in task.keys
@@ -312,10 +336,16 @@ def _check_entry(round_, processes, process, entry, effects):
             _require(
                 processed is None
                 or processed >= before
+                or entry["request_id"] == task.derived_request_id(key[1])  # an operation stays done
                 or not _find_reversal(round_, task.action, key, effects, before),
                 f"{key} is reported {entry['state']} ({entry['evidence']}), which VCC has reversed since",
             )
-    elif entry["state"] == "failed" and processed is not None and entry["external_id"] not in task.request_ids:
+    elif (
+        entry["state"] == "failed"
+        and processed is not None
+        and entry["external_id"] not in task.request_ids
+        and not (task.own_journal and task.idempotency_key)
+    ):
         alone = not any(key in other.task.keys for other in processes if other is not process)
         _require(not alone, f"{key} is reported failed, and VCC has processed it: {entry['message']}")
 

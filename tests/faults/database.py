@@ -13,6 +13,7 @@ import time
 
 import psycopg
 
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.postgresql_schema import SCHEMA_VERSION
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.setup import set_up
 from ansible_collections.vonage.vcc.tests.faults.journal_state import UnreadableError
 from ansible_collections.vonage.vcc.tests.faults.plan import PASSWORD
@@ -37,7 +38,10 @@ UNUSABLE = {
     ),
     "closed": ("REVOKE USAGE ON SCHEMA vcc_journal FROM tasks", "GRANT USAGE ON SCHEMA vcc_journal TO tasks"),
     "folder": ("ALTER SCHEMA vcc_journal RENAME TO aside", "ALTER SCHEMA aside RENAME TO vcc_journal"),
-    "garbage": ("UPDATE vcc_journal.version SET version = 99", "UPDATE vcc_journal.version SET version = 1"),
+    "garbage": (
+        "UPDATE vcc_journal.version SET version = 99",
+        f"UPDATE vcc_journal.version SET version = {SCHEMA_VERSION}",
+    ),
 }
 
 

@@ -29,6 +29,7 @@ OPTIONS = (
     "account",
     "ca_path",
     "force",
+    "idempotency_key",
     "journal_ttl",
     "report",
     "request_id",
@@ -115,6 +116,8 @@ def draw(seed, playbooks=True, backend="sqlite"):
         plan.waves.append(_wave(rng, plan, action, ids, habits))
     if habits["custom_ids"]:
         _assign_request_ids(plan, rng.sample(ids, rng.randint(1, count)), shared=rng.random() < 0.5)
+    else:
+        _add_keys(random.Random(f"keys {seed}"), plan)
     _add_network_faults(random.Random(f"way {seed}"), plan, endless=not with_playbooks)
     if with_playbooks and playbooks:
         for wave in plan.waves:
@@ -311,6 +314,16 @@ def _add_network_faults(rng, plan, endless):
         for task in wave.tasks:
             if rng.random() < 0.05:
                 task.options["max_failures"] = rng.choice([1, 2, 5, 20])
+
+
+def _add_keys(rng, plan):
+    """Give most tasks of some rounds one of a few idempotency keys."""
+    if rng.random() < 0.25:
+        keys = [rng.choice(["CHG{}", "Änderung {}", "{}"]).replace("{}", str(number)) for number in (1, 2)]
+        share = rng.choice([0.7, 1])
+        for task in (task for wave in plan.waves for task in wave.tasks):
+            if rng.random() < share and not task.forbidden_file:
+                task.options["idempotency_key"] = rng.choice([keys[0], *keys])
 
 
 def _assign_request_ids(plan, ids, shared):

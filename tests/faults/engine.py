@@ -76,7 +76,12 @@ def _new_request_ids(_job):
 
 def _reuses_request_ids(_job):
     """Send custom request ids that VCC has processed for another claim."""
-    journal.Journal._check_request_ids = lambda self, *_places: None
+    journal.check_request_ids = lambda *_arguments: None
+
+
+def _ignores_key(_job):
+    """Derive other request ids in each run."""
+    task.derive_request_id = lambda *_arguments: os.urandom(16).hex()
 
 
 def _no_claims(_job):
@@ -211,6 +216,7 @@ DEFECTS = {
         _sends_nothing,
         _new_request_ids,
         _reuses_request_ids,
+        _ignores_key,
         _no_claims,
         _no_confirmations,
         _early_confirmations,

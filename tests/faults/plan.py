@@ -12,6 +12,9 @@ import io
 import json
 from dataclasses import dataclass, field
 
+from ansible_collections.vonage.vcc.plugins.module_utils._interactions.idempotency import derive_request_id
+from ansible_collections.vonage.vcc.tests.simulator import CLIENT_ID
+
 DAY = 86400
 ENGINE_RUNNERS = ("fork", "cold")  # the runners that do not use ansible-playbook
 
@@ -82,6 +85,16 @@ class Task:
     def force(self):
         """Return the option ``force``."""
         return bool(self.options.get("force"))
+
+    @property
+    def idempotency_key(self):
+        """Return the option ``idempotency_key``, None for none."""
+        return self.options.get("idempotency_key")
+
+    def derived_request_id(self, external_id):
+        """Return the request id that the key of the task derives; None without a key."""
+        key = self.idempotency_key
+        return key and derive_request_id(key, CLIENT_ID, self.provider, self.action, external_id)
 
     @property
     def ttl(self):

@@ -207,6 +207,7 @@ class Round:
             conditions["clock wrong"] += bool(task.clock)
             conditions["check mode"] += task.check
             conditions["forced"] += task.force
+            conditions["with a key"] += bool(task.idempotency_key)
             conditions["forbidden files"] += bool(task.forbidden_file)
         conditions["waves of several"] += len(processes) > 1
         conditions["waves of both actions"] += len(wave.actions) > 1

@@ -183,6 +183,7 @@ DEFECTS = {
     "sends_nothing": "and VCC has not processed it",
     "new_request_ids": "at most 1 allowed",
     "reuses_request_ids": "for the request id of another",
+    "ignores_key": "have request ids that no key derives",
     "no_claims": " last, and that was ",
     "no_confirmations": "the journal has ",
     "early_confirmations": "the journal says that VCC has processed",
@@ -244,9 +245,12 @@ def _plan_of_defects(database=None):
     Return a round that shows every defect.
 
     Three waves request the same interactions, two of them with faults. A process dies while it requests the other action.
-    Two processes request both actions with the same request id. One process has a misleading file, two have a forbidden file.
+    Two processes request both actions with the same request id, one an action with a key. One process has a misleading file, two have a forbidden file.
     """
     before, killed, *both, lock, other_user = [_task(number) for number in range(2, 8)]
+    keyed = _task(9)
+    keyed.ids = ["i"]
+    keyed.options.update(state="dispatched", route="Support", idempotency_key="CHG1")
     lock.source, lock.forbidden_file = "src.jsonl", "report is the lock of the token cache"
     other_user.source, other_user.forbidden_file = "src.jsonl", "journal belongs to another user"
     killed.signal = ("SIGKILL", "hold")
@@ -266,6 +270,7 @@ def _plan_of_defects(database=None):
             Wave([killed], [("hold", {})]),
             Wave(both),
             Wave([lock, other_user]),
+            Wave([keyed]),
         ],
         database,
     )

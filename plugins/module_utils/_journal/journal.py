@@ -66,7 +66,8 @@ class Journal(ScopedJournal):
         # SQLite takes a plain text quicker than another kind of text.
         self._action = Action(action).value
         self._terms = Terms(self._action, ttl, force)
-        self._derive = derive
+        self._has_key = derive is not None
+        self._doubtful: set[str] = set()  # request ids that VCC may have had before another action
         self._custom_ids = False
         self._checked = True
         self._looked_up: list[LookedUp] = []
@@ -75,7 +76,7 @@ class Journal(ScopedJournal):
         self._held: list[Interaction] = []  # accepted, and not yet in the journal
         self._background: Background | None = None
         try:
-            self._worklist = Worklist(action, "" if self._store.remote else self._store.location)
+            self._worklist = Worklist(action, "" if self._store.remote else self._store.location, derive)
         except BaseException:
             self._store.close()
             raise
@@ -103,9 +104,9 @@ class Journal(ScopedJournal):
             if self._custom_ids:
                 for chunk in self._worklist.chunks():
                     check_request_ids(self._store, chunk, self._terms, self._clock())
-            elif self._derive and self._terms.force:
+            elif self._has_key and self._terms.force:
                 for chunk in self._worklist.chunks():
-                    check_key(self._store, self._with_derived_ids(chunk))
+                    check_key(self._store, chunk)
             self._checked = count <= CHUNK or not self._store.has_claims(0, MAX_CLAIM)
             if self._dry_run:
                 self._check_rows()
@@ -154,29 +155,27 @@ class Journal(ScopedJournal):
         return found
 
     def _chunk(self, after: int) -> list[Wanted]:
-        """Return the chunk of the worklist behind a place, with the request ids that are derived."""
+        """Return the chunk of the worklist behind a place."""
         with self._worklist.wrap_errors():
-            return self._with_derived_ids(self._worklist.chunk(after))
-
-    def _with_derived_ids(self, wanted: list[Wanted]) -> list[Wanted]:
-        derive = self._derive
-        if not derive:
-            return wanted
-        return [(seq, name, derive(name) if name is not None else None, data) for seq, name, dummy, data in wanted]
+            return self._worklist.chunk(after)
 
     def _classify(
         self, wanted: list[Wanted], rows: dict[str, Row], now: float, ids: t.Iterator[tuple[int, str | None]]
     ) -> list[Interaction]:
         """Return what the journal says of interactions. What VCC has accepted with a derived request id is confirmed, whenever that was."""
         chunk = rules.classify(wanted, rows, self._terms, now, ids)
-        if not self._derive or self._terms.force:
+        if not self._has_key or self._terms.force:
             return chunk
         accepted = {
             row.request_id for row in rows.values() if row.action == self._action and row.accepted_at is not None
         }
         left = [each[2] for each, found in zip(wanted, chunk) if each[2] is not None and not found.confirmed]
-        accepted.update(use.request_id for use in self._store.uses(left) if use.processed and not use.unanswered)
-        return rules.confirm(wanted, chunk, accepted)
+        used = [use for use in self._store.uses(left) if use.processed]
+        accepted.update(use.request_id for use in used if not use.unanswered)
+        unanswered = {use.request_id: rows.get(use.external_id or "") for use in used if use.unanswered}
+        self._doubtful.difference_update(unanswered)
+        self._doubtful.update(each for each, row in unanswered.items() if rules.is_doubtful(row, self._action))
+        return rules.confirm(wanted, chunk, accepted, unanswered)
 
     def claim(self, after: int, accepted: t.Collection[Interaction] = ()) -> list[Interaction]:
         """Return the same chunk, with a request id for each interaction that must be sent, recorded as pending.
@@ -206,7 +205,7 @@ class Journal(ScopedJournal):
                 self._keep_request_ids([each for each in chunk if each.claim])
                 if self._store.remote:
                     self._check_request_ids_again(found.wanted, chunk)
-            elif not self._derive:
+            elif not self._has_key:
                 self._claim_ahead()
             return chunk
 
@@ -243,8 +242,7 @@ class Journal(ScopedJournal):
         if not prepared or prepared.after != found.after or found.rows:
             prepared = self._prepare(found)
         now = self._clock()
-        claimed = [each for each in (*self._held, *accepted) if each.claim]
-        self._held = []
+        claimed = self._take_accepted(accepted, now)
         keep_replaced_request_ids(self._store, prepared.changes, now)
         following = following or []
         exchange: t.Callable[[], Exchanged] = functools.partial(
@@ -260,7 +258,10 @@ class Journal(ScopedJournal):
         ids = iter(self._ids.take(len(found.wanted)))
         chunk = self._classify(found.wanted, found.rows, self._clock(), ids)
         changes: list[Change] = [
-            (found.rows.get(each.external_id or ""), rules.row_of_claim(each, self._action))
+            (
+                found.rows.get(each.external_id or ""),
+                rules.row_of_claim(each, self._action, each.request_id in self._doubtful),
+            )
             for each in chunk
             if each.claim
         ]
@@ -306,10 +307,22 @@ class Journal(ScopedJournal):
 
     def _accept(self, interactions: t.Iterable[Interaction]) -> None:
         now = self._clock()
-        claimed = [each for each in (*self._held, *interactions) if each.claim]
-        self._held = []
+        claimed = self._take_accepted(interactions, now)
         if claimed and self._store.exchange(_runs(claimed), now).marked < len(claimed):
             self._reconcile(claimed, now)
+
+    def _take_accepted(self, interactions: t.Iterable[Interaction], now: float) -> list[Interaction]:
+        """Return the claims to mark as accepted, those of interactions and those that are held.
+
+        A request id that VCC may have had before another action is only kept: it confirms no state, because VCC may have ignored it now.
+        """
+        claimed = [each for each in (*self._held, *interactions) if each.claim]
+        self._held = []
+        if not (claimed and self._doubtful):
+            return claimed
+        doubtful = [(each.request_id, each.external_id) for each in claimed if each.request_id in self._doubtful]
+        self._store.keep_request_ids(self._action, now, doubtful)
+        return [each for each in claimed if each.request_id not in self._doubtful]
 
     def accept(self, interactions: t.Collection[Interaction]) -> None:
         """Record that VCC has accepted these: from now on they are confirmed.
@@ -333,7 +346,10 @@ class Journal(ScopedJournal):
             claimed = [each for each in interactions if each.claim]
             done = self._store.swap([rules.release_claim(each, self._action) for each in claimed])
             if self._custom_ids:
-                self._forget_request_ids([each for each, ok in zip(claimed, done) if ok])
+                gone = [
+                    (each.request_id, each.external_id) for each, ok in zip(claimed, done) if ok and each.request_id
+                ]
+                self._store.forget_request_ids(self._action, gone)
 
     def keep_pending(self, interactions: t.Iterable[Interaction]) -> None:
         """Make sure that claims without a known answer are still there, in case another process has taken them back.
@@ -355,7 +371,7 @@ class Journal(ScopedJournal):
             gone: list[tuple[str, str | None]] = []
             for each, (claim_id, dummy) in zip(lost, self._ids.take(len(lost))):
                 row = rows.get(each.external_id or "")
-                if self._derive and each.request_id and each.request_id != (row and row.request_id):
+                if self._has_key and each.request_id and each.request_id != (row and row.request_id):
                     gone.append((each.request_id, each.external_id))
                 change = rules.reconcile(row, each, self._action, now, accepted_at, claim_id)
                 if change:
@@ -368,13 +384,7 @@ class Journal(ScopedJournal):
 
     def _keep_request_ids(self, interactions: list[Interaction]) -> None:
         """Keep the custom request ids of interactions."""
-        pairs = self._worklist.custom_request_ids(interactions)
-        self._store.keep_request_ids(self._action, self._clock(), pairs)
-
-    def _forget_request_ids(self, interactions: list[Interaction]) -> None:
-        """Forget the request ids of interactions of which VCC has processed nothing."""
-        pairs = [(each.request_id, each.external_id) for each in interactions if each.request_id]
-        self._store.forget_request_ids(self._action, pairs)
+        self._store.keep_request_ids(self._action, self._clock(), self._worklist.custom_request_ids(interactions))
 
     def _check_request_ids_again(self, wanted: list[Wanted], chunk: list[Interaction]) -> None:
         """Check custom request ids once they are kept, because another process may have kept one since the check before. Raises InputError."""

@@ -209,7 +209,7 @@ class PostgresqlStore(Store):
 
     def uses(self, request_ids: t.Sequence[str]) -> list[Use]:
         """Return the uses of request ids in all scopes of the API and the account."""
-        if self._scope is None or not request_ids:
+        if self._version is None or not request_ids:
             return []
         keys, statements = statements_of_uses(request_ids, self._key)
 

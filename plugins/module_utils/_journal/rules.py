@@ -159,22 +159,33 @@ def _other(claim_id: int) -> int:
     return claim_id | 1 if claim_id else 0
 
 
-def row_of_claim(interaction: Interaction, action: str) -> Row:
-    """Return the pending row of a claim."""
-    external_id, request_id = interaction.external_id, interaction.request_id
+def row_of_claim(interaction: Interaction, action: str, is_doubtful: bool = False) -> Row:
+    """Return the pending row of a claim.
+
+    :param is_doubtful: whether VCC may ignore its request id, so that the next attempt of another task has to have another one.
+    """
+    external_id, request_id = interaction.external_id, NEVER_SENT if is_doubtful else interaction.request_id
     return _new(Row, (interaction.claim, external_id, action, request_id, interaction.requested_at, None))
 
 
 def confirm(
-    wanted: list[Wanted], interactions: list[Interaction], accepted: t.Container[str | None]
+    wanted: list[Wanted],
+    interactions: list[Interaction],
+    accepted: t.Container[str | None],
+    unanswered: t.Container[str | None],
 ) -> list[Interaction]:
     """Return interactions of which those are confirmed whose custom request id VCC has accepted, whenever that was.
 
     :param wanted: the same interactions as the task asks for them.
+    :param unanswered: the custom request ids that VCC may have had; an interaction with one of them is pending.
     """
     return [
-        Interaction(each.seq, each.external_id, custom_id, True, False, each.data)
-        if not each.confirmed and custom_id in accepted
+        each
+        if each.confirmed
+        else Interaction(each.seq, each.external_id, custom_id, True, False, each.data)
+        if custom_id in accepted
+        else each._replace(pending=True)
+        if custom_id in unanswered
         else each
         for custom_id, each in zip((one[2] for one in wanted), interactions)
     ]
@@ -231,6 +242,11 @@ def reconcile(
         # Another process has asked anew. If VCC rejects that, the row must not go back to the row before.
         return row, row._replace(claim=_other(claim_id))
     return None
+
+
+def is_doubtful(row: Row | None, action: str) -> bool:
+    """Return whether another action may have come after an earlier call for this one, whose request id VCC would ignore now."""
+    return row is None or row.action != action or row.request_id == NEVER_SENT
 
 
 def notify(row: Row | None, is_release: bool, external_id: str, notification_id: str) -> Row | None:

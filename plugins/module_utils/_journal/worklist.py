@@ -44,10 +44,12 @@ class Worklist(SqliteErrors):
 
     :param action: the action that it asks for.
     :param path: the file of the journal, if it has one, for messages.
+    :param derive: return the request id of an external id; None to derive none.
     """
 
-    def __init__(self, action: str, path: str) -> None:
+    def __init__(self, action: str, path: str, derive: t.Callable[[str], str] | None = None) -> None:
         super().__init__(path)
+        self._derive = derive
         self._behind = f"FROM work WHERE {_BEHIND[Action(action)]} LIMIT {CHUNK}"
         with self.wrap_errors():
             self._db = sqlite3.connect("", isolation_level=None)
@@ -92,7 +94,10 @@ class Worklist(SqliteErrors):
 
         :param after: the place of the last one of the chunk before; 0 for the first chunk.
         """
-        return self._db.execute(f"SELECT seq, external_id, request_id, data {self._behind}", (after,)).fetchall()
+        found = self._db.execute(f"SELECT seq, external_id, request_id, data {self._behind}", (after,)).fetchall()
+        if not self._derive:
+            return found
+        return [(seq, name, self._derive(name), data) for seq, name, dummy, data in found]
 
     def chunks(self) -> t.Iterator[list[Wanted]]:
         """Yield all chunks."""

@@ -89,6 +89,21 @@ class TestUsedKey:
 
 
 @both_backends
+def test_call_that_vcc_may_have_ignored_confirms_no_state(open_journal, release, plan):
+    journal = open_journal(**key("K"))
+    journal.add_all(as_entries("a", "b"))
+    lost(journal)
+    release("a")
+    (again, other) = release("a", "b", **key("K"))
+    assert (again.pending, other.pending, again.request_id) == (True, True, key("K")["derive"]("a"))
+    assert [each.confirmed for each in plan("a", "b", **key("K"))] == [True, True]
+    (found, other) = plan("a", "b", action="dispatch")
+    assert (found.confirmed, found.pending, found.request_id) == (False, True, None)
+    assert other.confirmed
+    assert not plan("a")[0].confirmed
+
+
+@both_backends
 @pytest.mark.parametrize("call", ["keep_pending", "accept"])
 class TestUnderWay:
     """The answer arrives after another task has replaced the row."""

@@ -49,9 +49,10 @@ class TestCustomRequestIds:
         said = refusal(open_journal().add_all, as_entries(("b", "1")), kind=InputError)
         assert said.startswith("The request_id '1' of 'b' has been used for 'a' before")
 
-    def test_request_id_used_with_another_provider_is_refused(self, release, open_journal):
+    @pytest.mark.parametrize("dry_run", [True, False])
+    def test_request_id_used_with_another_provider_is_refused(self, release, open_journal, dry_run):
         release(("a", "1"))
-        refusal(open_journal(provider="tickets").add_all, as_entries(("a", "1")), kind=InputError)
+        refusal(open_journal(provider="tickets", dry_run=dry_run).add_all, as_entries(("a", "1")), kind=InputError)
 
     @pytest.mark.parametrize(
         "other", [{"account": "second"}, {"api_url": "https://other.example"}], ids=["account", "api_url"]
