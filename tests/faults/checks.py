@@ -13,6 +13,7 @@ import json
 from urllib.parse import quote
 
 from ansible_collections.vonage.vcc.tests.faults import plan
+from ansible_collections.vonage.vcc.tests.faults.allowances import may_be_rejected, may_send_again, tasks_for
 from ansible_collections.vonage.vcc.tests.faults.journal_state import UnreadableError
 from ansible_collections.vonage.vcc.tests.simulator import CLIENT_SECRET
 from ansible_collections.vonage.vcc.tests.simulator.faults import INVOKE
@@ -25,9 +26,6 @@ SECRETS = (
     plan.PASSWORD,
     quote(plan.PASSWORD, safe=""),
 )
-
-# The longest duration of a round in seconds, by which a row of the journal may have aged.
-MAX_ROUND_SECONDS = 600
 
 
 def check_wave(round_):
@@ -151,13 +149,13 @@ def check_round(round_):
             # An idle task requests nothing, and does not end a confirmation.
             tasks = [
                 (number, task)
-                for number, task in _tasks_for(round_, key, numbers)
+                for number, task in tasks_for(round_, key, numbers)
                 if (task.number, key) not in round_.idle
             ]
             for action in DONE:
                 caused = [effect for number in numbers for effect in waves.get(number, ()) if effect[0] == action]
                 own = [(number, task) for number, task in tasks if task.action == action]
-                allowed = bool(own) + sum(_may_send_again(round_, key, number, task) for number, task in own)
+                allowed = bool(own) + sum(may_send_again(round_, key, number, task) for number, task in own)
                 # VCC may ignore a request id that an earlier phase had too, so it confirms no state for other tasks.
                 allowed += action in keyed
                 if phase == "both":
@@ -177,45 +175,13 @@ def _check_keys(round_, key, waves):
     """Check that effects have the request ids that idempotency keys derive, as long as all tasks for the same action of a key have one."""
     for action in DONE:
         for number in sorted(waves):
-            tasks = [task for _number, task in _tasks_for(round_, key, range(number + 1)) if task.action == action]
+            tasks = [task for _number, task in tasks_for(round_, key, range(number + 1)) if task.action == action]
             derived = {task.derived_request_id(key[1]) for task in tasks}
             other = [effect for effect in waves[number] if effect[0] == action and effect[1] not in derived]
             with _collect(round_):
                 _require(
                     None in derived or not other, f"effects of {key} have request ids that no key derives: {other}"
                 )
-
-
-def _tasks_for(round_, key, numbers):
-    """Yield the tasks that request a key in some waves, each with the number of its wave."""
-    for number in numbers:
-        for task in round_.waves[number][0].tasks:
-            if not task.check and key in task.keys:
-                yield number, task
-
-
-def _may_send_again(round_, key, number, task):
-    """Return whether a task may use a new request id for an interaction that another task has requested before."""
-    if task.own_journal:
-        return True
-    if task.force and key[1] not in task.request_ids:
-        return True
-    return _may_consider_outdated(round_, key, number, task)
-
-
-def _may_consider_outdated(round_, key, number, task):
-    """Return whether the row of another task may be older than the ``journal_ttl`` of this task."""
-    if not task.ttl:
-        return False
-    others = (other for _number, other in _tasks_for(round_, key, range(number + 1)) if other is not task)
-    if round_.database:
-        return any(True for dummy in others) and task.ttl <= MAX_ROUND_SECONDS  # the clock of the server counts
-    return any(
-        abs(error - other_error) + MAX_ROUND_SECONDS >= task.ttl
-        for other in others
-        for error in task.clocks
-        for other_error in other.clocks
-    )
 
 
 # Processes
@@ -261,7 +227,7 @@ def _check_result(round_, process, result):
         _require(failed and message, f"a result without a reason: {result}")
         rejected = "and VCC would ignore it" in message
         _require(rejected or "cannot be used" in message, f"it has done nothing: {message}")
-        _require(not rejected or _may_be_rejected(round_, task), f"it may not use a valid request id: {message}")
+        _require(not rejected or may_be_rejected(round_, task), f"it may not use a valid request id: {message}")
         return
     counts = dict(result["summary"])
     requested = counts.pop("requested")
@@ -286,24 +252,6 @@ def _check_lost_journal(round_, result):
     if "summary" not in result:
         possible = possible or wave.journal != "usable" or wave.may_fail_to_connect
     _require(possible, f"it has given up the journal: {result['msg']}")
-
-
-def _may_be_rejected(round_, task):
-    """Return whether VCC may have processed a custom request id of a task for another claim."""
-    number = len(round_.waves) - 1
-    if task.force and task.idempotency_key:
-        return any(
-            other is not task and other.derived_request_id(key[1]) == task.derived_request_id(key[1])
-            for key in task.keys
-            for _number, other in _tasks_for(round_, key, range(number + 1))
-        )
-    return any(
-        other.action != task.action or task.force or _may_consider_outdated(round_, key, number, task)
-        for key in task.keys
-        for _number, other in _tasks_for(round_, key, range(number + 1))
-        if other is not task and key[1] in task.request_ids.keys() & other.request_ids.keys()
-        if task.request_ids[key[1]] == other.request_ids[key[1]]
-    )
 
 
 def _check_calls(round_, processes):
@@ -388,7 +336,7 @@ def _find_reversal(round_, action, key, effects, before):
     if last is None or last[0] == action:
         return None
     number = bisect.bisect_right(round_.effect_counts, effects[last])
-    actions = {task.action for _number, task in _tasks_for(round_, key, [number])}
+    actions = {task.action for _number, task in tasks_for(round_, key, [number])}
     if last in round_.known or len(actions) == 1 or (number, last[0], key) not in round_.uninformed:
         return last
     round_.unresolved.add(last)

@@ -246,7 +246,11 @@ class Journal(ScopedJournal):
         keep_replaced_request_ids(self._store, prepared.changes, now)
         following = following or []
         exchange: t.Callable[[], Exchanged] = functools.partial(
-            self._store.exchange, _runs(claimed), now, prepared.changes, _external_ids(following)
+            self._store.exchange,
+            runs_of(each.claim for each in claimed),
+            now,
+            prepared.changes,
+            _external_ids(following),
         )
         if in_background:
             exchange = self._background = Background(exchange)
@@ -308,7 +312,7 @@ class Journal(ScopedJournal):
     def _accept(self, interactions: t.Iterable[Interaction]) -> None:
         now = self._clock()
         claimed = self._take_accepted(interactions, now)
-        if claimed and self._store.exchange(_runs(claimed), now).marked < len(claimed):
+        if claimed and self._store.exchange(runs_of(each.claim for each in claimed), now).marked < len(claimed):
             self._reconcile(claimed, now)
 
     def _take_accepted(self, interactions: t.Iterable[Interaction], now: float) -> list[Interaction]:
@@ -397,7 +401,3 @@ class Journal(ScopedJournal):
 
 def _external_ids(wanted: list[Wanted]) -> list[str]:
     return [each[1] for each in wanted if each[1] is not None]
-
-
-def _runs(claimed: t.Iterable[Interaction]) -> list[tuple[int, int]]:
-    return runs_of(each.claim for each in claimed)
