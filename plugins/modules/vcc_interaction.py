@@ -183,6 +183,8 @@ options:
       - Another operation on the same interactions needs another key. VCC does not document for how long it remembers a request id.
       - What the journal knows to be accepted under the key is done, whatever O(journal_ttl) says. While VCC's answer to an earlier attempt is not
         known, the module uses the request id of that attempt. O(force) with a key that was used is refused.
+      - The journal then knows that the operation is done. It confirms no state for other tasks if the opposite action has come since an attempt whose
+        answer was lost, because VCC may have ignored the repeated request id.
       - Without a journal, C(changed) means that VCC has accepted the calls, also where it had processed the same request ids before.
       - The request id is the first 32 hexadecimal digits of a SHA-256 of five lines, each with a line feed at its end. They are the account
         (O(account), or else O(client_id)), the provider (empty without one), V(release) or V(dispatch), the external id and the key.
