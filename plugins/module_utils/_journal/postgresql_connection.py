@@ -28,6 +28,7 @@ except ImportError:
 
 from .._errors import JournalError
 from .._location import is_ambiguous, secrets_of, without_password
+from .store import LACKING
 
 # Without a handler, Python prints what psycopg warns of, such as a lost connection that is then replaced.
 logging.getLogger("psycopg").addHandler(logging.NullHandler())
@@ -52,9 +53,6 @@ _TRANSIENT = re.compile(r"08...|57P0[1-5]|40001|40P01|25006|25P03|53300")
 _PASSWORD = "check the user of the URL, and its password in the URL, in PGPASSWORD or in the file of PGPASSFILE, which needs mode 0600"
 
 NAME_THE_PRIMARY = "let the URL name the primary, or all hosts with target_session_attrs=read-write"
-
-# What a restored journal may cost.
-LACKING = "what that lacks, the next run may release or dispatch a second time"
 
 _RESTORE = f"have its schema restored from a backup; {LACKING}"
 
@@ -90,7 +88,7 @@ _STATEMENTS = {
     "42P01": _RESTORE,
     "57014": "raise statement_timeout of the role of the URL",
     "55P03": "raise lock_timeout of the role of the URL, or end the session that holds the lock",
-    "XX001": "the database is damaged: have it restored from a backup",
+    "XX001": f"the database is damaged: have it restored from a backup; {LACKING}",
     "XX002": "have the index rebuilt with REINDEX",
 }
 

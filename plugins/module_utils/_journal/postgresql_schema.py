@@ -14,9 +14,9 @@ with contextlib.suppress(ImportError):  # ``backends`` reports it
     from psycopg import sql
 
 from .._errors import JournalError
-from .postgresql_connection import LACKING, NAME_THE_PRIMARY
+from .postgresql_connection import NAME_THE_PRIMARY
 from .postgresql_rows import execute
-from .store import Scope
+from .store import LACKING, Scope
 
 SCHEMA = "vcc_journal"
 

@@ -22,6 +22,7 @@ except ImportError:
 
 from .._errors import JournalError
 from .._locks import holders
+from .store import LACKING
 
 # Seconds to wait for another process that writes to the journal.
 BUSY_TIMEOUT = 60
@@ -38,7 +39,7 @@ _MISPLACED = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAM
 # What helps: never to go on without what the journal knows.
 CHECK_THE_PATH = "check the path that the option journal names"
 
-_RESTORE = "restore it with .recover of the command sqlite3, or from a backup; what that lacks, the next run may release or dispatch a second time"
+_RESTORE = f"restore it with .recover of the command sqlite3, or from a backup; {LACKING}"
 
 
 class SqliteErrors:

@@ -11,6 +11,9 @@ import typing as t
 # Interactions that are looked up and claimed in one transaction.
 CHUNK = 1000
 
+# What a journal that is restored from a backup may cost.
+LACKING = "what that lacks, the next run may release or dispatch a second time"
+
 
 class Row(t.NamedTuple):
     """The last action of an interaction.
