@@ -20,6 +20,12 @@ from ansible_collections.vonage.vcc.tests.examples.documents import (
 EXAMPLES = rst_examples(POSTGRESQL_GUIDE)
 AUTHORITIES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
 PASSWORD = "a-long-random-string"
+VANISHED = {
+    "tcp_keepalives_idle": "30",
+    "tcp_keepalives_interval": "10",
+    "tcp_keepalives_count": "3",
+    "client_connection_check_interval": "10s",
+}
 RELEASE = "ansible localhost -m vonage.vcc.vcc_interaction -a external_id="
 
 
@@ -80,7 +86,7 @@ def sql_with(words):
 
 def test_every_block_is_covered():
     languages = " ".join(example.language for example in EXAMPLES)
-    assert languages == "sql console yaml yaml yaml ini yaml sql sql sql yaml"
+    assert languages == "sql console yaml yaml yaml ini yaml sql sql sql yaml sql"
 
 
 def test_quick_start(home, database, effects):
@@ -151,6 +157,17 @@ def test_schema_that_an_administrator_makes(home, database, effects):
     assert "localhost | SUCCESS" in home.run(check, VCC_JOURNAL=database.url("vcc_reader"))
     assert effects() == [("release", "case-1")]
     assert database.tables() == tables == 6
+
+
+def test_settings_for_hosts_that_vanish(database):
+    import psycopg
+
+    database.create("vcc")
+    database.execute(sql_with("tcp_keepalives_idle"))
+    url = f"{database.url('vcc')}?passfile={database.passwords}&sslrootcert={database.server.ca_path}"
+    with psycopg.connect(url) as connection:
+        shown = [connection.execute(f"SHOW {name}").fetchone()[0] for name in VANISHED]
+    assert shown == list(VANISHED.values())
 
 
 def test_take_over_a_file(home, database, effects):

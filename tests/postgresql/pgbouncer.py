@@ -17,6 +17,7 @@ CONFIGURATION = """\
 
 [pgbouncer]
 pool_mode = transaction
+max_client_conn = {clients}
 auth_type = trust
 auth_file = {folder}/users
 auth_user = {superuser}
@@ -30,17 +31,18 @@ server_login_retry = {server_login_retry}
 
 class Bouncer(programs.Daemon):
     """
-    A context manager for pgbouncer in front of a server, with at most some sessions for each database and role.
+    A context manager for pgbouncer in front of a server, with at most some sessions for each database and role, and connections of some clients.
 
     ``server_login_retry`` is the time in seconds between attempts to reach a server that is away.
     """
 
     pid_file = "pgbouncer.pid"
 
-    def __init__(self, server, sessions=2, server_login_retry=15):
+    def __init__(self, server, sessions=2, server_login_retry=15, clients=100):
         self._server = server
         self._server_login_retry = server_login_retry
         self._sessions = sessions
+        self._clients = clients
 
     @property
     def address(self):
@@ -64,6 +66,7 @@ class Bouncer(programs.Daemon):
         text = CONFIGURATION.format(
             server=self._server,
             sessions=self._sessions,
+            clients=self._clients,
             folder=self.folder,
             superuser=SUPERUSER,
             port=port,

@@ -246,6 +246,8 @@ class TestPostgresqlGuide:
             (r"repeats the work for up to (\d+) seconds", postgresql_connection.PATIENCE),
             (r"Each host of the URL has (\d+) seconds", postgresql_connection.CONNECT_TIMEOUT),
             (r"ends the connection after (\d+) seconds", postgresql_connection.ANSWER_TIMEOUT),
+            (r"The statement waits for up to (\d+) seconds", postgresql_connection.LOCK_TIMEOUT),
+            (r"instead of (\d+)\. Calls", postgresql_connection.ANSWER_TIMEOUT),
             (r"or after (\d+) minutes while it prunes", postgresql_connection.LONG_ANSWER_TIMEOUT / 60),
         ],
     )

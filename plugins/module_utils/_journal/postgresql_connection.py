@@ -33,12 +33,18 @@ from .store import LACKING
 # Without a handler, Python prints what psycopg warns of, such as a lost connection that is then replaced.
 logging.getLogger("psycopg").addHandler(logging.NullHandler())
 
-# Seconds for which work is repeated after a lost connection, a deadlock or a failover.
+# Seconds for which work is repeated after a lost connection, a deadlock or a failover, and a connection to a server that starts or is full.
 PATIENCE = 60
 
 # Seconds without an answer after which a connection counts as lost; longer for work on all rows.
 ANSWER_TIMEOUT = 60
 LONG_ANSWER_TIMEOUT = 600
+
+# The same once the task has given up: it must end, and not wait anew for each thing that it still has to record.
+LAST_ANSWER_TIMEOUT = 5
+
+# Seconds for which a statement waits for a lock. It must give up before its connection is ended: the server would go on with it, and commit it later.
+LOCK_TIMEOUT = 50
 
 # Seconds between two looks at whether a connection has its answer in time.
 LOOK_EVERY = 0.1
@@ -49,6 +55,28 @@ CONNECT_TIMEOUT = 10
 # The states of errors that another attempt can mend: a lost connection, a server that shuts down or starts, a serialization failure, a deadlock,
 # and a server that has become a standby. An error without a state is that of a lost connection.
 _TRANSIENT = re.compile(r"08...|57P0[1-5]|40001|40P01|25006|25P03|53300")
+
+# What a server says that soon has a connection, or a pooler of it. Errors of a connection have no state, and a server may speak another language:
+# what cannot be read is treated as if it was not said.
+_BUSY = re.compile(
+    r"database system is (starting up|shutting down|in recovery mode|not yet accepting connections)|terminating connection"
+    r"|too many clients already|too many connections for|remaining connection slots|no more connections allowed"
+)
+
+# What one of several hosts says that is not the primary, or not yet.
+_STANDBY = re.compile(r"session is read-only|server is in hot standby mode")
+
+# Of an error that says that a statement has waited for a lock.
+_LOCKED = "55P03"
+
+# What no waiting mends.
+_HOPELESS = re.compile(
+    r"authentication failed|no password supplied|not permitted to log in|pg_hba\.conf|(role|database) .* does not exist|permission denied for database"
+    r"|certificate|server does not support SSL"
+)
+
+# One of several attempts, each to an address of a host, in the error of a connection.
+_ATTEMPT = re.compile(r"^- (host: .*?), hostaddr: .*?: ", re.MULTILINE)
 
 _PASSWORD = "check the user of the URL, and its password in the URL, in PGPASSWORD or in the file of PGPASSFILE, which needs mode 0600"
 
@@ -68,6 +96,7 @@ _CONNECTING = (
         "run fewer tasks at once, or have max_connections of the server or the connection limit of the role raised",
     ),
     (r"password|authentication|pg_hba|role .* does not exist|ident", _PASSWORD),
+    (r"not permitted to log in", "have LOGIN given to the role of the URL, or check the user of the URL"),
     (r"permission denied for database", "have CONNECT on the database granted to the role of the URL"),
     (r"database .* does not exist", "have that database created, or check the name in the URL"),
     (
@@ -87,7 +116,7 @@ _STATEMENTS = {
     "3F000": _RESTORE,
     "42P01": _RESTORE,
     "57014": "raise statement_timeout of the role of the URL",
-    "55P03": "raise lock_timeout of the role of the URL, or end the session that holds the lock",
+    _LOCKED: "end the session that holds the lock, or raise lock_timeout if it is set for the role or the database of the URL",
     "XX001": f"the database is damaged: have it restored from a backup; {LACKING}",
     "XX002": "have the index rebuilt with REINDEX",
 }
@@ -118,12 +147,18 @@ class PostgresqlConnection:
         self.location = without_password(url)
         self._secrets = secrets_of(url)
         self._has_given_up = False
-        with self.wrap_errors(connecting=True):
+        self._is_connecting = True
+        # Whether the server is known to be there. If not, the host or the port may be wrong.
+        self._has_been_reached = False
+        self._db: t.Any = None
+        with self.wrap_errors():
             self._parameters = _parameters(url, self.location)
-            self._db = self._connect()
         self._watchdog = _Watchdog()
-        self.host: str = self._db.info.host
-        self.database: str = self._db.info.dbname
+        try:
+            self.host, self.database = self.run(lambda db, again: (str(db.info.host), str(db.info.dbname)))
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Close the connection."""
@@ -131,11 +166,14 @@ class PostgresqlConnection:
         self._disconnect()
 
     def _disconnect(self) -> None:
-        with contextlib.suppress(psycopg.Error):
-            self._db.close()
+        if self._db:
+            with contextlib.suppress(psycopg.Error):
+                self._db.close()
 
-    def _connect(self) -> t.Any:
-        return psycopg.connect(**self._parameters, autocommit=True, prepare_threshold=None)
+    def _connect(self) -> None:
+        self._is_connecting = True
+        self._db = psycopg.connect(**self._parameters, autocommit=True, prepare_threshold=None)
+        self._has_been_reached = True
 
     def run(self, work: Work, timeout: float | None = None) -> t.Any:
         """Return the result of work. Repeat it while errors are transient, for as long as PATIENCE.
@@ -148,45 +186,69 @@ class PostgresqlConnection:
         with self.wrap_errors():
             while True:
                 try:
-                    if self._db.closed:
-                        self._db = self._connect()
-                    with self._watchdog.watch(self._db, timeout or ANSWER_TIMEOUT):
+                    if not self._db or self._db.closed:
+                        self._connect()
+                    self._is_connecting = False
+                    with self._watchdog.watch(self._db, self._limit(timeout or ANSWER_TIMEOUT)):
                         result = work(self._db, again)
                     self._has_given_up = False
                     return result
                 except BaseException as exc:
                     # A transaction may be open. A new connection may find the new primary, where this server has become a standby.
                     self._disconnect()
-                    # Patience is for one failure. A task that has given up must end, and not wait anew for each thing that it still has to record.
+                    # Patience is for one failure, as in ``LAST_ANSWER_TIMEOUT``.
                     deadline = deadline or time.monotonic() + (0 if self._has_given_up else PATIENCE)
-                    if not isinstance(exc, psycopg.Error) or not _is_transient(exc):
+                    if not isinstance(exc, psycopg.Error) or not self._is_transient(exc):
+                        self._has_given_up = self._has_given_up or getattr(exc, "sqlstate", None) == _LOCKED
                         raise
                     if time.monotonic() >= deadline:
                         self._has_given_up = True
                         raise
                 # Of several transactions in one turn, the first ones may have taken effect.
-                again = True
+                again = again or not self._is_connecting
                 time.sleep(pause * random.uniform(0.5, 1.5))
                 pause = min(pause * 2, 2.0)
 
+    def _limit(self, timeout: float) -> float:
+        return min(timeout, LAST_ANSWER_TIMEOUT) if self._has_given_up else timeout
+
+    def _is_transient(self, exc: t.Any) -> bool:
+        if exc.sqlstate:
+            return bool(_TRANSIENT.fullmatch(exc.sqlstate))
+        if not isinstance(exc, (psycopg.OperationalError, psycopg.InterfaceError)):
+            return False
+        if not self._is_connecting:
+            return True
+        said = str(exc)
+        if self._has_been_reached:
+            return not self._is_hopeless(said)
+        is_failing_over = len(_ATTEMPT.findall(said)) > 1 and _STANDBY.search(said)
+        self._has_been_reached = bool(_BUSY.search(said) or is_failing_over)
+        return self._has_been_reached
+
+    def _is_hopeless(self, said: str) -> bool:
+        """Return whether the error of a connection is one that no waiting mends, at each host. Older versions of psycopg tell that of the last host."""
+        attempts = _ATTEMPT.split(said)[1:]
+        if not attempts:
+            return bool(_HOPELESS.search(said)) and not _has_several_hosts(self._parameters)
+        hosts: dict[str, str] = {}
+        for host, error in zip(attempts[::2], attempts[1::2]):
+            hosts[host] = hosts.get(host, "") + error
+        return all(map(_HOPELESS.search, hosts.values()))
+
     @contextlib.contextmanager
-    def wrap_errors(self, connecting: bool = False) -> t.Iterator[None]:
+    def wrap_errors(self) -> t.Iterator[None]:
         """Turn errors of psycopg into a sentence for the user."""
         try:
             yield
         except (psycopg.Error, UnicodeError, OSError) as exc:
             state = getattr(exc, "sqlstate", None)
             why = self._reason(exc)
-            remedy = _STATEMENTS.get(state or "")
-            if not remedy:
-                found = [remedy for pattern, remedy in _CONNECTING if re.search(pattern, why)]
-                remedy = (
-                    found[0]
-                    if found and (connecting or not state)
-                    else "look into the log of the server"
-                    if state
-                    else _AGAIN
-                )
+            if state:
+                remedy = _STATEMENTS.get(state, "look into the log of the server")
+            else:
+                known = [remedy for pattern, remedy in _CONNECTING if self._is_connecting and re.search(pattern, why)]
+                remedy = [*known, _AGAIN][0]
             raise JournalError(f"The journal {self.location} cannot be used ({why}): {remedy}.") from None
 
     def _reason(self, exc: BaseException) -> str:
@@ -228,6 +290,12 @@ class _Watchdog:
             self._watched = db, time.monotonic() + timeout
         try:
             yield
+        except psycopg.Error as exc:
+            with self._lock:
+                has_been_ended = not self._watched
+            if exc.sqlstate or not has_been_ended:
+                raise
+            raise psycopg.OperationalError(f"no answer within {timeout:g} seconds") from None
         finally:
             with self._lock:
                 self._watched = None
@@ -243,12 +311,6 @@ class _Watchdog:
     def _end(db: t.Any) -> None:
         with contextlib.suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(db.fileno())) as peer:
             peer.shutdown(socket.SHUT_RDWR)
-
-
-def _is_transient(exc: t.Any) -> bool:
-    if exc.sqlstate:
-        return bool(_TRANSIENT.fullmatch(exc.sqlstate))
-    return isinstance(exc, (psycopg.OperationalError, psycopg.InterfaceError))
 
 
 def _parameters(url: str, location: str) -> dict[str, t.Any]:
@@ -292,6 +354,11 @@ def _defaults(service: str | None) -> dict[str, str]:
             if before is not None:
                 os.environ["PGSERVICE"] = before
     return {option.keyword.decode(): option.val.decode(errors="replace") for option in found if option.val}
+
+
+def _has_several_hosts(parameters: dict[str, t.Any]) -> bool:
+    known = _defaults(parameters.get("service"))
+    return any("," in str(parameters.get(name) or known.get(name)) for name in ("host", "hostaddr"))
 
 
 def _are_local(hosts: t.Any, addresses: t.Any) -> bool:

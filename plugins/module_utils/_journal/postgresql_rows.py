@@ -14,7 +14,7 @@ import hashlib
 import operator
 import typing as t
 
-from .postgresql_connection import pipeline
+from .postgresql_connection import LOCK_TIMEOUT, pipeline
 from .store import Change, Row
 
 DIVIDER = "\x1f"
@@ -30,6 +30,12 @@ KEY = f"""
 CASE WHEN octet_length({{0}}) <= {_LONGEST_KEY} THEN {{0}} ELSE E'\\x01' || encode(sha256(convert_to({{0}}, 'UTF8')), 'hex') END
 """
 
+# The SQL that limits how long a transaction waits for a lock, where the user sets no limit.
+LIMIT_LOCKS = (
+    "set_config('lock_timeout',"
+    f" CASE current_setting('lock_timeout') WHEN '0' THEN '{LOCK_TIMEOUT}s' ELSE current_setting('lock_timeout') END, true)"
+)
+
 # A statement and its values.
 Statement = tuple[str, t.Sequence[t.Any]]
 
@@ -40,12 +46,13 @@ Statement = tuple[str, t.Sequence[t.Any]]
 # middle of a transaction, the server must let go of its locks before the next attempt gives up.
 # No function or operator of another role may take the place of one of PostgreSQL.
 _BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
-_SETTINGS = """
+_SETTINGS = f"""
 SELECT set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true),
     set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),
     set_config('jit', 'off', true), set_config('extra_float_digits', '3', true),
     set_config('search_path', 'pg_catalog', true),
-    set_config('idle_in_transaction_session_timeout', '15s', true), set_config('synchronous_commit', {commit}, true)
+    set_config('idle_in_transaction_session_timeout', '15s', true), set_config('synchronous_commit', {{commit}}, true),
+    {LIMIT_LOCKS}
 """
 DURABLE = _SETTINGS.format(
     commit="CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END"

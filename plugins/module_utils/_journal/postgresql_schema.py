@@ -15,7 +15,7 @@ with contextlib.suppress(ImportError):  # ``backends`` reports it
 
 from .._errors import JournalError
 from .postgresql_connection import NAME_THE_PRIMARY
-from .postgresql_rows import execute
+from .postgresql_rows import LIMIT_LOCKS, execute
 from .store import LACKING, Scope
 
 SCHEMA = "vcc_journal"
@@ -23,7 +23,12 @@ SCHEMA = "vcc_journal"
 SCHEMA_VERSION = 2
 
 # One process makes the schema, under a lock with this key.
-_LOCK = f"SET TRANSACTION ISOLATION LEVEL READ COMMITTED; SET LOCAL search_path = pg_catalog; SELECT pg_advisory_xact_lock({0x56434331});"
+_LOCK = f"""
+SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+SET LOCAL search_path = pg_catalog;
+SELECT {LIMIT_LOCKS};
+SELECT pg_advisory_xact_lock({0x56434331});
+"""
 
 # Half of each page is left free, so that accepting a row needs no new entry in any index. No index may have ``accepted_at`` in it for that. The
 # request id of a row is made from its id if that is even: see ``ClaimIds``. Texts too long for an index are kept as their hash: see ``key_of``.
@@ -255,6 +260,7 @@ def grant(db: t.Any, roles: t.Sequence[str]) -> None:
     """Let roles read and write the journal."""
     with db.transaction():
         db.execute("SET LOCAL search_path = pg_catalog")
+        db.execute(f"SELECT {LIMIT_LOCKS}")
         for role in roles:
             for statement in filter(None, map(str.strip, _GRANTS.split(";"))):
                 db.execute(sql.SQL(statement).format(role=sql.Identifier(role)))

@@ -103,14 +103,6 @@ class TestRefusals:
         assert f'permission denied for database "{database}"' in said
         assert said.endswith("): have CONNECT on the database granted to the role of the URL.")
 
-    def test_role_with_too_many_connections(self, postgresql_server, database, role):
-        postgresql_server.execute(f"ALTER ROLE {role} CONNECTION LIMIT 0")
-        said = refused(postgresql_server.url(database, role))
-        assert f'too many connections for role "{role}"' in said
-        assert said.endswith(
-            "): run fewer tasks at once, or have max_connections of the server or the connection limit of the role raised."
-        )
-
     def test_server_that_has_no_rule_for_the_connection(self, postgresql_server, database, role):
         """Here, one for replication."""
         said = refused(postgresql_server.url(database, role, PASSWORD, tcp=True, replication="true"), PASSWORD)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from urllib.parse import quote
 
 import pytest
 
@@ -52,7 +51,7 @@ journal.accept(accepted)
 print(json.dumps(found))
 """
 
-# Any session that has begun to work, because the first connection of a process is not repeated.
+# Any session that has begun to work, because the first connection of a process is repeated only if the server says why it ends.
 END_A_SESSION = """
 SELECT pg_terminate_backend(pid) FROM (
     SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND query <> '' ORDER BY random() LIMIT 1
@@ -260,29 +259,6 @@ class TestLocks:
         assert len(claims[0]) == 4000
         assert all(claim == claims[0] for claim in claims)
         assert execute("SELECT count(*), count(accepted_at) FROM vcc_journal.interaction") == [(4000, 4000)]
-
-    @pytest.mark.parametrize(
-        ("setting", "said"),
-        [
-            (
-                "lock_timeout",
-                "(canceling statement due to lock timeout): raise lock_timeout of the role of the URL, or end the session that holds the lock.",
-            ),
-            (
-                "statement_timeout",
-                "(canceling statement due to statement timeout): raise statement_timeout of the role of the URL.",
-            ),
-        ],
-    )
-    def test_lock_that_is_held_for_too_long(self, url, setting, said):
-        limited = f"{url}&options={quote(f'-c {setting}=200')}"
-        with exchanges.opened(limited) as journal, psycopg.connect(url) as locking:
-            journal.add_all(as_entries("a"))
-            locking.execute("LOCK TABLE vcc_journal.interaction IN SHARE MODE")
-            assert refusal(journal.claim, 0).endswith(f" cannot be used {said}")
-            locking.rollback()
-            journal.accept(journal.claim(0))
-            assert journal.plan(0)[0].confirmed
 
 
 class TestTransientErrors:
