@@ -73,14 +73,16 @@ def test_each_request_is_swallowed(proxy, url, direct, exchange, monkeypatch):
     disturbed(proxy, proxy.black_hole, exchange, url, direct)
 
 
+@pytest.mark.parametrize("fault", ["cut", "black_hole"])
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_connection_is_cut_while_the_schema_is_made(proxy, postgresql_server, when):
-    """Whoever makes it says so, because a dispatch warns then."""
+def test_first_run_makes_the_schema_with_a_fault_at_each_request(proxy, postgresql_server, monkeypatch, fault, when):
+    """Whoever makes it says so, because a dispatch warns then. A connection that goes silent leaves no lock behind."""
+    monkeypatch.setattr(postgresql_connection, "ANSWER_TIMEOUT", 0.3 if fault == "black_hole" else 60)
     number, made = 1, True
     while made:
         name = postgresql_server.create_database()
         try:
-            proxy.cut(number, when)
+            getattr(proxy, fault)(number, when)
             with contextlib.closing(Journal(proxy.url(name), API, "main", None, 0)) as journal:
                 assert journal.description()["created"]
                 made = proxy.faults == number
