@@ -24,6 +24,9 @@ LONGEST_TIMEOUT = 3600
 # The warning of every module if validate_certs is false.
 UNVERIFIED = "validate_certs is false: anyone on the way to VCC can read the token and change what is sent."
 
+# What users of the playbooks set in place of an option, for messages.
+IN_PLAYBOOKS = "The playbooks of the collection take each option as a variable, such as vcc_region or vcc_client_id."
+
 
 class Connection(t.NamedTuple):
     """The URLs, account and credentials of calls to VCC. Tasks with equal connections can share a client and its token."""
@@ -93,8 +96,8 @@ def _api_url(params: t.Mapping[str, t.Any]) -> str:
     api_url = params["api_url"] or (API_URL.format(region=region, domain=domain) if region else None)
     if not api_url:
         raise InputError(
-            f"The region of the VCC account is missing: set region (emea, nam or apac) or {place('VCC_REGION')}, "
-            "or else api_url and auth_url."
+            f"The region of the VCC account is missing: set region (emea, nam or apac) or {place('VCC_REGION')}, where the task runs, "
+            f"or else api_url and auth_url. {IN_PLAYBOOKS}"
         )
     return checked_url("api_url", api_url)
 
@@ -106,12 +109,13 @@ def _check_credentials(
     if bool(client_id) != bool(client_secret) and not access_token:
         missing = "client_secret" if client_id else "client_id"
         raise InputError(
-            f"{missing} is missing: set it or {place('VCC_' + missing.upper())}; the client credentials need both."
+            f"{missing} is missing: set it or {place('VCC_' + missing.upper())}, where the task runs; the client credentials need both. "
+            f"{IN_PLAYBOOKS}"
         )
     if not client_secret and not access_token:
         raise InputError(
             "The credentials are missing: set client_id and client_secret "
-            f"(or {place('VCC_CLIENT_ID and VCC_CLIENT_SECRET')}), or access_token."
+            f"(or {place('VCC_CLIENT_ID and VCC_CLIENT_SECRET')}, where the task runs), or access_token. {IN_PLAYBOOKS}"
         )
     if client_id and client_secret and not auth_url:
         raise InputError("auth_url is missing: client credentials need it, or region, beside api_url.")

@@ -54,6 +54,11 @@ def without_user(url: str) -> str:
     return f"{scheme}{slashes}********@{host}" if at else url
 
 
+def counted(number: int) -> str:
+    """Return a number of interactions for a message."""
+    return f"{number} {'interaction' if number == 1 else 'interactions'}"
+
+
 def place(variable: str) -> str:
     """Return the name of an environment variable with the host that it must be set on, for a message."""
     return f"{variable} in the environment of {os.uname().nodename}"

@@ -87,7 +87,7 @@ import time
 import typing as t
 
 from ansible_collections.vonage.vcc.plugins.module_utils._api.client import Client
-from ansible_collections.vonage.vcc.plugins.module_utils._connection import UNVERIFIED, Connection
+from ansible_collections.vonage.vcc.plugins.module_utils._connection import IN_PLAYBOOKS, UNVERIFIED, Connection
 from ansible_collections.vonage.vcc.plugins.module_utils._errors import InputError
 from ansible_collections.vonage.vcc.plugins.module_utils._module import create_module, run_module
 from ansible_collections.vonage.vcc.plugins.module_utils._options import CONNECTION_SPEC
@@ -107,7 +107,7 @@ def run(params: dict[str, t.Any]) -> dict[str, t.Any]:
     if not params["client_id"] or not params["client_secret"]:
         raise InputError(
             "The client credentials are missing: set client_id and client_secret, "
-            f"or {place('VCC_CLIENT_ID and VCC_CLIENT_SECRET')}."
+            f"or {place('VCC_CLIENT_ID and VCC_CLIENT_SECRET')}, where the task runs. {IN_PLAYBOOKS}"
         )
     if not params["scopes"]:
         raise InputError("scopes is empty: name at least one, such as interactions:write.")

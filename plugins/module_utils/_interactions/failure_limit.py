@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 from .._errors import NoResponseError, RejectedError, StoppedError, VccError
+from .._text import counted
 
 # The task stops after this number of consecutive calls without VCC's own answer.
 MAX_CONSECUTIVE_FAILURES = 3
@@ -63,7 +64,7 @@ class FailureLimit:
         """Return the error that stops the task if VCC rejected ``max_failures`` interactions."""
         if self._max_failures is None or self._rejected_alone < self._max_failures:
             return None
-        return StoppedError(f"VCC has refused {self._rejected_alone} interactions, and max_failures allows no more.")
+        return StoppedError(f"VCC has refused {counted(self._rejected_alone)}, and max_failures allows no more.")
 
     def rejects_all(self) -> bool:
         """Return whether VCC seems to reject the task as a whole. Never with ``max_failures``."""

@@ -9,7 +9,7 @@ import heapq
 import typing as t
 
 from .._errors import VccError
-from .._text import clean, shown
+from .._text import clean, counted, shown
 from .outcome import Outcome, State
 from .report import Report
 
@@ -115,8 +115,8 @@ class Result:
             after = [(_name(each, ""), each["state"] == self._state) for each in interactions]
         else:
             done, left = counts["unchanged"], counts["failed"] + counts["unknown"]
-            before = [(f"{done} interactions", True), (f"{counts[self._state] + left} interactions", False)]
-            after = [(f"{done + counts[self._state]} interactions", True), (f"{left} interactions", False)]
+            before = [(counted(done), True), (counted(counts[self._state] + left), False)]
+            after = [(counted(done + counts[self._state]), True), (counted(left), False)]
         return {
             "before_header": "VCC interactions",
             "after_header": "VCC interactions",

@@ -137,7 +137,7 @@ class TestDiff:
         sim.poison("1199")
         result = task(external_ids=ids, diff=True)
         assert result["diff"]["before"] == "200 interactions: released\n1000 interactions: not known to be released\n"
-        assert result["diff"]["after"] == "1199 interactions: released\n1 interactions: not known to be released\n"
+        assert result["diff"]["after"] == "1199 interactions: released\n1 interaction: not known to be released\n"
 
     def test_diff_of_second_run_has_no_change(self, task):
         task(external_ids=["a", "b"])
