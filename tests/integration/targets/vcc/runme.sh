@@ -83,7 +83,7 @@ second() {
     begin second
     play journal
     # At a lower verbosity, because Ansible prints the environment of a task, and these tasks have secrets there.
-    for name in environment playbooks; do
+    for name in environment playbooks jobs; do
         run "$name" ansible-playbook -e "@$work/vars.json" "test_$name.yml"
     done
     run confirmed python helpers/confirmed.py "$work/vars.json"

@@ -19,12 +19,11 @@ from pathlib import Path
 PATIENCE = 60
 
 
-def drain(*answers):
+def drain(*answers, grow=False):
     """Run the playbook on a terminal, and answer each question. Return the exit code and the output.
 
-    The file grows just before each answer.
-
     :param answers: pairs of a part of the question, and the answer.
+    :param grow: whether the file grows just before each answer.
     """
     pid, terminal = pty.fork()
     if not pid:
@@ -41,7 +40,8 @@ def drain(*answers):
                 said += os.read(terminal, 4096)
             # It reads single keys once its terminal is not in canonical mode.
             elif left and left[0][0] in said and not termios.tcgetattr(terminal)[3] & termios.ICANON:
-                SOURCE.write_text("case-1\ncase-2\ntoo late\n", encoding="utf-8")
+                if grow:
+                    SOURCE.write_text("case-1\ncase-2\ntoo late\n", encoding="utf-8")
                 os.write(terminal, left.pop(0)[1])
         os.killpg(pid, signal.SIGKILL)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), said.decode(errors="replace")
@@ -64,8 +64,14 @@ if __name__ == "__main__":
     assert code != 0, said
     assert "2 interactions are to be released" in said, said
     assert not (folder / "journal.db").exists(), said
+    code, said = drain((b"to stop", b"\r"), grow=True)
+    assert code != 0, said
+    assert "has changed since its interactions were counted: nothing has been released" in " ".join(said.split()), said
+    assert not (folder / "journal.db").exists(), said
     SOURCE.write_text("case-1\ncase-2\n", encoding="utf-8")
     code, said = drain((b"to stop", b"\r"))
     assert code == 0, said
     assert "2 requested: 2 released" in said, said
-    print("stopped before the first release, and released what it had asked about when told to go on")
+    print(
+        "stopped before the first release, released no other list than it had asked about, and that one when told to go on"
+    )

@@ -1,0 +1,113 @@
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Read the list or dictionary that a survey, a form or ``-e NAME=VALUE`` can only give as text."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: from_text
+short_description: Read a list or a dictionary from text
+description:
+  - The playbooks of the collection use this filter for variables that a survey can only give as text. It never fails.
+  - It returns the list or dictionary of JSON or YAML text, and anything else unchanged, also text that is neither. So the playbook can say what is wrong.
+  - In YAML text, plain words, numbers and dates stay text, so that an id such as V(007) is not altered.
+options:
+  _input:
+    description: The value of the variable, text or not.
+    type: raw
+    required: true
+  lines:
+    description:
+      - Whether text is a list of ids, one a line. Blank lines, and blanks at the ends of a line, do not count.
+      - Text that begins with V([) and ends with V(]) is a list in JSON instead.
+    type: bool
+    default: false
+author:
+  - The vonage.vcc authors (@vonage)
+"""
+
+EXAMPLES = r"""
+- name: Release the interactions of a survey, which has their ids in a text area
+  vonage.vcc.vcc_interaction:
+    external_ids: "{{ survey_ids | vonage.vcc.from_text(lines=true) }}"
+
+- name: Dispatch the interactions of a survey, which has them as JSON or YAML
+  vonage.vcc.vcc_interaction:
+    state: dispatched
+    route: Back office
+    interactions: "{{ survey_interactions | vonage.vcc.from_text }}"
+"""
+
+RETURN = r"""
+_value:
+  description: The list or dictionary of the text; the input itself if it is no text, or neither of them.
+  type: raw
+"""
+
+import json
+import re
+import typing as t
+
+import yaml
+
+# What does not count at the ends of a text, or of a line of ids.
+BLANKS = " \t\r\n"
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """A loader for which every plain scalar but null is text."""
+
+    yaml_implicit_resolvers: dict[str, list[t.Any]] = {}
+
+
+_Loader.add_implicit_resolver("tag:yaml.org,2002:null", re.compile(r"(~|null|Null|NULL|)$"), ["~", "n", "N", ""])
+
+
+def from_text(value: t.Any, lines: bool = False) -> t.Any:
+    """Return the list or dictionary of a text, and any other value unchanged, also text that is neither.
+
+    :param lines: whether the text is a list of ids, one a line, unless it is a list in JSON.
+    """
+    if lines and isinstance(value, int) and not isinstance(value, bool):
+        return [value]  # as ansible-core 2.19 reads the answer of a survey, one id of digits
+    if not isinstance(value, str):
+        return value
+    value = str.__str__(value)  # plain text in place of Ansible's own types, which libyaml does not read
+    text = value.strip(BLANKS)
+    if not text:
+        return ""
+    if not lines:
+        return _data(text, value)
+    if text.startswith("[") and text.endswith("]"):
+        return _json(text, value)
+    found = (line.strip(BLANKS) for line in re.split(r"[\r\n]", text))
+    return [line for line in found if line]
+
+
+def _data(text: str, default: str) -> t.Any:
+    """Return the list or dictionary of JSON or YAML text, or the default."""
+    data = _json(text, None)
+    if data is None:
+        try:
+            data = yaml.load(text, _Loader)  # noqa: S506 - derived from SafeLoader
+            json.dumps(data)  # refuses what JSON cannot hold: a date with a tag, or a list within itself
+        except (yaml.YAMLError, RecursionError, TypeError, ValueError):
+            return default
+    return data if isinstance(data, (dict, list)) else default
+
+
+def _json(text: str, default: t.Any) -> t.Any:
+    """Return the list or dictionary of JSON text, or the default."""
+    try:
+        data = json.loads(text)
+    except (RecursionError, ValueError):
+        return default
+    return data if isinstance(data, (dict, list)) else default
+
+
+class FilterModule:
+    """The filters of this file."""
+
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        return {"from_text": from_text}

@@ -1,0 +1,336 @@
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Playbooks as jobs of AAP and AWX run them: with the answers of a survey, and on hosts; real runs of ansible-playbook."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import COLLECTION, PATIENCE
+
+# Ids as an operator may enter them into a text area, and what the browser makes of them.
+ODD_IDS = ["007", "1_000", "True", "a, b", "C:\\new\\1", 'it\'s "quoted"', "{{ x }}", "{% y %}", "{a: 1}", "[x] y"]
+TEXT_AREA = "\r\n".join(["", *ODD_IDS, "  ", ""])
+
+
+class Dumper(yaml.SafeDumper):
+    """A dumper of the file in which AWX passes variables: Ansible must not template the answers of a survey."""
+
+    def represent_str(self, text):
+        # ansible-core 2.19 and newer read a number or a truth value with this tag as such, in quotes too.
+        return self.represent_scalar("!unsafe" if "{" in text else "tag:yaml.org,2002:str", text)
+
+
+Dumper.add_representer(str, Dumper.represent_str)
+
+
+@pytest.fixture
+def start(sim, tmp_path):
+    """Starts a playbook with variables and other arguments. Returns the process, in a process group of its own."""
+    started = []
+
+    def run(name, variables, *arguments, env=None):
+        file = tmp_path / f"extravars-{len(started)}"
+        file.write_text(yaml.dump(variables, Dumper=Dumper))
+        environment = {
+            **os.environ,
+            **sim.environment(tmp_path),
+            "ANSIBLE_COLLECTIONS_PATH": str(COLLECTION.parents[2]),
+            "ANSIBLE_HOME": str(tmp_path / "ansible"),
+            "ANSIBLE_NOCOLOR": "1",
+            "TMPDIR": str(tmp_path / "tmp"),
+            **(env or {}),
+        }
+        (tmp_path / "tmp").mkdir(exist_ok=True)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "ansible.cli.playbook", f"vonage.vcc.{name}", "-e", f"@{file}", *arguments],
+            env=environment,
+            cwd=tmp_path,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        started.append(process)
+        return process
+
+    yield run
+    for process in started:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+@pytest.fixture
+def play(start):
+    """Runs a playbook with variables and other arguments. Returns its exit status, and all that it printed in one line."""
+
+    def run(*arguments, **others):
+        process = start(*arguments, **others)
+        printed, dummy = process.communicate(timeout=PATIENCE)
+        return process.returncode, " ".join(printed.split())
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("release_interactions", TEXT_AREA), ("release_interactions", json.dumps(ODD_IDS)), ("drain_route", TEXT_AREA)],
+    ids=["lines", "json", "drain"],
+)
+def test_ids_as_text(sim, play, name, text):
+    # The setting changes ansible-core 2.16 alone.
+    code, printed = play(name, {"vcc_external_ids": text}, env={"ANSIBLE_JINJA2_NATIVE": "true"})
+    assert code == 0, printed
+    assert sorted(sim.released) == sorted(ODD_IDS)
+    assert f"{len(ODD_IDS)} requested: {len(ODD_IDS)} released" in printed
+
+
+@pytest.mark.parametrize("external_id", ["[1]", "{{ x }}"])
+def test_one_id(sim, play, external_id):
+    code, printed = play("release_interaction", {"vcc_external_id": external_id})
+    assert code == 0, printed
+    assert sim.released == [external_id]
+
+
+def test_one_id_that_has_become_a_number(sim, play):
+    """As ansible-core 2.19 and newer read an answer of digits. A warning says that leading zeros are lost."""
+    code, printed = play("release_interactions", {"vcc_external_ids": 7})
+    assert code == 0, printed
+    assert sim.released == ["7"]
+    assert "A bare number is taken as text: external_ids[0] as '7'" in printed
+
+
+DISPATCH = {
+    "vcc_route": "sales",
+    "vcc_interactions": [
+        {"external_id": "{{ x }}", "linked_data": [{"type": "name", "value": "Zoë \U0001f600"}]},
+        {"external_id": "007", "routing_data": {"personal_queue": {"agent": "ann", "logged_in_timeout": 30}}},
+        {"external_id": "case-3"},
+    ],
+    "vcc_linked_data": [{"type": "url", "value": "https://crm.example/?a=1,2", "label": "it's \\1"}],
+    "vcc_routing_data": {"interaction_type": "nonlive", "skills": [{"name": "French", "expiry_after": 60}]},
+    "vcc_force": False,
+    "vcc_max_failures": 5,
+    "vcc_journal_ttl": 60,
+    "vcc_requests_per_minute": 6000,
+    "vcc_validate_certs": True,
+}
+REGISTER = {
+    "vcc_provider": "crm",
+    "vcc_endpoint": "https://hooks.example/",
+    "vcc_headers": {"Authorization": "Bearer {{ x }}", "X-Number": "007"},
+    "vcc_agent_actions_permitted": {"release": True, "hold": False},
+    "vcc_force": True,
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "path", "write"),
+    [
+        ("dispatch_interaction", DISPATCH, "/interactions/Invoke", yaml.safe_dump),
+        ("dispatch_interaction", DISPATCH, "/interactions/Invoke", lambda data: json.dumps(data, indent="\t")),
+        ("register_provider", REGISTER, "/interactions/Register", yaml.safe_dump),
+    ],
+    ids=["yaml", "json", "provider"],
+)
+def test_text_equals_data(sim, play, name, given, path, write):
+    """The call is the same, whether the variables are lists, dictionaries, numbers and booleans, or text."""
+    others = {"vcc_journal": "none", **({"vcc_idempotency_key": "CHG1"} if "vcc_route" in given else {})}
+    texts = {
+        variable: value if isinstance(value, str) else write(value).removesuffix("\n...\n")
+        for variable, value in given.items()
+    }
+    for variables in (given, texts):
+        code, printed = play(name, {**variables, **others})
+        assert code == 0, printed
+    first, second = map(json.loads, sim.bodies(path))
+    assert first == second
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "said"),
+    [
+        ("release_interactions", {"vcc_external_ids": "[a, b]"}, "vcc_external_ids has to be a list, such as"),
+        ("release_interactions", {"vcc_external_ids": {"a": 1}}, "vcc_external_ids has to be a list, such as"),
+        (
+            "release_interactions",
+            {"vcc_external_ids": "\r\n"},
+            "Set one of vcc_external_ids, a list of ids, and vcc_src",
+        ),
+        ("drain_route", {"vcc_external_ids": "['a']"}, "vcc_external_ids has to be a list, such as"),
+        (
+            "dispatch_interaction",
+            {"vcc_interactions": "case-1"},
+            "vcc_interactions has to be a list, or one as JSON or YAML",
+        ),
+        (
+            "dispatch_interaction",
+            {"vcc_interactions": "{}"},
+            "vcc_interactions has to be a list, or one as JSON or YAML",
+        ),
+        (
+            "dispatch_interaction",
+            {"vcc_external_id": "a", "vcc_linked_data": "type: name"},
+            "vcc_linked_data has to be a list, or one as JSON or YAML text, such as [{",
+        ),
+        (
+            "dispatch_interaction",
+            {"vcc_external_id": "a", "vcc_routing_data": "- live"},
+            "vcc_routing_data has to be a dictionary, or one as JSON or YAML text, such as {",
+        ),
+        (
+            "register_provider",
+            {"vcc_provider": "crm", "vcc_agent_actions_permitted": "release"},
+            "vcc_agent_actions_permitted has to be a dictionary, or one as JSON or YAML text",
+        ),
+        (
+            "register_provider",
+            {"vcc_provider": "crm", "vcc_headers": "Authorization: Bearer s3cret: *s3cret"},
+            "vcc_headers has to be a dictionary, or one as JSON or YAML text",
+        ),
+    ],
+    ids=str,
+)
+def test_message_names_the_variable(sim, play, name, given, said):
+    code, printed = play(name, {"vcc_route": "sales", **given})
+    assert code != 0
+    assert said in printed
+    assert "s3cret" not in printed
+    assert sim.calls == []
+
+
+@pytest.mark.parametrize("hosts", [None, " \n", []], ids=repr)
+def test_blank_hosts_are_not_set(sim, play, hosts):
+    code, printed = play("release_interaction", {"vcc_external_id": "a", "vcc_hosts": hosts}, "-i", "web1,")
+    assert code == 0, printed
+    assert sim.released == ["a"]
+
+
+@pytest.mark.parametrize("hosts", [" web1 ", ["web1"]], ids=repr)
+def test_message_names_the_host_that_was_looked_on(sim, play, tmp_path, hosts):
+    """A host other than the controller, on which no variable is set."""
+    python = tmp_path / "python"
+    python.write_text(
+        f'#!/bin/sh\nunset VCC_API_URL VCC_AUTH_URL VCC_CLIENT_ID VCC_CLIENT_SECRET\nexec {sys.executable} "$@"\n'
+    )
+    python.chmod(0o755)
+    given = {
+        "vcc_external_id": "a",
+        "vcc_hosts": hosts,
+        "ansible_connection": "local",
+        "ansible_python_interpreter": str(python),
+    }
+    for more, missing in (
+        (
+            {},
+            "The region of the VCC account is missing: set region (emea, nam or apac) or VCC_REGION in the environment of",
+        ),
+        ({"vcc_region": "emea"}, "The credentials are missing: set client_id and client_secret (or VCC_CLIENT_ID and"),
+        ({"vcc_region": "emea", "vcc_client_id": "c"}, "client_secret is missing: set it or VCC_CLIENT_SECRET in the"),
+    ):
+        code, printed = play("release_interaction", {**given, **more}, "-i", "web1,")
+        assert code != 0
+        assert missing in printed
+        assert f"in the environment of {os.uname().nodename}, where the task runs" in printed
+        assert "The playbooks of the collection take each option as a variable, such as vcc_region" in printed
+        assert "1 requested" not in printed
+    variables = {"vcc_api_url": sim.url, "vcc_auth_url": sim.token_url, "vcc_client_id": sim.options()["client_id"]}
+    variables["vcc_client_secret"] = sim.options()["client_secret"]
+    code, printed = play("release_interaction", {**given, **variables}, "-i", "web1,")
+    assert code == 0, printed
+    assert sim.released == ["a"]
+
+
+def test_killed_drain_leaves_no_list_behind(sim, start, tmp_path):
+    (tmp_path / "waiting.txt").write_text("case-4711\n")
+    hold = sim.fault("hold")
+    process = start("drain_route", {"vcc_src": "waiting.txt", "vcc_journal": "none"})
+    assert hold.entered.wait(PATIENCE)
+    os.killpg(process.pid, signal.SIGSTOP)
+    family = [process.pid, *descendants(process.pid)]
+    for pid in family:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    process.wait(PATIENCE)
+    hold.release()
+    holders = [path for path in tmp_path.rglob("*") if path.is_file() and b"case-4711" in path.read_bytes()]
+    assert holders == [tmp_path / "waiting.txt"]
+
+
+def descendants(pid):
+    """Return the ids of the processes that a process has started, directly or not; Ansible's workers have sessions of their own."""
+    parents = {}
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            parents[int(status.parent.name)] = int(status.read_text().rpartition(")")[2].split()[1])
+    found = [pid]
+    for each in found:
+        found += [child for child, parent in parents.items() if parent == each]
+    return found[1:]
+
+
+def test_drain_stops_if_the_file_has_changed(sim, start, tmp_path):
+    """While the playbook counts the ongoing interactions, as while it asks for confirmation."""
+    file = tmp_path / "waiting.txt"
+    file.write_text("case-1\n")
+    hold = sim.fault("hold", path="/stats/interactions/ongoing")
+    process = start("drain_route", {"vcc_src": str(file), "vcc_queue": "sales"})
+    assert hold.entered.wait(PATIENCE)
+    file.write_text("case-1\ncase-2\n")
+    hold.release()
+    printed = " ".join(process.communicate(timeout=PATIENCE)[0].split())
+    assert process.returncode != 0
+    assert (
+        f"vcc_src is {file}, which has changed since its interactions were counted: nothing has been released"
+        in printed
+    )
+    assert sim.released == []
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("dispatch_interaction", {}),
+        ("release_interaction", {}),
+        ("release_interactions", {}),
+        ("drain_route", {"vcc_external_ids": ["a", "b"], "vcc_limit": 1}),
+        ("release_interactions", {"vcc_external_ids": ["a"], "vcc_client_secret": "wrong"}),
+    ],
+    ids=str,
+)
+def test_summary_of_a_job_that_does_nothing(sim, play, name, given):
+    code, printed = play(name, given, env={"ANSIBLE_SHOW_CUSTOM_STATS": "true"})
+    assert code != 0
+    statistics = printed.split("CUSTOM STATS:")[1]
+    assert "'unknown': 0" in statistics.replace('"', "'")
+    assert sim.effects == []
+
+
+@pytest.mark.parametrize(
+    ("given", "code", "line"),
+    [
+        ({"vcc_provider": "crm"}, 0, "Provider crm: registered"),
+        ({"vcc_provider": "crm", "vcc_endpoint": "http://no.example"}, 2, "Provider crm: failed"),
+    ],
+)
+def test_summary_of_a_registration(sim, play, given, code, line):
+    ended, printed = play("register_provider", given, env={"ANSIBLE_SHOW_CUSTOM_STATS": "true"})
+    assert ended == code, printed
+    assert line in printed
+    statistics = printed.split("CUSTOM STATS:")[1].replace('"', "'").lower()
+    assert f"'failed': {str(code != 0).lower()}" in statistics
+    if not code:
+        assert "Provider crm: unchanged" in play("register_provider", given)[1]
+        assert "Provider crm: unchanged" in play("register_provider", given, "--check")[1]
