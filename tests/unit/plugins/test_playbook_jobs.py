@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Playbooks as jobs of AAP and AWX run them: with the answers of a survey, and on hosts; real runs of ansible-playbook."""
+"""Playbooks as jobs of AAP and AWX run them: with the answers of a survey, in slices, and on hosts; real runs of ansible-playbook."""
 
 from __future__ import annotations
 
@@ -18,9 +18,13 @@ import yaml
 
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import COLLECTION, PATIENCE
 
+IDS = ["case-1", "case-2", "case-3"]
+
 # Ids as an operator may enter them into a text area, and what the browser makes of them.
 ODD_IDS = ["007", "1_000", "True", "a, b", "C:\\new\\1", 'it\'s "quoted"', "{{ x }}", "{% y %}", "{a: 1}", "[x] y"]
 TEXT_AREA = "\r\n".join(["", *ODD_IDS, "  ", ""])
+
+TELLS = "Nothing has been done: localhost is not in the inventory of this job"
 
 
 class Dumper(yaml.SafeDumper):
@@ -209,6 +213,99 @@ def test_message_names_the_variable(sim, play, name, given, said):
     assert said in printed
     assert "s3cret" not in printed
     assert sim.calls == []
+
+
+def slices(start, given, folder, **environment):
+    """Run the slices of a job at once, one inventory each, of which one has localhost. Return the output and the exit status of each."""
+    given = {"vcc_route": "sales", "vcc_interactions": json.dumps([{"external_id": each} for each in IDS]), **given}
+    inventory = folder / "inventory.yml"
+    inventory.write_text(yaml.safe_dump({"all": {"hosts": {"web2": {}, "localhost": {"ansible_connection": "local"}}}}))
+    processes = [
+        start("dispatch_interaction", given, "-i", str(each), env=environment) for each in ("web1,", inventory, "web3,")
+    ]
+    return [(" ".join(process.communicate(timeout=PATIENCE)[0].split()), process.returncode) for process in processes]
+
+
+def dispatched(sim):
+    """Return the external ids of all dispatches, sorted."""
+    return sorted(effect["external_id"] for effect in sim.effects if effect["action"] == "dispatch")
+
+
+def test_only_the_slice_with_localhost_works(sim, start, tmp_path):
+    names = {"awx_job_template_name": "Dispatch", "awx_workflow_job_name": "Dispatch"}
+    for given in ({"awx_job_id": 7}, {"awx_job_id": 7, **names}):
+        sim.reset()
+        ends = slices(start, {**given, "vcc_journal": "none"}, tmp_path)
+        assert [code for dummy, code in ends] == [0, 0, 0]
+        assert [TELLS in printed for printed, dummy in ends] == [True, False, True]
+        assert ["3 requested: 3 dispatched" in printed for printed, dummy in ends] == [False, True, False]
+        assert dispatched(sim) == IDS
+
+
+@pytest.mark.parametrize("name", ["release_interaction", "release_interactions", "drain_route"])
+def test_release_of_a_slice_without_localhost(sim, play, name):
+    given = {"vcc_external_id": "a"} if name == "release_interaction" else {"vcc_external_ids": ["a"]}
+    code, printed = play(name, {"awx_job_id": 7, **given}, "-i", "web1,")
+    assert code == 0
+    assert TELLS in printed
+    assert "add localhost" in printed.lower()
+    assert sim.calls == []
+
+
+@pytest.mark.parametrize("names", [{}, {"awx_workflow_job_name": "Nightly"}], ids=str)
+def test_job_that_is_no_slice_fails_without_localhost(sim, play, names):
+    """In a workflow or alone: nothing else would tell that it has done nothing."""
+    given = {"awx_job_id": 7, "awx_job_template_name": "Release", "vcc_external_ids": ["a"], **names}
+    code, printed = play("release_interactions", given, "-i", "web1,")
+    assert code != 0
+    assert TELLS in printed
+    assert "0 requested: 0 released" in printed
+    assert sim.calls == []
+
+
+@pytest.mark.parametrize(
+    ("given", "environment"),
+    [
+        ({"vcc_idempotency_key": "CHG1"}, {}),
+        ({}, {"VCC_IDEMPOTENCY_KEY": "CHG1"}),
+        ({"vcc_journal": ""}, {"VCC_JOURNAL": "URL"}),
+        ({"vcc_journal": "URL"}, {"VCC_JOURNAL": ""}),
+    ],
+    ids=str,
+)
+def test_slices_that_share(sim, start, tmp_path, postgresql_url, given, environment):
+    """With a key, or a journal in PostgreSQL, each slice works through the list, and VCC processes each interaction once."""
+    given, environment = (
+        {name: postgresql_url if value == "URL" else value for name, value in each.items()}
+        for each in (given, environment)
+    )
+    environment.setdefault("VCC_JOURNAL", "none")
+    ends = slices(start, {"awx_job_id": 7, **given}, tmp_path, **environment)
+    assert [code for dummy, code in ends] == [0, 0, 0], ends
+    assert [TELLS in printed for printed, dummy in ends] == [False] * 3
+    assert dispatched(sim) == IDS
+
+
+def test_request_id_is_shared(sim, start, tmp_path):
+    ends = slices(
+        start,
+        {
+            "awx_job_id": 7,
+            "vcc_interactions": "",
+            "vcc_external_id": "a",
+            "vcc_request_id": "our-1",
+            "vcc_journal": "none",
+        },
+        tmp_path,
+    )
+    assert [code for dummy, code in ends] == [0, 0, 0], ends
+    assert dispatched(sim) == ["a"]
+
+
+def test_outside_of_aap_the_implicit_localhost_works(sim, play):
+    code, printed = play("release_interaction", {"vcc_external_id": "a"}, "-i", "web1,")
+    assert code == 0, printed
+    assert sim.released == ["a"]
 
 
 @pytest.mark.parametrize("hosts", [None, " \n", []], ids=repr)
