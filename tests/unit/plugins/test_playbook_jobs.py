@@ -166,14 +166,14 @@ def test_text_equals_data(sim, play, name, given, path, write):
 @pytest.mark.parametrize(
     ("name", "given", "said"),
     [
-        ("release_interactions", {"vcc_external_ids": "[a, b]"}, "vcc_external_ids has to be a list, such as"),
-        ("release_interactions", {"vcc_external_ids": {"a": 1}}, "vcc_external_ids has to be a list, such as"),
+        ("release_interactions", {"vcc_external_ids": "[a, b]"}, "vcc_external_ids has to be a list, or text"),
+        ("release_interactions", {"vcc_external_ids": {"a": 1}}, "vcc_external_ids has to be a list, or text"),
         (
             "release_interactions",
             {"vcc_external_ids": "\r\n"},
             "Set one of vcc_external_ids, a list of ids, and vcc_src",
         ),
-        ("drain_route", {"vcc_external_ids": "['a']"}, "vcc_external_ids has to be a list, such as"),
+        ("drain_route", {"vcc_external_ids": "['a']"}, "vcc_external_ids has to be a list, or text"),
         (
             "dispatch_interaction",
             {"vcc_interactions": "case-1"},
