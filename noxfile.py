@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import antsibull_nox
@@ -132,14 +133,6 @@ def rulebook(session: nox.Session) -> None:
     session.run("pytest", "tests/rulebook", *session.posargs)
 
 
-@nox.session
-def runner(session: nox.Session) -> None:
-    """Run jobs through ansible-runner, as AAP and AWX do, with a journal in PostgreSQL."""
-    session.install("-r", "tests/simulator/requirements.txt")
-    session.install("ansible-core", "ansible-runner", "psycopg[binary]", "pytest", "requests", "trustme")
-    session.run("pytest", "tests/runner", *session.posargs)
-
-
 @nox.session(venv_backend="none")
 def torture(session: nox.Session) -> None:
     """Run all fault tests in .venv: regressions, broken engines, and a hundred rounds more."""
@@ -174,18 +167,31 @@ def ansible_test(session: nox.Session, pair: matrix.Pair) -> None:
         )
 
 
-def add_ansible_test(pair: matrix.Pair) -> None:
+def runner(session: nox.Session, pair: matrix.Pair) -> None:
+    """Run jobs through ansible-runner, as AAP and AWX do, with a journal in PostgreSQL, and the examples for AAP in containers."""
+    session.install(f"ansible-core=={matrix.CORES[pair.core][0]}", env={"UV_CONSTRAINT": ""})
+    session.install("-r", "tests/simulator/requirements.txt")
+    session.install(
+        "ansible-builder", "ansible-runner", "psycopg[binary]", "pytest", "pytest-xdist", "requests", "trustme"
+    )
+    report = ROOT / ".nox" / "skipped" / f"{session.name}.xml"  # for summary.py
+    session.run("pytest", "--numprocesses", "2", f"--junit-xml={report}", "tests/runner", *session.posargs)
+
+
+def add_session(pair: matrix.Pair, command: Callable[[nox.Session, matrix.Pair], None], what: str) -> None:
     """Add the session of one pair, which is skipped on a machine without its Python."""
 
     def run(session: nox.Session) -> None:
         if pair.missing:
             session.skip(pair.missing)
-        ansible_test(session, pair)
+        command(session, pair)
 
-    run.__doc__ = f"Run ansible-test {pair.command} with ansible-core {pair.core} on Python {pair.python}."
+    run.__doc__ = f"Run {what} with ansible-core {pair.core} on Python {pair.python}."
     python = matrix.find_python(pair.controller) if pair.controller else None
     nox.session(name=pair.name, python=python, tags=[pair.command])(run)
 
 
 for each in matrix.PAIRS:
-    add_ansible_test(each)
+    add_session(each, ansible_test, f"ansible-test {each.command}")
+for each in matrix.RUNNERS:
+    add_session(each, runner, "jobs through ansible-runner")

@@ -43,7 +43,7 @@ SELECTED_PAIRS = {
 
 @dataclasses.dataclass(frozen=True)
 class Pair:
-    """One ansible-test command with one ansible-core on one Python."""
+    """One command with one ansible-core on one Python: a command of ansible-test, or "runner"."""
 
     command: str
     core: str
@@ -97,6 +97,9 @@ PAIRS = (
     Pair("integration", "2.19"),
     Pair("integration", "2.21"),
 )
+
+# Jobs through ansible-runner: with the oldest ansible-core, which is in execution environments of AAP, and with the newest.
+RUNNERS = (Pair("runner", "2.16"), Pair("runner", "2.21"))
 
 
 @functools.cache

@@ -27,7 +27,8 @@ def read_report(path: Path) -> list[dict]:
 
 def rows(sessions: list[dict], in_venv: bool) -> list[tuple[str, str, str, str]]:
     """Return a row for each session: its name, ansible-core, Python and result."""
-    pairs = {pair.name: pair for pair in matrix.PAIRS}
+    pairs = {pair.name: (pair, f"ansible-test {pair.command}") for pair in matrix.PAIRS}
+    pairs.update((pair.name, (pair, pair.command)) for pair in matrix.RUNNERS)
     own_core = ".".join(ansible_core.split(".")[:2])
     own_python = ".".join(platform.python_version_tuple()[:2])
     table = []
@@ -36,9 +37,9 @@ def rows(sessions: list[dict], in_venv: bool) -> list[tuple[str, str, str, str]]
             outcome = f"not run: {session['reason']}"
         else:
             outcome = f"{session['result']} in {session['duration']:.0f} s"
-        pair = pairs.get(session["name"])
-        if pair:
-            table.append((f"ansible-test {pair.command}", pair.core, pair.python, outcome))
+        if session["name"] in pairs:
+            pair, check = pairs[session["name"]]
+            table.append((check, pair.core, pair.python, outcome))
         elif in_venv:
             table.append((session["name"], own_core, own_python, outcome))
         else:
