@@ -48,6 +48,7 @@ def test_summary_lists_results_and_skipped_tests(tmp_path):
     sessions = [
         {"name": "units", "result": "success", "duration": 3.2, "reason": None},
         {"name": "rulebook", "result": "skipped", "duration": 0.0, "reason": "no Java"},
+        {"name": "runner-2.16", "result": "success", "duration": 4.0, "reason": None},
     ]
     (tmp_path / "test.json").write_text(json.dumps({"sessions": sessions}))
     (tmp_path / "skipped").mkdir()
@@ -60,8 +61,9 @@ def test_summary_lists_results_and_skipped_tests(tmp_path):
     lines = summary(tmp_path / "test.json")
     assert re.fullmatch(r"units +2\.\d+ +3\.\d+ +success in 3 s", lines[2])
     assert re.fullmatch(r"rulebook +2\.\d+ +3\.\d+ +not run: no Java", lines[3])
-    assert lines[4:6] == ["units: test_b: not run: no small disk", "units: 2 tests: not run: no server"]
-    assert lines[6:] == ["", "1 passed, 0 failed, 1 skipped, in 3 s"]
+    assert re.fullmatch(r"runner +2\.16 +3\.\d+ +success in 4 s", lines[4])
+    assert lines[5:7] == ["units: test_b: not run: no small disk", "units: 2 tests: not run: no server"]
+    assert lines[7:] == ["", "2 passed, 0 failed, 1 skipped, in 7 s"]
 
 
 def test_summary_counts_missing_report_as_failure(tmp_path):
