@@ -7,13 +7,17 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from ansible_collections.vonage.vcc.tests.examples.documents import README, ROOT, example_with, markdown_examples
+from ansible_collections.vonage.vcc.tests.examples.documents import (
+    README,
+    copy_checkout,
+    example_with,
+    markdown_examples,
+)
 from ansible_collections.vonage.vcc.tests.simulator import Simulator
 from ansible_collections.vonage.vcc.tests.tools.environment import search_path, without_settings
 from ansible_collections.vonage.vcc.tests.unit import conftest as unit
@@ -25,7 +29,6 @@ postgresql_url = unit.postgresql_url
 pytest_unconfigure = unit.pytest_unconfigure
 
 COMMAND_TIMEOUT = 120  # seconds
-NOT_COPIED = (".ansible", ".git", ".hypothesis", ".mypy_cache", ".nox", ".pytest_cache", ".ruff_cache", ".venv")
 
 # Credentials as the examples write them: in the environment and in variables.
 CLIENT = "..."
@@ -84,7 +87,7 @@ def installed(tmp_path_factory):
     """Return a home where the commands of the README have built and installed the collection."""
     home = Home(tmp_path_factory.mktemp("home"))
     clone = home.folder / "clone"
-    shutil.copytree(ROOT.resolve(), clone, symlinks=True, ignore=shutil.ignore_patterns(*NOT_COPIED, "__pycache__"))
+    copy_checkout(clone)
     for command in example_with("collection install", markdown_examples(README)).commands:
         home.run(command, cwd=clone)
     return home

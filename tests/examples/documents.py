@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import textwrap
 from pathlib import Path
 from typing import NamedTuple
@@ -21,8 +22,10 @@ GUIDES = sorted((ROOT / "docs" / "docsite" / "rst").glob("*.rst"))
 EVENTS_GUIDE, POSTGRESQL_GUIDE, SPEED_GUIDE = (
     next(path for path in GUIDES if path.stem == f"guide_{name}") for name in ("events", "postgresql", "speed")
 )
+AAP = ROOT / "docs" / "examples" / "aap"
 MODULES = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("vcc_*.py"))
 PLAYBOOKS = sorted((ROOT / "playbooks").glob("*.yml"))
+NOT_COPIED = (".ansible", ".git", ".hypothesis", ".mypy_cache", ".nox", ".pytest_cache", ".ruff_cache", ".venv")
 
 
 class Example(NamedTuple):
@@ -46,6 +49,11 @@ class Example(NamedTuple):
 def read(path: Path) -> str:
     """Return the text of a file."""
     return path.read_text(encoding="utf-8")
+
+
+def copy_checkout(folder: Path) -> None:
+    """Copy this checkout to a folder that does not exist, without what tools have left in it."""
+    shutil.copytree(ROOT.resolve(), folder, symlinks=True, ignore=shutil.ignore_patterns(*NOT_COPIED, "__pycache__"))
 
 
 def markdown_examples(path: Path) -> list[Example]:
