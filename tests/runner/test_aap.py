@@ -248,7 +248,7 @@ def test_playbook(run_with_journal, effects, playbook):
     assert result.code == 0, result.printed
     assert re.search(r"changed=1\b", result.printed), result.printed
     assert effects() == expected
-    assert ("vcc_summary" in result.artifacts) == bool(expected)
+    assert "vcc_summary" in result.artifacts or not expected
 
 
 def test_prune(run_with_journal, server, database, effects):
