@@ -43,19 +43,20 @@ FILES = {
 }
 
 
+# All mounts and processes in them end with the first process.
+NAMESPACES = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--propagation", "private")
+
+
 @functools.cache
 def missing():
     """Return the reason why this machine cannot run a container, or None if it can."""
     for program in ("unshare", "setpriv", "chroot"):
         if not shutil.which(program):
             return f"no {program}"
-    if subprocess.run([*NAMESPACES, "true"], capture_output=True, check=False).returncode:
-        return "no right to make namespaces (run as root)"
+    mount = [*NAMESPACES, "mount", "-t", "tmpfs", "tmpfs", "/tmp"]  # only in a namespace of its own
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        return "no right to make namespaces and mounts (run as root)"
     return None
-
-
-# All mounts and processes in them end with the first process.
-NAMESPACES = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--propagation", "private")
 
 
 class Result(NamedTuple):
@@ -77,9 +78,10 @@ def _system():
             found[path] = None
     # /usr/share has a folder for the collection instead.
     found.update((path, None) for path in Path("/usr").iterdir() if path.name != "share" and path.is_dir())
-    for prefix in (sys.prefix, sys.base_prefix):
-        path = Path(prefix).resolve()
-        if path.parts[1] != "usr":
+    # The virtual environment and its Python, by every name that leads there.
+    prefixes = {path for prefix in (sys.prefix, sys.base_prefix) for path in (Path(prefix), Path(prefix).resolve())}
+    for path in sorted(prefixes):
+        if path.parts[1] != "usr" and found.keys().isdisjoint(path.parents):
             found[path] = None
     return found
 
