@@ -98,6 +98,10 @@ class Client:
         """Close the connections to VCC."""
         self._http.close()
 
+    def waiting(self) -> str:
+        """Return why calls wait now; empty if they do not. Any thread may ask."""
+        return self._http.waiting()
+
     def authenticate(self) -> Token:
         """Return a valid token. Raises as ``TokenProvider.current`` does."""
         return self._auth.current()

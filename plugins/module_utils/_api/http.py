@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 import random
 import re
-import threading
 import time
 import typing as t
 
@@ -31,6 +31,7 @@ from .._errors import NoResponseError
 from .._text import shown
 from .._validation import is_loopback
 from .attempt import Attempt, DeadlineExceededError
+from .rate_limiter import RateLimiter
 from .transport import create_session, find_proxies, resolve_verify
 
 # The maximum number of calls at once.
@@ -41,6 +42,9 @@ TUNNEL_REFUSED = re.compile(r"Tunnel connection failed: (\d{3})")
 
 # The statuses that are worth a retry: the fair-use limit, and errors of the server.
 RETRY_STATUSES = (429, 500, 502, 503, 504)
+
+# Seconds between two requests from which on a wait for the turn is worth a word.
+LONG_TURN = 10
 
 # Seconds that a call may wait between its attempts, beyond (retries + 1) x timeout.
 MAX_WAIT = 60
@@ -121,41 +125,15 @@ def _reveals(message: str, secret: str) -> bool:
     )
 
 
-class RateLimiter:
-    """Spaces requests evenly, and holds all of them back after a 429. Threads can share a limiter.
+class Wait(t.NamedTuple):
+    """Why a call waits before its next attempt.
 
-    :param requests_per_minute: the maximum number of requests a minute, None for no limit.
-    :param sleep: waits for a number of seconds.
-    :param clock: returns a time in seconds that never goes back.
+    :param reason: the answer, or what came in place of one, such as "VCC answers 429".
+    :param until: when the wait ends, by the clock of the session.
     """
 
-    def __init__(
-        self, requests_per_minute: int | None, sleep: t.Callable[[float], t.Any], clock: t.Callable[[], float]
-    ) -> None:
-        self._interval = 60 / requests_per_minute if requests_per_minute else 0.0
-        self._sleep = sleep
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._next_at = self._not_before = 0.0
-
-    def wait(self) -> float:
-        """Wait until the next request may leave. Return the seconds that only ``hold_back`` has added to the wait."""
-        with self._lock:
-            now = self._clock()
-            turn = max(now, self._next_at)
-            start = max(turn, self._not_before)
-            self._next_at = start + self._interval
-        while start > now:
-            self._sleep(start - now)
-            now = start
-            with self._lock:
-                start = max(start, self._not_before)
-        return start - turn
-
-    def hold_back(self, seconds: float) -> None:
-        """Let no request leave for some seconds, because the fair-use limit covers all calls of the account."""
-        with self._lock:
-            self._not_before = max(self._not_before, self._clock() + seconds)
+    reason: str
+    until: float
 
 
 def longest_call(timeout: float, retries: int) -> float:
@@ -194,10 +172,23 @@ class Http:
         self._time_limit = longest_call(timeout, retries)
         self._sleep = sleep
         self._clock = clock
+        self._wait: Wait | None = None
 
     def close(self) -> None:
         """Close all connections."""
         self._session.close()
+
+    def waiting(self) -> str:
+        """Return why calls wait now, and for how many seconds more; empty if they do not. Any thread may ask while others call.
+
+        A wait for the turn of a request counts if turns are ``LONG_TURN`` seconds apart.
+        """
+        wait, now, turn = self._wait, self._clock(), self.limiter.turn()
+        if wait and wait.until > now:
+            return f"{wait.reason}, waiting {math.ceil(wait.until - now)} s"
+        if turn > now and self.limiter.interval >= LONG_TURN:
+            return f"requests_per_minute allows the next request in {math.ceil(turn - now)} s"
+        return ""
 
     def find_proxies(self, url: str) -> dict[str, str]:
         """Return the proxies for ``url`` by scheme; a loopback address has none. Raises InputError for a proxy that cannot be used."""
@@ -247,6 +238,7 @@ class Http:
                 status, content, retry_after = attempt.run(send_once, self._time_limit - spent)
             except Exception as exc:  # every exception of the layers below must become an outcome
                 failure = _classify(exc, attempt.sent)
+                reason = f"gives no answer ({failure.reason})"
                 maybe_processed = maybe_processed or attempt.sent
                 message = f"{label} {url} gave no answer ({failure.reason})"
                 if not failure.retriable:
@@ -255,6 +247,7 @@ class Http:
                 if status not in RETRY_STATUSES:
                     return Response(status, content, maybe_processed)
                 limited = status == 429
+                reason = f"answers {status}"
                 # A 429 comes before any processing; behind any other of these statuses, VCC may have processed the call.
                 maybe_processed = maybe_processed or not limited
                 message = f"{label} {url} keeps answering with status {status}"
@@ -263,16 +256,23 @@ class Http:
                 retry = retry.increment()
             except MaxRetryError:
                 if limited:
-                    self.limiter.hold_back(min(retry.get_backoff_time() if requested is None else requested, MAX_WAIT))
+                    delay = min(retry.get_backoff_time() if requested is None else requested, MAX_WAIT)
+                    self._announce(label, reason, delay)
+                    self.limiter.hold_back(delay)
                 raise NoResponseError(f"{message}: run the task again later.", maybe_processed) from None
             delay = retry.get_backoff_time() + random.uniform(0, 1) if requested is None else requested
             spent += self._clock() - started + delay
             if spent > self._time_limit:
                 asked = f" and asks to wait {requested:.0f} s" if requested else ""
                 raise NoResponseError(f"{message}{asked}: run the task again later.", maybe_processed)
+            self._announce(label, reason, delay)
             if limited:
                 self.limiter.hold_back(delay)
             self._sleep(delay)
+
+    def _announce(self, label: str, reason: str, delay: float) -> None:
+        """Let ``waiting`` say for some seconds why this call waits."""
+        self._wait = Wait(f"{_server(label)} {reason}", self._clock() + delay)
 
     def _send_once(
         self, method: str, url: str, headers: dict[str, str], data: bytes | dict[str, str] | None
@@ -309,6 +309,11 @@ class Http:
             return min(self._retry.parse_retry_after(value), MAX_RETRY_AFTER)
         except (InvalidHeader, ValueError, OverflowError):
             return None
+
+
+def _server(label: str) -> str:
+    """Return the name of a server without the word that leads to its URL."""
+    return label[: -len(" at")] if label.endswith(" at") else label
 
 
 class _Failure(t.NamedTuple):
