@@ -23,6 +23,8 @@ LISTED_AT_MOST = 100
 class Result:
     """The result of a task, collected from the outcomes of its interactions.
 
+    ``counts`` has the numbers of the summary. Another thread may read them while the task adds outcomes.
+
     :param requested: the number of distinct interactions that the task asked for.
     :param state: the state that the task asks for.
     """
@@ -31,16 +33,16 @@ class Result:
         self._state = state
         self._provider = provider
         self._report = report
-        self._counts = dict.fromkeys(("requested", state.value, "unchanged", "failed", "unknown", "api_calls"), 0)
-        self._counts["requested"] = requested
+        self.counts = dict.fromkeys(("requested", state.value, "unchanged", "failed", "unknown", "api_calls"), 0)
+        self.counts["requested"] = requested
         self._listed: list[tuple[int, dict[str, t.Any]]] = []
         self._more = 0
 
     def add(self, outcome: Outcome) -> None:
         """Count an outcome, list its interactions if there is room, and write them to the report."""
         undone = outcome.state is not self._state
-        self._counts[outcome.state.value if undone or outcome.changed else "unchanged"] += len(outcome.interactions)
-        room = LISTED if self._counts["requested"] <= LISTED else LISTED_AT_MOST if undone else 0
+        self.counts[outcome.state.value if undone or outcome.changed else "unchanged"] += len(outcome.interactions)
+        room = LISTED if self.counts["requested"] <= LISTED else LISTED_AT_MOST if undone else 0
         if not (room or self._report.path):
             return
         for interaction in outcome.interactions:
@@ -66,7 +68,7 @@ class Result:
 
         :param error: the error that kept the task or its outcomes from being complete.
         """
-        counts = self._counts
+        counts = self.counts
         seen = counts[self._state] + counts["unchanged"] + counts["failed"] + counts["unknown"]
         counts["failed"] += counts["requested"] - seen
         counts["api_calls"] = api_calls
@@ -83,7 +85,7 @@ class Result:
 
     def _undone(self, interactions: list[dict[str, t.Any]]) -> str:
         """Return a sentence on the interactions that are not in the requested state; empty if all are."""
-        requested, failed, unknown = (self._counts[name] for name in ("requested", "failed", "unknown"))
+        requested, failed, unknown = (self.counts[name] for name in ("requested", "failed", "unknown"))
         first = next((entry for entry in interactions if entry["state"] != self._state), None)
         if not first:
             return ""
@@ -109,7 +111,7 @@ class Result:
         return f" The first {len(self._listed)} are in the result, and {self._more} more are not: {where}."
 
     def _diff(self, interactions: list[dict[str, t.Any]]) -> dict[str, str]:
-        counts = self._counts
+        counts = self.counts
         if counts["requested"] <= LISTED:
             before = [(_name(each, ""), each["state"] == self._state and not each["changed"]) for each in interactions]
             after = [(_name(each, ""), each["state"] == self._state) for each in interactions]

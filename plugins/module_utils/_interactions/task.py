@@ -15,12 +15,14 @@ from .._errors import InputError, JournalError, StoppedError, VccError
 from .._journal.entry import Entry
 from .._journal.journal import Journal
 from .._options import DATA_SPEC, SOURCES
+from .._text import shown
 from .._validation import check_data, check_id, check_name, check_number
 from .._words import Action
 from .idempotency import derive_request_id
 from .outcome import ACTIONS, Outcome, State
 from .payload import PayloadBuilder
 from .plan import preview
+from .progress import Progress, Work, rerun_advice
 from .report import Report
 from .result import Result
 from .sender import Sender
@@ -107,20 +109,27 @@ def _check_limits(params: t.Mapping[str, t.Any]) -> None:
 
 
 def run(
-    params: t.Mapping[str, t.Any], check_mode: bool, diff_mode: bool, clients: dict[Connection, Client]
+    params: t.Mapping[str, t.Any],
+    check_mode: bool,
+    diff_mode: bool,
+    clients: dict[Connection, Client],
+    progress: Progress | None = None,
 ) -> dict[str, t.Any]:
     """Run a task of vcc_interaction, and return its result. A failure is a result with ``failed`` and ``msg``.
 
     :param params: the options, validated with the spec of vcc_interaction.
     :param clients: the clients of earlier tasks, by connection. A new client is added.
+    :param progress: learns how far the task is, for another thread that shows it.
     """
     try:
-        return _run(Task.from_params(params), check_mode, diff_mode, clients)
+        return _run(Task.from_params(params), check_mode, diff_mode, clients, progress)
     except VccError as exc:
         return {"failed": True, "changed": False, "msg": str(exc)}
 
 
-def _run(task: Task, check_mode: bool, diff_mode: bool, clients: dict[Connection, Client]) -> dict[str, t.Any]:
+def _run(
+    task: Task, check_mode: bool, diff_mode: bool, clients: dict[Connection, Client], progress: Progress | None
+) -> dict[str, t.Any]:
     client = clients.get(task.connection) or Client.from_connection(task.connection)
     clients[task.connection] = client
     calls_before = client.calls
@@ -140,6 +149,18 @@ def _run(task: Task, check_mode: bool, diff_mode: bool, clients: dict[Connection
         requested = journal.add_all(_with_data(_with_key(task.source.read(), task.idempotency_key), payload))
         report = Report(task.report_path, dry_run=check_mode)
         result = Result(requested, task.state, task.provider, report)
+        if progress:
+            progress.begin(
+                Work(
+                    task.state,
+                    result.counts,
+                    lambda: client.calls - calls_before,
+                    client.waiting,
+                    functools.partial(_rerun_advice, task, requested, journal.description()["location"] or ""),
+                    task.connection.requests_per_minute,
+                    check_mode,
+                )
+            )
         if check_mode:
             error = _collect(preview(journal, task.state), result)
         else:
@@ -193,6 +214,16 @@ def _collect(outcomes: t.Iterator[Outcome], result: Result) -> VccError | None:
     except VccError as exc:
         return exc
     return None
+
+
+def _rerun_advice(task: Task, requested: int, journal: str) -> str:
+    """Return what comes of running the task again after an interruption.
+
+    :param requested: the number of distinct interactions that it asked for.
+    :param journal: the location of its journal; empty for no journal.
+    """
+    has_key = task.idempotency_key is not None
+    return rerun_advice(shown(journal), task.journal_ttl, task.force, has_key, task.source.nameless, requested)
 
 
 def _warnings(task: Task, requested: int, journal: dict[str, t.Any], has_new_request_ids: bool) -> list[str]:
