@@ -72,6 +72,10 @@ EXAMPLES = r"""
   vonage.vcc.vcc_journal_info:
   register: known
 
+- name: Show the progress of a run that is under way, from another terminal
+  ansible.builtin.debug:
+    msg: "{{ known.counts.pending }} pending, {{ known.accepted_last_minute }} accepted in the last minute"
+
 - name: Look up two interactions
   vonage.vcc.vcc_journal_info:
     external_ids:
@@ -142,6 +146,13 @@ counts:
   sample: {interactions: 3, released: 2, dispatched: 1, pending: 0, providers: 1}
 matched:
   description: Number of entries that match, on all pages.
+  returned: success
+  type: int
+  sample: 1
+accepted_last_minute:
+  description:
+    - Number of entries that match, on all pages, and that VCC has accepted in the last minute.
+    - Together with C(pending) in RV(counts), it shows a run that is under way. By the clock of the database, or of this host for a file.
   returned: success
   type: int
   sample: 1
@@ -235,12 +246,13 @@ def run(params: dict[str, t.Any]) -> dict[str, t.Any]:
     for index, external_id in enumerate(params["external_ids"] or ()):
         check_id(f"external_ids[{index}]", external_id)
     with contextlib.closing(JournalMaintenance(journal_path(params), dry_run=True, show_only=True)) as journal:
-        entries, matched = journal.entries(**{name: params[name] for name in FILTERS})
+        entries, matched, recent = journal.entries(**{name: params[name] for name in FILTERS})
         return {
             "changed": False,
             "journal": journal.description(),
             "counts": journal.counts(),
             "matched": matched,
+            "accepted_last_minute": recent,
             "entries": entries,
         }
 

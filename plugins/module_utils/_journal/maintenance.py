@@ -14,6 +14,9 @@ from . import rules
 from .backends import open_store
 from .store import Query, Row, Scope
 
+# Seconds within which an acceptance shows that a run is under way.
+RECENT = 60
+
 
 class JournalMaintenance:
     """The journal of all scopes, to show and to prune. One that is missing counts as empty, and is never made.
@@ -64,8 +67,10 @@ class JournalMaintenance:
         newer_than: int | None = None,
         page: int = 1,
         page_size: int = 100,
-    ) -> tuple[list[dict[str, t.Any]], int]:
-        """Return a page of the interactions that match, the latest first, and how many match on all pages. None matches everything.
+    ) -> tuple[list[dict[str, t.Any]], int, int]:
+        """Return a page of the interactions that match, the latest first. None matches everything.
+
+        Return also how many match on all pages, and how many of these VCC has accepted within ``RECENT`` seconds.
 
         :param older_than: seconds, as ``newer_than``.
         """
@@ -73,8 +78,8 @@ class JournalMaintenance:
         before = None if older_than is None else now - older_than
         after = None if newer_than is None else now - newer_than
         query = Query(external_ids, provider, state, before, after)
-        found, matching = self._store.search(query, page_size, (page - 1) * page_size)
-        return [_entry(row, scope) for row, scope in found], matching
+        found = self._store.search(query, page_size, (page - 1) * page_size, now - RECENT)
+        return [_entry(row, scope) for row, scope in found.rows], found.matched, found.recent
 
     def prune(self, older_than: int) -> dict[str, int]:
         """Forget what is ``older_than`` seconds old; a dry run only says how many of each kind that is."""

@@ -52,7 +52,7 @@ from .postgresql_schema import (
     roles_without_rights,
 )
 from .postgresql_search import COUNTED, OLD, AllScopes
-from .store import Change, Exchanged, Query, Registered, Row, Scope, SetUp, Store, Use
+from .store import Change, Exchanged, Found, Query, Registered, Row, Scope, SetUp, Store, Use
 
 # How often in succession changes may fail to take effect. Other processes never come first so often, but a trigger or a policy may.
 ATTEMPTS = 100
@@ -333,9 +333,11 @@ ON CONFLICT DO NOTHING
         """Return how many interactions of all scopes are in which state, and how many registrations of providers are known."""
         return dict.fromkeys(COUNTED, 0) if self._version is None else AllScopes(self._connection).counts()
 
-    def search(self, query: Query, limit: int, offset: int) -> tuple[list[tuple[Row, Scope]], int]:
+    def search(self, query: Query, limit: int, offset: int, recent: float) -> Found:
         """Return a page of the rows of all scopes that match, the latest first, and how many match on all pages."""
-        return ([], 0) if self._version is None else AllScopes(self._connection).search(query, limit, offset)
+        if self._version is None:
+            return Found([], 0, 0)
+        return AllScopes(self._connection).search(query, limit, offset, recent)
 
     def prune(self, before: float, dry_run: bool) -> dict[str, int]:
         """Delete what is of a time or older in all scopes, or with ``dry_run`` nothing. Return how many rows of each kind that is."""

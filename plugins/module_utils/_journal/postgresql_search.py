@@ -10,7 +10,7 @@ import typing as t
 
 from .postgresql_connection import LONG_ANSWER_TIMEOUT, PostgresqlConnection
 from .postgresql_rows import execute, joined, key_of
-from .store import Query, Row, Scope
+from .store import Found, Query, Row, Scope
 
 # Rows that a block of pruning looks at.
 _BLOCK = 10_000
@@ -66,24 +66,25 @@ FROM vcc_journal.interaction
         row = self._connection.run(lambda db, again: execute(db, query).fetchone(), LONG_ANSWER_TIMEOUT)
         return dict(zip(COUNTED, row))
 
-    def search(self, query: Query, limit: int, offset: int) -> tuple[list[tuple[Row, Scope]], int]:
+    def search(self, query: Query, limit: int, offset: int, recent: float) -> Found:
         """Return a page of the rows of all scopes that match, the latest first, and how many match on all pages."""
         values: dict[str, t.Any] = query._asdict()
         matching = _MATCHING.format(known=_ALL if query.external_ids is None else _WANTED)
         if query.external_ids is not None:
             values["external_ids"] = joined(sorted(set(map(key_of, query.external_ids))))
-        values.update(limit=limit, offset=offset)
+        values.update(limit=limit, offset=offset, recent=recent)
         page = (
             "SELECT id, coalesce(long_external_id, external_id) AS name, action, request_id, requested_at, accepted_at, api_url, account, provider"
             f" {matching} ORDER BY time DESC, name, api_url, account, provider LIMIT %(limit)s OFFSET %(offset)s"
         )
 
-        def work(db: t.Any, again: bool) -> tuple[list[t.Any], int]:
-            rows = execute(db, page, values).fetchall()
-            return rows, execute(db, f"SELECT count(*) {matching}", values).fetchone()[0]
+        counts = f"SELECT count(*), count(*) FILTER (WHERE accepted_at > %(recent)s) {matching}"
 
-        rows, matched = self._connection.run(work, LONG_ANSWER_TIMEOUT)
-        return [(Row(*row[:6]), Scope(*row[6:9])) for row in rows], matched
+        def work(db: t.Any, again: bool) -> tuple[list[t.Any], tuple[int, int]]:
+            return execute(db, page, values).fetchall(), execute(db, counts, values).fetchone()
+
+        rows, counted = self._connection.run(work, LONG_ANSWER_TIMEOUT)
+        return Found([(Row(*row[:6]), Scope(*row[6:9])) for row in rows], *counted)
 
     def prune(self, before: float, dry_run: bool) -> dict[str, int]:
         """Delete what is of a time or older in all scopes, or with ``dry_run`` nothing. Return how many rows of each kind that is."""

@@ -14,7 +14,7 @@ import typing as t
 from .claim_ids import claim_of
 from .sqlite_file import OTHER_REQUEST, JournalFile, insert
 from .sqlite_prune import Pruner
-from .store import CHUNK, Change, Query, Registered, Row, Scope, SetUp, Store, Use
+from .store import CHUNK, Change, Found, Query, Registered, Row, Scope, SetUp, Store, Use
 
 # Values of one statement. Old versions of SQLite take 999.
 VALUES_AT_ONCE = 400
@@ -284,9 +284,9 @@ class SqliteStore(JournalFile, Store):
             "providers": self._count("FROM registration WHERE accepted IS NOT NULL"),
         }
 
-    def search(self, query: Query, limit: int, offset: int) -> tuple[list[tuple[Row, Scope]], int]:
+    def search(self, query: Query, limit: int, offset: int, recent: float) -> Found:
         """Return a page of the rows of all scopes that match, the latest first, and how many match on all pages."""
-        return self.read(lambda: self._search(query, limit, offset))
+        return self.read(lambda: self._search(query, limit, offset, recent))
 
     def scopes(self) -> list[Scope]:
         """Return all scopes."""
@@ -328,7 +328,7 @@ class SqliteStore(JournalFile, Store):
             yield rows
             after = rows[-1][key]
 
-    def _search(self, query: Query, limit: int, offset: int) -> tuple[list[tuple[Row, Scope]], int]:
+    def _search(self, query: Query, limit: int, offset: int, recent: float) -> Found:
         self._db.execute("CREATE TEMP TABLE IF NOT EXISTS wanted (external_id TEXT PRIMARY KEY)")
         self._db.execute("DELETE FROM temp.wanted")
         insert(self._db, "INSERT OR IGNORE INTO temp.wanted VALUES ", "(?)", zip(query.external_ids or ()))
@@ -338,10 +338,13 @@ class SqliteStore(JournalFile, Store):
             f"SELECT * {matching} ORDER BY time DESC, external_id, api_url, account, provider LIMIT :limit OFFSET :offset",
             {**values, "limit": limit, "offset": offset},
         ).fetchall()
-        return [(Row(*row[:6]), Scope(*row[6:9])) for row in rows], self._count(matching, values)
+        # The sum of no rows is NULL.
+        counts = f"SELECT count(*), coalesce(sum(accepted > :recent), 0) {matching}"
+        matched, accepted = self._db.execute(counts, {**values, "recent": recent}).fetchone()
+        return Found([(Row(*row[:6]), Scope(*row[6:9])) for row in rows], matched, accepted)
 
-    def _count(self, what: str, values: t.Any = ()) -> int:
-        count: int = self._db.execute(f"SELECT count(*) {what}", values).fetchone()[0]
+    def _count(self, what: str) -> int:
+        count: int = self._db.execute(f"SELECT count(*) {what}").fetchone()[0]
         return count
 
     def prune(self, before: float, dry_run: bool) -> dict[str, int]:

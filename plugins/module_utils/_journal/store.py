@@ -80,6 +80,19 @@ class Query(t.NamedTuple):
     after: float | None = None
 
 
+class Found(t.NamedTuple):
+    """What a search has found.
+
+    :param rows: a page of the rows, each with its scope.
+    :param matched: how many rows match, on all pages.
+    :param recent: how many of these VCC has accepted after a time.
+    """
+
+    rows: list[tuple[Row, Scope]]
+    matched: int
+    recent: int
+
+
 class Registered(t.NamedTuple):
     """How a provider is registered.
 
@@ -235,8 +248,11 @@ class Store(abc.ABC):
         """Return how many interactions of all scopes are in which state, and how many registrations of providers are known."""
 
     @abc.abstractmethod
-    def search(self, query: Query, limit: int, offset: int) -> tuple[list[tuple[Row, Scope]], int]:
-        """Return a page of the rows of all scopes that match, the latest first, and how many match on all pages."""
+    def search(self, query: Query, limit: int, offset: int, recent: float) -> Found:
+        """Return a page of the rows of all scopes that match, the latest first, and how many match on all pages.
+
+        :param recent: the time after which an acceptance counts as recent.
+        """
 
     @abc.abstractmethod
     def prune(self, before: float, dry_run: bool) -> dict[str, int]:

@@ -192,7 +192,7 @@ class TestIds:
         assert said.startswith(f"The request_id '{self.SHOWN}' of '{self.SHOWN}' has been used for '\\x1b]0;")
         assert len(said) < 2000
         with contextlib.closing(JournalMaintenance(path, dry_run=True)) as journal:
-            (entry,), dummy = journal.entries(page_size=10)
+            (entry,), *dummy = journal.entries(page_size=10)
         assert entry["external_id"] == "\ufffd]0;\u202e"
 
     def test_a_request_id_of_such_a_journal(self, sim, task, folder):

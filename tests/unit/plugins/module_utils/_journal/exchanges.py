@@ -21,7 +21,7 @@ def opened(url, provider=None, **others):
 def entries(url, *external_ids):
     """The rows of interactions, by their external ids, as another process finds them."""
     with contextlib.closing(JournalMaintenance(url, dry_run=True)) as journal:
-        found, count = journal.entries(external_ids=external_ids, page_size=1000)
+        found, count, dummy = journal.entries(external_ids=external_ids, page_size=1000)
         assert count == len(found)
         return {each["external_id"]: each for each in found}
 

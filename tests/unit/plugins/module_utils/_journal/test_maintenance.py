@@ -12,7 +12,7 @@ import pytest
 from ansible_collections.vonage.vcc.plugins.module_utils._errors import JournalError
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.entry import Entry
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.journal import Journal
-from ansible_collections.vonage.vcc.plugins.module_utils._journal.maintenance import JournalMaintenance
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.maintenance import RECENT, JournalMaintenance
 from ansible_collections.vonage.vcc.plugins.module_utils._location import is_url
 from ansible_collections.vonage.vcc.plugins.module_utils._text import isoformat_utc
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import snapshot
@@ -24,7 +24,7 @@ def entries(maintenance):
     """The external ids of a page, and how many match."""
 
     def find(**given):
-        found, matched = maintenance().entries(**given)
+        found, matched, dummy = maintenance().entries(**given)
         return [one["external_id"] for one in found], matched
 
     return find
@@ -42,7 +42,7 @@ class TestContents:
             opened = maintenance(dry_run)
             assert (opened.description()["exists"], opened.description()["schema_version"]) == (False, None)
             assert set(opened.counts().values()) == {0}
-            assert opened.entries() == ([], 0)
+            assert opened.entries() == ([], 0, 0)
         assert contents(journal, tmp_path) == before
 
     def test_search_leaves_no_trace(self, keep, maintenance, journal, tmp_path):
@@ -68,11 +68,23 @@ class TestContents:
         description = opened.description()
         assert (description["exists"], description["schema_version"]) == (True, 2 if is_url(journal) else 3)
 
+    def test_acceptances_of_the_last_minute_are_counted(self, keep, maintenance, clock):
+        keep("old")
+        clock.now += RECENT
+        keep("a", "b", action="dispatch")
+        keep("c", pending=True)
+        keep("a", provider="tickets")
+        assert maintenance().entries(page_size=1)[1:] == (5, 3)
+        assert maintenance().entries(provider="tickets")[1:] == (1, 1)
+        assert maintenance().entries(external_ids=["old", "a"])[1:] == (3, 2)
+        clock.now += RECENT
+        assert maintenance().entries()[1:] == (5, 0)
+
     def test_all_that_an_entry_says(self, keep, maintenance, clock):
         keep("a", pending=True, provider="tickets", account="second")
         clock.now += 60
         keep("b", action="dispatch")
-        found, matched = maintenance().entries()
+        found, matched, dummy = maintenance().entries()
         assert matched == 2
         assert found == [
             {
@@ -107,7 +119,7 @@ class TestLooking:
             journal = maintenance(dry_run)
             assert journal.description() == {**FILE, "location": str(path), "path": str(path)}
             assert set(journal.counts().values()) == {0}
-            assert journal.entries() == ([], 0)
+            assert journal.entries() == ([], 0, 0)
         assert snapshot(tmp_path) == before
 
     def test_file_that_is_no_journal_is_refused(self, maintenance, path):
@@ -204,7 +216,7 @@ class TestPages:
         keep("a", provider="tickets")
         keep("a", account="later")
         keep("a", api_url="https://other.example")
-        found, dummy = maintenance().entries()
+        found, *dummy = maintenance().entries()
         assert [(one["external_id"], one["api_url"], one["account"], one["provider"]) for one in found] == [
             ("a", API, "later", None),
             ("a", API, "main", None),

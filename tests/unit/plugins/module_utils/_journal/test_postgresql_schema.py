@@ -131,7 +131,7 @@ class TestCreation:
         before = database_contents(url)
         for dry_run in (True, False):
             with contextlib.closing(JournalMaintenance(url, dry_run)) as journal:
-                assert journal.entries(external_ids=["a"]) == ([], 0)
+                assert journal.entries(external_ids=["a"]) == ([], 0, 0)
                 assert set(journal.counts().values()) == set(journal.prune(0).values()) == {0}
                 description = journal.description()
                 assert (description["exists"], description["schema_version"]) == (False, None)

@@ -236,12 +236,12 @@ class TestLongIds:
         put(open_store(scope), PENDING)
         assert open_store(scope).rows(["a"]) == open_store(scope, dry_run=True).rows(["a"]) == {"a": PENDING}
         assert open_store(scope._replace(provider=LONG[1])).rows(["a"]) == {}
-        assert open_store(None).search(Query(provider=LONG[2]), 10, 0) == ([(PENDING, scope)], 1)
+        assert open_store(None).search(Query(provider=LONG[2]), 10, 0, NOW) == ([(PENDING, scope)], 1, 0)
 
     def test_search_and_prune(self, store, open_store):
         put(store, Row(31, LONG[0], "release", LONG[1], NOW), Row(33, LONG[1], "release", "x", NOW))
         everything = open_store(None)
-        found, count = everything.search(Query(external_ids=[LONG[0]]), 10, 0)
+        found, count, dummy = everything.search(Query(external_ids=[LONG[0]]), 10, 0, NOW)
         assert ([row for row, dummy in found], count) == ([Row(31, LONG[0], "release", LONG[1], NOW)], 1)
         store.record(LONG, NOW)
         store.keep_request_ids("release", NOW, zip(LONG, LONG))

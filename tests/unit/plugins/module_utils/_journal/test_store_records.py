@@ -177,14 +177,31 @@ class TestAllScopes:
         ids=str,
     )
     def test_rows_that_match_come_latest_first(self, everything, query, claims):
-        found, count = everything.search(query, 100, 0)
+        found, count, dummy = everything.search(query, 100, 0, NOW)
         assert [row.claim for row, dummy in found] == claims
         assert count == len(claims)
         assert [scope for row, scope in found if row.claim == 2] == [OTHERS[0]] * claims.count(2)
 
     def test_page_has_its_part_of_the_rows(self, everything):
-        found, count = everything.search(Query(), 2, 1)
+        found, count, dummy = everything.search(Query(), 2, 1, NOW)
         assert ([row.claim for row, dummy in found], count) == ([2, 1], 4)
+
+    @pytest.mark.parametrize(
+        ("query", "recent", "accepted"),
+        [
+            (Query(), NOW - 1, 3),
+            (Query(), NOW, 2),
+            (Query(), NOW + 2, 0),
+            (Query(provider="tickets"), NOW, 1),
+            (Query(external_ids=["a"], state="dispatched"), NOW, 1),
+            (Query(external_ids=["a"], state="dispatched"), NOW + 2, 0),
+            (Query(state="pending"), NOW - 1, 0),
+            (Query(external_ids=["b"]), NOW - 1, 0),
+        ],
+        ids=str,
+    )
+    def test_recent_acceptances_of_all_pages_are_counted(self, everything, query, recent, accepted):
+        assert everything.search(query, 1, 0, recent).recent == accepted
 
     def test_old_rows_of_all_kinds_are_pruned(self, everything, store):
         store.keep_request_ids("release", NOW, [("mine", "a")])
@@ -194,7 +211,7 @@ class TestAllScopes:
         assert everything.counts()["interactions"] == 4
         assert everything.prune(NOW, False) == expected
         assert everything.prune(NOW, False) == everything.prune(NOW, True) == dict.fromkeys(expected, 0)
-        assert [row.claim for row, dummy in everything.search(Query(), 100, 0)[0]] == [3, 2]
+        assert [row.claim for row, dummy in everything.search(Query(), 100, 0, NOW)[0]] == [3, 2]
         assert (store.rows(["a"]), store.uses(["mine"]), store.recorded(["1"])) == ({}, [], {"1"})
 
 

@@ -155,7 +155,7 @@ class TestJournalInfo:
             "schema_version": 3,
         }
         assert result["counts"] == {"interactions": 2, "released": 2, "dispatched": 0, "pending": 0, "providers": 1}
-        assert result["matched"] == 1
+        assert (result["matched"], result["accepted_last_minute"]) == (1, 1)
         (entry,) = result["entries"]
         assert (entry["external_id"], entry["state"], entry["api_url"], entry["account"], entry["provider"]) == (
             "b",
