@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -22,6 +23,7 @@ from ansible_collections.vonage.vcc.plugins.module_utils._api.client import Clie
 from ansible_collections.vonage.vcc.plugins.module_utils._api.transport import REQUESTS_IMPORT_ERROR
 from ansible_collections.vonage.vcc.plugins.module_utils._connection import Connection
 from ansible_collections.vonage.vcc.plugins.module_utils._errors import InputError
+from ansible_collections.vonage.vcc.plugins.module_utils._interactions.progress import Progress
 from ansible_collections.vonage.vcc.plugins.module_utils._interactions.raw_types import check_raw_types
 from ansible_collections.vonage.vcc.plugins.module_utils._interactions.task import run
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.backends import missing_library
@@ -37,6 +39,7 @@ from ansible_collections.vonage.vcc.plugins.module_utils._paths import PATHS
 from ansible_collections.vonage.vcc.plugins.module_utils._text import LONGEST_MESSAGE, shown
 from ansible_collections.vonage.vcc.plugins.module_utils._validation import number_warnings
 from ansible_collections.vonage.vcc.plugins.modules.vcc_interaction import SPEC
+from ansible_collections.vonage.vcc.plugins.plugin_utils._progress_display import ProgressDisplay
 
 # A worker process runs all items of a loop, and ends with the task. So the items share a client.
 _clients: dict[Connection, Client] = {}
@@ -52,7 +55,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             args = _plain(self._task.args)
             check_raw_types(SPEC["argument_spec"], without_blanks(SPEC["argument_spec"], args))
             if self._is_plain_local(task_vars or {}):
-                result.update(self._run_here(args))
+                result.update(self._run_here(args, (task_vars or {}).get("inventory_hostname", "localhost")))
                 return result
         except InputError as exc:
             result.update(failed=True, changed=False, msg=str(exc))
@@ -81,7 +84,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         interpreter = self._templar.template(C.config.get_config_value("INTERPRETER_PYTHON", variables=task_vars))
         return bool(interpreter.startswith("auto") or interpreter == sys.executable)
 
-    def _run_here(self, args: dict[str, t.Any]) -> dict[str, t.Any]:
+    def _run_here(self, args: dict[str, t.Any], host: str) -> dict[str, t.Any]:
         validation = validated(ArgumentSpecValidator(**SPEC), args)
         params = validation.validated_parameters
         if validation.errors.errors:
@@ -97,7 +100,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             missing = missing_library(params["journal"])
             if missing:
                 return {"failed": True, "msg": missing_required_lib(missing[0]), "exception": missing[1]}
-            result = run(params, self._task.check_mode, self._task.diff, _clients)
+            progress = Progress() if params["progress"] else None
+            shown_by = (
+                ProgressDisplay(progress, f"vcc_interaction [{shown(host)}]") if progress else contextlib.nullcontext()
+            )
+            with shown_by:
+                result = run(params, self._task.check_mode, self._task.diff, _clients, progress)
         spec = SPEC["argument_spec"]
         if result.get("failed"):
             result["msg"] = name_variables(result["msg"], from_environment(spec, without_blanks(spec, args)))

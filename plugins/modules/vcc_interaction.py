@@ -227,6 +227,15 @@ options:
         after some 20 calls with the same answer, among them 8 of one interaction each, if VCC has accepted none.
       - Any value replaces that rule. Set a high value to try each of many interactions regardless.
     type: int
+  progress:
+    description:
+      - Show how far the task is after 10 seconds, then after 20, 40 and 80, and then every minute. A line has the interactions that are done, failed and
+        unknown, the calls, the rate, the time left, and the reason why the task waits, such as a 429.
+      - If Ctrl+C, SIGTERM or the C(timeout) of the task interrupts it, the last line says what is done, and what comes of running the task again.
+      - The lines go to standard error. Only a task that runs in Ansible's own process shows them, see the notes.
+      - If not set, the environment variable E(VCC_PROGRESS) is used.
+    type: bool
+    default: true
 extends_documentation_fragment:
   - vonage.vcc.attributes
   - vonage.vcc.attributes.actiongroup_vcc
@@ -253,6 +262,8 @@ seealso:
 notes:
   - On a plain local connection (no become, no environment, no async, no other Python interpreter), the task runs in Ansible's own process.
     That is much faster. In all other cases it runs as a module on the target. The result is the same.
+  - A module cannot show its progress, because Ansible takes nothing from it before its end. Follow its O(report) with C(tail -F) on the target, to which the
+    task writes each outcome at once, or the journal with M(vonage.vcc.vcc_journal_info).
   - VCC does not document its answer to a successful call, nor to the release of an unknown or released interaction. A status of 200 with an empty body or
     with JSON counts as accepted. A redirect, a page of HTML or a cut connection never does.
 """
@@ -429,6 +440,7 @@ from ansible_collections.vonage.vcc.plugins.module_utils._options import (
     DATA_SPEC,
     JOURNAL_SPEC,
     KEY_SPEC,
+    PROGRESS_SPEC,
     SOURCES,
 )
 
@@ -454,6 +466,7 @@ SPEC: dict[str, t.Any] = {
         "report": {"type": "path"},
         "calls_in_flight": {"type": "int", "default": 4},
         "max_failures": {"type": "int"},
+        **PROGRESS_SPEC,
         **JOURNAL_SPEC,
         **CONNECTION_SPEC,
     },

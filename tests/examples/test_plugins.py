@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 
 import pytest
 import yaml
@@ -24,6 +25,8 @@ from ansible_collections.vonage.vcc.tests.examples.documents import (
 
 EVENTS = rst_examples(EVENTS_GUIDE)
 SPEED = rst_examples(SPEED_GUIDE)
+
+PATIENCE = 120  # seconds
 
 
 # The URLs of a journal in the examples, by role.
@@ -58,7 +61,7 @@ def test_module(home, simulator, with_database, module):
 def test_every_block_of_guides_is_covered():
     assert [path for path in GUIDES if rst_examples(path)] == [EVENTS_GUIDE, POSTGRESQL_GUIDE, SPEED_GUIDE]
     assert [example.language for example in EVENTS] == ["yaml", "console", "yaml", "yaml"]
-    assert [example.language for example in SPEED] == ["python", "yaml"]
+    assert [example.language for example in SPEED] == ["text", "text", "console", "python", "yaml"]
 
 
 def test_provider_registration_of_events_guide(home, simulator):
@@ -69,6 +72,32 @@ def test_provider_registration_of_events_guide(home, simulator):
 def test_inventory_of_events_guide(home):
     home.write({"inventory.yml": example_with("ansible_connection:", EVENTS).text})
     assert "localhost | SUCCESS" in home.run("ansible localhost -i inventory.yml -m ansible.builtin.ping")
+
+
+def test_journal_of_speed_guide_shows_a_run(home, simulator):
+    """Look at the journal while VCC answers a call."""
+    hold = simulator.fault("hold")
+    (command,) = example_with("vcc_journal_info", SPEED).commands
+    with subprocess.Popen(
+        ["bash", "-c", "ansible localhost -m vonage.vcc.vcc_interaction -a external_id=case-1"],
+        cwd=home.work,
+        env=home.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    ) as run:
+        try:
+            assert hold.entered.wait(PATIENCE)
+            during = home.run(command)
+            hold.release()
+            assert run.wait(PATIENCE) == 0
+        finally:
+            hold.release()
+            run.kill()
+    assert '"pending": 1' in during
+    assert '"accepted_last_minute": 0' in during
+    after = home.run(command)
+    assert '"pending": 0' in after
+    assert '"accepted_last_minute": 1' in after
 
 
 def test_shards_of_speed_guide(home, simulator, effects):

@@ -14,6 +14,8 @@ import yaml
 from jinja2 import Environment, nodes
 
 from ansible_collections.vonage.vcc.plugins.module_utils import _options
+from ansible_collections.vonage.vcc.plugins.module_utils._interactions import progress
+from ansible_collections.vonage.vcc.plugins.module_utils._interactions.outcome import State
 from ansible_collections.vonage.vcc.plugins.module_utils._journal import (
     postgresql_connection,
     postgresql_schema,
@@ -28,6 +30,7 @@ from ansible_collections.vonage.vcc.tests.examples.documents import (
     POSTGRESQL_GUIDE,
     README,
     ROOT,
+    SPEED_GUIDE,
     example_with,
     head_comment,
     markdown_examples,
@@ -36,10 +39,11 @@ from ansible_collections.vonage.vcc.tests.examples.documents import (
 )
 from ansible_collections.vonage.vcc.tests.tools import matrix
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import SPECS as MODULE_SPECS
+from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import Clock
 
 MAKEFILE = read(ROOT / "Makefile")
 TARGETS = dict(re.findall(r"^([a-z]+):.*## (.*)$", MAKEFILE, re.MULTILINE))
-SPECS = [_options.CONNECTION_SPEC, _options.JOURNAL_SPEC, _options.KEY_SPEC]
+SPECS = [_options.CONNECTION_SPEC, _options.JOURNAL_SPEC, _options.KEY_SPEC, _options.PROGRESS_SPEC]
 VARIABLES = {f"VCC_{name.upper()}": name for spec in SPECS for name in spec}
 
 
@@ -253,6 +257,32 @@ class TestPostgresqlGuide:
     )
     def test_limits_are_those_of_the_code(self, said, seconds):
         assert [float(found) for found in re.findall(said, self.TEXT)] == [seconds]
+
+
+class TestSpeedGuide:
+    def test_lines_of_progress_are_those_of_the_code(self):
+        """The second line comes 20 seconds after the beginning, while the task waits."""
+        clock = Clock(0)
+        work = progress.Work(
+            state=State.RELEASED,
+            counts={"requested": 100_000, "released": 18_200, "unchanged": 0, "failed": 0, "unknown": 0},
+            calls=lambda: 19 if clock.now == 20 else 20,
+            waiting=lambda: "" if clock.now == 20 else "VCC answers 429, waiting 21 s",
+            advice=lambda: progress.rerun_advice(
+                "/home/ops/.ansible/vonage_vcc/journal.db", 86400, False, False, 0, 100_000
+            ),
+            requests_per_minute=None,
+            dry_run=False,
+        )
+        shown = progress.Progress(clock)
+        shown.begin(work)
+        lines = []
+        for dummy in range(2):
+            clock.now += 20
+            lines.append(shown.line())
+        lines.append(shown.last_line())
+        text = "".join(example.text for example in rst_examples(SPEED_GUIDE) if example.language == "text")
+        assert text == "".join(f"vcc_interaction [localhost]: {line}.\n" for line in lines)
 
 
 class TestVersions:

@@ -1,13 +1,14 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Kill ansible-playbook after a call and before the journal records it, and run it again: killed.py VARS.JSON"""
+"""Kill or interrupt ansible-playbook after a call and before the journal records it, and run it again: killed.py VARS.JSON"""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -41,7 +42,8 @@ def release(*command):
         "VCC_CLIENT_SECRET": SIM["client_secret"],
         "VCC_JOURNAL": str(FOLDER / "journal.db"),
     }
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+    # Standard error goes there too, so that it ends with the last process that has it.
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
 def kill(process):
@@ -59,8 +61,19 @@ def kill(process):
     process.communicate(timeout=PATIENCE)
 
 
-def kill_at(calls_before, *command):
-    """Kill the command while the simulator holds its answer to a call that has taken effect, and run it again."""
+def interrupt(process):
+    """Interrupt ansible-playbook alone, and let its worker say how far it is."""
+    process.terminate()
+    output, dummy = process.communicate(timeout=PATIENCE)
+    assert re.search(
+        r"^vcc_interaction \[localhost\]: interrupted: [\d,]+ of 1,500 done, 0 failed, .*: it takes up the rest\.$",
+        output.strip(),
+        re.M,
+    ), output
+
+
+def end_at(calls_before, end, *command):
+    """End the command while the simulator holds its answer to a call that has taken effect, and run it again."""
     simulator("POST", "reset", {})
     simulator("POST", "dispatch", {"external_ids": IDS})
     simulator("POST", "faults", {"kind": "hold", "after": calls_before})
@@ -71,7 +84,7 @@ def kill_at(calls_before, *command):
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline, "the task made no call"
         time.sleep(0.05)
-    kill(process)
+    end(process)
     simulator("POST", "faults/release", {})
     taken = {effect["external_id"] for effect in simulator("GET", "state")["effects"]}
     assert taken
@@ -87,7 +100,7 @@ def kill_at(calls_before, *command):
     assert repeated
     assert repeated <= taken
     print(
-        f"killed after {len(taken)} effects; of those the next run repeated {len(repeated)}, and none took effect twice"
+        f"ended after {len(taken)} effects; of those the next run repeated {len(repeated)}, and none took effect twice"
     )
 
 
@@ -98,5 +111,7 @@ if __name__ == "__main__":
     FOLDER.mkdir()
     source = FOLDER / "ids.txt"
     source.write_text("\n".join(IDS), encoding="utf-8")
-    kill_at(0, "ansible-playbook", "vonage.vcc.release_interactions", "-e", f"vcc_src={source}")
-    kill_at(1, "ansible", "localhost", "-m", "vonage.vcc.vcc_interaction", "-a", f"src={source}")
+    playbook = ["ansible-playbook", "vonage.vcc.release_interactions", "-e", f"vcc_src={source}"]
+    end_at(0, kill, *playbook)
+    end_at(0, interrupt, *playbook)
+    end_at(1, kill, "ansible", "localhost", "-m", "vonage.vcc.vcc_interaction", "-a", f"src={source}")

@@ -1,0 +1,138 @@
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The progress that a real ansible-playbook shows, and its last line after an interruption."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import PATIENCE
+from ansible_collections.vonage.vcc.tests.unit.plugins.plugin_utils.helpers import Playbook
+
+# About ninety fit into one call, so these need three calls.
+IDS = [f"{number:05d}{'x' * 1000}" for number in range(250)]
+
+
+@pytest.fixture
+def playbook(sim, tmp_path):
+    made = Playbook(tmp_path, sim.environment(tmp_path))
+    yield made
+    made.kill()
+
+
+@pytest.fixture
+def given(sim, listed):
+    """Return the options of a task that releases all."""
+    sim.dispatch(*IDS)
+    return {"src": listed(IDS), "calls_in_flight": 1}
+
+
+def test_task_shows_progress_on_standard_error(sim, playbook, given):
+    hold = sim.fault("hold", after=1)
+    playbook.start_task(**given)
+    assert hold.entered.wait(PATIENCE)
+    line = playbook.wait_for(" 2 calls")
+    assert line.startswith("91 of 250 done, 0 failed, 0 unknown, 2 calls, ")
+    assert line.endswith(" left.")
+    hold.release()
+    assert playbook.end() == 0
+    assert "vcc_interaction [" not in playbook.output()
+    assert "changed=1 " in playbook.output()
+
+
+def test_lines_come_less_and_less_often(sim, playbook, given):
+    hold = sim.fault("hold")
+    playbook.start_task(**given, first=0.2, longest=PATIENCE)
+    assert hold.entered.wait(PATIENCE)
+    playbook.wait_for("0 of 250 done")
+    hold.release()
+    assert playbook.end() == 0
+    assert 1 <= len(playbook.lines()) < 8
+
+
+def test_short_task_shows_nothing(sim, playbook, given):
+    playbook.start_task(**given, first=10, longest=60)
+    assert playbook.end() == 0
+    assert playbook.lines() == []
+
+
+def test_429_is_the_reason_of_a_wait(sim, playbook, given):
+    sim.fault("status", status=429, retry_after=2, after=1)
+    playbook.start_task(**given)
+    assert playbook.wait_for("VCC answers 429, waiting ").startswith("91 of 250 done, 0 failed, 0 unknown, 2 calls, ")
+    assert playbook.end() == 0
+
+
+INTERRUPTIONS = {
+    "SIGINT": (signal.SIGINT, False),
+    "Ctrl+C": (signal.SIGINT, True),
+    "SIGTERM": (signal.SIGTERM, False),
+    "SIGTERM to all": (signal.SIGTERM, True),
+    "SIGKILL": (signal.SIGKILL, False),
+}
+
+
+@pytest.mark.parametrize("how", INTERRUPTIONS)
+def test_last_line_says_what_is_done_and_the_next_run_does_the_rest(sim, playbook, given, tmp_path, how):
+    hold = sim.fault("hold", after=2)
+    playbook.start_task(**given)
+    assert hold.entered.wait(PATIENCE)
+    playbook.wait_for("182 of 250 done")
+    playbook.send(*INTERRUPTIONS[how])
+    assert playbook.end() in (99, -signal.SIGTERM, -signal.SIGKILL)
+    hold.release()
+    journal = tmp_path / "elsewhere.db"
+    assert playbook.lines()[-1] == (
+        "interrupted: 182 of 250 done, 0 failed, 0 unknown, 3 calls;"
+        f" run the task again with the journal {journal} within 24 h: it takes up the rest."
+    )
+    assert sum(line.startswith("interrupted") for line in playbook.lines()) == 1
+
+    playbook.start_task({"register": "again"}, **given)
+    assert playbook.end() == 0
+    assert sorted(sim.released) == IDS
+    assert [each["external_id"] for each in sim.ignored] == IDS[182:]
+
+
+def test_timeout_of_the_task_says_what_is_done(sim, playbook, given):
+    hold = sim.fault("hold", after=1)
+    playbook.start_task({"timeout": 3}, **given)
+    playbook.wait_for("interrupted: ")
+    assert playbook.end() == 2
+    hold.release()
+    assert playbook.lines()[-1].startswith(
+        "interrupted: 91 of 250 done, 0 failed, 0 unknown, 2 calls; run the task again "
+    )
+
+
+@pytest.mark.parametrize("how", ["option", "variable", "module"])
+def test_no_line_where_progress_is_off(sim, given, tmp_path, how):
+    """A module cannot show lines, and runs as such with an environment of its own."""
+    environment = {**sim.environment(tmp_path), **({"VCC_PROGRESS": "false"} if how == "variable" else {})}
+    playbook = Playbook(tmp_path, environment)
+    hold = sim.fault("hold", after=1)
+    try:
+        keywords = {"environment": {"LANG": "C"}} if how == "module" else {}
+        playbook.start_task(keywords, **given, **({"progress": False} if how == "option" else {}), first=0.01)
+        assert hold.entered.wait(PATIENCE)
+        playbook.send(signal.SIGTERM, True)
+        playbook.end()
+        assert playbook.lines() == []
+    finally:
+        hold.release()
+        playbook.kill()
+
+
+@pytest.mark.parametrize(("value", "count"), [("false", 0), ("", 1)])
+def test_variable_of_a_playbook_switches_progress_off(sim, playbook, given, value, count):
+    hold = sim.fault("hold")
+    arguments = ["-e", f"vcc_src={given['src']}", "-e", f"vcc_progress={value}"]
+    playbook.start("vonage.vcc.release_interactions", *arguments, first=10, longest=60)
+    assert hold.entered.wait(PATIENCE)
+    playbook.send(signal.SIGTERM, True)
+    playbook.end()
+    hold.release()
+    assert len(playbook.lines()) == count
