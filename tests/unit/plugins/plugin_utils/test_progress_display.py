@@ -9,7 +9,7 @@ import signal
 
 import pytest
 
-from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import PATIENCE
+from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import PATIENCE, python
 from ansible_collections.vonage.vcc.tests.unit.plugins.plugin_utils.helpers import Playbook
 
 # About ninety fit into one call, so these need three calls.
@@ -95,6 +95,33 @@ def test_last_line_says_what_is_done_and_the_next_run_does_the_rest(sim, playboo
     assert playbook.end() == 0
     assert sorted(sim.released) == IDS
     assert [each["external_id"] for each in sim.ignored] == IDS[182:]
+
+
+TWICE = """
+import time
+from ansible_collections.vonage.vcc.plugins.module_utils._interactions.progress import Progress
+from ansible_collections.vonage.vcc.plugins.plugin_utils._progress_display import ProgressDisplay
+class Slow(Progress):
+    def last_line(self):
+        print("words", flush=True)
+        input()
+        return super().last_line()
+with ProgressDisplay(Slow(), "task"):
+    print("ready", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_second_signal_does_not_cut_the_last_line_off():
+    """Ansible sends SIGTERM right behind SIGINT."""
+    with python(TWICE) as process:
+        assert process.stdout.readline() == "ready\n"
+        process.terminate()
+        assert process.stdout.readline() == "words\n"
+        process.terminate()
+        output, errors = process.communicate("\n", timeout=PATIENCE)
+        assert (output, errors) == ("", "task: interrupted before its first call: it has sent nothing.\n")
+        assert process.returncode == -signal.SIGTERM
 
 
 def test_timeout_of_the_task_says_what_is_done(sim, playbook, given):
