@@ -44,7 +44,7 @@ options:
       - Keep them for longer than the longest O(vonage.vcc.vcc_interaction#module:journal_ttl) in use. If the entry of an interaction is gone, the next task
         that asks for it releases or dispatches it once more.
       - The registrations of providers are kept.
-      - Other tasks can use the journal meanwhile. The file becomes smaller.
+      - Other tasks can use the journal meanwhile. A file becomes smaller.
     type: int
   notifications:
     description:

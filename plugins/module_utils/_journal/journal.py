@@ -166,15 +166,16 @@ class Journal(ScopedJournal):
         chunk = rules.classify(wanted, rows, self._terms, now, ids)
         if not self._has_key or self._terms.force:
             return chunk
-        accepted = {
-            row.request_id for row in rows.values() if row.action == self._action and row.accepted_at is not None
-        }
+        own = [row for row in rows.values() if row.action == self._action]
+        accepted = {row.request_id for row in own if row.accepted_at is not None}
         left = [each[2] for each, found in zip(wanted, chunk) if each[2] is not None and not found.confirmed]
         used = [use for use in self._store.uses(left) if use.processed]
         accepted.update(use.request_id for use in used if not use.unanswered)
         unanswered = {use.request_id: rows.get(use.external_id or "") for use in used if use.unanswered}
         self._doubtful.difference_update(unanswered)
-        self._doubtful.update(each for each, row in unanswered.items() if rules.is_doubtful(row, self._action))
+        self._doubtful.update(each for each, row in unanswered.items() if rules.is_doubtful(each, row, self._action))
+        # A custom request id counts as kept from its claim on.
+        accepted -= {row.request_id for row in own if row.accepted_at is None}
         return rules.confirm(wanted, chunk, accepted, unanswered)
 
     def claim(self, after: int, accepted: t.Collection[Interaction] = ()) -> list[Interaction]:

@@ -57,10 +57,10 @@ def statements_of_uses(request_ids: t.Sequence[str], scope: Scope) -> tuple[dict
                 key=KEY.format("used.external_id"),
                 processed="true",
                 unanswered="used.unanswered",
-                wanted=f"{one} CROSS JOIN vcc_journal.scope AS any_scope",
+                wanted=f"{one} CROSS JOIN (SELECT id FROM vcc_journal.scope WHERE (api_url, account) = (%s, %s)) AS any_scope",
                 table="vcc_journal.custom_request WHERE (scope, request_id) = (any_scope.id, wanted.request_id)",
             ),
-            (joined(keys), *here),
+            (joined(keys), *here, *here),
         ),
         (
             _USES.format(

@@ -195,6 +195,9 @@ def check_facts(location: str, facts: Facts, dry_run: bool, is_needed: bool) -> 
             remedy = "have vonage.vcc.vcc_journal run with state=present as the owner of the schema, which brings it to this version"
     elif facts.is_damaged:
         why, remedy = DAMAGED
+    elif facts.tables and facts.may_use and not facts.unreadable and facts.version is None:
+        why = f"the table version of its schema {SCHEMA} is empty"
+        remedy = f"have the schema restored from a backup, or the last INSERT of the SQL of guide_postgresql run if the tables are new; {LACKING}"
     elif facts.has_schema and (not facts.may_use or facts.unreadable):
         why = f"the role of its URL may not read {facts.unreadable or 'the schema'}"
         rights = "SELECT" if dry_run else "SELECT, INSERT, UPDATE and DELETE"
@@ -230,7 +233,9 @@ def owns_tables(db: t.Any) -> bool:
 def migrate(db: t.Any) -> None:
     """Bring the tables to this version. Of several sessions at once, each finds what the ones before have done."""
     steps = "".join(f"{MIGRATIONS[version]}; " for version in sorted(MIGRATIONS))
-    cursor = db.execute(f"{_LOCK}{steps}UPDATE {SCHEMA}.version SET version = {SCHEMA_VERSION}")
+    cursor = db.execute(
+        f"{_LOCK}{steps}UPDATE {SCHEMA}.version SET version = {SCHEMA_VERSION} WHERE version < {SCHEMA_VERSION}"
+    )
     while cursor.nextset():
         pass
 

@@ -244,9 +244,12 @@ def reconcile(
     return None
 
 
-def is_doubtful(row: Row | None, action: str) -> bool:
-    """Return whether another action may have come after an earlier call for this one, whose request id VCC would ignore now."""
-    return row is None or row.action != action or row.request_id == NEVER_SENT
+def is_doubtful(request_id: str, row: Row | None, action: str) -> bool:
+    """Return whether another action may have come after an earlier call with a request id, which VCC would ignore now.
+
+    An accepted row for the same action has come after that one. A pending row of another attempt says nothing of what came before.
+    """
+    return row is None or row.action != action or (row.accepted_at is None and row.request_id != request_id)
 
 
 def notify(row: Row | None, is_release: bool, external_id: str, notification_id: str) -> Row | None:

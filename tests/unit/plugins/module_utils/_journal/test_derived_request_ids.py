@@ -129,3 +129,24 @@ class TestUnderWay:
         journal.release_claim([each._replace(previous=None) for each in journal.claim(0)])
         end()
         check_use(call == "accept")
+
+
+@both_backends
+def test_pending_attempt_of_another_task_confirms_no_state(open_journal, claim, release, plan, clock):
+    """VCC may have had the key before the release, and the attempt without a key never."""
+    journal = open_journal(**key("K"))
+    journal.add_all(as_entries("a"))
+    lost(journal)
+    release("a")
+    claim("a", action="dispatch")
+    clock.now += TTL
+    (again,) = release("a", **key("K"))
+    assert again.request_id == key("K")["derive"]("a")
+    assert not plan("a", action="dispatch")[0].confirmed
+
+
+@both_backends
+def test_custom_request_id_is_not_accepted_from_its_claim_on(claim, plan):
+    """People compute the request ids of a key elsewhere."""
+    claim(("a", key("K")["derive"]("a")), action="dispatch")
+    assert not plan("a", **key("K"))[0].confirmed

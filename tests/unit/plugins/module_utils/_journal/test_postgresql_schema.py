@@ -272,6 +272,16 @@ class TestRefusals:
         check_reading(reading)
         assert refusal(Journal, reading, API, "main", None, 0).endswith(STANDBY)
 
+    def test_tables_without_a_version(self, url, execute, some):
+        execute("DELETE FROM vcc_journal.version")
+        for act in (
+            lambda: Journal(url, API, "main", None, 0),
+            lambda: Journal(url, API, "main", None, 0, dry_run=True),
+            lambda: JournalMaintenance(url, dry_run=True),
+            lambda: set_up(url),
+        ):
+            assert "(the table version of its schema vcc_journal is empty): have the schema restored" in refusal(act)
+
 
 class TestMigration:
     @pytest.fixture
