@@ -12,9 +12,10 @@ from urllib.parse import unquote
 # libpq takes the word in lower case only.
 _URL = re.compile(r"postgres(ql)?://")
 
-# What is no path, although it is no such URL either: another scheme, a URL in quotes, a login, or the parameters of libpq. A password may be in it.
+# What is no path, although it is no such URL either: another scheme, a URL in quotes or without its colon, a login, or the parameters of libpq. A password
+# may be in it.
 _SCHEME = re.compile(
-    r"[\s'\"]*([A-Za-z][A-Za-z0-9+.:-]*://|postgres(ql)?:|//[^/]*@)|[^/]*:[^/]*@|.*\bpassword\s*=",
+    r"[\s'\"]*([A-Za-z][A-Za-z0-9+.:-]*://|postgres(ql)?:|postgres(ql)?//|//[^/]*@)|[^/]*:[^/]*@|.*\bpassword\s*=",
     re.IGNORECASE | re.DOTALL,
 )
 

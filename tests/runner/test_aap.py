@@ -295,3 +295,12 @@ def test_two_containers_without_a_journal_dispatch_once(run, effects):
         assert result.code == 0, result.printed
         assert re.search(r"changed=1\b", result.printed)
     assert effects() == [("dispatch", each) for each in IDS]
+
+
+def test_two_containers_with_one_journal_dispatch_once(run_with_journal, effects):
+    """Two containers, one after the other, have nothing in common but the URL of the journal."""
+    for changed in (1, 0):
+        result = run_with_journal("dispatch_interaction", ANSWERS["dispatch_interaction"][0])
+        assert result.code == 0, result.printed
+        assert re.search(rf"changed={changed}\b", result.printed), result.printed
+        assert effects() == [("dispatch", each) for each in IDS]

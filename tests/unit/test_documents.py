@@ -110,9 +110,9 @@ class TestMakeCommands:
     def test_variables_in_documents(self):
         texts = "".join(map(read, [CONTRIBUTING, BENCHMARK, *GUIDES]))
         named = set(re.findall(r"make [a-z]+ ([A-Z]+)=|`([A-Z]+)=\d", texts))
-        assert {name for names in named for name in names if name} == {"OPTIONS", "ROUNDS"}
+        assert {name for names in named for name in names if name} == {"BACKEND", "OPTIONS", "ROUNDS"}
         assert re.findall(r"^([A-Z]+) \?= (\d+)$", MAKEFILE, re.MULTILINE) == [("ROUNDS", "1000"), ("SEED", "1")]
-        assert all(f"$({name})" in MAKEFILE for name in ("OPTIONS", "ROUNDS", "SEED"))
+        assert all(f"$({name})" in MAKEFILE for name in ("BACKEND", "OPTIONS", "ROUNDS", "SEED"))
         assert "plays 1,000 rounds" in read(CONTRIBUTING)
 
     def test_benchmark_options_in_documents(self):

@@ -63,10 +63,13 @@ class Result:
                 self._more += 1
             self._report.write(entry)
 
-    def finish(self, api_calls: int, diff_mode: bool, error: VccError | None = None) -> dict[str, t.Any]:
+    def finish(
+        self, api_calls: int, diff_mode: bool, error: VccError | None = None, unrecorded: int = 0
+    ) -> dict[str, t.Any]:
         """Return the task's result.
 
         :param error: the error that kept the task or its outcomes from being complete.
+        :param unrecorded: how many interactions VCC has accepted of which the journal may not know that.
         """
         counts = self.counts
         seen = counts[self._state] + counts["unchanged"] + counts["failed"] + counts["unknown"]
@@ -79,6 +82,11 @@ class Result:
         problems = [self._undone(interactions), str(error or ""), self._report.problem]
         if str(error) in problems[0]:
             problems[1] = ""
+        if unrecorded:
+            problems.append(
+                f"VCC has accepted {counted(unrecorded)} of which the journal may not know that: running the task again repeats"
+                f" {'its' if unrecorded == 1 else 'their'} request {'id' if unrecorded == 1 else 'ids'}, which VCC ignores."
+            )
         if any(problems):
             result.update(failed=True, msg=" ".join(filter(None, problems)))
         return result

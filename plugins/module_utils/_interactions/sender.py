@@ -51,6 +51,8 @@ class Sender:
 
     :param calls_in_flight: the number of calls at once.
     :param max_failures: the number of rejected interactions that stops the task. None stops it only if VCC rejects the task as a whole.
+    :ivar stopped: why the task sends no more, or None.
+    :ivar unrecorded: how many interactions VCC has accepted of which the journal may not know that.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class Sender:
         max_failures: int | None = None,
     ) -> None:
         self.stopped: VccError | None = None
+        self.unrecorded = 0
         self._journal = journal
         self._client = client
         self._payload = payload
@@ -336,15 +339,18 @@ class Sender:
 
     def _record_accepted(self) -> None:
         if self._accepted:
-            self._record(self._journal.accept, self._accepted)
+            if not self._record(self._journal.accept, self._accepted):
+                self.unrecorded += len(self._accepted)
             self._accepted = []
 
-    def _record(self, write: t.Callable[[list[Interaction]], None], interactions: list[Interaction]) -> None:
-        """Write to the journal what VCC did. If that fails, stop: the rows stay pending, which makes the next run safe."""
+    def _record(self, write: t.Callable[[list[Interaction]], None], interactions: list[Interaction]) -> bool:
+        """Write to the journal what VCC did, and return whether that worked. If not, stop: the rows stay pending, which makes the next run safe."""
         try:
             write(interactions)
         except JournalError as exc:
             self._stop(exc)
+            return False
+        return True
 
     def _stop(self, error: VccError) -> None:
         """Send no more. An error of the journal goes before any other error."""

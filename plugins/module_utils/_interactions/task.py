@@ -161,6 +161,7 @@ def _run(
                     check_mode,
                 )
             )
+        unrecorded = 0
         if check_mode:
             error = _collect(preview(journal, task.state), result)
         else:
@@ -168,8 +169,9 @@ def _run(
             error = _collect(sender.outcomes(), result)
             if isinstance(sender.stopped, (JournalError, StoppedError)):
                 error = sender.stopped
+            unrecorded = sender.unrecorded
         report.close()
-        finished = result.finish(client.calls - calls_before, diff_mode, error)
+        finished = result.finish(client.calls - calls_before, diff_mode, error, unrecorded)
         finished["journal"] = journal.description()
         warnings = _warnings(task, requested, finished["journal"], journal.has_new_request_ids())
     finally:

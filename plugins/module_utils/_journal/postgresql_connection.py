@@ -86,7 +86,8 @@ _RESTORE = f"have its schema restored from a backup; {LACKING}"
 
 # What helps against an error of a connection, by what libpq says.
 _CONNECTING = (
-    (r"invalid (port|integer|option|\S+ value)|invalid value for", "correct the URL"),
+    (r"invalid (port|integer|option|\S+ value)|(invalid|bad) value for", "correct the URL"),
+    (r"invalid response to SSL negotiation", "check the host and the port of the URL"),
     (
         r"no pg_hba\.conf entry",
         "have an entry for the user, the database and this host added to pg_hba.conf of the server, or check them in the URL",

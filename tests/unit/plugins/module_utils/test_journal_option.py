@@ -29,6 +29,7 @@ MISTYPED = [
     "POSTGRES://vcc:hush-hush@h/d",
     "postgresql:/vcc:hush-hush@h/d",
     "postgres:vcc:hush-hush@h/d",
+    "postgresql//vcc:hush-hush@h/d",
     " postgresql://vcc:hush-hush@h/d",
     "jdbc:postgresql://h/d?user=vcc&password=hush-hush",
 ]

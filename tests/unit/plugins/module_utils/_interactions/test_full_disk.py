@@ -56,6 +56,10 @@ class TestFullDisk:
         sent = sim.invoke_calls[0]["interactions"]
         assert result["failed"]
         assert f"The journal {folder}/journal.db cannot be used (" in result["msg"]
+        assert (
+            f"VCC has accepted {sent} interactions of which the journal may not know that: running the task again"
+            in result["msg"]
+        )
         assert summary(result) == {"requested": 300, "released": sent, "failed": 300 - sent}
         assert len(sim.invoke_calls) == 1
 
