@@ -30,9 +30,9 @@ TELLS = "Nothing has been done: localhost is not in the inventory of this job"
 class Dumper(yaml.SafeDumper):
     """A dumper of the file in which AWX passes variables: Ansible must not template the answers of a survey."""
 
-    def represent_str(self, text):
+    def represent_str(self, data):
         # ansible-core 2.19 and newer read a number or a truth value with this tag as such, in quotes too.
-        return self.represent_scalar("!unsafe" if "{" in text else "tag:yaml.org,2002:str", text)
+        return self.represent_scalar("!unsafe" if "{" in data else "tag:yaml.org,2002:str", data)
 
 
 Dumper.add_representer(str, Dumper.represent_str)

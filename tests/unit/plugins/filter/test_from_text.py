@@ -46,10 +46,10 @@ def test_yaml(text, data):
 
 
 class Tagged(str):
-    """Text of a type of its own, as that of Ansible for the answers of a survey."""
+    """Text of a type of its own, as that of Ansible for the answers of a survey, which str() leaves as it is."""
 
-    def __str__(self):
-        return self
+
+Tagged.__str__ = lambda self: self
 
 
 @pytest.mark.parametrize("text", ["a: b", '{"a": "b"}'])

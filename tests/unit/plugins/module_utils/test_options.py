@@ -180,7 +180,10 @@ class TestEnvironment:
     def test_message_names_the_host_of_a_missing_variable(self):
         assert f"or VCC_REGION in the environment of {os.uname().nodename}, " in call_main("vcc_ongoing_info")[0]["msg"]
         said = call_main("vcc_ongoing_info", region="emea")[0]["msg"]
-        assert f"VCC_CLIENT_ID and VCC_CLIENT_SECRET in the environment of {os.uname().nodename}, where the task runs)" in said
+        assert (
+            f"VCC_CLIENT_ID and VCC_CLIENT_SECRET in the environment of {os.uname().nodename}, where the task runs)"
+            in said
+        )
 
 
 class TestNoJournal:
