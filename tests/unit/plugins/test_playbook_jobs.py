@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,14 @@ Dumper.add_representer(str, Dumper.represent_str)
 
 
 @pytest.fixture
-def start(sim, tmp_path):
+def temporary():
+    """A folder with a short path, in which Ansible can make a socket."""
+    with tempfile.TemporaryDirectory(prefix="vcc-") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def start(sim, tmp_path, temporary):
     """Starts a playbook with variables and other arguments. Returns the process, in a process group of its own."""
     started = []
 
@@ -50,12 +58,11 @@ def start(sim, tmp_path):
             **os.environ,
             **sim.environment(tmp_path),
             "ANSIBLE_COLLECTIONS_PATH": str(COLLECTION.parents[2]),
-            "ANSIBLE_HOME": str(tmp_path / "ansible"),
+            "ANSIBLE_HOME": str(temporary / "ansible"),
             "ANSIBLE_NOCOLOR": "1",
-            "TMPDIR": str(tmp_path / "tmp"),
+            "TMPDIR": str(temporary),
             **(env or {}),
         }
-        (tmp_path / "tmp").mkdir(exist_ok=True)
         process = subprocess.Popen(
             [sys.executable, "-m", "ansible.cli.playbook", f"vonage.vcc.{name}", "-e", f"@{file}", *arguments],
             env=environment,
@@ -350,7 +357,7 @@ def test_message_names_the_host_that_was_looked_on(sim, play, tmp_path, hosts):
     assert sim.released == ["a"]
 
 
-def test_killed_drain_leaves_no_list_behind(sim, start, tmp_path):
+def test_killed_drain_leaves_no_list_behind(sim, start, tmp_path, temporary):
     (tmp_path / "waiting.txt").write_text("case-4711\n")
     hold = sim.fault("hold")
     process = start("drain_route", {"vcc_src": "waiting.txt", "vcc_journal": "none"})
@@ -362,7 +369,8 @@ def test_killed_drain_leaves_no_list_behind(sim, start, tmp_path):
             os.kill(pid, signal.SIGKILL)
     process.wait(PATIENCE)
     hold.release()
-    holders = [path for path in tmp_path.rglob("*") if path.is_file() and b"case-4711" in path.read_bytes()]
+    found = [*tmp_path.rglob("*"), *temporary.rglob("*")]
+    holders = [path for path in found if path.is_file() and b"case-4711" in path.read_bytes()]
     assert holders == [tmp_path / "waiting.txt"]
 
 
