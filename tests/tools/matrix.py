@@ -33,11 +33,16 @@ RULEBOOK_PYTHONS = ("3.11", "3.12")
 RULEBOOK_JAVA = 17
 
 # Unit tests that only some pairs run. The simulator and the PostgreSQL servers of tests do not use Ansible. Tests that start modules
-# as processes are slow, so they run on the oldest Python and with the newest ansible-core.
+# as processes are slow, so they run on the oldest Python and with the newest ansible-core. Those that start ansible-playbook are slow too: `make test`
+# runs them with ansible-core 2.19.
 SELECTED_PAIRS = {
     "tests/unit/postgresql/": ("units-2.19",),
     "tests/unit/simulator/": ("units-2.19",),
     "tests/unit/plugins/modules/": ("units-2.19-on-3.9", "units-2.21"),
+    "tests/unit/plugins/plugin_utils/": ("units-2.21",),
+    "tests/unit/plugins/test_playbook_jobs.py": ("units-2.21",),
+    "tests/unit/plugins/test_playbooks.py": ("units-2.21",),
+    "tests/unit/plugins/test_throwaway_jobs.py": ("units-2.21",),
 }
 
 
