@@ -217,11 +217,7 @@ def check_facts(location: str, facts: Facts, dry_run: bool, is_needed: bool) -> 
 
 def create_schema(db: t.Any) -> bool:
     """Make the schema and its tables. Return whether this session was the one that made them."""
-    # Without values, these go over the wire as one query, which is a transaction of its own.
-    cursor = db.execute(_LOCK + TABLES + _VERSION)
-    while cursor.nextset():
-        pass
-    return bool(cursor.rowcount)
+    return bool(_execute_all(db, _LOCK + TABLES + _VERSION).rowcount)
 
 
 def owns_tables(db: t.Any) -> bool:
@@ -233,11 +229,18 @@ def owns_tables(db: t.Any) -> bool:
 def migrate(db: t.Any) -> None:
     """Bring the tables to this version. Of several sessions at once, each finds what the ones before have done."""
     steps = "".join(f"{MIGRATIONS[version]}; " for version in sorted(MIGRATIONS))
-    cursor = db.execute(
-        f"{_LOCK}{steps}UPDATE {SCHEMA}.version SET version = {SCHEMA_VERSION} WHERE version < {SCHEMA_VERSION}"
+    _execute_all(
+        db, f"{_LOCK}{steps}UPDATE {SCHEMA}.version SET version = {SCHEMA_VERSION} WHERE version < {SCHEMA_VERSION}"
     )
+
+
+def _execute_all(db: t.Any, statements: str) -> t.Any:
+    """Execute statements in a transaction of their own; return the cursor of the last one."""
+    # Without values, these go over the wire as one query, which is a transaction.
+    cursor = db.execute(statements)
     while cursor.nextset():
         pass
+    return cursor
 
 
 def make_scope(db: t.Any, scope_key: str, scope: Scope) -> int:

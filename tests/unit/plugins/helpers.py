@@ -177,6 +177,17 @@ def at_once(count, script, *arguments):
         return [output for output, dummy in outputs]
 
 
+def processes_at(home):
+    """Return the ids of the processes whose home is a folder; workers of Ansible have sessions of their own."""
+    mark = f"HOME={home}\0".encode()
+    found = []
+    for environment in Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):
+            if mark in environment.read_bytes():
+                found.append(int(environment.parent.name))
+    return found
+
+
 def run_module(folder, check=False, diff=False, env=None, module="vcc_interaction", **given):
     """Run a module's file as Ansible does on a target, in ``folder``. Returns its result, exit status and all that it printed."""
     arguments = {"ANSIBLE_MODULE_ARGS": {**given, "_ansible_check_mode": check, "_ansible_diff": diff}}

@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 import pytest
 
-from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import COLLECTION, PATIENCE, PYTHONPATH
+from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import COLLECTION, PATIENCE, PYTHONPATH, processes_at
 
 IDS = [f"case-{number:02d}" for number in range(20)]
 CREATED = "This task makes the journal"
@@ -74,14 +74,8 @@ class Container:
         return " ".join(printed.split())
 
     def processes(self):
-        """Return the ids of the processes that have the environment of the container; workers of Ansible have sessions of their own."""
-        mark = f"HOME={self.environment['HOME']}\0".encode()
-        found = []
-        for environment in Path("/proc").glob("[0-9]*/environ"):
-            with contextlib.suppress(OSError):
-                if mark in environment.read_bytes():
-                    found.append(int(environment.parent.name))
-        return found
+        """Return the ids of the processes that have the environment of the container."""
+        return processes_at(self.environment["HOME"])
 
     def kill(self):
         """Kill all processes of the job at once, as the end of a container does."""

@@ -12,9 +12,8 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
-from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import COLLECTION, PATIENCE, PYTHONPATH
+from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import COLLECTION, PATIENCE, PYTHONPATH, processes_at
 
 # The seconds before the first line, and the longest pause, are the first two arguments.
 SCRIPT = """
@@ -107,14 +106,7 @@ class Playbook:
         return code
 
     def _processes(self):
-        """Return the ids of its processes: workers have sessions of their own since ansible-core 2.19."""
-        mark = f"HOME={self._folder}\0".encode()
-        found = []
-        for environment in Path("/proc").glob("[0-9]*/environ"):
-            with contextlib.suppress(OSError):
-                if mark in environment.read_bytes():
-                    found.append(int(environment.parent.name))
-        return found
+        return processes_at(self._folder)
 
     def kill(self):
         """Kill what is left of it."""

@@ -18,7 +18,13 @@ from ansible_collections.vonage.vcc.plugins.module_utils._journal.journal import
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.maintenance import JournalMaintenance
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.notifications import Notification, NotificationLog
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.registrations import Registration
-from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal.helpers import API, SCOPE, TTL, as_entries
+from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal.helpers import (
+    API,
+    SCOPE,
+    TTL,
+    as_entries,
+    database_of,
+)
 
 
 @pytest.fixture
@@ -33,6 +39,19 @@ def proxy(postgresql_server):
 
     with Proxy(postgresql_server) as proxy:
         yield proxy
+
+
+@pytest.fixture
+def url(postgresql_url):
+    """The URL of a database with the schema of the journal."""
+    Journal(postgresql_url, API, "main", None, 0).close()
+    return postgresql_url
+
+
+@pytest.fixture
+def execute(postgresql_server, postgresql_url):
+    """Executes a statement as superuser in the database of the test."""
+    return lambda statement: postgresql_server.execute(statement, database=database_of(postgresql_url))
 
 
 @pytest.fixture

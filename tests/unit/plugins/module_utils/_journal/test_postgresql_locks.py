@@ -11,7 +11,6 @@ from urllib.parse import quote
 
 import pytest
 
-from ansible_collections.vonage.vcc.plugins.module_utils._journal.journal import Journal
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.maintenance import JournalMaintenance
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.notifications import Notification, NotificationLog
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.setup import set_up
@@ -40,18 +39,6 @@ HELD = (
 
 # The sessions of tasks that wait.
 WAITING = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
-
-
-@pytest.fixture
-def url(postgresql_url):
-    """The URL of a database with the schema of the journal."""
-    Journal(postgresql_url, API, "main", None, 0).close()
-    return postgresql_url
-
-
-@pytest.fixture
-def execute(postgresql_server, postgresql_url):
-    return lambda statement: postgresql_server.execute(statement, database=database_of(postgresql_url))
 
 
 def limit_locks(monkeypatch, limit):

@@ -38,13 +38,6 @@ END_SESSIONS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE use
 
 
 @pytest.fixture
-def url(postgresql_url):
-    """The URL of a database with the schema of the journal."""
-    Journal(postgresql_url, API, "main", None, 0).close()
-    return postgresql_url
-
-
-@pytest.fixture
 def role(postgresql_server, url):
     """A role that may use the journal."""
     name = postgresql_server.create_role("runner", "secret")

@@ -77,18 +77,6 @@ except postgresql_connection.JournalError as exc:
 
 
 @pytest.fixture
-def url(postgresql_url):
-    """The URL of a database with the schema of the journal."""
-    Journal(postgresql_url, API, "main", None, 0).close()
-    return postgresql_url
-
-
-@pytest.fixture
-def execute(postgresql_server, url):
-    return lambda statement: postgresql_server.execute(statement, database=database_of(url))
-
-
-@pytest.fixture
 def server(postgresql_server, url):
     """The server of all tests, which runs again at the end."""
     yield postgresql_server
