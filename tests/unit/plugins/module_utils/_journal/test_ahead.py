@@ -195,7 +195,7 @@ def counts(postgresql_url):
 def test_next_chunk_is_claimed_and_the_last_one_accepted_meanwhile(open_task, counts):
     journal = open_task()
     found = [journal.claim(0)]
-    journal._wait()
+    journal._ahead.wait()
     assert counts() == (0, 2 * CHUNK)
     while chunk := journal.claim(found[-1][-1].seq, found[-1]):
         found.append(chunk)
@@ -221,7 +221,7 @@ def test_pending_rows_that_are_taken_up_ahead_stay_pending(open_task, counts):
     killed = open_task()
     claimed = killed.claim(0)
     claimed += killed.claim(claimed[-1].seq)
-    killed._wait()
+    killed._ahead.wait()
     journal = open_task()
     found = journal.claim(0)
     journal.close()
@@ -232,7 +232,7 @@ def test_pending_rows_that_are_taken_up_ahead_stay_pending(open_task, counts):
 def test_journal_that_fails_meanwhile_fails_the_next_call(open_task, postgresql_server, postgresql_url):
     journal = open_task()
     first = journal.claim(0)
-    journal._wait()
+    journal._ahead.wait()
     database = postgresql_url.split("?")[0].rsplit("/", 1)[1]
     postgresql_server.execute("DROP SCHEMA vcc_journal CASCADE", database=database)
     second = journal.claim(first[-1].seq, first)
@@ -247,7 +247,7 @@ def test_interruption_leaves_the_store_to_one_thread(open_task, counts, monkeypa
     """Ctrl+C while the journal waits for the claims that it makes ahead. What was accepted is recorded all the same."""
     journal = open_task()
     first = journal.claim(0)
-    journal._wait()
+    journal._ahead.wait()
     exchange = journal._store.exchange
     wait = Background.wait
     waiting, go_on = threading.Event(), threading.Event()
