@@ -104,8 +104,9 @@ class Journal(ScopedJournal):
     def _check_rows(self) -> None:
         """Read the rows of the whole worklist, so that a damaged page shows before the first call, not at the chunk that needs it."""
         if not self._checked:
-            for external_ids in self._worklist.external_ids():
-                self._store.check(external_ids)
+            with self._worklist.wrap_errors():
+                for external_ids in self._worklist.external_ids():
+                    self._store.check(external_ids)
             self._checked = True
 
     def has_new_request_ids(self) -> bool:
@@ -128,7 +129,7 @@ class Journal(ScopedJournal):
         :param accepted: interactions to accept in the same exchange with the store, which saves one.
         """
         self._check_rows()
-        with self._worklist.wrap_errors(), self._store.transaction():
+        with self._store.transaction():
             chunk = self._ahead.take_claimed(after)
             if chunk:
                 self._ahead.claim_next(accepted)
@@ -181,7 +182,9 @@ class Journal(ScopedJournal):
 
     def _keep_request_ids(self, interactions: list[Interaction]) -> None:
         """Keep the custom request ids of interactions."""
-        self._store.keep_request_ids(self._action, self._clock(), self._worklist.custom_request_ids(interactions))
+        with self._worklist.wrap_errors():
+            custom = self._worklist.custom_request_ids(interactions)
+        self._store.keep_request_ids(self._action, self._clock(), custom)
 
     def _check_request_ids_again(self, wanted: list[Wanted], chunk: list[Interaction]) -> None:
         """Check custom request ids once they are kept, because another process may have kept one since the check before. Raises InputError."""

@@ -8,8 +8,13 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.vonage.vcc.plugins.module_utils._errors import InputError
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.entry import Entry
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import journal_rows
-from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal.helpers import as_entries, refusal
+from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal.helpers import (
+    as_entries,
+    both_backends,
+    refusal,
+)
 
 
 class TestWorklist:
@@ -49,3 +54,29 @@ class TestWorklist:
             raise InputError("line 2 is empty")
 
         assert refusal(open_journal().add_all, broken(), kind=InputError) == "line 2 is empty"
+
+
+def interrupt_worklist(journal):
+    """Let SQLite fail whenever it reads the worklist, as it does where the disk of temporary files fails."""
+    journal._worklist._db.set_progress_handler(lambda: 1, 1)
+
+
+@both_backends
+def test_worklist_that_cannot_be_read(open_journal):
+    journal = open_journal(action="dispatch")
+    journal.add_all([Entry("line 1", None, "own-1"), Entry("line 2", "a", "own-2")])
+    chunk = journal.claim(0)
+    interrupt_worklist(journal)
+    for call, argument in ((journal.plan, 0), (journal.claim, 0), (journal.accept, chunk)):
+        assert "cannot be used (interrupted)" in refusal(call, argument)
+
+
+def test_worklist_that_cannot_be_read_to_check_the_rows(open_journal):
+    ids = [str(number) for number in range(1100)]
+    first = open_journal()
+    first.add_all([ids])
+    first.claim(0)
+    journal = open_journal()
+    journal.add_all([ids])
+    interrupt_worklist(journal)
+    assert "cannot be used (interrupted)" in refusal(journal.claim, 0)
