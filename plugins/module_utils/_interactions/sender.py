@@ -47,7 +47,10 @@ class NotSentError(VccError):
 class Sender:
     """Sends the interactions that the journal has left, and yields the outcome of each.
 
-    Only the thread of the caller uses the journal, because the journal is not thread-safe.
+    The chunks of the journal become batches. Each batch is sent in one call, and the end of the call decides the outcomes. VCC rejects a call as a whole
+    because of one interaction, so the halves of a rejected batch are sent again, down to that interaction.
+
+    Only the thread of the caller uses the journal, because the journal is not thread-safe. The threads of calls only make their call and report its end.
 
     :param calls_in_flight: the number of calls at once.
     :param max_failures: the number of rejected interactions that stops the task. None stops it only if VCC rejects the task as a whole.
@@ -73,11 +76,12 @@ class Sender:
         self._action = ACTIONS[state]
         self._limit = FailureLimit(max_failures)
         self._has_token = False
-        self._accepted: list[Interaction] = []  # not yet in the journal
-        self._halves: list[Batch] = []
+        self._accepted: list[Interaction] = []  # by VCC, and not yet in the journal
+        self._halves: list[Batch] = []  # of rejected batches, the next one last
         self._probed = False
         self._calls_in_flight = calls_in_flight
-        self._running = 0
+        self._running = 0  # calls in threads of their own
+        # A heap of the calls to start: the negative depth, a number that keeps the order, and the batch.
         self._waiting: list[tuple[int, int, Batch]] = []
         self._numbers = itertools.count()
         self._results: queue.SimpleQueue[tuple[Batch, BaseException | None]] = queue.SimpleQueue()
@@ -93,9 +97,9 @@ class Sender:
                     yield step
                     continue
                 self._add(step)
-                while self._pending_calls >= self._calls_in_flight or self._halves:
+                while self._open_calls >= self._calls_in_flight or self._halves:
                     yield from self._end_call()
-            while self._pending_calls or self._halves:
+            while self._open_calls or self._halves:
                 yield from self._end_call()
         finally:
             self._record_accepted()
@@ -144,6 +148,7 @@ class Sender:
         return chunk
 
     def _read_chunk(self, after: int) -> list[Interaction]:
+        """Return the next chunk of the worklist without a claim; empty if the journal cannot be read."""
         try:
             return self._journal.plan(after)
         except JournalError as exc:
@@ -153,19 +158,20 @@ class Sender:
     # The calls
 
     @property
-    def _pending_calls(self) -> int:
+    def _open_calls(self) -> int:
+        """Return how many calls wait or are under way."""
         return len(self._waiting) + self._running
 
     def _add(self, batch: Batch) -> None:
         """Add a batch to those that wait for their call."""
-        # The journal has each acceptance before the next call, unless the claim for that call writes it: a journal behind a wire may do so meanwhile.
+        # The journal has each acceptance before the next call. Only a claim that is made ahead, behind a wire, may write it while that call is made.
         self._record_accepted()
         heapq.heappush(self._waiting, (-batch.depth, next(self._numbers), batch))
         self._start_calls()
 
     def _start_calls(self) -> None:
         """Start waiting calls, each in its own thread. A single call waits for the thread of the caller, which saves a thread."""
-        while self._waiting and self._pending_calls > 1 and self._running < self._calls_in_flight > 1:
+        while self._waiting and self._open_calls > 1 and self._running < self._calls_in_flight > 1:
             self._running += 1
             # A daemon thread, because Python waits for every other thread at exit: Ctrl+C would then wait for the calls.
             threading.Thread(target=self._run_call, args=(self._next_waiting(),), name="vcc-call", daemon=True).start()
@@ -208,7 +214,7 @@ class Sender:
     def _end_call(self) -> list[Outcome]:
         """Wait for the end of a call, and return its outcomes."""
         # While VCC has accepted nothing, halves go one by one, because VCC may reject them all.
-        while self._halves and (self._limit.accepts or not self._pending_calls):
+        while self._halves and (self._limit.accepts or not self._open_calls):
             self._add(self._halves.pop())
         return self._handle_result(*self._next_result())
 
@@ -240,7 +246,7 @@ class Sender:
         return [Outcome(batch.interactions, self._state, True, Evidence.API)]
 
     def _handle_rejection(self, batch: Batch, error: RejectedError) -> list[Outcome]:
-        if error.maybe_processed:
+        if error.maybe_processed:  # by an earlier attempt of this call, whose answer was lost
             batch = batch._replace(interactions=[each._replace(pending=True) for each in batch.interactions])
         alone = len(batch.interactions) == 1
         not_found = error.status == 404 and self._action is Action.RELEASE
