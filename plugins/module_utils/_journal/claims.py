@@ -75,8 +75,8 @@ class Claiming(t.NamedTuple):
 class Claims:
     """Makes the claims of one task, and records what VCC has made of them.
 
-    A chunk is claimed in four steps: it is looked up, ``prepare`` chooses its claims, ``begin`` gives the exchange that writes them, and ``end`` makes
-    the exchange. ``claim_lost`` repeats these steps for the claims that came too late, because another process was quicker.
+    A chunk is claimed in four steps: ``ChunksAhead`` looks it up, ``prepare`` chooses its claims, ``begin`` gives the exchange that writes them, and
+    ``end`` makes the exchange. ``claim_lost`` repeats these steps for the claims that came too late, because another process was quicker.
 
     A row belongs to the process that wrote it last. ``accept`` and ``release`` change only rows that are still those of the task; ``reconcile`` decides
     about the others, for ``accept`` too.
@@ -132,7 +132,7 @@ class Claims:
         return Prepared(found, chunk, changes)
 
     def begin(self, prepared: Prepared, accepted: list[Interaction], following: list[Wanted]) -> Claiming:
-        """Return the exchange that claims a chunk, ready to be made.
+        """Return the exchange that claims a chunk, ready to be made. First keep the request ids that rows lose by it.
 
         :param accepted: interactions to accept in the same exchange.
         :param following: the chunk behind it, to look up in the same exchange.
