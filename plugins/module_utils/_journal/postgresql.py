@@ -93,15 +93,17 @@ class PostgresqlStore(Store):
 
     def _create(self) -> None:
         # Of an attempt whose answer was lost, nobody knows whether it has made it.
-        self.created = self._connection.run(lambda db, again: create_schema(db) or again) or self.created
+        has_schema = self._facts.has_schema
+        self.created = self._connection.run(lambda db, again: create_schema(db, has_schema) or again) or self.created
         self._version = SCHEMA_VERSION
 
     def set_up(self, roles: list[str], dry_run: bool) -> SetUp:
         """Make the schema if there is none, bring it to this version, and let roles read and write it. With ``dry_run`` do nothing."""
         is_missing = self._version is None
         is_old = self._version in MIGRATIONS
-        if is_missing and not dry_run:
+        if is_missing:
             check_facts(self.location, self._facts, dry_run, is_needed=True)
+        if is_missing and not dry_run:
             self._create()
         if is_old:
             self._migrate(dry_run)

@@ -32,8 +32,9 @@ SELECT pg_advisory_xact_lock({0x56434331});
 
 # Half of each page is left free, so that accepting a row needs no new entry in any index. No index may have ``accepted_at`` in it for that. The
 # request id of a row is made from its id if that is even: see ``ClaimIds``. Texts too long for an index are kept as their hash: see ``key_of``.
-TABLES = """
-CREATE SCHEMA IF NOT EXISTS vcc_journal;
+_MAKE_SCHEMA = "CREATE SCHEMA IF NOT EXISTS vcc_journal;"
+TABLES = f"""
+{_MAKE_SCHEMA}
 CREATE TABLE IF NOT EXISTS vcc_journal.version (
     version integer NOT NULL
 );
@@ -93,11 +94,13 @@ GRANT USAGE ON SCHEMA vcc_journal TO {role};
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA vcc_journal TO {role};
 """
 
-# One row: the encoding, whether it is a standby, the time, whether the role may make a schema, whether there is one, whether the role may use it, how
-# many tables it has, those that the role may not read, and those that it may not write.
+# One row: the encoding, whether it is a standby, the time, whether the role may make what is missing, whether there is a schema, whether the role may use
+# it, how many tables it has, those that the role may not read, and those that it may not write.
 _FACTS = """
 SELECT current_setting('server_encoding'), pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean,
-    extract(epoch FROM clock_timestamp())::double precision, has_database_privilege(current_database(), 'CREATE'),
+    extract(epoch FROM clock_timestamp())::double precision,
+    CASE WHEN schema.oid IS NULL THEN has_database_privilege(current_database(), 'CREATE')
+        ELSE has_schema_privilege(schema.oid, 'USAGE') AND has_schema_privilege(schema.oid, 'CREATE') END,
     schema.oid IS NOT NULL, has_schema_privilege(schema.oid, 'USAGE'),
     (SELECT count(*) FROM pg_class WHERE relnamespace = schema.oid AND relkind = 'r'),
     (SELECT string_agg(relname, ', ' ORDER BY relname) FROM pg_class
@@ -117,15 +120,19 @@ _KNOWN = """
 
 _TABLE_COUNT = TABLES.count("CREATE TABLE")
 
+# What helps where the role may not make the schema or its tables.
 _STATE_PRESENT = (
-    "run vonage.vcc.vcc_journal with state=present as a role that may make it, or have the SQL of guide_postgresql run"
+    "run vonage.vcc.vcc_journal with state=present as a role that may make {}, or have the SQL of guide_postgresql run"
 )
+
+_GRANT_TO = "as the option grant_to of vonage.vcc.vcc_journal does"
 
 
 class Facts(t.NamedTuple):
     """What a database is like for the role of a connection.
 
     :param time: the time of the server, in seconds of the epoch.
+    :param may_create: whether the role may make the tables, and the schema if it is missing.
     :param version: the version of the tables, None if there are none.
     :param scope: the id of the scope that was asked for, if the tables have it.
     """
@@ -182,7 +189,7 @@ def check_facts(location: str, facts: Facts, dry_run: bool, is_needed: bool) -> 
     """Raise JournalError if the database cannot be used.
 
     :param dry_run: whether it is only read.
-    :param is_needed: whether a task needs it: if it is missing, it has to be made. Without that, one of an earlier version can be read.
+    :param is_needed: whether a task needs it: if it is missing, the task must make it. Without that, one of an earlier version can be read.
     """
     why = remedy = ""
     if facts.encoding != "UTF8":
@@ -198,26 +205,38 @@ def check_facts(location: str, facts: Facts, dry_run: bool, is_needed: bool) -> 
     elif facts.tables and facts.may_use and not facts.unreadable and facts.version is None:
         why = f"the table version of its schema {SCHEMA} is empty"
         remedy = f"have the schema restored from a backup, or the last INSERT of the SQL of guide_postgresql run if the tables are new; {LACKING}"
-    elif facts.has_schema and (not facts.may_use or facts.unreadable):
+    elif facts.tables and (not facts.may_use or facts.unreadable):
         why = f"the role of its URL may not read {facts.unreadable or 'the schema'}"
-        rights = "SELECT" if dry_run else "SELECT, INSERT, UPDATE and DELETE"
-        remedy = f"have USAGE on the schema {SCHEMA} and {rights} on its tables granted to it, as the option grant_to of vonage.vcc.vcc_journal does"
+        remedy = f"have USAGE on the schema {SCHEMA} and {{}} on its tables granted to it, {{}}"
+        if dry_run:
+            # grant_to would grant more.
+            remedy = remedy.format("SELECT", "as the SQL for check mode in guide_postgresql does")
+        else:
+            remedy = remedy.format("SELECT, INSERT, UPDATE and DELETE", _GRANT_TO)
     elif not dry_run and facts.is_read_only:
         why = "its server is a read-only standby, or the session is read-only"
         remedy = NAME_THE_PRIMARY
-    elif not dry_run and is_needed and facts.version is None and not facts.may_create:
+    elif is_needed and facts.version is None and not facts.may_create:
+        # Check mode says so too, because it predicts what a task of the same role does.
         why = f"its database has no schema {SCHEMA} with tables, and the role of its URL may not make one"
-        remedy = _STATE_PRESENT
+        remedy = _STATE_PRESENT.format("it")
+        if facts.has_schema:
+            why = f"its schema {SCHEMA} has no tables, and the role of its URL may not make them"
+            remedy = _STATE_PRESENT.format("them")
     elif not dry_run and facts.version is not None and facts.unwritable:
         why = f"the role of its URL may not write {facts.unwritable}"
-        remedy = f"have INSERT, UPDATE and DELETE on the tables of the schema {SCHEMA} granted to it, as the option grant_to of vonage.vcc.vcc_journal does"
+        remedy = f"have INSERT, UPDATE and DELETE on the tables of the schema {SCHEMA} granted to it, {_GRANT_TO}"
     if why:
         raise JournalError(f"The journal {location} cannot be used ({why}): {remedy}.")
 
 
-def create_schema(db: t.Any) -> bool:
-    """Make the schema and its tables. Return whether this session was the one that made them."""
-    return bool(_execute_all(db, _LOCK + TABLES + _VERSION).rowcount)
+def create_schema(db: t.Any, has_schema: bool) -> bool:
+    """Make the schema and its tables. Return whether this session was the one that made them.
+
+    :param has_schema: whether there is a schema, in which the role may make tables although it may make no schema.
+    """
+    tables = TABLES.replace(_MAKE_SCHEMA, "") if has_schema else TABLES
+    return bool(_execute_all(db, _LOCK + tables + _VERSION).rowcount)
 
 
 def owns_tables(db: t.Any) -> bool:

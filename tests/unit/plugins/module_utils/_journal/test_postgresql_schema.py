@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 
 import pytest
@@ -27,6 +28,10 @@ from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal.hel
 
 READING = "GRANT USAGE ON SCHEMA vcc_journal TO {role}; GRANT SELECT ON ALL TABLES IN SCHEMA vcc_journal TO {role}"
 WRITING = "GRANT INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA vcc_journal TO {role}"
+
+# What is granted to a role that may not read.
+TO_READ = "SELECT on its tables granted to it, as the SQL for check mode in guide_postgresql does"
+TO_WRITE = "SELECT, INSERT, UPDATE and DELETE on its tables granted to it, as the option grant_to of vonage.vcc.vcc_journal does"
 
 STANDBY = (
     "(its server is a read-only standby, or the session is read-only): let the URL name the primary,"
@@ -112,6 +117,22 @@ def check_writing(url, before=0):
         assert journal.prune(0) == {"interactions": before + 1, "notifications": 1, "request_ids": 1}
 
 
+def needing(url):
+    """All that makes a journal which is missing, and its check mode."""
+    for dry_run in (False, True):
+        yield functools.partial(Journal, url, API, "main", None, 0, dry_run=dry_run)
+        yield functools.partial(NotificationLog, url, API, "main", None, dry_run=dry_run)
+        yield functools.partial(Registration, url, API, "main", None, dry_run=dry_run)
+        yield functools.partial(set_up, url, dry_run=dry_run)
+
+
+def check_searches_of_nothing(url):
+    """Searches need no journal, and say that there is none."""
+    with contextlib.closing(JournalMaintenance(url, dry_run=True, show_only=True)) as journal:
+        assert not journal.description()["exists"]
+        assert journal.entries() == ([], 0, 0)
+
+
 @pytest.fixture
 def some(url):
     """A journal in which "a" is confirmed, and "b" is pending."""
@@ -167,21 +188,41 @@ class TestCreation:
             assert "(tables of its schema vcc_journal are missing): have them restored from a backup" in refusal(act)
 
     def test_role_without_the_right_cannot_make_it(self, url, role):
-        assert refusal(Journal, with_user(url, role), API, "main", None, 0) == (
-            f"The journal {with_user(url, role)} cannot be used (its database has no schema vcc_journal with tables, and the role of its URL may not make"
-            " one): run vonage.vcc.vcc_journal with state=present as a role that may make it, or have the SQL of guide_postgresql run."
-        )
-        with open_at(with_user(url, role), dry_run=True) as journal:
-            journal.add_all(as_entries("a"))
-            assert not journal.plan(0)[0].confirmed
+        """Check mode says so too."""
+        for act in needing(with_user(url, role)):
+            assert refusal(act) == (
+                f"The journal {with_user(url, role)} cannot be used (its database has no schema vcc_journal with tables, and the role of its URL may not"
+                " make one): run vonage.vcc.vcc_journal with state=present as a role that may make it, or have the SQL of guide_postgresql run."
+            )
+        check_searches_of_nothing(with_user(url, role))
 
-    def test_schema_of_another_role_is_not_completed(self, url, role, execute):
+    def test_owner_of_an_empty_schema_makes_the_tables(self, url, role, execute):
+        execute("CREATE SCHEMA vcc_journal AUTHORIZATION {role}", role=role)
+        check_searches_of_nothing(with_user(url, role))
+        assert set_up(with_user(url, role), dry_run=True) == (True, False, [])
+        with open_at(with_user(url, role), dry_run=True) as journal:
+            assert journal.description()["created"]
+        with open_at(with_user(url, role)) as journal:
+            assert journal.description()["created"]
+        check_writing(with_user(url, role))
+
+    @pytest.mark.parametrize("rights", ["CREATE", "USAGE", ""])
+    def test_schema_of_another_role_is_not_completed(self, url, role, execute, rights):
         execute(f'CREATE SCHEMA vcc_journal; GRANT CREATE ON DATABASE "{database_of(url)}" TO {role}')
-        said = refusal(Journal, with_user(url, role), API, "main", None, 0)
-        assert "(the role of its URL may not read the schema): have USAGE on the schema vcc_journal" in said
-        execute("GRANT USAGE ON SCHEMA vcc_journal TO {role}", role=role)
-        said = refusal(Journal, with_user(url, role), API, "main", None, 0)
-        assert "(permission denied for schema vcc_journal): have the rights on the schema vcc_journal granted" in said
+        if rights:
+            execute("GRANT {rights} ON SCHEMA vcc_journal TO {role}", rights=rights, role=role)
+        before = database_contents(url)
+        for act in needing(with_user(url, role)):
+            assert refusal(act) == (
+                f"The journal {with_user(url, role)} cannot be used (its schema vcc_journal has no tables, and the role of its URL may not make them): run"
+                " vonage.vcc.vcc_journal with state=present as a role that may make them, or have the SQL of guide_postgresql run."
+            )
+        check_searches_of_nothing(with_user(url, role))
+        assert database_contents(url) == before
+
+    def test_rights_to_make_tables_are_enough(self, url, role, execute):
+        execute("CREATE SCHEMA vcc_journal; GRANT CREATE, USAGE ON SCHEMA vcc_journal TO {role}", role=role)
+        check_writing(with_user(url, role))
 
 
 class TestRights:
@@ -211,9 +252,9 @@ class TestRights:
         for dry_run in (True, False):
             said = refusal(Journal, with_user(url, role), API, "main", None, 0, dry_run=dry_run)
             assert "cannot be used (the role of its URL may not read " in said
-            assert "have USAGE on the schema vcc_journal and SELECT" in said
-            assert said.endswith(" on its tables granted to it, as the option grant_to of vonage.vcc.vcc_journal does.")
-        assert "may not read" in refusal(JournalMaintenance, with_user(url, role))
+            assert said.endswith(f": have USAGE on the schema vcc_journal and {TO_READ if dry_run else TO_WRITE}.")
+        assert refusal(JournalMaintenance, with_user(url, role)).endswith(f" and {TO_WRITE}.")
+        assert refusal(JournalMaintenance, with_user(url, role), dry_run=True).endswith(f" and {TO_READ}.")
 
     def test_rights_that_are_lost_meanwhile(self, url, role, execute, some):
         execute(f"{READING}; {WRITING}", role=role)
