@@ -40,7 +40,7 @@ PATIENCE = 60
 ANSWER_TIMEOUT = 60
 LONG_ANSWER_TIMEOUT = 600
 
-# The same once the task has given up: it must end, and not wait anew for each thing that it still has to record.
+# The same once the task has given up: it must end, and not wait anew for each thing that it must still record.
 LAST_ANSWER_TIMEOUT = 5
 
 # Seconds for which a statement waits for a lock. It must give up before its connection is ended: the server would go on with it, and commit it later.
@@ -72,7 +72,7 @@ _LOCKED = "55P03"
 # What no waiting mends.
 _HOPELESS = re.compile(
     r"authentication failed|no password supplied|not permitted to log in|pg_hba\.conf|(role|database) .* does not exist|permission denied for database"
-    r"|certificate|server does not support SSL"
+    r"|not currently accepting connections|unrecognized configuration parameter|invalid value for parameter|certificate|server does not support SSL"
 )
 
 # One of several attempts, each to an address of a host, in the error of a connection.
@@ -87,6 +87,10 @@ _RESTORE = f"have its schema restored from a backup; {LACKING}"
 # What helps against an error of a connection, by what libpq says.
 _CONNECTING = (
     (r"invalid (port|integer|option|\S+ value)|(invalid|bad) value for", "correct the URL"),
+    (
+        r"unrecognized configuration parameter",
+        "correct the options of the URL, of PGOPTIONS or of the service",
+    ),
     (r"invalid response to SSL negotiation", "check the host and the port of the URL"),
     (
         r"no pg_hba\.conf entry",
@@ -99,6 +103,10 @@ _CONNECTING = (
     (r"password|authentication|pg_hba|role .* does not exist|ident", _PASSWORD),
     (r"not permitted to log in", "have LOGIN given to the role of the URL, or check the user of the URL"),
     (r"permission denied for database", "have CONNECT on the database granted to the role of the URL"),
+    (
+        r"not currently accepting connections",
+        "have connections to the database allowed again, or check the name in the URL",
+    ),
     (r"database .* does not exist", "have that database created, or check the name in the URL"),
     (
         r"certificate|SSL|sslmode",
@@ -121,6 +129,9 @@ _STATEMENTS = {
     "XX001": f"the database is damaged: have it restored from a backup; {LACKING}",
     "XX002": "have the index rebuilt with REINDEX",
 }
+
+# What helps where no server has answered.
+_FIND = "check the host and the port of the URL, and see if the server runs and can be reached"
 
 _AGAIN = "see if the server runs and can be reached, and run the task again: it takes up what it has begun"
 
@@ -249,7 +260,7 @@ class PostgresqlConnection:
                 remedy = _STATEMENTS.get(state, "look into the log of the server")
             else:
                 known = [remedy for pattern, remedy in _CONNECTING if self._is_connecting and re.search(pattern, why)]
-                remedy = [*known, _AGAIN][0]
+                remedy = [*known, _AGAIN if self._has_been_reached else _FIND][0]
             raise JournalError(f"The journal {self.location} cannot be used ({why}): {remedy}.") from None
 
     def _reason(self, exc: BaseException) -> str:
@@ -326,40 +337,32 @@ def _parameters(url: str, location: str) -> dict[str, t.Any]:
             f"The journal {location} cannot be used (libpq cannot read this URL): write it as postgresql://user@host/database, with %XX for special"
             " characters of a user, a password or a name."
         )
-    known = _defaults(parameters.get("service"))
-    host, address = (parameters.get(name) or known.get(name) for name in ("host", "hostaddr"))
+    known = _settings(parameters)
     # That of a service is "prefer" too if the service has none.
     is_set = parameters.get("sslmode") or os.environ.get("PGSSLMODE") or known.get("sslmode") != "prefer"
-    if not is_set and not _are_local(host, address):
+    if not is_set and not _are_local(known.get("host"), known.get("hostaddr")):
         parameters["sslmode"] = "verify-full"
-    if not (parameters.get("connect_timeout") or known.get("connect_timeout")):
+    if not known.get("connect_timeout"):
         parameters["connect_timeout"] = CONNECT_TIMEOUT
     parameters.setdefault("fallback_application_name", "vonage.vcc")
     parameters["client_encoding"] = "utf8"
     return parameters
 
 
-def _defaults(service: str | None) -> dict[str, str]:
-    """Return what libpq takes from a service, from the environment or from itself where a URL says nothing.
-
-    :param service: the name of a service in the URL; else that of the environment counts.
-    """
-    before = os.environ.get("PGSERVICE")
+def _settings(parameters: t.Mapping[str, t.Any]) -> dict[str, str]:
+    """Return what libpq makes of parameters: where they say nothing, it takes a service, the environment or what it knows itself."""
+    # A value that libpq refuses keeps it from connecting to anything, and a password from looking for one in a file.
+    refused = {**parameters, "password": "-", "target_session_attrs": "-"}
+    connection = psycopg.pq.PGconn.connect_start(conninfo.make_conninfo(**refused).encode())
     try:
-        if service:
-            os.environ["PGSERVICE"] = service
-        found = psycopg.pq.Conninfo.get_defaults()
+        return {each.keyword.decode(): each.val.decode(errors="replace") for each in connection.info if each.val}
     finally:
-        if service:
-            del os.environ["PGSERVICE"]
-            if before is not None:
-                os.environ["PGSERVICE"] = before
-    return {option.keyword.decode(): option.val.decode(errors="replace") for option in found if option.val}
+        connection.finish()
 
 
-def _has_several_hosts(parameters: dict[str, t.Any]) -> bool:
-    known = _defaults(parameters.get("service"))
-    return any("," in str(parameters.get(name) or known.get(name)) for name in ("host", "hostaddr"))
+def _has_several_hosts(parameters: t.Mapping[str, t.Any]) -> bool:
+    known = _settings(parameters)
+    return any("," in known.get(name, "") for name in ("host", "hostaddr"))
 
 
 def _are_local(hosts: t.Any, addresses: t.Any) -> bool:

@@ -37,8 +37,6 @@ _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 _MISPLACED = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG)
 
 # What helps: never to go on without what the journal knows.
-CHECK_THE_PATH = "check the path that the option journal names"
-
 _RESTORE = f"restore it with .recover of the command sqlite3, or from a backup; {LACKING}"
 
 
@@ -47,11 +45,19 @@ class SqliteErrors:
 
     :param path: the file of the journal; empty if it is not in a file of SQLite.
     :param show_only: whether it is read only to show its contents.
+    :cvar option: the option that names the file.
     """
+
+    option = "journal"
 
     def __init__(self, path: str, show_only: bool = False) -> None:
         self.path = path
         self._show_only = show_only
+
+    @property
+    def check_the_path(self) -> str:
+        """What helps if the file is another one."""
+        return f"check the path that the option {self.option} names"
 
     @contextlib.contextmanager
     def wrap_errors(self) -> t.Iterator[None]:
@@ -88,11 +94,11 @@ class SqliteErrors:
             files = "it, the files beside it whose names begin with its name, and its folder"
             return why, f"make {files if self.path else _temporary_folder()} {right} for the user who runs the task"
         if "not a database" in why:
-            return why, f"{CHECK_THE_PATH}; if it was the journal, it is damaged: {_RESTORE}"
+            return why, f"{self.check_the_path}; if it was the journal, it is damaged: {_RESTORE}"
         if isinstance(exc, sqlite3.DatabaseError) and not isinstance(exc, sqlite3.OperationalError):
             return why, f"it is damaged, so {_RESTORE}"
         if number in _MISPLACED:
-            return why, CHECK_THE_PATH
+            return why, self.check_the_path
         return why, "run the task again when that is mended; what it says stays right"
 
     def _without_room(self) -> str:

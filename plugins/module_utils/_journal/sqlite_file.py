@@ -19,7 +19,7 @@ with contextlib.suppress(ImportError):  # ``_module`` reports it
 from .._errors import JournalError
 from .._files import check_folder_for, distrust, make_file, make_folder_for
 from .._paths import WRITTEN
-from .sqlite_errors import BUSY_TIMEOUT, CHECK_THE_PATH, SqliteErrors
+from .sqlite_errors import BUSY_TIMEOUT, SqliteErrors
 
 Result = t.TypeVar("Result")
 
@@ -122,7 +122,9 @@ class JournalFile(SqliteErrors):
             path = ""
         if path:
             if os.path.islink(path):
-                raise JournalError(f"The journal {path} is a symbolic link: set the option journal to the file itself.")
+                raise JournalError(
+                    f"The journal {path} is a symbolic link: set the option {self.option} to the file itself."
+                )
             if not dry_run:
                 make_folder_for(path, shared=True)
                 # SQLite gives the files beside the journal the mode of the journal.
@@ -148,7 +150,9 @@ class JournalFile(SqliteErrors):
         handle = os.open(self.path, flags)
         try:
             if not stat.S_ISREG(os.fstat(handle).st_mode):
-                raise JournalError(f"The journal {self.path} cannot be used (it is no regular file): {CHECK_THE_PATH}.")
+                raise JournalError(
+                    f"The journal {self.path} cannot be used (it is no regular file): {self.check_the_path}."
+                )
         finally:
             os.close(handle)
         for ending in ("", *WRITTEN["journal"]):
@@ -201,7 +205,7 @@ class JournalFile(SqliteErrors):
         names = {name for (name,) in db.execute("SELECT name FROM sqlite_master")}
         if names and db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
             raise JournalError(
-                f"The journal {self.path} cannot be used (it is a database, but no journal of this collection): {CHECK_THE_PATH}."
+                f"The journal {self.path} cannot be used (it is a database, but no journal of this collection): {self.check_the_path}."
             )
         version = db.execute("PRAGMA user_version").fetchone()[0]
         if version not in (0, SCHEMA_VERSION):

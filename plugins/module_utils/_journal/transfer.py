@@ -29,29 +29,35 @@ def transfer(path: str, journal: str, dry_run: bool = False) -> dict[str, int]:
     :param journal: the path or the URL of the other journal.
     """
     if has_scheme(path):
-        raise InputError("import_from has to be the path of a SQLite file: only journal may be a URL.")
+        raise InputError("import_from must be the path of a SQLite file: only journal may be a URL.")
     if not os.path.lexists(path):
         raise InputError(f"import_from {path} cannot be imported (there is no such file): check the path.")
     imported = {"interactions": 0, "request_ids": 0, "notifications": 0, "registrations": 0}
     open_store(journal, None, dry_run=True).close()  # which fails even if nothing is to be imported
     try:
-        with contextlib.closing(SqliteStore(path, None, dry_run=True)) as source:
+        with contextlib.closing(_Source(path, None, dry_run=True)) as source:
             scopes = source.scopes()
     except JournalError as exc:
         raise JournalError(f"import_from: {exc}") from None
     for scope in scopes:
         with contextlib.ExitStack() as stack:
-            part = stack.enter_context(contextlib.closing(SqliteStore(path, scope, dry_run=True)))
+            part = stack.enter_context(contextlib.closing(_Source(path, scope, dry_run=True)))
             target = stack.enter_context(contextlib.closing(open_store(journal, scope, dry_run)))
             for kind, count in _Transfer(part, target, dry_run).run().items():
                 imported[kind] += count
     return imported
 
 
+class _Source(SqliteStore):
+    """The file that is imported."""
+
+    option = "import_from"
+
+
 class _Transfer:
     """The transfer of one scope."""
 
-    def __init__(self, source: SqliteStore, target: Store, dry_run: bool) -> None:
+    def __init__(self, source: _Source, target: Store, dry_run: bool) -> None:
         self._source = source
         self._target = target
         self._dry_run = dry_run

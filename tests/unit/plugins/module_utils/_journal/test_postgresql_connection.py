@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import time
 from urllib.parse import quote
 
@@ -33,7 +34,7 @@ PASSWORD = "h:u@s/h %?#&'\"é\\"
 
 CHECK_PASSWORD = "check the user of the URL, and its password in the URL, in PGPASSWORD or in the file of PGPASSFILE, which needs mode 0600."
 CHECK_TLS = "check the certificate of the server, sslmode and PGSSLROOTCERT; off this host sslmode is verify-full unless the URL or PGSSLMODE says otherwise."
-CHECK_SERVER = "see if the server runs and can be reached, and run the task again: it takes up what it has begun."
+CHECK_SERVER = "check the host and the port of the URL, and see if the server runs and can be reached."
 CHECK_PRIMARY = "let the URL name the primary, or all hosts with target_session_attrs=read-write."
 
 
@@ -102,6 +103,18 @@ class TestRefusals:
         said = refused(postgresql_server.url(database, role))
         assert f'permission denied for database "{database}"' in said
         assert said.endswith("): have CONNECT on the database granted to the role of the URL.")
+
+    def test_database_that_takes_no_connections(self, postgresql_server, database):
+        postgresql_server.execute(f'ALTER DATABASE "{database}" ALLOW_CONNECTIONS false')
+        said = refused(postgresql_server.url(database))
+        assert f'database "{database}" is not currently accepting connections' in said
+        assert said.endswith("): have connections to the database allowed again, or check the name in the URL.")
+
+    def test_setting_that_the_server_does_not_know(self, postgresql_server, database):
+        said = refused(postgresql_server.url(database, options="-cno_such_setting=1"))
+        assert said.endswith(
+            'unrecognized configuration parameter "no_such_setting"): correct the options of the URL, of PGOPTIONS or of the service.'
+        )
 
     def test_server_that_has_no_rule_for_the_connection(self, postgresql_server, database, role):
         """Here, one for replication."""
@@ -260,6 +273,24 @@ class TestSettings:
         works("postgresql:///?service=vcc")
         assert os.environ["PGSERVICE"] == "other"
         monkeypatch.delenv("PGSERVICE")
+
+    @pytest.mark.parametrize("service", ["vcc", "missing"])
+    def test_settings_are_read_without_a_trace(self, monkeypatch, tmp_path, service):
+        """Threads of the process share its environment, so it must not change even for a moment. Nothing is connected to."""
+        monkeypatch.setenv("PGSERVICE", "other")
+        monkeypatch.setenv("PGSERVICEFILE", str(tmp_path / "services"))
+        with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as listening:
+            listening.setblocking(False)
+            port = listening.getsockname()[1]
+            (tmp_path / "services").write_text(f"[vcc]\nhost=127.1\nport={port}\n")
+            monkeypatch.setattr(os, "putenv", lambda *change: pytest.fail(f"the environment changes: {change}"))
+            monkeypatch.setattr(os, "unsetenv", lambda *change: pytest.fail(f"the environment changes: {change}"))
+            url = f"postgresql:///vcc?service={service}"
+            parameters = postgresql_connection._parameters(url, url)
+            monkeypatch.undo()
+            assert parameters.get("sslmode") == ("verify-full" if service == "vcc" else None)
+            with pytest.raises(BlockingIOError):
+                listening.accept()
 
     def test_other_encoding_of_the_client(self, postgresql_url, monkeypatch):
         monkeypatch.setenv("PGCLIENTENCODING", "LATIN1")

@@ -123,6 +123,18 @@ class TestFirstConnection:
         assert results == [["released"]]
         assert "no more connections allowed" in attempts[1]
 
+    def test_setting_that_the_server_does_not_know(self, postgresql_server, url, role, attempts):
+        """It says so only to a session that it has room for."""
+        postgresql_server.execute(f"ALTER ROLE {role} CONNECTION LIMIT 1")
+        held = psycopg.connect(with_user(url, role))
+        with background(refusal, release, f"{with_user(url, role)}&options=-c%20no_such_setting%3D1") as results:
+            programs.poll(lambda: attempts[2:], "the task does not wait")
+            held.close()
+            begun = time.monotonic()
+        assert time.monotonic() - begun < 20
+        assert "too many connections" in attempts[0]
+        assert "correct the options of the URL" in results[0]
+
     def test_server_that_starts(self, postgresql_programs, attempts):
         """Its recovery waits for a file of its archive, which is then missing."""
         wait = "while [ ! -e go ]; do sleep 0.02; done; false"
@@ -225,6 +237,23 @@ class TestLaterConnections:
         ).endswith(
             "User does not have CONNECT privilege): have CONNECT on the database granted to the role of the URL."
         )
+
+    def test_database_that_takes_no_more_connections(self, postgresql_server, url):
+        database = database_of(url)
+        with exchanges.opened(url) as journal:
+            journal.add_all(as_entries("a"))
+            claimed = journal.claim(0)
+            postgresql_server.execute(f'ALTER DATABASE "{database}" ALLOW_CONNECTIONS false')
+            postgresql_server.execute(
+                f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{database}'"
+            )
+            begun = time.monotonic()
+            assert refusal(journal.accept, claimed).endswith(
+                "is not currently accepting connections): have connections to the database allowed again, or check the name in the URL."
+            )
+            assert time.monotonic() - begun < 20
+            postgresql_server.execute(f'ALTER DATABASE "{database}" ALLOW_CONNECTIONS true')
+        assert exchanges.states(url, "a") == ["pending"]
 
     def test_server_that_has_no_rule_for_the_connection(self, lose, postgresql_server):
         path = postgresql_server.folder / "data" / "pg_hba.conf"

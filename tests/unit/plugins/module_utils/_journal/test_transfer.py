@@ -10,7 +10,7 @@ import sqlite3
 
 import pytest
 
-from ansible_collections.vonage.vcc.plugins.module_utils._errors import InputError, JournalError
+from ansible_collections.vonage.vcc.plugins.module_utils._errors import InputError
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.backends import open_store
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.entry import Entry
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.journal import Journal
@@ -19,7 +19,7 @@ from ansible_collections.vonage.vcc.plugins.module_utils._journal.registrations 
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.store import Scope
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.transfer import transfer
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import snapshot
-from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal.helpers import API
+from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal.helpers import API, refusal
 
 NOTHING = {"interactions": 0, "request_ids": 0, "notifications": 0, "registrations": 0}
 
@@ -161,20 +161,30 @@ class TestTransfer:
         with contextlib.closing(Registration(target, API, "main", "tickets", clock=clock)) as registration:
             assert registration.compare({"endpoint": "newest"}) == {"endpoint": "same"}
 
-    @pytest.mark.parametrize("content", [None, b"no database" * 1000])
-    def test_file_that_is_no_journal_is_refused(self, path, tmp_path, content):
-        if content:
-            path.parent.mkdir(parents=True)
-            path.write_bytes(content)
-        said = (
-            f"import_from: The journal {path} cannot be used" if content else f"import_from {path} cannot be imported"
-        )
-        with pytest.raises((JournalError, InputError), match=said):
-            transfer(str(path), str(tmp_path / "new.db"))
+    @pytest.mark.parametrize("kind", ["text", "database", "folder", "link"])
+    def test_file_that_is_no_journal_is_refused(self, path, tmp_path, kind):
+        path.parent.mkdir(parents=True)
+        if kind == "text":
+            path.write_bytes(b"no database" * 1000)
+        elif kind == "database":
+            with contextlib.closing(sqlite3.connect(str(path))) as db:
+                db.execute("CREATE TABLE other (name)")
+        elif kind == "folder":
+            path.mkdir()
+        else:
+            path.symlink_to(tmp_path / "journal.db")
+        said = refusal(transfer, str(path), str(tmp_path / "new.db"))
+        assert said.startswith(f"import_from: The journal {path} ")
+        assert ("the option import_from" in said, "the option journal" in said) == (True, False)
+        assert not (tmp_path / "new.db").exists()
+
+    def test_file_that_is_missing_is_refused(self, path, tmp_path):
+        said = refusal(transfer, str(path), str(tmp_path / "new.db"), kind=InputError)
+        assert said == f"import_from {path} cannot be imported (there is no such file): check the path."
         assert not (tmp_path / "new.db").exists()
 
     def test_url_is_no_file(self, tmp_path):
         with pytest.raises(
-            InputError, match="import_from has to be the path of a SQLite file: only journal may be a URL"
+            InputError, match="import_from must be the path of a SQLite file: only journal may be a URL"
         ):
             transfer("postgresql://vcc:geheim@db.example/vcc", str(tmp_path / "new.db"))
