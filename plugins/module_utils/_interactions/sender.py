@@ -14,7 +14,7 @@ import typing as t
 from .._api.client import BODY_LIMIT, Client
 from .._errors import ApiError, AuthError, JournalError, NoResponseError, RejectedError, VccError
 from .._journal.journal import Journal
-from .._journal.rules import Interaction
+from .._journal.rules import Interaction, stays_pending
 from .._words import Action
 from .failure_limit import MIN_REJECTED_ALONE, FailureLimit
 from .outcome import ACTIONS, Evidence, Outcome, State
@@ -247,7 +247,9 @@ class Sender:
 
     def _handle_rejection(self, batch: Batch, error: RejectedError) -> list[Outcome]:
         if error.maybe_processed:  # by an earlier attempt of this call, whose answer was lost
-            batch = batch._replace(interactions=[each._replace(pending=True) for each in batch.interactions])
+            # Their claims stay, whatever was there before them.
+            doubtful = [each._replace(pending=True, previous=None) for each in batch.interactions]
+            batch = batch._replace(interactions=doubtful)
         alone = len(batch.interactions) == 1
         not_found = error.status == 404 and self._action is Action.RELEASE
         if not_found:
@@ -287,6 +289,8 @@ class Sender:
     ) -> list[Outcome]:
         """Return the outcomes of interactions that VCC did not accept in this call: failed, or unknown if VCC may have processed them.
 
+        A claim of which VCC has processed nothing gives way to the row before, unless an earlier attempt is to be repeated with its request id.
+
         :param maybe_processed: whether VCC may have processed this call.
         :param answered: whether VCC's answer is about these interactions alone.
         """
@@ -298,10 +302,13 @@ class Sender:
             doubt = ANSWER_LOST.format(state=self._state)
         unknown = [each for each in batch.interactions if maybe_processed or each.pending]
         failed = [each for each in batch.interactions if not (maybe_processed or each.pending)]
-        if unknown:
-            self._record(self._journal.keep_pending, unknown)
-        if failed:
-            self._record(self._journal.release_claim, failed)
+        stays = [maybe_processed or stays_pending(each, self._action) for each in batch.interactions]
+        kept = list(itertools.compress(batch.interactions, stays))
+        given_back = [each for each, is_kept in zip(batch.interactions, stays) if not is_kept]
+        if kept:
+            self._record(self._journal.keep_pending, kept)
+        if given_back:
+            self._record(self._journal.release_claim, given_back)
         named = [each for each in unknown if each.external_id is not None]
         nameless = [each for each in unknown if each.external_id is None]
         return [

@@ -211,6 +211,15 @@ def release_claim(interaction: Interaction, action: str) -> Change:
     return row_of_claim(interaction, action), interaction.previous
 
 
+def stays_pending(interaction: Interaction, action: str) -> bool:
+    """Return whether a claim stays although VCC has processed nothing of its call: one that follows a pending row of the same action.
+
+    Other interactions are pending because of a request id that was kept, which stays kept.
+    """
+    row = interaction.previous
+    return interaction.pending and (row is None or (row.action == action and row.accepted_at is None))
+
+
 def reconcile(
     row: Row | None,
     interaction: Interaction,

@@ -178,6 +178,45 @@ class TestWithJournal:
         assert dispatch(idempotency_key="CHG1", external_id="a")["changed"]
         assert sim.live() == ["a"]
 
+    @pytest.mark.parametrize("check", [True, False])
+    def test_rejected_repetition_leaves_the_opposite_action_confirmed(self, sim, dispatch, task, check):
+        """VCC has processed nothing since the release."""
+        sim.fault("cut", when="before")
+        dispatch(idempotency_key="CHG1", external_id="a")
+        sim.dispatch("a")
+        task(external_id="a")
+        sim.poison("a")
+        assert column(dispatch(idempotency_key="CHG1", external_id="a"), "state") == ["unknown"]
+        before = len(sim.calls)
+        assert not task(external_id="a", check=check)["changed"]
+        assert len(sim.calls) == before
+        sim.reset()
+        assert dispatch(idempotency_key="CHG1", external_id="a")["changed"]
+
+    def test_rejected_repetition_leaves_the_opposite_action_pending(self, sim, dispatch, task):
+        """Else the dispatch would get another request id, and VCC would dispatch a second time."""
+        sim.fault("cut", when="before")
+        task(idempotency_key="CHG1", external_id="a")
+        sim.fault("cut", when="after")
+        lost = dispatch(external_id="a")
+        sim.fault("too_large")
+        assert column(task(idempotency_key="CHG1", external_id="a"), "state") == ["unknown"]
+        assert column(dispatch(external_id="a"), "request_id") == column(lost, "request_id")
+        assert sim.live() == ["a"]
+
+    def test_rejected_repetition_whose_answer_may_be_lost_confirms_nothing(self, sim, dispatch, task):
+        """The first attempt of the repetition may have come after the release."""
+        sim.fault("cut", when="before")
+        dispatch(idempotency_key="CHG1", external_id="a")
+        sim.dispatch("a")
+        task(external_id="a")
+        sim.poison("a")
+        sim.fault("cut", when="before")
+        assert column(dispatch(idempotency_key="CHG1", external_id="a", retries=1), "state") == ["unknown"]
+        sim.reset()
+        sim.dispatch("a")
+        assert task(external_id="a")["changed"]
+
     def test_rejected_one_can_be_asked_for_again(self, sim, dispatch):
         sim.poison("a")
         assert summary(dispatch(idempotency_key="CHG1", external_ids=["a", "b"]))["failed"] == 1
