@@ -86,7 +86,7 @@ def sql_with(words):
 
 def test_every_block_is_covered():
     languages = " ".join(example.language for example in EXAMPLES)
-    assert languages == "sql console yaml yaml yaml ini yaml sql sql sql yaml sql"
+    assert languages == "sql console yaml yaml yaml ini yaml sql sql sql sql yaml sql"
 
 
 def test_quick_start(home, database, effects):
@@ -157,6 +157,19 @@ def test_schema_that_an_administrator_makes(home, database, effects):
     assert "localhost | SUCCESS" in home.run(check, VCC_JOURNAL=database.url("vcc_reader"))
     assert effects() == [("release", "case-1")]
     assert database.tables() == tables == 6
+
+
+def test_tables_that_an_administrator_brings_to_this_version(home, database):
+    database.create("owner", "vcc")
+    for words in ("CREATE SCHEMA", "INSERT, UPDATE"):
+        database.execute(sql_with(words), "vcc")
+    database.execute("ALTER TABLE vcc_journal.custom_request DROP COLUMN unanswered", "vcc")
+    database.execute("UPDATE vcc_journal.version SET version = 1", "vcc")
+    command = f"{RELEASE}case-1 || true"
+    assert "it was made by another version" in home.run(command, VCC_JOURNAL=database.url("vcc"))
+    for words in ("UPDATE vcc_journal.version", "INSERT, UPDATE"):
+        database.execute(sql_with(words), "vcc")
+    assert "localhost | CHANGED" in home.run(command, VCC_JOURNAL=database.url("vcc"))
 
 
 def test_settings_for_hosts_that_vanish(database):

@@ -240,9 +240,10 @@ class TestPostgresqlGuide:
 
     def test_sql_is_that_of_the_code(self):
         """The SQL that an administrator executes makes the same schema and grants the same rights as the collection."""
-        schema, grants = self.SQL[1:3]
+        schema, grants, dummy, migration = self.SQL[1:5]
         assert schema == f"{postgresql_schema.TABLES.lstrip()}{postgresql_schema._VERSION};\n"
         assert grants == postgresql_schema._GRANTS.lstrip().format(role="vcc")
+        assert migration == postgresql_schema._MIGRATE
 
     @pytest.mark.parametrize(
         ("said", "seconds"),

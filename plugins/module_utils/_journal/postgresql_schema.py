@@ -86,6 +86,15 @@ MIGRATIONS = {
     1: "ALTER TABLE vcc_journal.custom_request ADD COLUMN IF NOT EXISTS unanswered boolean NOT NULL DEFAULT false",
 }
 
+# Everything that a version needs is done once more if it is there, so that tables of each earlier version come to this one.
+_MIGRATE = "".join(
+    f"{statement};\n"
+    for statement in (
+        *(MIGRATIONS[version] for version in sorted(MIGRATIONS)),
+        f"UPDATE {SCHEMA}.version SET version = {SCHEMA_VERSION} WHERE version < {SCHEMA_VERSION}",
+    )
+)
+
 _VERSION = f"INSERT INTO {SCHEMA}.version SELECT {SCHEMA_VERSION} WHERE NOT EXISTS (SELECT FROM {SCHEMA}.version)"
 
 # What the role of a task needs. Reading needs USAGE and SELECT alone.
@@ -247,10 +256,7 @@ def owns_tables(db: t.Any) -> bool:
 
 def migrate(db: t.Any) -> None:
     """Bring the tables to this version. Of several sessions at once, each finds what the ones before have done."""
-    steps = "".join(f"{MIGRATIONS[version]}; " for version in sorted(MIGRATIONS))
-    _execute_all(
-        db, f"{_LOCK}{steps}UPDATE {SCHEMA}.version SET version = {SCHEMA_VERSION} WHERE version < {SCHEMA_VERSION}"
-    )
+    _execute_all(db, _LOCK + _MIGRATE)
 
 
 def _execute_all(db: t.Any, statements: str) -> t.Any:
