@@ -10,6 +10,7 @@ It runs all cases one after the other, and again, so that a slow phase of the ma
 from __future__ import annotations
 
 import argparse
+import collections
 import importlib.metadata
 import json
 import os
@@ -73,14 +74,22 @@ class Bench:
         ms = case.row.database_ms
         journal = self._journal(case.row) if ms is None else self._database(case.row)
         if ms:
-            self._databases.turns(ms)
-            return {**self._run(case, journal), "turns": self._databases.turns(ms)}
+            self._databases.requests(ms)
+            return {**self._run(case, journal), "requests": self._databases.requests(ms)}
         if case.row.journal != "copy":
             return self._run(case, journal)
         before = journal.stat().st_size
         with journals.other_task(journal) as seconds:
             figures = self._run(case, journal)
         return {**figures, "wait": max(seconds), "size_before": before, "size_after": journal.stat().st_size}
+
+    def run_at_scale(self, n):
+        """Run many tasks that share a journal in a database. Return the figures, with the size of the database. Raises RunError if VCC gets an id twice."""
+        self._server.keeps_bodies = True
+        figures = self.run(cases.Case(cases.SCALE, n, 0))
+        check_each_once(self._server.bodies, n)
+        self._server.keeps_bodies = False
+        return {**figures, "size": self._databases.size(cases.SCALE.key)}
 
     def _run(self, case, journal):
         log = self._folder / "log"
@@ -145,6 +154,35 @@ class Bench:
             "VCC_CLIENT_SECRET": "benchmark-secret",
             "VCC_JOURNAL": str(journal),
         }
+
+
+def check_each_once(bodies, n):
+    """Check that the bodies of the calls have each external id once. Raises RunError."""
+    found = collections.Counter(each["externalid"] for body in bodies for each in json.loads(body)["requests"])
+    twice = [external_id for external_id, count in found.items() if count > 1]
+    if twice or len(found) != n:
+        raise RunError(
+            f"VCC must get {n} ids once each, but gets {len(found)}, and {len(twice)} more than once: {twice[:5]}"
+        )
+
+
+def run_at_scale(n):
+    """Run many tasks that share a journal in a database, and print what that takes; return 1 if VCC does not get each id once."""
+    if reason := databases.missing():
+        print(f"Not run: {reason}.")
+        return 1
+    with tempfile.TemporaryDirectory(prefix="vcc-bench-") as folder, Bench(Path(folder), 0) as bench:
+        try:
+            figures = bench.run_at_scale(n)
+        except RunError as exc:
+            print(exc)
+            return 1
+    row = cases.SCALE
+    print(
+        f"{n:,} ids in {row.slices} slices for {row.processes} processes, one journal in PostgreSQL: {figures['wall']:.1f} s, {figures['calls']:,} calls,"
+        f" {figures['size'] / 1e6:,.0f} MB of the database. VCC has got each id once."
+    )
+    return 0
 
 
 def machine():
@@ -271,6 +309,14 @@ def self_test(arguments):
             assert case.row.key != "loop" or (figures["token_calls"], figures["connections"]) == (1, 1), figures
         for name in ("benchmark.md", "benchmark.svg"):
             assert (arguments.output / name).stat().st_size > 1000, name
+    check_each_once([b'{"requests":[{"externalid":"a"},{"externalid":"b"}]}'], 2)
+    for bodies in ([b'{"requests":[{"externalid":"a"}]}'] * 2, [b'{"requests":[{"externalid":"a"}]}']):
+        try:
+            check_each_once(bodies, 2)
+        except RunError:
+            continue
+        raise AssertionError(bodies)
+    assert databases.missing() or run_at_scale(2_000) == 0
     print("The benchmark works.")
     return 0
 
@@ -284,6 +330,11 @@ def main():
         "--only", metavar="PATTERN", default="", help="regular expression of cases, such as '^src@.*@0$'"
     )
     parser.add_argument("--quick", action="store_true", help="leave out all that is long, and use a smaller journal")
+    parser.add_argument(
+        "--scale",
+        action="store_true",
+        help="only release a million ids in 8 slices for 4 processes that share a journal in PostgreSQL, and check that VCC gets each id once",
+    )
     parser.add_argument("--render", action="store_true", help="only write page and chart again, from benchmark.json")
     parser.add_argument("--self-test", action="store_true", help="check that the benchmark itself works")
     arguments = parser.parse_args()
@@ -293,6 +344,8 @@ def main():
     if arguments.render:
         write(arguments.output)
         return 0
+    if arguments.scale:
+        return run_at_scale(*cases.SCALE.ns)
     return self_test(arguments) if arguments.self_test else run(arguments)
 
 

@@ -86,7 +86,8 @@ class Row(t.NamedTuple):
     :param follows: the row that runs just before, on the same journal, so that this row finds nothing to do.
     :param journal: ``small`` or ``large``, a journal with other entries; ``copy``, a copy of the large one; empty for a new journal.
     :param database_ms: the round trip to the database that has the journal, 0 for one on this host; None for a journal in a file.
-    :param slices: in how many processes the ids are divided, which share the journal.
+    :param slices: in how many files the ids are divided, each for a play of its own; the plays share the journal.
+    :param processes: how many of these plays run at once.
     :param threads: calls that the bare script makes at once.
     :param reference: whether other rows are compared with it, so that it is measured several times in a round.
     """
@@ -103,6 +104,7 @@ class Row(t.NamedTuple):
     journal: str = ""
     database_ms: int | None = None
     slices: int = 1
+    processes: int = 4
     threads: int = 0
     reference: bool = False
 
@@ -171,6 +173,17 @@ def _twice(key: str, *values: t.Any, **fields: t.Any) -> t.Iterator[Row]:
     yield first._replace(**second, follows=key)
 
 
+# Too long for a round: it is measured alone.
+SCALE = Row(
+    "scale",
+    "`src` in 8 slices for 4 processes, database",
+    (1_000_000,),
+    tasks=SRC,
+    variable="src",
+    slices=8,
+    database_ms=0,
+)
+
 ROWS = {row.key: row for row in _rows()}
 
 
@@ -203,7 +216,7 @@ class Inputs:
         command = [str(Path(sys.executable).parent / "ansible-playbook"), str(play), "-e"]
         if case.row.slices > 1:
             commands = [[*command, f"src={part}"] for part in self._parts(ids, case.row.slices)]
-            return [sys.executable, str(HERE / "together.py"), json.dumps(commands)]
+            return [sys.executable, str(HERE / "together.py"), json.dumps(commands), str(case.row.processes)]
         return [*command, f"src={ids}" if case.row.variable == "src" else f"@{ids}"]
 
     def _parts(self, ids: Path, count: int) -> list[Path]:

@@ -4,8 +4,8 @@
 
 """Lead clients to a PostgreSQL server that seems to be far away. Arguments: the folder of collections, the port of the server, seconds of a round trip.
 
-It prints its port. For each line that it reads, it prints how many turns on the wire there were since the line before. It is a process of its own, so
-that it does not wait for the benchmark.
+It prints its port. For each line that it reads, it prints how many requests there were since the line before. It is a process of its own, so that it does
+not wait for the benchmark.
 """
 
 from __future__ import annotations
@@ -20,5 +20,5 @@ from ansible_collections.vonage.vcc.tests.postgresql.proxy import Proxy
 with Proxy(types.SimpleNamespace(port=int(sys.argv[2])), delay=float(sys.argv[3]) / 2, tcp=True) as proxy:
     print(proxy.port, flush=True)
     for dummy in sys.stdin:
-        print(proxy.turns, flush=True)
-        proxy.turns = 0
+        print(proxy.requests, flush=True)
+        proxy.requests = 0

@@ -76,8 +76,13 @@ class Databases(contextlib.ExitStack):
             self._proxies[ms] = process, int(process.stdout.readline())
         return self._proxies[ms]
 
-    def turns(self, ms: int) -> int:
-        """Return how many turns on the wire there were at a distance since the last question."""
+    def size(self, key: str) -> int:
+        """Return the bytes of a database."""
+        size: int = self._server.execute("SELECT pg_database_size(%s)", [self._names[key]])[0][0]
+        return size
+
+    def requests(self, ms: int) -> int:
+        """Return how many requests there were at a distance since the last question."""
         process, _port = self._proxy(ms)
         process.stdin.write("\n")
         process.stdin.flush()

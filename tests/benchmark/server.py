@@ -18,9 +18,13 @@ BODY_LIMIT = 100_000
 
 
 class StandIn:
-    """Issues tokens and accepts calls, after ``latency`` seconds each, and counts them. It serves in a thread that ends with the process."""
+    """Issues tokens and accepts calls, after ``latency`` seconds each, and counts them. It serves in a thread that ends with the process.
+
+    ``bodies`` has those of the calls if ``keeps_bodies``.
+    """
 
     def __init__(self):
+        self.keeps_bodies = False
         self.reset(0)
         loop = asyncio.new_event_loop()
         threading.Thread(target=loop.run_forever, daemon=True).start()
@@ -32,6 +36,7 @@ class StandIn:
     def reset(self, latency):
         """Set the latency, and all counts to zero."""
         self.latency = latency
+        self.bodies = []
         names = ("connections", "calls", "token_calls", "rejected", "interactions", "body_bytes")
         self.counts = dict.fromkeys(names, 0)
 
@@ -66,5 +71,7 @@ class StandIn:
             self.counts["body_bytes"] += len(body)
             # Each interaction has one, and no external id of the benchmark holds this text.
             self.counts["interactions"] += body.count(b'"requestid"')
+            if self.keeps_bodies:
+                self.bodies.append(body)
         self.counts["rejected"] += not is_right
         return (200, answer) if is_right else (400, b"")

@@ -2,15 +2,15 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Run commands at once, and fail if one of them does. The argument is JSON: a list of commands."""
+"""Run commands, so many at once, and fail if one of them does. Arguments: a list of commands as JSON, and how many run at once."""
 
 from __future__ import annotations
 
-import contextlib
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
-with contextlib.ExitStack() as stack:
-    processes = [stack.enter_context(subprocess.Popen(command)) for command in json.loads(sys.argv[1])]
-sys.exit(max(process.returncode for process in processes))
+with ThreadPoolExecutor(int(sys.argv[2])) as pool:
+    codes = list(pool.map(subprocess.call, json.loads(sys.argv[1])))
+sys.exit(any(codes))
