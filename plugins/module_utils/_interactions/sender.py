@@ -289,7 +289,7 @@ class Sender:
     ) -> list[Outcome]:
         """Return the outcomes of interactions that VCC did not accept in this call: failed, or unknown if VCC may have processed them.
 
-        A claim of which VCC has processed nothing gives way to the row before, unless an earlier attempt is to be repeated with its request id.
+        A claim of which VCC has processed nothing gives way to the row before, unless the next run must repeat an earlier attempt.
 
         :param maybe_processed: whether VCC may have processed this call.
         :param answered: whether VCC's answer is about these interactions alone.

@@ -82,7 +82,7 @@ class JournalMaintenance:
         return [_entry(row, scope) for row, scope in found.rows], found.matched, found.recent
 
     def prune(self, older_than: int) -> dict[str, int]:
-        """Forget what is ``older_than`` seconds old; a dry run only says how many of each kind that is."""
+        """Forget rows that are ``older_than`` seconds old; a dry run only counts them. Return how many of each kind there are."""
         return self._store.prune(self._clock() - older_than, self._dry_run)
 
 

@@ -62,7 +62,7 @@ LONGEST_PAUSE = 0.5
 
 
 class PostgresqlStore(Store):
-    """The rows of one scope in a PostgreSQL database; without a scope, only what a store says of all scopes."""
+    """The rows of one scope in a PostgreSQL database; without a scope, only the methods for all scopes work."""
 
     remote = True
 
@@ -342,5 +342,5 @@ ON CONFLICT DO NOTHING
         return AllScopes(self._connection).search(query, limit, offset, recent)
 
     def prune(self, before: float, dry_run: bool) -> dict[str, int]:
-        """Delete what is of a time or older in all scopes, or with ``dry_run`` nothing. Return how many rows of each kind that is."""
+        """Delete rows of a time or older in all scopes, or with ``dry_run`` none. Return how many of each kind there are."""
         return dict.fromkeys(OLD, 0) if self._version is None else AllScopes(self._connection).prune(before, dry_run)

@@ -137,7 +137,7 @@ _AGAIN = "see if the server runs and can be reached, and run the task again: it 
 
 
 class Work(t.Protocol):
-    """What to do with a connection."""
+    """Work with a connection."""
 
     def __call__(self, db: t.Any, again: bool) -> t.Any:
         """Do it.
@@ -264,7 +264,7 @@ class PostgresqlConnection:
             raise JournalError(f"The journal {self.location} cannot be used ({why}): {remedy}.") from None
 
     def _reason(self, exc: BaseException) -> str:
-        """Return what libpq or the server says, in one line and without a password."""
+        """Return the words of libpq or the server, in one line and without a password."""
         diagnosis = getattr(exc, "diag", None)
         why = " ".join((getattr(diagnosis, "message_primary", None) or str(exc) or type(exc).__name__).split())
         for secret in sorted(self._secrets, key=len, reverse=True):
@@ -350,7 +350,7 @@ def _parameters(url: str, location: str) -> dict[str, t.Any]:
 
 
 def _settings(parameters: t.Mapping[str, t.Any]) -> dict[str, str]:
-    """Return what libpq makes of parameters: where they say nothing, it takes a service, the environment or what it knows itself."""
+    """Return the settings of a connection with these parameters. Others come from a service, the environment or libpq itself."""
     # A value that libpq refuses keeps it from connecting to anything, and a password from looking for one in a file.
     refused = {**parameters, "password": "-", "target_session_attrs": "-"}
     connection = psycopg.pq.PGconn.connect_start(conninfo.make_conninfo(**refused).encode())

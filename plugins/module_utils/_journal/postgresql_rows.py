@@ -211,7 +211,7 @@ def execute(db: t.Any, query: str, values: t.Any = ()) -> t.Any:
 
 
 def key_of(text: str) -> str:
-    """Return what an index has of a text: the text itself, or the hash of one that is too long."""
+    """Return the key of a text in an index: the text itself, or the hash of one that is too long."""
     if len(text) * 4 <= _LONGEST_KEY or len(text.encode()) <= _LONGEST_KEY:
         return text
     return _HASHED + hashlib.sha256(text.encode()).hexdigest()

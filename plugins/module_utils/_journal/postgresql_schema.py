@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The schema of the journal in PostgreSQL: its tables, its version, and what a role may do with it."""
+"""The schema of the journal in PostgreSQL: its tables, its version, and the rights of roles."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ _GRANT_TO = "as the option grant_to of vonage.vcc.vcc_journal does"
 
 
 class Facts(t.NamedTuple):
-    """What a database is like for the role of a connection.
+    """The state of a database, as the role of a connection sees it.
 
     :param time: the time of the server, in seconds of the epoch.
     :param may_create: whether the role may make the tables, and the schema if it is missing.
@@ -172,7 +172,7 @@ DAMAGED = (
 
 
 def read_facts(db: t.Any, scope_key: str) -> Facts:
-    """Return what the database is like: in one turn on the wire if the journal can be read.
+    """Return the state of the database: in one turn on the wire if the journal can be read.
 
     :param scope_key: what the table of scopes has of the scope that is asked for.
     """
@@ -255,7 +255,7 @@ def owns_tables(db: t.Any) -> bool:
 
 
 def migrate(db: t.Any) -> None:
-    """Bring the tables to this version. Of several sessions at once, each finds what the ones before have done."""
+    """Bring the tables to this version. Of several sessions at once, each finds the work of those before."""
     _execute_all(db, _LOCK + _MIGRATE)
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a journal in PostgreSQL says of all scopes: search, count and prune its rows."""
+"""Search, count and prune the rows of all scopes in PostgreSQL."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ COUNTED = ("released", "dispatched", "pending", "interactions", "providers")
 
 
 class AllScopes:
-    """The rows of all scopes. A journal has to be there."""
+    """The rows of all scopes. The journal must have its tables."""
 
     def __init__(self, connection: PostgresqlConnection) -> None:
         self._connection = connection
@@ -87,7 +87,7 @@ FROM vcc_journal.interaction
         return Found([(Row(*row[:6]), Scope(*row[6:9])) for row in rows], *counted)
 
     def prune(self, before: float, dry_run: bool) -> dict[str, int]:
-        """Delete what is of a time or older in all scopes, or with ``dry_run`` nothing. Return how many rows of each kind that is."""
+        """Delete rows of a time or older in all scopes, or with ``dry_run`` none. Return how many of each kind there are."""
         prune = self._count_old if dry_run else self._delete_old
         return {name: prune(before, *old) for name, old in OLD.items()}
 

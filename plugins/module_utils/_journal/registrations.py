@@ -67,7 +67,7 @@ class Registration(ScopedJournal):
             self._replace(None)
 
     def _restore(self) -> None:
-        """Let the row say again what it said of the other process."""
+        """Put the row of the other process back."""
         if self._contested:
             self._replace(self._contested._replace(key=self._begun.key))
 

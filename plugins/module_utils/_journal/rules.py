@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The rules of the journal: what a row and an event make of each other.
+"""The rules of the journal: the meaning of a row, and the row that follows from an event.
 
 These are pure functions, without a file, a clock or chance. The journal looks rows up, applies a rule, and replaces each row that it has seen by the
 row that the rule returns. If another process has replaced the row meanwhile, the journal looks it up again and applies the rule once more.
@@ -26,7 +26,7 @@ class RowState(Word):
 
 
 class Terms(t.NamedTuple):
-    """What a task asks for.
+    """The terms on which a task asks for its interactions.
 
     :param action: "release" or "dispatch"; a row of the other action confirms nothing.
     :param ttl: seconds for which a row counts; 0 for ever.
@@ -39,7 +39,7 @@ class Terms(t.NamedTuple):
 
 
 class Interaction(t.NamedTuple):
-    """One interaction of the worklist, and what the journal says of it.
+    """One interaction of the worklist, with the knowledge of the journal.
 
     :param seq: its place among the distinct interactions that the task asks for, from 1.
     :param external_id: None for a dispatch without one, of which the journal keeps no row.
@@ -63,7 +63,7 @@ class Interaction(t.NamedTuple):
     claim: int = 0
 
 
-# The request id of a pending row whose next attempt has to have another one than the attempts before.
+# The request id of a pending row whose next attempt must have another one than the attempts before.
 NEVER_SENT = ""
 
 # One interaction of the worklist: its place, its external id, its custom request id and its data, the last three if any. A plain tuple, because there
@@ -86,7 +86,7 @@ def counts(changed_at: float, ttl: int, now: float) -> bool:
 def classify(
     wanted: list[Wanted], rows: t.Mapping[str, Row], terms: Terms, now: float, ids: t.Iterator[tuple[int, str | None]]
 ) -> list[Interaction]:
-    """Return what the journal says of interactions.
+    """Return interactions with the knowledge of the journal.
 
     This calls no function for most of them, not even ``counts``, because a task may have 100,000.
 
@@ -144,7 +144,7 @@ def claim(
 
 
 def keep_request_id(wanted: Wanted, row: Row | None, lost: Interaction) -> Wanted:
-    """Return what to claim again after a claim was lost.
+    """Return the interaction to claim again after its claim was lost.
 
     If the row has the request id of the lost claim, that claim took effect, its answer was lost, and another process has taken it up. VCC gets the same
     request id from both then, even with ``force``.
@@ -162,7 +162,7 @@ def _other(claim_id: int) -> int:
 def row_of_claim(interaction: Interaction, action: str, is_doubtful: bool = False) -> Row:
     """Return the pending row of a claim.
 
-    :param is_doubtful: whether VCC may ignore its request id, so that the next attempt of another task has to have another one.
+    :param is_doubtful: whether VCC may ignore its request id, so that the next attempt of another task must have another one.
     """
     external_id, request_id = interaction.external_id, NEVER_SENT if is_doubtful else interaction.request_id
     return _new(Row, (interaction.claim, external_id, action, request_id, interaction.requested_at, None))
@@ -262,7 +262,7 @@ def is_doubtful(request_id: str, row: Row | None, action: str) -> bool:
 
 
 def notify(row: Row | None, is_release: bool, external_id: str, notification_id: str) -> Row | None:
-    """Return what is known of an interaction after a notification; ``record_notification`` gives that its id and times.
+    """Return the row that is known of an interaction after a notification; ``record_notification`` gives that its id and times.
 
     A release is a confirmation. An assignment to an agent ends one, because an agent has the interaction again; a pending release stays pending.
     """

@@ -51,7 +51,7 @@ class _OvertakenError(Exception):
 
 
 class SqliteStore(JournalFile, Store):
-    """The rows of one scope in a SQLite file; without a scope, only what a store says of all scopes."""
+    """The rows of one scope in a SQLite file; without a scope, only the methods for all scopes work."""
 
     def __init__(self, path: str, scope: Scope | None, dry_run: bool = False, show_only: bool = False) -> None:
         super().__init__(path, dry_run, show_only)
@@ -348,7 +348,7 @@ class SqliteStore(JournalFile, Store):
         return count
 
     def prune(self, before: float, dry_run: bool) -> dict[str, int]:
-        """Delete what is of a time or older in all scopes, or with ``dry_run`` nothing. Return how many rows of each kind that is."""
+        """Delete rows of a time or older in all scopes, or with ``dry_run`` none. Return how many of each kind there are."""
         pruner = Pruner(self)
         return pruner.count(before) if dry_run else pruner.prune(before)
 

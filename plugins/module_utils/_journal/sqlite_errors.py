@@ -41,7 +41,7 @@ _RESTORE = f"restore it with .recover of the command sqlite3, or from a backup; 
 
 
 class SqliteErrors:
-    """What can go wrong with a database of SQLite.
+    """Words the errors of a database of SQLite.
 
     :param path: the file of the journal; empty if it is not in a file of SQLite.
     :param show_only: whether it is read only to show its contents.
@@ -56,7 +56,7 @@ class SqliteErrors:
 
     @property
     def check_the_path(self) -> str:
-        """What helps if the file is another one."""
+        """Return the remedy for a path that leads to another file."""
         return f"check the path that the option {self.option} names"
 
     @contextlib.contextmanager

@@ -283,7 +283,7 @@ def _remedy(why: str) -> str:
 
 
 def _version(path: str) -> tuple[int, ...]:
-    """Return what changes with each write to a file: where it is, its time and its size."""
+    """Return values that change with each write to a file: where it is, its time and its size."""
     info = os.stat(path)
     return info.st_dev, info.st_ino, info.st_mtime_ns, info.st_size
 

@@ -13,7 +13,7 @@ from .sqlite_file import JournalFile
 
 
 class _Old(t.NamedTuple):
-    """What is pruned of a table: its key, a place before its first row, and the time of a row."""
+    """A table with old rows: its key, a place before its first row, and the time of a row."""
 
     table: str
     key: str
@@ -53,7 +53,7 @@ _PRUNE_PRAGMAS = ("cache_size = -32768", "wal_autocheckpoint = 16384", "synchron
 
 
 class Pruner:
-    """Deletes what is old in a file. Other processes write meanwhile, since each transaction is short.
+    """Deletes old rows of a file. Other processes write meanwhile, since each transaction is short.
 
     A pruner that is interrupted leaves the rest for the next time.
     """

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the journal keeps, and the interface of a database that keeps it."""
+"""The rows of a journal, and the interface of a database that keeps them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typing as t
 # Interactions that are looked up and claimed in one transaction.
 CHUNK = 1000
 
-# What a journal that is restored from a backup may cost.
+# The cost of a journal that is restored from a backup.
 LACKING = "what that lacks, the next run may release or dispatch a second time"
 
 
@@ -30,13 +30,18 @@ class Row(t.NamedTuple):
     requested_at: float
     accepted_at: float | None = None
 
+    @property
+    def changed_at(self) -> float:
+        """Return the time of the row: accepted, or requested if it is pending."""
+        return self.requested_at if self.accepted_at is None else self.accepted_at
+
 
 # A row as it was seen, None for no row; and the row that replaces it, None to delete it.
 Change = tuple[t.Optional[Row], t.Optional[Row]]
 
 
 class Scope(t.NamedTuple):
-    """To what rows belong. An interaction of another scope is another interaction.
+    """The owner of rows. An interaction of another scope is another interaction.
 
     :param provider: empty for none.
     """
@@ -65,7 +70,7 @@ class Use(t.NamedTuple):
 
 
 class Query(t.NamedTuple):
-    """What to search for in all scopes; None matches everything.
+    """The terms of a search in all scopes; None matches everything.
 
     :param provider: empty for rows without one.
     :param state: "released", "dispatched" or "pending".
@@ -81,7 +86,7 @@ class Query(t.NamedTuple):
 
 
 class Found(t.NamedTuple):
-    """What a search has found.
+    """The result of a search.
 
     :param rows: a page of the rows, each with its scope.
     :param matched: how many rows match, on all pages.
@@ -106,9 +111,14 @@ class Registered(t.NamedTuple):
     requested_at: float
     accepted_at: float | None = None
 
+    @property
+    def changed_at(self) -> float:
+        """Return the time of the row, as that of an interaction."""
+        return self.requested_at if self.accepted_at is None else self.accepted_at
+
 
 class SetUp(t.NamedTuple):
-    """What had to be done so that a store can be used, or with a dry run what has to be done.
+    """The changes that make a store usable; after a dry run, those that are left to make.
 
     :param created: whether the tables were missing.
     :param migrated: whether the tables were of an earlier version.
@@ -121,7 +131,7 @@ class SetUp(t.NamedTuple):
 
 
 class Exchanged(t.NamedTuple):
-    """What an exchange with a store has brought.
+    """The result of an exchange with a store.
 
     :param marked: how many rows it marked as accepted.
     :param done: for each change whether it took effect.
@@ -134,7 +144,7 @@ class Exchanged(t.NamedTuple):
 
 
 class Store(abc.ABC):
-    """The rows of one scope, wherever they are kept. What a row means, it does not know: ``rules`` does.
+    """The rows of one scope, wherever they are kept. ``rules`` knows their meaning.
 
     Every method raises JournalError if the store cannot be used. Every change is durable when its transaction ends.
 
@@ -155,7 +165,7 @@ class Store(abc.ABC):
     def set_up(self, roles: list[str], dry_run: bool) -> SetUp:
         """Make the tables if there are none, bring them to this version, and let roles of the database read and write them.
 
-        With ``dry_run`` do nothing. Return what had to be done.
+        With ``dry_run`` do nothing. Return the changes.
         """
 
     @abc.abstractmethod
@@ -256,4 +266,4 @@ class Store(abc.ABC):
 
     @abc.abstractmethod
     def prune(self, before: float, dry_run: bool) -> dict[str, int]:
-        """Delete what is of a time or older in all scopes, or with ``dry_run`` nothing. Return how many rows of each kind that is."""
+        """Delete rows of a time or older in all scopes, or with ``dry_run`` none. Return how many of each kind there are."""

@@ -80,7 +80,7 @@ class _Transfer:
             older: list[Change] = []
             for row, (claim, dummy) in zip(rows, self._ids.take(len(rows))):
                 there = known.get(row.external_id)
-                if not there or _time(there) < _time(row):
+                if not there or there.changed_at < row.changed_at:
                     # An even id says that the request id is made from it. Others may be taken in another journal.
                     changes.append(
                         (there, row if claim_of(row.request_id) == row.claim else row._replace(claim=claim | 1))
@@ -120,15 +120,8 @@ class _Transfer:
         found = self._source.registration()
         while found:
             there = self._target.registration()
-            if there and max(there.requested_at, there.accepted_at or 0) >= max(
-                found.requested_at, found.accepted_at or 0
-            ):
+            if there and there.changed_at >= found.changed_at:
                 return 0
             if self._dry_run or self._target.swap_registration(there.key if there else None, found):
                 return 1
         return 0
-
-
-def _time(row: Row) -> float:
-    """Return the time of a row: accepted, or requested if it is pending."""
-    return row.requested_at if row.accepted_at is None else row.accepted_at
