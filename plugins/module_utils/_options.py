@@ -211,6 +211,9 @@ JOURNAL_SPEC = with_environment({"journal": {"type": "str", "default": "~/.ansib
 # The option idempotency_key of the tasks that dispatch or release.
 KEY_SPEC = with_environment({"idempotency_key": {"type": "str", "no_log": False}})
 
+# The option reason of the tasks that dispatch or release.
+REASON_SPEC = with_environment({"reason": {"type": "str"}})
+
 # The option progress of vcc_interaction, which only the action plugin heeds.
 PROGRESS_SPEC = with_environment({"progress": {"type": "bool", "default": True}})
 

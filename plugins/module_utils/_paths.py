@@ -13,10 +13,10 @@ from ._errors import InputError
 from ._location import is_url
 
 # The options that name a file on the host that runs the task.
-PATHS = ("src", "report", "journal", "token_cache", "ca_path", "import_from")
+PATHS = ("src", "report", "journal", "token_cache", "ca_path", "import_from", "export")
 
 # The options that name a file to write, with the endings of the files that belong to it.
-WRITTEN = {"report": (), "journal": ("-wal", "-shm", "-journal"), "token_cache": (".lock",)}
+WRITTEN = {"report": (), "export": (), "journal": ("-wal", "-shm", "-journal"), "token_cache": (".lock",)}
 
 
 def check_paths(params: t.Mapping[str, t.Any]) -> None:

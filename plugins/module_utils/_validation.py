@@ -18,6 +18,9 @@ from ._text import shown
 # The longest external id or request id, in characters.
 MAX_ID_LENGTH = 1024
 
+# The longest reason of a task, in characters.
+MAX_REASON_LENGTH = 500
+
 # The maximum of any number: beyond any use, and within the range of SQLite and of clocks.
 HIGHEST = 10**12
 
@@ -196,6 +199,17 @@ def check_id(
     if visible and not ("!" <= text[0] <= "~" and "!" <= text[-1] <= "~"):
         _check_ends(position, text, what)
     return text
+
+
+def check_reason(position: str, value: t.Any) -> str | None:
+    """Return a reason without blanks at its ends, None for a blank one. Raise InputError unless it is one line of text."""
+    text = as_text(position, value).strip(" ")
+    if any(unicodedata.category(char) in ("Cc", "Zl", "Zp") for char in text):
+        raise InputError(f"{position} has a control character, such as a line break: write it in one line.")
+    check_unicode(position, text)
+    if len(text) > MAX_REASON_LENGTH:
+        raise InputError(f"{position} has {len(text)} characters; a reason has at most {MAX_REASON_LENGTH}.")
+    return text or None
 
 
 def _check_ends(position: str, text: str, what: str) -> None:

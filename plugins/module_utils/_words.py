@@ -23,3 +23,11 @@ class Action(Word):
 
     RELEASE = "release"
     DISPATCH = "dispatch"
+
+
+class Fate(Word):
+    """What came of an action that a task asked VCC for."""
+
+    ACCEPTED = "accepted"
+    FAILED = "failed"
+    UNKNOWN = "unknown"

@@ -191,6 +191,13 @@ options:
       - It cannot be used beside a request_id, nor for a dispatch without an external id.
       - If not set, the environment variable E(VCC_IDEMPOTENCY_KEY) is used.
     type: str
+  reason:
+    description:
+      - Why, and on whose behalf, the task releases or dispatches the interactions, such as the number of a ticket and a name. O(report) and the journal
+        have it with each outcome, see M(vonage.vcc.vcc_journal_info).
+      - Any text of one line, of up to 500 characters. It must hold no secret, because everybody who can read the journal can read it.
+      - If not set, the environment variable E(VCC_REASON) is used.
+    type: str
   force:
     description:
       - Send the request even if the journal says that the interaction is done or in progress, with a new request id.
@@ -208,6 +215,8 @@ options:
     description:
       - Path of a file, on the host that runs the engine, for the outcome of every interaction. The module writes it during the work, one JSON object
         per line, with the keys of RV(interactions). Its mode is 0600.
+      - A line has also C(at), when the outcome was known, in ISO 8601 and UTC; RV(run_id); O(reason); and C(job_id), the id of the job of AAP or AWX,
+        from the variable E(JOB_ID) in the environment of the host that runs the engine. The last two can be null.
       - The report replaces an empty file or an earlier report. The module refuses any other file before any call. It also refuses a symbolic link, a file
         with a second hard link, and another user's file. The path must not be a device or a pipe, such as V(/dev/stdout) or V(/dev/null).
       - Check mode writes no report, and fails if the report cannot be written.
@@ -340,6 +349,12 @@ EXAMPLES = r"""
   vonage.vcc.vcc_interaction:
     external_id: case-4711
     force: true
+
+- name: Release interactions, and say why in the report and in the journal
+  vonage.vcc.vcc_interaction:
+    src: "{{ playbook_dir }}/interactions.txt"
+    reason: CHG0031337, the queue is closed, Ada Lovelace
+    report: "{{ playbook_dir }}/released.jsonl"
 """
 
 RETURN = r"""
@@ -387,6 +402,13 @@ journal:
       description: Whether this task has made it.
       type: bool
   sample: {backend: sqlite, location: /home/ops/.ansible/vonage_vcc/journal.db, created: false}
+run_id:
+  description:
+    - The id of this run of the task, in which RV(interactions), O(report) and the history of the journal belong together, see M(vonage.vcc.vcc_journal_info).
+    - The history has the outcome of each interaction that VCC accepted, and that failed or stayed V(unknown), once the task has begun to send.
+  returned: when the input is valid, except in check mode, in which nothing happens that could be traced
+  type: str
+  sample: 0a8c1f0e5d6b4b8f9a7c3e2d1f0b9a86
 interactions:
   description:
     - The outcome of each interaction, in the requested order, for up to 1000 interactions.
@@ -419,6 +441,9 @@ interactions:
     message:
       description: The error and its remedy; empty without an error.
       type: str
+    call:
+      description: The number of the API call of this run that decided the outcome, from 1; null without a call.
+      type: int
   sample:
     - external_id: case-4711
       provider: null
@@ -427,6 +452,7 @@ interactions:
       changed: true
       evidence: api
       message: ""
+      call: 1
 """
 
 import typing as t
@@ -441,6 +467,7 @@ from ansible_collections.vonage.vcc.plugins.module_utils._options import (
     JOURNAL_SPEC,
     KEY_SPEC,
     PROGRESS_SPEC,
+    REASON_SPEC,
     SOURCES,
 )
 
@@ -461,6 +488,7 @@ SPEC: dict[str, t.Any] = {
         "provider": {"type": "str"},
         "request_id": {"type": "str"},
         **KEY_SPEC,
+        **REASON_SPEC,
         "force": {"type": "bool", "default": False},
         "journal_ttl": {"type": "int", "default": 86400},
         "report": {"type": "path"},

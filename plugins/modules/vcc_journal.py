@@ -40,7 +40,7 @@ options:
     type: path
   older_than:
     description:
-      - Delete the entries of interactions, the notifications and the custom request ids that are at least this number of seconds old.
+      - Delete the entries of interactions, the notifications, the custom request ids and the history that are at least this number of seconds old.
       - Keep them for longer than the longest O(vonage.vcc.vcc_interaction#module:journal_ttl) in use. If the entry of an interaction is gone, the next task
         that asks for it releases or dispatches it once more.
       - The registrations of providers are kept.
@@ -141,7 +141,10 @@ imported:
     registrations:
       description: Registrations of providers.
       type: int
-  sample: {interactions: 12, request_ids: 0, notifications: 0, registrations: 1}
+    outcomes:
+      description: Outcomes of the history.
+      type: int
+  sample: {interactions: 12, request_ids: 0, notifications: 0, registrations: 1, outcomes: 12}
 noted:
   description: Number of notifications that were recorded.
   returned: if O(notifications) is set
@@ -166,7 +169,13 @@ pruned:
     request_ids:
       description: Custom request ids that VCC has received.
       type: int
-  sample: {interactions: 12, notifications: 0, request_ids: 0}
+    outcomes:
+      description: Outcomes of the history.
+      type: int
+    runs:
+      description: Runs whose last outcome is that old.
+      type: int
+  sample: {interactions: 12, notifications: 0, request_ids: 0, outcomes: 12, runs: 1}
 """
 
 import contextlib

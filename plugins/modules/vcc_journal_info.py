@@ -14,6 +14,8 @@ description:
   - Shows the journal in which M(vonage.vcc.vcc_interaction) records the actions that Vonage Contact Center (VCC) has accepted.
   - Makes no call, needs no credentials, and never creates a journal.
   - Shows any journal that it can read, even if it cannot write there, for example on a read-only file system.
+  - Shows also the history of the journal, which has the outcome of each interaction in each run of M(vonage.vcc.vcc_interaction), and exports all of it
+    to a file.
 author:
   - The vonage.vcc authors (@vonage)
 options:
@@ -27,14 +29,36 @@ options:
   state:
     description:
       - Return only the entries in this state. V(pending) means that VCC's answer is not known yet.
+      - V(failed) and V(unknown) are outcomes of the history, which has no V(pending).
     type: str
-    choices: [released, dispatched, pending]
+    choices: [released, dispatched, pending, failed, unknown]
   older_than:
     description: Return only the entries that are at least this number of seconds old.
     type: int
   newer_than:
     description: Return only the entries that are less than this number of seconds old.
     type: int
+  history:
+    description:
+      - Return the history in place of the present state, with an entry for each outcome of each run. An interaction has an outcome in a run if VCC
+        accepted it, or if it failed or stayed V(unknown). Interactions that the journal confirmed have none.
+      - A task that fails before it asks VCC for anything, for example because of wrong credentials, leaves no history. A task without a journal leaves
+        none either.
+    type: bool
+    default: false
+  run_id:
+    description:
+      - Return only the entries of the run of a task, which has returned this RV(vonage.vcc.vcc_interaction#module:run_id), and RV(run), what came of it.
+      - Implies O(history).
+    type: str
+  export:
+    description:
+      - Path of a file, on the host that runs the module, for all entries that match, not only those of the page. Each line is a JSON object with the keys
+        of RV(entries). Its mode is 0600.
+      - The export replaces an empty file or an earlier export. The module refuses any other file. It also refuses a symbolic link, a file with a second
+        hard link, and another user's file. The path must not be a device or a pipe, such as V(/dev/stdout) or V(/dev/null).
+      - The task is changed if the content of the file changes. Check mode writes no file and predicts that, and fails if the file cannot be written.
+    type: path
   page:
     description: Number of the page to return, from 1.
     type: int
@@ -51,13 +75,12 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: full
-    details: Nothing changes.
+    details: Nothing changes but the file of O(export), which check mode does not write.
   diff_mode:
     support: N/A
-    details: Nothing changes.
+    details: Nothing changes but the file of O(export).
   idempotent:
-    support: N/A
-    details: Nothing changes.
+    support: full
 notes:
   - The module accepts the options of the connection because the action group sets them. They do not filter the entries; each entry names its API and
     account.
@@ -86,6 +109,28 @@ EXAMPLES = r"""
   vonage.vcc.vcc_journal_info:
     state: pending
     older_than: 3600
+
+- name: Find out who has released or dispatched an interaction, when and why
+  vonage.vcc.vcc_journal_info:
+    history: true
+    external_ids: [case-4711]
+
+- name: Release interactions for a change
+  vonage.vcc.vcc_interaction:
+    src: "{{ playbook_dir }}/interactions.txt"
+    reason: CHG0031337, the queue is closed
+  register: released
+
+- name: List what has failed in that run
+  vonage.vcc.vcc_journal_info:
+    run_id: "{{ released.run_id }}"
+    state: failed
+
+- name: Export the history of the last month
+  vonage.vcc.vcc_journal_info:
+    history: true
+    newer_than: "{{ 31 * 24 * 60 * 60 }}"
+    export: "{{ playbook_dir }}/history.jsonl"
 """
 
 RETURN = r"""
@@ -156,6 +201,54 @@ accepted_last_minute:
   returned: success
   type: int
   sample: 1
+exported:
+  description: Number of entries in the file of O(export); in check mode, the number that it would have.
+  returned: if O(export) is set
+  type: int
+  sample: 1
+run:
+  description: What came of the run of O(run_id); null if the history has no outcome of it.
+  returned: if O(run_id) is set
+  type: dict
+  contains:
+    run_id:
+      description: The id of the run.
+      type: str
+    started:
+      description: When the task began, in ISO 8601 and UTC. All times are by the clock of the database, or of the host of a file.
+      type: str
+    ended:
+      description: The time of its last outcome.
+      type: str
+    reason:
+      description: Its O(vonage.vcc.vcc_interaction#module:reason), or null.
+      type: str
+    job_id:
+      description: The id of its job of AAP or AWX, or null.
+      type: str
+    counts:
+      description: Number of interactions that VCC accepted to release (C(released)) and to dispatch (C(dispatched)), and that are C(failed) and C(unknown).
+      type: dict
+    calls:
+      description: The number of the last API call that decided an outcome, counted from 1.
+      type: int
+    timeline:
+      description:
+        - The same over time, in up to 60 parts of equal length. Each has its beginning (C(from)), and the numbers of interactions that were C(accepted),
+          C(failed) and C(unknown) in it.
+      type: list
+      elements: dict
+  sample:
+    run_id: 0a8c1f0e5d6b4b8f9a7c3e2d1f0b9a86
+    started: "2026-01-31T12:00:00Z"
+    ended: "2026-01-31T12:00:01Z"
+    reason: CHG0031337, the queue is closed
+    job_id: "4711"
+    counts: {released: 2, dispatched: 0, failed: 1, unknown: 0}
+    calls: 3
+    timeline:
+      - {from: "2026-01-31T12:00:00Z", accepted: 2, failed: 0, unknown: 0}
+      - {from: "2026-01-31T12:00:01Z", accepted: 0, failed: 1, unknown: 0}
 entries:
   description: The entries of the page that match, the latest first.
   returned: success
@@ -163,7 +256,7 @@ entries:
   elements: dict
   contains:
     external_id:
-      description: The external id.
+      description: The external id; in the history null for a dispatch without one.
       type: str
     provider:
       description: The provider, or null.
@@ -175,19 +268,37 @@ entries:
       description: The account.
       type: str
     state:
-      description: V(released), V(dispatched) or V(pending).
+      description: V(released), V(dispatched) or V(pending); in the history V(released), V(dispatched), V(failed) or V(unknown).
       type: str
     action:
-      description: The last requested action, V(release) or V(dispatch).
+      description: The last requested action, V(release) or V(dispatch); in the history that of the run.
       type: str
     request_id:
-      description: The request id of that action, or the id of the notification that confirmed it.
+      description: The request id of that action, or the id of the notification that confirmed it; null if it was not sent.
       type: str
     asked:
-      description: When the action was requested, in ISO 8601 and UTC.
+      description: When the action was requested, in ISO 8601 and UTC. Not in the history.
       type: str
     accepted:
-      description: When VCC accepted the action; null if its answer is not known.
+      description: When VCC accepted the action; null if its answer is not known. Not in the history.
+      type: str
+    at:
+      description: When the outcome was known, in ISO 8601 and UTC. Only in the history, as all that follow.
+      type: str
+    call:
+      description: The number of the API call of the run that decided the outcome, from 1; null without a call.
+      type: int
+    message:
+      description: The error and its remedy; empty without an error.
+      type: str
+    run_id:
+      description: The id of the run.
+      type: str
+    reason:
+      description: The O(vonage.vcc.vcc_interaction#module:reason) of the run, or null.
+      type: str
+    job_id:
+      description: The id of its job of AAP or AWX, or null.
       type: str
   sample:
     - external_id: case-4711
@@ -202,8 +313,11 @@ entries:
 """
 
 import contextlib
+import re
 import typing as t
 
+from ansible_collections.vonage.vcc.plugins.module_utils._errors import InputError
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.export import Export
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.maintenance import JournalMaintenance
 from ansible_collections.vonage.vcc.plugins.module_utils._module import create_module, run_module
 from ansible_collections.vonage.vcc.plugins.module_utils._options import CONNECTION_SPEC, JOURNAL_SPEC, journal_path
@@ -217,16 +331,24 @@ from ansible_collections.vonage.vcc.plugins.module_utils._validation import (
 # The maximum page_size.
 MAX_PAGE_SIZE = 10_000
 
-# The options that choose entries.
-FILTERS = ("external_ids", "provider", "state", "older_than", "newer_than", "page", "page_size")
+# The options that choose entries, and those that choose a page of them.
+FILTERS = ("external_ids", "provider", "state", "older_than", "newer_than", "run_id")
+PAGES = ("page", "page_size")
+
+# The states of the history only, and of the present only.
+PAST_STATES = ("failed", "unknown")
+PRESENT_STATES = ("pending",)
 
 SPEC: dict[str, t.Any] = {
     "argument_spec": {
         "external_ids": {"type": "list", "elements": "str"},
         "provider": {"type": "str"},
-        "state": {"type": "str", "choices": ["released", "dispatched", "pending"]},
+        "state": {"type": "str", "choices": ["released", "dispatched", "pending", "failed", "unknown"]},
         "older_than": {"type": "int"},
         "newer_than": {"type": "int"},
+        "history": {"type": "bool", "default": False},
+        "run_id": {"type": "str"},
+        "export": {"type": "path"},
         "page": {"type": "int", "default": 1},
         "page_size": {"type": "int", "default": 100},
         **JOURNAL_SPEC,
@@ -235,8 +357,37 @@ SPEC: dict[str, t.Any] = {
 }
 
 
-def run(params: dict[str, t.Any]) -> dict[str, t.Any]:
-    """Search the journal, and return the result. Raises InputError and JournalError."""
+def run(params: dict[str, t.Any], check_mode: bool = False) -> dict[str, t.Any]:
+    """Search the journal, export what matches, and return the result. Raises InputError and JournalError."""
+    _check(params)
+    filters = {name: params[name] for name in FILTERS}
+    filters["history"] = params["history"] or params["run_id"] is not None
+    path = journal_path(params)
+    with contextlib.ExitStack() as stack:
+        # A file that cannot be written is no reason to read the journal.
+        export = (
+            stack.enter_context(contextlib.closing(Export(params["export"], check_mode))) if params["export"] else None
+        )
+        journal = stack.enter_context(contextlib.closing(JournalMaintenance(path, dry_run=True, show_only=True)))
+        entries, matched, recent = journal.entries(**filters, **{name: params[name] for name in PAGES})
+        result = {
+            "changed": False,
+            "journal": journal.description(),
+            "counts": journal.counts(),
+            "matched": matched,
+            "accepted_last_minute": recent,
+            "entries": entries,
+        }
+        if params["run_id"] is not None:
+            result["run"] = journal.run(params["run_id"])
+        if export:
+            journal.export(export.write, **filters)
+            result.update(changed=export.changed, exported=export.count)
+        return result
+
+
+def _check(params: dict[str, t.Any]) -> None:
+    """Check what the argument spec cannot. Raises InputError."""
     check_number(params, "older_than", 0)
     check_number(params, "newer_than", 0)
     check_number(params, "page", 1)
@@ -245,16 +396,14 @@ def run(params: dict[str, t.Any]) -> dict[str, t.Any]:
         check_name("provider", params["provider"])
     for index, external_id in enumerate(params["external_ids"] or ()):
         check_id(f"external_ids[{index}]", external_id)
-    with contextlib.closing(JournalMaintenance(journal_path(params), dry_run=True, show_only=True)) as journal:
-        entries, matched, recent = journal.entries(**{name: params[name] for name in FILTERS})
-        return {
-            "changed": False,
-            "journal": journal.description(),
-            "counts": journal.counts(),
-            "matched": matched,
-            "accepted_last_minute": recent,
-            "entries": entries,
-        }
+    if params["run_id"] is not None and not re.fullmatch("[0-9a-f]{32}", params["run_id"]):
+        raise InputError("run_id has to be the 32 hexadecimal digits that a task has returned as its run_id.")
+    history = params["history"] or params["run_id"] is not None
+    if params["state"] in (PRESENT_STATES if history else PAST_STATES):
+        remedy = "leave history and run_id out" if history else "set history"
+        raise InputError(
+            f"state {params['state']} is not a state of the {'history' if history else 'present'}: {remedy}."
+        )
 
 
 def main() -> None:
@@ -262,7 +411,7 @@ def main() -> None:
 
     def search(secrets: set[str]) -> dict[str, t.Any]:
         check_raw_ids(module.given)
-        return run(module.params)
+        return run(module.params, module.check_mode)
 
     run_module(module, search)
 

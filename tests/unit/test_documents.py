@@ -43,7 +43,13 @@ from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import Clock
 
 MAKEFILE = read(ROOT / "Makefile")
 TARGETS = dict(re.findall(r"^([a-z]+):.*## (.*)$", MAKEFILE, re.MULTILINE))
-SPECS = [_options.CONNECTION_SPEC, _options.JOURNAL_SPEC, _options.KEY_SPEC, _options.PROGRESS_SPEC]
+SPECS = [
+    _options.CONNECTION_SPEC,
+    _options.JOURNAL_SPEC,
+    _options.KEY_SPEC,
+    _options.REASON_SPEC,
+    _options.PROGRESS_SPEC,
+]
 VARIABLES = {f"VCC_{name.upper()}": name for spec in SPECS for name in spec}
 
 
@@ -243,7 +249,7 @@ class TestPostgresqlGuide:
         schema, grants, dummy, migration = self.SQL[1:5]
         assert schema == f"{postgresql_schema.TABLES.lstrip()}{postgresql_schema._VERSION};\n"
         assert grants == postgresql_schema._GRANTS.lstrip().format(role="vcc")
-        assert migration == postgresql_schema._MIGRATE
+        assert migration == postgresql_schema.UPGRADE
 
     @pytest.mark.parametrize(
         ("said", "seconds"),

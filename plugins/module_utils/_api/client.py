@@ -106,16 +106,17 @@ class Client:
         """Return a valid token. Raises as ``TokenProvider.current`` does."""
         return self._auth.current()
 
-    def invoke(self, body: bytes) -> None:
+    def invoke(self, body: bytes, on_request: t.Callable[[int], object] = lambda number: None) -> None:
         """Call ``POST /interactions/Invoke``, and return after VCC has accepted it with 200.
 
         The API reference does not document the body of a 200. An empty body and JSON count as VCC's, any other body as a proxy's or gateway's.
 
         :param body: a JSON object of less than 100,000 bytes: ``{"provider": NAME, "requests": [INTERACTION, ...]}``.
+        :param on_request: a function to call before each request of the call, with its number among ``calls``.
 
         Raises AuthError (401 with a new token, 403), RejectedError (any other 4xx), NoResponseError, and InputError for the token cache.
         """
-        self._check_accepted(self._call("POST", "/interactions/Invoke", INTERACTIONS_ACCEPT, body))
+        self._check_accepted(self._call("POST", "/interactions/Invoke", INTERACTIONS_ACCEPT, body, on_request))
 
     def register(self, body: bytes) -> None:
         """Call ``POST /interactions/Register``, and return after VCC has accepted it with 200.
@@ -174,7 +175,14 @@ class Client:
             maybe_processed=True,
         )
 
-    def _call(self, method: str, path: str, accept: str, body: bytes | None) -> Response:
+    def _call(
+        self,
+        method: str,
+        path: str,
+        accept: str,
+        body: bytes | None,
+        on_request: t.Callable[[int], object] = lambda number: None,
+    ) -> Response:
         """Make a call, and repeat it with a new token after a 401. Return the response to the last request.
 
         The API reference takes a 401 as the sign that the token has expired: get a new one, and repeat the call.
@@ -183,14 +191,14 @@ class Client:
         Raises AuthError, NoResponseError, and InputError for the token cache.
         """
         token = self._auth.token()
-        response = self._send(method, path, accept, body, token)
+        response = self._send(method, path, accept, body, token, on_request)
         # Renew twice, because the first renewal may return a cached token that has expired too.
         for dummy in range(2):
             if response.status != 401 or not response.is_by_vcc():
                 break
             try:
                 token = self._auth.renew(rejected=token)
-                repeated = self._send(method, path, accept, body, token)
+                repeated = self._send(method, path, accept, body, token, on_request)
             except ApiError as exc:
                 exc.maybe_processed = exc.maybe_processed or response.maybe_processed
                 raise
@@ -213,16 +221,30 @@ class Client:
             )
         return response
 
-    def _send(self, method: str, path: str, accept: str, body: bytes | None, token: str) -> Response:
+    def _send(
+        self,
+        method: str,
+        path: str,
+        accept: str,
+        body: bytes | None,
+        token: str,
+        on_request: t.Callable[[int], object],
+    ) -> Response:
         """Send a request with the headers that the API reference requires, and return its response. Raises NoResponseError."""
         headers = {"Accept": accept, "Authorization": f"Bearer {token}"}
         if body is not None:
             headers["Content-Type"] = "application/json"
         return self._http.send(
-            method, self._api_url + path, "VCC at", headers=headers, body=body, on_request=self._count_call
+            method,
+            self._api_url + path,
+            "VCC at",
+            headers=headers,
+            body=body,
+            on_request=lambda: on_request(self._count_call()),
         )
 
-    def _count_call(self) -> None:
-        """Add one to ``calls``."""
+    def _count_call(self) -> int:
+        """Add one to ``calls``, and return it."""
         with self._lock:
             self.calls += 1
+            return self.calls

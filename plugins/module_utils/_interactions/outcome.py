@@ -39,6 +39,8 @@ class Outcome(t.NamedTuple):
 
     :param changed: whether this task brought them into the state.
     :param message: the error and its remedy; empty without an error.
+    :param call: the number of the call that decided it, from 1 in each task; None without a call.
+    :param at: when it was known, in seconds of the epoch; None for now.
     """
 
     interactions: t.Sequence[Interaction]
@@ -46,3 +48,5 @@ class Outcome(t.NamedTuple):
     changed: bool
     evidence: Evidence
     message: str = ""
+    call: int | None = None
+    at: float | None = None

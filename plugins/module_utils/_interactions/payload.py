@@ -26,11 +26,13 @@ class Batch(t.NamedTuple):
     """The interactions of one call, and their JSON.
 
     :param depth: how often the batch was split.
+    :param call: the number of the call that it went with, from 1 in each task; None without a call.
     """
 
     interactions: list[Interaction]
     encoded: list[str]
     depth: int = 0
+    call: int | None = None
 
     def halves(self, mixed: bool = False) -> list[Batch]:
         """Return two batches: the first and the second half, or with ``mixed`` every second interaction and the others."""

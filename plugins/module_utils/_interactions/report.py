@@ -8,49 +8,60 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import stat
 import typing as t
 
-from .._errors import InputError
-from .._files import check_file
-from .._text import shown
+from .._journal.store import Run
+from .._outputs import REPORT, open_output, unwritable
+from .._text import isoformat_utc, shown
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-
-# The bytes within which the first line of a report ends.
-LONGEST_LINE = 64 * 1024
 
 
 class Report:
     """A file with a line of JSON for every outcome, written as calls end. Without a path, nothing.
 
     :param dry_run: whether to only check that the file can be written.
+    :param run: the run whose outcomes they are.
     Raises InputError for a link, a device, a pipe and the file of another user, and for a file that is not a report.
     """
 
-    def __init__(self, path: str | None, dry_run: bool = False) -> None:
+    def __init__(self, path: str | None, dry_run: bool = False, run: Run | None = None) -> None:
         self.problem = ""
+        self._run = run
         self.path = None if dry_run else path
         self._file: t.TextIO | None = None
         if not path:
             return
+        handle = open_output(REPORT, path, dry_run)
+        if handle is None:
+            return
+        if dry_run:
+            os.close(handle)
+            return
+        self._file = os.fdopen(handle, "w", buffering=1, encoding="utf-8")
         try:
-            if dry_run and not os.path.lexists(path):
-                check_file(path)
-                return
-            handle = _opened(path, dry_run)
-            if dry_run:
-                os.close(handle)
-            else:
-                self._file = os.fdopen(handle, "w", buffering=1, encoding="utf-8")
+            os.ftruncate(handle, 0)
         except OSError as exc:
-            raise _unwritable(path, exc.strerror) from None
+            self._file.close()
+            raise unwritable(REPORT, path, exc.strerror) from None
 
-    def write(self, entry: dict[str, t.Any]) -> None:
+    def ending(self, at: float) -> str:
+        """Return the end of each line of an outcome that was known at a time: what all of its lines have in common, encoded once."""
+        if not (self._file and self._run):
+            return "}"
+        common = {
+            "at": isoformat_utc(at),
+            "run_id": self._run.run_id,
+            "reason": self._run.reason,
+            "job_id": self._run.job_id,
+        }
+        return f",{_encode(common)[1:]}"
+
+    def write(self, entry: dict[str, t.Any], ending: str) -> None:
         """Write a line. If that fails, write no more, and have the reason in ``problem``."""
         if self._file:
             try:
-                self._file.write(_encode(entry) + "\n")
+                self._file.write(f"{_encode(entry)[:-1]}{ending}\n")
             except OSError as exc:
                 self._fail(exc)
 
@@ -70,57 +81,3 @@ class Report:
         self.problem = (
             f"The report {shown(self.path or '')} is not complete ({exc.strerror}): the summary and the journal are."
         )
-
-
-def _opened(path: str, dry_run: bool) -> int:
-    """Open the file of a report, and empty it unless ``dry_run`` is true. Raises OSError or InputError."""
-    flags = os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-    if not dry_run:
-        with contextlib.suppress(FileExistsError):
-            return os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600)
-    # The check comes before the file is opened, because that starts some devices and waits for the reader of a pipe.
-    _check(path, os.lstat(path))
-    handle = os.open(path, flags ^ os.O_WRONLY | os.O_RDWR)
-    try:
-        info = os.fstat(handle)
-        _check(path, info)
-        if not _is_report(os.pread(handle, LONGEST_LINE, 0)):
-            raise _unwritable(
-                path,
-                "it is a file, but no report of this collection, and would be replaced",
-                "set report to another path",
-            )
-        if not dry_run:
-            if stat.S_IMODE(info.st_mode) != 0o600:
-                with contextlib.suppress(PermissionError):  # from a file system without modes
-                    os.fchmod(handle, 0o600)
-            os.ftruncate(handle, 0)
-    except BaseException:
-        os.close(handle)
-        raise
-    return handle
-
-
-def _is_report(begin: bytes) -> bool:
-    """Return whether a file with this beginning is empty or an earlier report. Its first line may be cut off."""
-    line, whole, dummy = begin.partition(b"\n")
-    return not begin or (begin.startswith(b'{"external_id":') and (b'"evidence":' in line or not whole))
-
-
-def _check(path: str, info: os.stat_result) -> None:
-    """Raise InputError unless the file is a regular file of this user's, with one name."""
-    if stat.S_ISLNK(info.st_mode):
-        raise _unwritable(path, "it is a symbolic link", "set report to the file itself")
-    if not stat.S_ISREG(info.st_mode):
-        raise _unwritable(path, "it is no regular file", "set report to a file, or leave it out")
-    if info.st_uid != os.geteuid():
-        raise _unwritable(path, "it belongs to another user", "remove it, or set report to another file")
-    if info.st_nlink > 1:
-        raise _unwritable(path, "it has another name, a hard link", "remove it, or set report to another file")
-
-
-def _unwritable(path: str, why: str | None, remedy: str = "") -> InputError:
-    advice = f": {remedy}" if remedy else ""
-    return InputError(
-        f"report {shown(path)} cannot be written on the host that runs the task ({why or 'unknown error'}){advice}."
-    )

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import heapq
+import time
 import typing as t
 
 from .._errors import VccError
@@ -27,12 +28,21 @@ class Result:
 
     :param requested: the number of distinct interactions that the task asked for.
     :param state: the state that the task asks for.
+    :param clock: returns seconds of the epoch.
     """
 
-    def __init__(self, requested: int, state: State, provider: str | None, report: Report) -> None:
+    def __init__(
+        self,
+        requested: int,
+        state: State,
+        provider: str | None,
+        report: Report,
+        clock: t.Callable[[], float] = time.time,
+    ) -> None:
         self._state = state
         self._provider = provider
         self._report = report
+        self._clock = clock
         self.counts = dict.fromkeys(("requested", state.value, "unchanged", "failed", "unknown", "api_calls"), 0)
         self.counts["requested"] = requested
         self._listed: list[tuple[int, dict[str, t.Any]]] = []
@@ -45,6 +55,7 @@ class Result:
         room = LISTED if self.counts["requested"] <= LISTED else LISTED_AT_MOST if undone else 0
         if not (room or self._report.path):
             return
+        ending = self._report.ending(self._clock() if outcome.at is None else outcome.at)
         for interaction in outcome.interactions:
             entry = {
                 "external_id": interaction.external_id,
@@ -54,6 +65,7 @@ class Result:
                 "changed": outcome.changed,
                 "evidence": outcome.evidence.value,
                 "message": outcome.message,
+                "call": outcome.call,
             }
             if len(self._listed) < room:
                 heapq.heappush(self._listed, (-interaction.seq, entry))
@@ -61,7 +73,7 @@ class Result:
                 # The result lists those that were asked for first.
                 heapq.heappushpop(self._listed, (-interaction.seq, entry))
                 self._more += 1
-            self._report.write(entry)
+            self._report.write(entry, ending)
 
     def finish(
         self, api_calls: int, diff_mode: bool, error: VccError | None = None, unrecorded: int = 0

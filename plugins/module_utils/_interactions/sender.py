@@ -15,7 +15,7 @@ from .._api.client import BODY_LIMIT, Client
 from .._errors import ApiError, AuthError, JournalError, NoResponseError, RejectedError, VccError
 from .._journal.journal import Journal
 from .._journal.rules import Interaction, stays_pending
-from .._words import Action
+from .._words import Action, Fate
 from .failure_limit import MIN_REJECTED_ALONE, FailureLimit
 from .outcome import ACTIONS, Evidence, Outcome, State
 from .payload import Batch, PayloadBuilder
@@ -71,6 +71,7 @@ class Sender:
         self.unrecorded = 0
         self._journal = journal
         self._client = client
+        self._calls_before = client.calls
         self._payload = payload
         self._state = state
         self._action = ACTIONS[state]
@@ -184,27 +185,28 @@ class Sender:
         """Make a call in this thread, and put its error, or None, into the queue of results."""
         error: BaseException | None
         try:
-            error = self._invoke(batch)
+            batch, error = self._invoke(batch)
         except BaseException as exc:
             error = exc
         self._results.put((batch, error))
 
-    def _invoke(self, batch: Batch) -> VccError | None:
-        """Make a call; return its error, or None."""
+    def _invoke(self, batch: Batch) -> tuple[Batch, VccError | None]:
+        """Make a call; return the batch with the number of the call, and its error, or None."""
         if self.stopped:
-            return NotSentError(f"not sent: {self.stopped}")
+            return batch, NotSentError(f"not sent: {self.stopped}")
+        error: VccError | None = None
+        numbers: list[int] = []
         try:
-            self._client.invoke(self._payload.body(batch.encoded))
+            self._client.invoke(self._payload.body(batch.encoded), numbers.append)
         except VccError as exc:
-            return exc
-        return None
+            error = exc
+        return batch._replace(call=numbers[-1] - self._calls_before if numbers else None), error
 
     def _next_result(self) -> tuple[Batch, VccError | None]:
         """Wait for the end of a call; return its batch and its error, or None."""
         self._start_calls()
         if not self._running:
-            batch = self._next_waiting()
-            return batch, self._invoke(batch)
+            return self._invoke(self._next_waiting())
         batch, error = self._results.get()
         self._running -= 1
         if error is None or isinstance(error, VccError):
@@ -243,7 +245,8 @@ class Sender:
     def _handle_response(self, batch: Batch) -> list[Outcome]:
         self._limit.count_acceptance()
         self._accepted += batch.interactions
-        return [Outcome(batch.interactions, self._state, True, Evidence.API)]
+        at = self._ended(batch.interactions, Fate.ACCEPTED, batch.call)
+        return [Outcome(batch.interactions, self._state, True, Evidence.API, "", batch.call, at)]
 
     def _handle_rejection(self, batch: Batch, error: RejectedError) -> list[Outcome]:
         if error.maybe_processed:  # by an earlier attempt of this call, whose answer was lost
@@ -263,7 +266,7 @@ class Sender:
         if not_found:
             # This confirms nothing, and an earlier dispatch is not confirmed any more either.
             self._record(self._journal.release_claim, [batch.interactions[0]._replace(previous=None)])
-            return [Outcome(batch.interactions, State.RELEASED, False, Evidence.STATUS, NOT_FOUND)]
+            return [Outcome(batch.interactions, State.RELEASED, False, Evidence.STATUS, NOT_FOUND, batch.call)]
         return self._failed_outcomes(batch, f"{error}: check {HINTS[self._action]}.", Evidence.STATUS)
 
     def _handle_no_response(self, batch: Batch, error: NoResponseError, evidence: Evidence) -> list[Outcome]:
@@ -302,6 +305,25 @@ class Sender:
             doubt = ANSWER_LOST.format(state=self._state)
         unknown = [each for each in batch.interactions if maybe_processed or each.pending]
         failed = [each for each in batch.interactions if not (maybe_processed or each.pending)]
+        named = [each for each in unknown if each.external_id is not None]
+        nameless = [each for each in unknown if each.external_id is None]
+        outcomes = [
+            Outcome(
+                interactions,
+                state,
+                False,
+                evidence,
+                said,
+                batch.call,
+                self._ended(interactions, fate, batch.call, said),
+            )
+            for interactions, state, fate, said in (
+                (failed, State.FAILED, Fate.FAILED, message),
+                (named, State.UNKNOWN, Fate.UNKNOWN, message + doubt),
+                (nameless, State.UNKNOWN, Fate.UNKNOWN, message + doubt + NOT_REPEATABLE),
+            )
+            if interactions
+        ]
         stays = [maybe_processed or stays_pending(each, self._action) for each in batch.interactions]
         kept = list(itertools.compress(batch.interactions, stays))
         given_back = [each for each, is_kept in zip(batch.interactions, stays) if not is_kept]
@@ -309,13 +331,13 @@ class Sender:
             self._record(self._journal.keep_pending, kept)
         if given_back:
             self._record(self._journal.release_claim, given_back)
-        named = [each for each in unknown if each.external_id is not None]
-        nameless = [each for each in unknown if each.external_id is None]
-        return [
-            Outcome(failed, State.FAILED, False, evidence, message),
-            Outcome(named, State.UNKNOWN, False, evidence, message + doubt),
-            Outcome(nameless, State.UNKNOWN, False, evidence, message + doubt + NOT_REPEATABLE),
-        ]
+        return outcomes
+
+    def _ended(self, interactions: t.Sequence[Interaction], fate: Fate, call: int | None, message: str = "") -> float:
+        """Tell the journal how interactions ended; return the time. A journal that cannot be used need not know of those that were not claimed."""
+        if isinstance(self.stopped, JournalError):
+            interactions = [each for each in interactions if each.claim]
+        return self._journal.ended(interactions, fate, call, message)
 
     # Rejected batches
 

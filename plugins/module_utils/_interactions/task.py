@@ -6,17 +6,19 @@
 from __future__ import annotations
 
 import functools
+import os
 import typing as t
 
 from .._api.client import Client
 from .._api.http import MAX_CALLS_IN_FLIGHT
 from .._connection import UNVERIFIED, Connection
 from .._errors import InputError, JournalError, StoppedError, VccError
+from .._journal.audit import new_run
 from .._journal.entry import Entry
 from .._journal.journal import Journal
 from .._options import DATA_SPEC, SOURCES
 from .._text import shown
-from .._validation import check_data, check_id, check_name, check_number
+from .._validation import check_data, check_id, check_name, check_number, check_reason
 from .._words import Action
 from .idempotency import derive_request_id
 from .outcome import ACTIONS, Outcome, State
@@ -27,6 +29,9 @@ from .report import Report
 from .result import Result
 from .sender import Sender
 from .sources import Source
+
+# The longest id of a job that outcomes carry, in characters. AAP and AWX have numbers.
+MAX_JOB_ID_LENGTH = 100
 
 
 class Task(t.NamedTuple):
@@ -52,6 +57,7 @@ class Task(t.NamedTuple):
     calls_in_flight: int
     max_failures: int | None
     idempotency_key: str | None
+    reason: str | None = None
 
     @classmethod
     def from_params(cls, params: t.Mapping[str, t.Any]) -> Task:
@@ -83,6 +89,7 @@ class Task(t.NamedTuple):
             calls_in_flight=params["calls_in_flight"] if action is Action.RELEASE else 1,
             max_failures=params["max_failures"],
             idempotency_key=params["idempotency_key"],
+            reason=None if params["reason"] is None else check_reason("reason", params["reason"]),
         )
 
     @property
@@ -144,11 +151,12 @@ def _run(
         task.force,
         dry_run=check_mode,
         derive=_derivation(task),
+        begin_run=functools.partial(new_run, reason=task.reason, job_id=_job_id()),
     )
     try:
         requested = journal.add_all(_with_data(_with_key(task.source.read(), task.idempotency_key), payload))
-        report = Report(task.report_path, dry_run=check_mode)
-        result = Result(requested, task.state, task.provider, report)
+        report = Report(task.report_path, check_mode, journal.run)
+        result = Result(requested, task.state, task.provider, report, journal.now)
         if progress:
             progress.begin(
                 Work(
@@ -173,12 +181,19 @@ def _run(
         report.close()
         finished = result.finish(client.calls - calls_before, diff_mode, error, unrecorded)
         finished["journal"] = journal.description()
+        if journal.run:
+            finished["run_id"] = journal.run.run_id
         warnings = _warnings(task, requested, finished["journal"], journal.has_new_request_ids())
     finally:
         journal.close()
     if warnings:
         finished["warnings"] = warnings
     return finished
+
+
+def _job_id() -> str | None:
+    """Return the id of the job of AAP or AWX that this process belongs to, None for none."""
+    return shown(os.environ.get("JOB_ID", "").strip(), MAX_JOB_ID_LENGTH) or None
 
 
 def _derivation(task: Task) -> t.Callable[[str], str] | None:

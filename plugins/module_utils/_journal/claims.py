@@ -14,7 +14,8 @@ import functools
 import typing as t
 
 from . import rules
-from .claim_ids import ClaimIds, runs_of
+from .audit import Audit
+from .claim_ids import ClaimIds
 from .rules import Interaction, Terms, Wanted
 from .scoped import keep_replaced_request_ids
 from .store import Change, Exchanged, Row, Store
@@ -86,15 +87,25 @@ class Claims:
     :param ids: the ids of the claims.
     :param terms: what the task asks for.
     :param has_key: whether request ids are derived from external ids.
+    :param audit: knows how interactions ended, for the history.
     """
 
-    def __init__(self, store: Store, clock: t.Callable[[], float], ids: ClaimIds, terms: Terms, has_key: bool) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: t.Callable[[], float],
+        ids: ClaimIds,
+        terms: Terms,
+        has_key: bool,
+        audit: Audit,
+    ) -> None:
         self._store = store
         self._clock = clock
         self._ids = ids
         self._terms = terms
         self._action = terms.action
         self._has_key = has_key
+        self._audit = audit
         self._doubtful: set[str] = set()  # request ids that VCC may have had before another action
 
     def classify(self, found: LookedUp, ids: t.Iterator[tuple[int, str | None]]) -> list[Interaction]:
@@ -140,12 +151,14 @@ class Claims:
         now = self._clock()
         marked = self._claims_to_mark(accepted, now)
         keep_replaced_request_ids(self._store, prepared.changes, now)
+        marks, attempts = self._audit.marks(marked)
         exchange = functools.partial(
             self._store.exchange,
-            runs_of(each.claim for each in marked),
+            marks,
             now,
             prepared.changes,
             external_ids_of(following),
+            attempts=attempts,
         )
         return Claiming(prepared.found, prepared.chunk, marked, now, following, exchange)
 
@@ -154,6 +167,7 @@ class Claims:
         exchanged = claiming.exchange()
         if exchanged.marked < len(claiming.accepted):
             self.reconcile(claiming.accepted, claiming.now)
+        self._audit.forget(claiming.accepted)
         return exchanged
 
     def claim_lost(self, claiming: Claiming, done: list[bool]) -> list[Interaction]:
@@ -175,32 +189,41 @@ class Claims:
         """Record that VCC has accepted interactions; those without a claim have no row."""
         now = self._clock()
         marked = self._claims_to_mark(interactions, now)
-        if marked and self._store.exchange(runs_of(each.claim for each in marked), now).marked < len(marked):
+        if not marked:
+            return
+        marks, attempts = self._audit.marks(marked)
+        if self._store.exchange(marks, now, attempts=attempts).marked < len(marked):
             self.reconcile(marked, now)
+        self._audit.forget(marked)
 
     def _claims_to_mark(self, interactions: t.Iterable[Interaction], now: float) -> list[Interaction]:
-        """Return the claims to mark as accepted.
+        """Return the claims to mark as accepted. The history gets the others now.
 
         A request id that VCC may have had before another action is only kept: it confirms no state, because VCC may have ignored it now.
         """
-        claimed = [each for each in interactions if each.claim]
-        if not (claimed and self._doubtful):
-            return claimed
-        doubtful = [(each.request_id, each.external_id) for each in claimed if each.request_id in self._doubtful]
-        self._store.keep_request_ids(self._action, now, doubtful)
-        return [each for each in claimed if each.request_id not in self._doubtful]
+        marked: list[Interaction] = []
+        others: list[Interaction] = []
+        for each in interactions:
+            (marked if each.claim and each.request_id not in self._doubtful else others).append(each)
+        if others:
+            self._audit.record(others)
+            doubtful = [(each.request_id, each.external_id) for each in others if each.claim and each.request_id]
+            self._store.keep_request_ids(self._action, now, doubtful)
+        return marked
 
-    def release(self, interactions: t.Iterable[Interaction]) -> list[Interaction]:
+    def release(self, interactions: t.Collection[Interaction]) -> list[Interaction]:
         """Take back claims, and return those that were. A claim that another process has taken up since stays."""
+        self._audit.record(interactions)
         claimed = [each for each in interactions if each.claim]
         done = self._store.swap([rules.release_claim(each, self._action) for each in claimed])
         return [each for each, ok in zip(claimed, done) if ok]
 
-    def reconcile(self, interactions: t.Iterable[Interaction], accepted_at: float | None) -> None:
+    def reconcile(self, interactions: t.Collection[Interaction], accepted_at: float | None) -> None:
         """Record of claims that VCC has or may have taken them, whatever other processes have made of their rows.
 
         :param accepted_at: when VCC accepted them; None if its answer is not known.
         """
+        self._audit.record(interactions)
         lost = [each for each in interactions if each.claim]
         while lost:
             rows = self._store.rows([each.external_id for each in lost if each.external_id is not None])

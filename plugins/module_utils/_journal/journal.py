@@ -18,16 +18,17 @@ import itertools
 import typing as t
 
 from .._errors import InputError, JournalError
-from .._words import Action
+from .._words import Action, Fate
 from . import rules
 from .ahead import ChunksAhead
+from .audit import Audit
 from .claim_ids import MAX_CLAIM
 from .claims import Claims
 from .entry import Entry
 from .request_ids import check_key, check_request_ids
 from .rules import Interaction, Terms, Wanted
 from .scoped import ScopedJournal
-from .store import CHUNK
+from .store import CHUNK, Run
 from .worklist import Worklist
 
 
@@ -41,6 +42,8 @@ class Journal(ScopedJournal):
     :param dry_run: write nothing.
     :param clock: return seconds of the epoch; None for the clock of the store.
     :param derive: return the request id of an external id; None to make new ones.
+    :param begin_run: return the run that begins at a time, for the history; None to leave no history.
+    :ivar run: that run.
     """
 
     def __init__(
@@ -55,11 +58,14 @@ class Journal(ScopedJournal):
         dry_run: bool = False,
         clock: t.Callable[[], float] | None = None,
         derive: t.Callable[[str], str] | None = None,
+        begin_run: t.Callable[[float], Run] | None = None,
     ) -> None:
         super().__init__(journal, api_url, account, provider, dry_run, clock)
         # SQLite takes a plain text quicker than another kind of text.
         self._action = Action(action).value
         self._terms = Terms(self._action, ttl, force)
+        self.run = begin_run(self._clock()) if begin_run and not dry_run else None
+        self._audit = Audit(self._store, self.run, self._action)
         self._has_key = derive is not None
         self._custom_ids = False
         self._checked = True
@@ -68,7 +74,7 @@ class Journal(ScopedJournal):
         except BaseException:
             self._store.close()
             raise
-        self._claims = Claims(self._store, self._clock, self._ids, self._terms, self._has_key)
+        self._claims = Claims(self._store, self._clock, self._ids, self._terms, self._has_key, self._audit)
         self._ahead = ChunksAhead(self._store, self._worklist, self._claims)
 
     def close(self) -> None:
@@ -129,6 +135,7 @@ class Journal(ScopedJournal):
         :param accepted: interactions to accept in the same exchange with the store, which saves one.
         """
         self._check_rows()
+        self._audit.has_begun = True
         with self._store.transaction():
             chunk = self._ahead.take_claimed(after)
             if chunk:
@@ -148,6 +155,15 @@ class Journal(ScopedJournal):
                 self._ahead.claim_next()
             return chunk
 
+    def ended(self, interactions: t.Iterable[Interaction], fate: Fate, call: int | None, message: str = "") -> float:
+        """Say how interactions ended, before they are accepted, released or kept pending: so it goes into the history with that. Return the time.
+
+        :param call: the number of the call that decided it; None without a call.
+        """
+        now = self._clock()
+        self._audit.ended(interactions, fate.value, now, call, message)
+        return now
+
     def accept(self, interactions: t.Collection[Interaction]) -> None:
         """Record that VCC has accepted these: from now on they are confirmed.
 
@@ -159,7 +175,7 @@ class Journal(ScopedJournal):
                 # A dispatch without an external id can be repeated with its request id until VCC has accepted it.
                 self._keep_request_ids([each for each in interactions if each.external_id is None])
 
-    def release_claim(self, interactions: t.Iterable[Interaction]) -> None:
+    def release_claim(self, interactions: t.Collection[Interaction]) -> None:
         """Take back claims of which VCC has processed nothing: what the journal said before, it says again.
 
         A claim that another process has taken up since stays, because the call of that process may still have its effect.
@@ -171,7 +187,7 @@ class Journal(ScopedJournal):
                 gone = [(each.request_id, each.external_id) for each in released if each.request_id]
                 self._store.forget_request_ids(self._action, gone)
 
-    def keep_pending(self, interactions: t.Iterable[Interaction]) -> None:
+    def keep_pending(self, interactions: t.Collection[Interaction]) -> None:
         """Make sure that claims without a known answer are still there, in case another process has taken them back.
 
         Where another process has asked for something else meanwhile, that is not confirmed any more, as with ``accept``.

@@ -5,17 +5,25 @@
 
 from __future__ import annotations
 
+import math
 import os
 import typing as t
 
 from .._location import is_url
 from .._text import clean, isoformat_utc
+from .._words import Action, Fate
 from . import rules
 from .backends import open_store
-from .store import Query, Row, Scope
+from .store import Past, Query, Row, RunCounts, Scope
 
 # Seconds within which an acceptance shows that a run is under way.
 RECENT = 60
+
+# The parts of the timeline of a run, at most.
+PARTS = 60
+
+# The states of rows that an accepted action leads to.
+_STATES = {Action.RELEASE.value: rules.RowState.RELEASED.value, Action.DISPATCH.value: rules.RowState.DISPATCHED.value}
 
 
 class JournalMaintenance:
@@ -65,6 +73,8 @@ class JournalMaintenance:
         state: str | None = None,
         older_than: int | None = None,
         newer_than: int | None = None,
+        run_id: str | None = None,
+        history: bool = False,
         page: int = 1,
         page_size: int = 100,
     ) -> tuple[list[dict[str, t.Any]], int, int]:
@@ -73,17 +83,112 @@ class JournalMaintenance:
         Return also how many match on all pages, and how many of these VCC has accepted within ``RECENT`` seconds.
 
         :param older_than: seconds, as ``newer_than``.
+        :param run_id: of the history only.
+        :param history: whether to return each outcome of the history instead.
         """
         now = self._clock()
-        before = None if older_than is None else now - older_than
-        after = None if newer_than is None else now - newer_than
-        query = Query(external_ids, provider, state, before, after)
-        found = self._store.search(query, page_size, (page - 1) * page_size, now - RECENT)
+        query = _query(now, external_ids, provider, state, older_than, newer_than, run_id)
+        offset = (page - 1) * page_size
+        if history:
+            past, matched, recent = self._store.history(query, page_size, offset, now - RECENT)
+            return list(map(_past_entry, past)), matched, recent
+        found = self._store.search(query, page_size, offset, now - RECENT)
         return [_entry(row, scope) for row, scope in found.rows], found.matched, found.recent
+
+    def export(
+        self,
+        take: t.Callable[[t.Iterator[dict[str, t.Any]]], None],
+        external_ids: t.Sequence[str] | None = None,
+        provider: str | None = None,
+        state: str | None = None,
+        older_than: int | None = None,
+        newer_than: int | None = None,
+        run_id: str | None = None,
+        history: bool = False,
+    ) -> None:
+        """Let ``take`` have all entries that match, as ``entries`` returns them on all pages.
+
+        It may be called again, with all of them from the beginning, if the journal had to be read again.
+        """
+        query = _query(self._clock(), external_ids, provider, state, older_than, newer_than, run_id)
+        if history:
+            self._store.export(query, True, lambda found: take(map(_past_entry, found)))
+        else:
+            self._store.export(query, False, lambda found: take(_entry(*each) for each in found))
+
+    def run(self, run_id: str) -> dict[str, t.Any] | None:
+        """Return what came of a run, None for a run that the journal does not know.
+
+        ``{"run_id", "started", "ended", "reason", "job_id", "calls", "counts": {"released", "dispatched", "failed", "unknown"},
+        "timeline": [{"from", "accepted", "failed", "unknown"}]}``, where each part of the timeline has the same length.
+        """
+        found = self._store.run_counts(run_id, PARTS)
+        return _run_entry(found) if found else None
 
     def prune(self, older_than: int) -> dict[str, int]:
         """Forget rows that are ``older_than`` seconds old; a dry run only counts them. Return how many of each kind there are."""
         return self._store.prune(self._clock() - older_than, self._dry_run)
+
+
+def _query(
+    now: float,
+    external_ids: t.Sequence[str] | None,
+    provider: str | None,
+    state: str | None,
+    older_than: int | None,
+    newer_than: int | None,
+    run_id: str | None,
+) -> Query:
+    before = None if older_than is None else now - older_than
+    after = None if newer_than is None else now - newer_than
+    return Query(external_ids, provider, state, before, after, run_id)
+
+
+def _past_entry(past: Past) -> dict[str, t.Any]:
+    attempt, scope = past.attempt, past.scope
+    return _cleaned(
+        {
+            "external_id": past.external_id,
+            "provider": scope.provider or None,
+            "api_url": scope.api_url,
+            "account": scope.account,
+            "action": attempt.action,
+            "state": _STATES.get(attempt.action, attempt.state) if attempt.state == Fate.ACCEPTED else attempt.state,
+            "request_id": past.request_id or None,
+            "at": isoformat_utc(attempt.at),
+            "call": attempt.call,
+            "message": attempt.message,
+            "run_id": attempt.run.run_id,
+            "reason": attempt.run.reason,
+            "job_id": attempt.run.job_id,
+        }
+    )
+
+
+def _run_entry(found: RunCounts) -> dict[str, t.Any]:
+    counts = {state: found.counts.get((action, Fate.ACCEPTED.value), 0) for action, state in _STATES.items()}
+    for fate in (Fate.FAILED.value, Fate.UNKNOWN.value):
+        counts[fate] = sum(count for (dummy, state), count in found.counts.items() if state == fate)
+    begin = math.floor(found.run.started)
+    parts = range(max((part for part, dummy in found.timeline), default=-1) + 1)
+    return _cleaned(
+        {
+            "run_id": found.run.run_id,
+            "started": isoformat_utc(found.run.started),
+            "ended": isoformat_utc(found.ended),
+            "reason": found.run.reason,
+            "job_id": found.run.job_id,
+            "counts": counts,
+            "calls": found.calls,
+            "timeline": [
+                {
+                    "from": isoformat_utc(begin + part * found.width),
+                    **{fate.value: found.timeline.get((part, fate.value), 0) for fate in Fate},
+                }
+                for part in parts
+            ],
+        }
+    )
 
 
 def _entry(row: Row, scope: Scope) -> dict[str, t.Any]:
@@ -98,5 +203,9 @@ def _entry(row: Row, scope: Scope) -> dict[str, t.Any]:
         "asked": isoformat_utc(row.requested_at),
         "accepted": None if row.accepted_at is None else isoformat_utc(row.accepted_at),
     }
+    return _cleaned(entry)
+
+
+def _cleaned(entry: dict[str, t.Any]) -> dict[str, t.Any]:
     # No text that this collection has written has a control character, but others may have written to the file.
     return {name: clean(value) if isinstance(value, str) else value for name, value in entry.items()}

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 # ruff: noqa: S608 -- queries are put together from constants alone
 import contextlib
+import itertools
 import random
 import time
 import typing as t
@@ -21,6 +22,7 @@ with contextlib.suppress(ImportError):  # ``backends`` reports it
 
 from .._errors import JournalError
 from .postgresql_connection import PostgresqlConnection, pipeline
+from .postgresql_history import History, statement_of_mark
 from .postgresql_request_ids import FORGET, KEEP, statements_of_uses
 from .postgresql_rows import (
     DIVIDER,
@@ -36,11 +38,12 @@ from .postgresql_rows import (
     in_transaction,
     joined,
     key_of,
+    number_of_rows,
     pairs_of,
     rows_of,
 )
 from .postgresql_schema import (
-    MIGRATIONS,
+    EARLIER_VERSIONS,
     SCHEMA_VERSION,
     check_facts,
     create_schema,
@@ -51,8 +54,23 @@ from .postgresql_schema import (
     read_facts,
     roles_without_rights,
 )
-from .postgresql_search import COUNTED, OLD, AllScopes
-from .store import Change, Exchanged, Found, Query, Registered, Row, Scope, SetUp, Store, Use
+from .postgresql_search import COUNTED, PRUNED, AllScopes
+from .store import (
+    Attempt,
+    Change,
+    Ended,
+    Exchanged,
+    Found,
+    Past,
+    Query,
+    Registered,
+    Row,
+    RunCounts,
+    Scope,
+    SetUp,
+    Store,
+    Use,
+)
 
 # How often in succession changes may fail to take effect. Other processes never come first so often, but a trigger or a policy may.
 ATTEMPTS = 100
@@ -100,7 +118,7 @@ class PostgresqlStore(Store):
     def set_up(self, roles: list[str], dry_run: bool) -> SetUp:
         """Make the schema if there is none, bring it to this version, and let roles read and write it. With ``dry_run`` do nothing."""
         is_missing = self._version is None
-        is_old = self._version in MIGRATIONS
+        is_old = self._version in EARLIER_VERSIONS
         if is_missing:
             check_facts(self.location, self._facts, dry_run, is_needed=True)
         if is_missing and not dry_run:
@@ -154,9 +172,9 @@ class PostgresqlStore(Store):
         """Replace each row that is still the one that was seen. Return for each change whether it took effect."""
         return self.exchange(changes=changes).done
 
-    def mark(self, first: int, last: int, accepted_at: float) -> int:
+    def mark(self, first: int, last: int, accepted_at: float, attempt: Attempt | None = None) -> int:
         """Mark all rows with an id from ``first`` to ``last`` as accepted, and return how many there are."""
-        return self.exchange([(first, last)], accepted_at).marked
+        return self.exchange([(first, last)], accepted_at, attempts=[attempt]).marked
 
     def exchange(
         self,
@@ -165,13 +183,19 @@ class PostgresqlStore(Store):
         changes: t.Sequence[Change] = (),
         look_up: t.Sequence[str] = (),
         sent: t.Callable[[], object] | None = None,
+        attempts: t.Sequence[Attempt | None] = (),
     ) -> Exchanged:
         """Mark rows as accepted, each run of them by its first and last id; replace rows; and look other rows up: in one turn on the wire."""
         if self._scope is None or not (marks or changes or look_up):
             return Exchanged(0, [], {})
         swap = Swap(self._scope, changes)
         wanted = {key_of(external_id): external_id for external_id in look_up}
-        mark_rows: list[Statement] = [(MARK, (accepted_at, *mark)) for mark in marks]
+        mark_rows = [
+            statement_of_mark(self._scope, first, last, accepted_at, attempt)
+            if attempt
+            else (MARK, (accepted_at, first, last))
+            for (first, last), attempt in itertools.zip_longest(marks, attempts)
+        ]
         look_up_rows: list[Statement] = (
             [(ROWS, (joined(wanted), self._scope, self._scope, min(wanted), max(wanted)))] if wanted else []
         )
@@ -188,7 +212,7 @@ class PostgresqlStore(Store):
                 # A transaction that writes nothing makes nothing durable.
                 with pipeline(db):
                     marked = in_transaction(db, mark_rows)
-            return Exchanged(sum(each.rowcount for each in marked), swap.done(db, written, again), rows)
+            return Exchanged(sum(map(number_of_rows, marked)), swap.done(db, written, again), rows)
 
         exchanged: Exchanged = self._connection.run(work)
         if changes:
@@ -318,6 +342,31 @@ ON CONFLICT DO NOTHING
         self._count_attempt(has_taken_effect)
         return has_taken_effect
 
+    def record_attempts(self, attempts: t.Sequence[tuple[Attempt, t.Sequence[Ended]]], dry_run: bool = False) -> int:
+        """Put attempts of the scope into the history, or with ``dry_run`` nothing. Return how many interactions were not there."""
+        return self._history.record(self._scope, attempts, dry_run)
+
+    @property
+    def _history(self) -> History:
+        return History(self._connection, self._version)
+
+    def history(self, query: Query, limit: int, offset: int, recent: float) -> tuple[list[Past], int, int]:
+        """Return a page of the outcomes of all scopes that match, the latest first; how many match; and how many of these VCC has accepted after a time."""
+        return self._history.search(query, limit, offset, recent)
+
+    def run_counts(self, run_id: str, parts: int) -> RunCounts | None:
+        """Return what came of a run, None for a run that the journal does not know."""
+        return self._history.run_counts(run_id, parts)
+
+    def export(self, query: Query, history: bool, take: t.Callable[[t.Iterator[t.Any]], None]) -> None:
+        """Let ``take`` have all that matches, in the order of a search: rows with their scopes, or outcomes of the history."""
+        if history:
+            self._history.export(query, take)
+        elif self._version is not None:
+            AllScopes(self._connection).export(query, take)
+        else:
+            take(iter(()))
+
     def schema_version(self) -> int | None:
         """Return the version of the tables, None if there are none."""
         return self._version
@@ -343,4 +392,6 @@ ON CONFLICT DO NOTHING
 
     def prune(self, before: float, dry_run: bool) -> dict[str, int]:
         """Delete rows of a time or older in all scopes, or with ``dry_run`` none. Return how many of each kind there are."""
-        return dict.fromkeys(OLD, 0) if self._version is None else AllScopes(self._connection).prune(before, dry_run)
+        if self._version is None:
+            return dict.fromkeys(PRUNED, 0)
+        return AllScopes(self._connection).prune(before, dry_run, self._history.exists)

@@ -14,8 +14,8 @@ import hashlib
 import operator
 import typing as t
 
-from .postgresql_connection import LOCK_TIMEOUT, pipeline
-from .store import Change, Row
+from .postgresql_connection import LOCK_TIMEOUT, LONG_ANSWER_TIMEOUT, PostgresqlConnection, pipeline
+from .store import CHUNK, Change, Row
 
 DIVIDER = "\x1f"
 
@@ -35,6 +35,9 @@ LIMIT_LOCKS = (
     "set_config('lock_timeout',"
     f" CASE current_setting('lock_timeout') WHEN '0' THEN '{LOCK_TIMEOUT}s' ELSE current_setting('lock_timeout') END, true)"
 )
+
+# Rows that go over the wire at once while all are read.
+_AT_ONCE = 5 * CHUNK
 
 # A statement and its values.
 Statement = tuple[str, t.Sequence[t.Any]]
@@ -208,6 +211,31 @@ def execute(db: t.Any, query: str, values: t.Any = ()) -> t.Any:
     with pipeline(db):
         (cursor,) = in_transaction(db, [(query, values)])
     return cursor
+
+
+def number_of_rows(cursor: t.Any) -> int:
+    """Return how many rows a statement has changed: what it says in its only row, if it has one."""
+    return int(cursor.fetchone()[0] if cursor.description else cursor.rowcount)
+
+
+def read_all(
+    connection: PostgresqlConnection,
+    query: str,
+    values: t.Any,
+    make: t.Callable[[t.Any], t.Any],
+    take: t.Callable[[t.Iterator[t.Any]], None],
+) -> None:
+    """Let ``take`` have what is made of all rows of a query; again from the beginning if the connection was lost. Memory does not grow with them."""
+
+    def work(db: t.Any, again: bool) -> None:
+        with db.transaction():
+            db.execute(DURABLE)
+            with db.cursor("vcc_rows") as cursor:
+                cursor.itersize = _AT_ONCE
+                cursor.execute(query, values)
+                take(map(make, cursor))
+
+    connection.run(work, LONG_ANSWER_TIMEOUT)
 
 
 def key_of(text: str) -> str:

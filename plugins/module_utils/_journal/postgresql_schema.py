@@ -20,7 +20,7 @@ from .store import LACKING, Scope
 
 SCHEMA = "vcc_journal"
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 # One process makes the schema, under a lock with this key.
 _LOCK = f"""
@@ -33,7 +33,8 @@ SELECT pg_advisory_xact_lock({0x56434331});
 # Half of each page is left free, so that accepting a row needs no new entry in any index. No index may have ``accepted_at`` in it for that. The
 # request id of a row is made from its id if that is even: see ``ClaimIds``. Texts too long for an index are kept as their hash: see ``key_of``.
 _MAKE_SCHEMA = "CREATE SCHEMA IF NOT EXISTS vcc_journal;"
-TABLES = f"""
+
+_PRESENT = f"""
 {_MAKE_SCHEMA}
 CREATE TABLE IF NOT EXISTS vcc_journal.version (
     version integer NOT NULL
@@ -81,19 +82,59 @@ CREATE TABLE IF NOT EXISTS vcc_journal.custom_request (
 );
 """
 
-# What brings the tables of an earlier version to the next one. Tasks of that version that are under way go on to work with them.
-MIGRATIONS = {
-    1: "ALTER TABLE vcc_journal.custom_request ADD COLUMN IF NOT EXISTS unanswered boolean NOT NULL DEFAULT false",
-}
+# How interactions ended: in which attempt of which run. All that the interactions of an attempt have in common is there once.
+_HISTORY = """\
+CREATE TABLE IF NOT EXISTS vcc_journal.run (
+    id bigint PRIMARY KEY,
+    run_id text COLLATE "C" NOT NULL UNIQUE,
+    started double precision NOT NULL,
+    reason text,
+    job_id text
+);
+CREATE TABLE IF NOT EXISTS vcc_journal.attempt (
+    run bigint NOT NULL,
+    number integer NOT NULL,
+    scope integer NOT NULL,
+    action text COLLATE "C" NOT NULL,
+    state text COLLATE "C" NOT NULL,
+    at double precision NOT NULL,
+    call integer,
+    message text NOT NULL,
+    PRIMARY KEY (run, number)
+);
+CREATE TABLE IF NOT EXISTS vcc_journal.outcome (
+    run bigint NOT NULL,
+    attempt integer NOT NULL,
+    id bigint NOT NULL,
+    external_id text COLLATE "C",
+    request_id text COLLATE "C",
+    PRIMARY KEY (run, attempt, id)
+);
+"""
 
-# Everything that a version needs is done once more if it is there, so that tables of each earlier version come to this one.
-_MIGRATE = "".join(
-    f"{statement};\n"
-    for statement in (
-        *(MIGRATIONS[version] for version in sorted(MIGRATIONS)),
-        f"UPDATE {SCHEMA}.version SET version = {SCHEMA_VERSION} WHERE version < {SCHEMA_VERSION}",
-    )
-)
+TABLES = _PRESENT + _HISTORY
+
+# Roles that may use the journal may use its new tables too.
+_GRANT_HISTORY = """
+DO $$ DECLARE granted record; BEGIN
+    FOR granted IN
+        SELECT CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END AS role, string_agg(privilege_type, ', ') AS privileges
+        FROM pg_class, aclexplode(relacl)
+        WHERE oid = 'vcc_journal.interaction'::regclass AND grantee <> relowner AND privilege_type IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE')
+        GROUP BY grantee
+    LOOP
+        EXECUTE 'GRANT ' || granted.privileges || ' ON vcc_journal.run, vcc_journal.attempt, vcc_journal.outcome TO ' || granted.role;
+    END LOOP;
+END $$;
+"""
+
+# What tables of an earlier version lack beside new tables.
+UPGRADE = f"""\
+ALTER TABLE vcc_journal.custom_request ADD COLUMN IF NOT EXISTS unanswered boolean NOT NULL DEFAULT false;
+UPDATE vcc_journal.version SET version = {SCHEMA_VERSION} WHERE version < {SCHEMA_VERSION};
+"""
+
+EARLIER_VERSIONS = (1, 2)
 
 _VERSION = f"INSERT INTO {SCHEMA}.version SELECT {SCHEMA_VERSION} WHERE NOT EXISTS (SELECT FROM {SCHEMA}.version)"
 
@@ -127,7 +168,9 @@ _KNOWN = """
     , (SELECT id FROM vcc_journal.scope WHERE key = %s)
 """
 
-_TABLE_COUNT = TABLES.count("CREATE TABLE")
+# How many tables each version has.
+_TABLE_COUNTS = {version: _PRESENT.count("CREATE TABLE") for version in EARLIER_VERSIONS}
+_TABLE_COUNTS[SCHEMA_VERSION] = TABLES.count("CREATE TABLE")
 
 # What helps where the role may not make the schema or its tables.
 _STATE_PRESENT = (
@@ -161,7 +204,14 @@ class Facts(t.NamedTuple):
     @property
     def is_damaged(self) -> bool:
         """Return whether the database has only a part of the tables."""
-        return 0 < self.tables < _TABLE_COUNT
+        return 0 < self.tables < self.needed
+
+    @property
+    def needed(self) -> int:
+        """Return how many tables a journal of its version has; at least how many, if the role may not read which version that is."""
+        if self.version is None and (self.unreadable or not self.may_use):
+            return min(_TABLE_COUNTS.values())
+        return _TABLE_COUNTS.get(self.version or SCHEMA_VERSION, 0)
 
 
 # Why a journal without some of its tables cannot be used, and a remedy. To make them anew would repeat what they knew of.
@@ -186,10 +236,12 @@ def read_facts(db: t.Any, scope_key: str) -> Facts:
     ):
         db.rollback()
         facts = Facts(*execute(db, _FACTS.format(known="")).fetchone())
-        if facts.tables >= _TABLE_COUNT and facts.may_use and not facts.unreadable:
-            row = execute(db, f"SELECT version FROM {SCHEMA}.version").fetchone()
-            facts = facts._replace(version=row[0] if row else None)
-    if facts.tables < _TABLE_COUNT:
+        if facts.tables and facts.may_use and not facts.unreadable:
+            with contextlib.suppress(psycopg.errors.UndefinedTable):
+                row = execute(db, f"SELECT version FROM {SCHEMA}.version").fetchone()
+                facts = facts._replace(version=row[0] if row else None)
+            db.rollback()
+    if facts.is_damaged:
         facts = facts._replace(version=None, scope=None)
     return facts
 
@@ -204,10 +256,10 @@ def check_facts(location: str, facts: Facts, dry_run: bool, is_needed: bool) -> 
     if facts.encoding != "UTF8":
         why = f"its database has the encoding {facts.encoding}"
         remedy = "have a database made with the encoding UTF8, which can hold all ids"
-    elif facts.version not in (None, SCHEMA_VERSION) and (is_needed or facts.version not in MIGRATIONS):
+    elif facts.version not in (None, SCHEMA_VERSION) and (is_needed or facts.version not in EARLIER_VERSIONS):
         why = f"it was made by another version of this collection: schema {facts.version}, this one knows {SCHEMA_VERSION}"
         remedy = "run the task with that version"
-        if facts.version in MIGRATIONS:
+        if facts.version in EARLIER_VERSIONS:
             remedy = "have vonage.vcc.vcc_journal run with state=present as the owner of the schema, which brings it to this version"
     elif facts.is_damaged:
         why, remedy = DAMAGED
@@ -255,8 +307,8 @@ def owns_tables(db: t.Any) -> bool:
 
 
 def migrate(db: t.Any) -> None:
-    """Bring the tables to this version. Of several sessions at once, each finds the work of those before."""
-    _execute_all(db, _LOCK + _MIGRATE)
+    """Bring the tables to this version; tasks of an earlier one that are under way go on to work with them. Of several sessions at once, each finds the work of those before."""
+    _execute_all(db, _LOCK + TABLES.replace(_MAKE_SCHEMA, "") + _GRANT_HISTORY + UPGRADE)
 
 
 def _execute_all(db: t.Any, statements: str) -> t.Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 
 from .postgresql_connection import LONG_ANSWER_TIMEOUT, PostgresqlConnection
-from .postgresql_rows import execute, joined, key_of
+from .postgresql_rows import execute, joined, key_of, read_all
 from .store import Found, Query, Row, Scope
 
 # Rows that a block of pruning looks at.
@@ -45,8 +45,40 @@ OLD = {
     "request_ids": ("custom_request", "scope, request_id", "requested_at"),
 }
 
+# The same of the history.
+OLD_HISTORY = {
+    "outcomes": (
+        "outcome",
+        "run, attempt, id",
+        "(SELECT at FROM vcc_journal.attempt AS own WHERE (own.run, own.number) = (outcome.run, outcome.attempt))",
+    ),
+    "attempts": ("attempt", "run, number", "at"),
+    # A run is as old as its last outcome.
+    "runs": ("run", "id", "coalesce((SELECT max(at) FROM vcc_journal.attempt AS own WHERE own.run = run.id), started)"),
+}
+
+# What ``prune`` counts.
+PRUNED = (*OLD, "outcomes", "runs")
+
+_ORDER = "ORDER BY time DESC, name, api_url, account, provider"
+
 # What ``counts`` counts.
 COUNTED = ("released", "dispatched", "pending", "interactions", "providers")
+
+
+_SELECT = "SELECT id, coalesce(long_external_id, external_id) AS name, action, request_id, requested_at, accepted_at, api_url, account, provider"
+
+
+def _matching(query: Query) -> tuple[str, dict[str, t.Any]]:
+    """Return the SQL that selects what matches, and its values."""
+    values: dict[str, t.Any] = query._asdict()
+    if query.external_ids is not None:
+        values["external_ids"] = joined(sorted(set(map(key_of, query.external_ids))))
+    return _MATCHING.format(known=_ALL if query.external_ids is None else _WANTED), values
+
+
+def _found(row: t.Sequence[t.Any]) -> tuple[Row, Scope]:
+    return Row(*row[:6]), Scope(*row[6:9])
 
 
 class AllScopes:
@@ -68,28 +100,33 @@ FROM vcc_journal.interaction
 
     def search(self, query: Query, limit: int, offset: int, recent: float) -> Found:
         """Return a page of the rows of all scopes that match, the latest first, and how many match on all pages."""
-        values: dict[str, t.Any] = query._asdict()
-        matching = _MATCHING.format(known=_ALL if query.external_ids is None else _WANTED)
-        if query.external_ids is not None:
-            values["external_ids"] = joined(sorted(set(map(key_of, query.external_ids))))
+        matching, values = _matching(query)
         values.update(limit=limit, offset=offset, recent=recent)
-        page = (
-            "SELECT id, coalesce(long_external_id, external_id) AS name, action, request_id, requested_at, accepted_at, api_url, account, provider"
-            f" {matching} ORDER BY time DESC, name, api_url, account, provider LIMIT %(limit)s OFFSET %(offset)s"
-        )
-
+        page = f"{_SELECT} {matching} {_ORDER} LIMIT %(limit)s OFFSET %(offset)s"
         counts = f"SELECT count(*), count(*) FILTER (WHERE accepted_at > %(recent)s) {matching}"
 
         def work(db: t.Any, again: bool) -> tuple[list[t.Any], tuple[int, int]]:
             return execute(db, page, values).fetchall(), execute(db, counts, values).fetchone()
 
         rows, counted = self._connection.run(work, LONG_ANSWER_TIMEOUT)
-        return Found([(Row(*row[:6]), Scope(*row[6:9])) for row in rows], *counted)
+        return Found(list(map(_found, rows)), *counted)
 
-    def prune(self, before: float, dry_run: bool) -> dict[str, int]:
-        """Delete rows of a time or older in all scopes, or with ``dry_run`` none. Return how many of each kind there are."""
+    def export(self, query: Query, take: t.Callable[[t.Iterator[tuple[Row, Scope]]], None]) -> None:
+        """Let ``take`` have all rows that match, the latest first; again from the beginning if the connection was lost."""
+        matching, values = _matching(query)
+        read_all(self._connection, f"{_SELECT} {matching} {_ORDER}", values, _found, take)
+
+    def prune(self, before: float, dry_run: bool, has_history: bool) -> dict[str, int]:
+        """Delete rows of a time or older in all scopes, or with ``dry_run`` none. Return how many of each kind there are.
+
+        :param has_history: whether the tables have a history.
+        """
         prune = self._count_old if dry_run else self._delete_old
-        return {name: prune(before, *old) for name, old in OLD.items()}
+        pruned = {name: prune(before, *old) for name, old in OLD.items()}
+        for name, old in OLD_HISTORY.items():
+            pruned[name] = prune(before, *old) if has_history else 0
+        del pruned["attempts"]  # which is what outcomes have in common
+        return pruned
 
     def _count_old(self, before: float, table: str, key: str, changed_at: str) -> int:
         query = f"SELECT count(*) FROM vcc_journal.{table} WHERE {changed_at} <= %s"

@@ -41,6 +41,10 @@ class ScopedJournal:
         """Close the store."""
         self._store.close()
 
+    def now(self) -> float:
+        """Return the time by the clock of the journal, in seconds of the epoch."""
+        return self._clock()
+
     def description(self) -> dict[str, t.Any]:
         """Return ``{"backend", "location", "created"}`` for a result; the location is None if there is no journal."""
         location = self._store.location

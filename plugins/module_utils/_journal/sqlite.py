@@ -12,9 +12,10 @@ import time
 import typing as t
 
 from .claim_ids import claim_of
-from .sqlite_file import OTHER_REQUEST, JournalFile, insert
+from .sqlite_file import OTHER_REQUEST, insert
+from .sqlite_history import HistoryFile
 from .sqlite_prune import Pruner
-from .store import CHUNK, Change, Found, Query, Registered, Row, Scope, SetUp, Store, Use
+from .store import CHUNK, Attempt, Change, Found, Query, Registered, Row, Scope, SetUp, Store, Use
 
 # Values of one statement. Old versions of SQLite take 999.
 VALUES_AT_ONCE = 400
@@ -45,18 +46,19 @@ WHERE (:provider IS NULL OR provider = :provider)
     AND (:after IS NULL OR time > :after)
 """
 
+_ORDER = "ORDER BY time DESC, external_id, api_url, account, provider"
+
 
 class _OvertakenError(Exception):
     """Another process has written first."""
 
 
-class SqliteStore(JournalFile, Store):
+class SqliteStore(HistoryFile, Store):
     """The rows of one scope in a SQLite file; without a scope, only the methods for all scopes work."""
 
     def __init__(self, path: str, scope: Scope | None, dry_run: bool = False, show_only: bool = False) -> None:
         super().__init__(path, dry_run, show_only)
         self.location = self.path
-        self._scope = 0
         if scope is None:
             return
         self._key = scope
@@ -135,9 +137,11 @@ class SqliteStore(JournalFile, Store):
                 self._db.execute(f"DELETE FROM interaction WHERE id IN ({_marks(part)})", part)
             return done
 
-    def mark(self, first: int, last: int, accepted_at: float) -> int:
+    def mark(self, first: int, last: int, accepted_at: float, attempt: Attempt | None = None) -> int:
         """Mark all rows with an id from ``first`` to ``last`` as accepted, and return how many there are."""
         with self.transaction():
+            if attempt:
+                self.record_range(first, last, attempt)
             return self._db.execute(
                 "UPDATE interaction SET accepted = ? WHERE id BETWEEN ? AND ?", (accepted_at, first, last)
             ).rowcount
@@ -329,19 +333,32 @@ class SqliteStore(JournalFile, Store):
             after = rows[-1][key]
 
     def _search(self, query: Query, limit: int, offset: int, recent: float) -> Found:
-        self._db.execute("CREATE TEMP TABLE IF NOT EXISTS wanted (external_id TEXT PRIMARY KEY)")
-        self._db.execute("DELETE FROM temp.wanted")
-        insert(self._db, "INSERT OR IGNORE INTO temp.wanted VALUES ", "(?)", zip(query.external_ids or ()))
-        matching = _MATCHING.format(known=_ALL if query.external_ids is None else _WANTED)
-        values = {"provider": query.provider, "state": query.state, "before": query.before, "after": query.after}
-        rows = self._db.execute(
-            f"SELECT * {matching} ORDER BY time DESC, external_id, api_url, account, provider LIMIT :limit OFFSET :offset",
-            {**values, "limit": limit, "offset": offset},
-        ).fetchall()
+        matching, values = self._matching_rows(query)
+        page = f"SELECT * {matching} {_ORDER} LIMIT :limit OFFSET :offset"
+        rows = self._db.execute(page, {**values, "limit": limit, "offset": offset}).fetchall()
         # The sum of no rows is NULL.
         counts = f"SELECT count(*), coalesce(sum(accepted > :recent), 0) {matching}"
         matched, accepted = self._db.execute(counts, {**values, "recent": recent}).fetchone()
-        return Found([(Row(*row[:6]), Scope(*row[6:9])) for row in rows], matched, accepted)
+        return Found(list(map(_found, rows)), matched, accepted)
+
+    def _matching_rows(self, query: Query) -> tuple[str, dict[str, t.Any]]:
+        """Return the SQL that selects what matches, and its values."""
+        if query.external_ids is not None:
+            self.want(query.external_ids)
+        values = {"provider": query.provider, "state": query.state, "before": query.before, "after": query.after}
+        return _MATCHING.format(known=_ALL if query.external_ids is None else _WANTED), values
+
+    def export(self, query: Query, history: bool, take: t.Callable[[t.Iterator[t.Any]], None]) -> None:
+        """Let ``take`` have all that matches, in the order of a search: rows with their scopes, or outcomes of the history."""
+
+        def read() -> None:
+            if history:
+                take(self.past(query))
+            else:
+                matching, values = self._matching_rows(query)
+                take(map(_found, self._db.execute(f"SELECT * {matching} {_ORDER}", values)))
+
+        self.read(read)
 
     def _count(self, what: str) -> int:
         count: int = self._db.execute(f"SELECT count(*) {what}").fetchone()[0]
@@ -350,7 +367,13 @@ class SqliteStore(JournalFile, Store):
     def prune(self, before: float, dry_run: bool) -> dict[str, int]:
         """Delete rows of a time or older in all scopes, or with ``dry_run`` none. Return how many of each kind there are."""
         pruner = Pruner(self)
-        return pruner.count(before) if dry_run else pruner.prune(before)
+        pruned = pruner.count(before) if dry_run else pruner.prune(before)
+        del pruned["attempts"]  # which is what outcomes have in common
+        return pruned
+
+
+def _found(row: t.Sequence[t.Any]) -> tuple[Row, Scope]:
+    return Row(*row[:6]), Scope(*row[6:9])
 
 
 def _parts(values: t.Sequence[t.Any]) -> t.Iterator[t.Sequence[t.Any]]:

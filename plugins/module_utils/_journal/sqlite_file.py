@@ -78,6 +78,37 @@ CREATE TABLE IF NOT EXISTS own_request (
 ) WITHOUT ROWID;
 """
 
+# How interactions ended: in which attempt of which run. All that the interactions of an attempt have in common is there once. Rows of a run lie together,
+# in the order in which they are written, so that writing them is cheap. There is no other index.
+_HISTORY = """
+CREATE TABLE IF NOT EXISTS run (
+    id INTEGER PRIMARY KEY,
+    run_id TEXT NOT NULL UNIQUE,
+    started REAL NOT NULL,
+    reason TEXT,
+    job_id TEXT
+);
+CREATE TABLE IF NOT EXISTS attempt (
+    run INTEGER NOT NULL REFERENCES run (id),
+    number INTEGER NOT NULL,
+    scope INTEGER NOT NULL REFERENCES scope (id),
+    action TEXT NOT NULL,
+    state TEXT NOT NULL,
+    at REAL NOT NULL,
+    call INTEGER,
+    message TEXT NOT NULL,
+    PRIMARY KEY (run, number)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS outcome (
+    run INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    id INTEGER NOT NULL,
+    external_id TEXT,
+    request_id TEXT,
+    PRIMARY KEY (run, attempt, id)
+) WITHOUT ROWID;
+"""
+
 SCHEMA_VERSION = 3
 
 # A journal of an earlier version of this collection lacks it. That version goes on to work with it.
@@ -215,9 +246,12 @@ class JournalFile(SqliteErrors):
             )
         if not writable:
             if not version:
-                db.executescript(_SCHEMA.replace("CREATE TABLE", "CREATE TEMP TABLE"))
-            elif not _has_column(db):
+                db.executescript((_SCHEMA + _HISTORY).replace("CREATE TABLE", "CREATE TEMP TABLE"))
+                return
+            if not _has_column(db):
                 db.execute("CREATE TEMP VIEW own_request AS SELECT *, 0 AS unanswered FROM main.own_request")
+            if "outcome" not in names:
+                db.executescript(_HISTORY.replace("CREATE TABLE", "CREATE TEMP TABLE"))
             return
         db.execute("PRAGMA synchronous = FULL")
         if not names:
@@ -228,8 +262,11 @@ class JournalFile(SqliteErrors):
         if not version:
             self.created = bool(self.path)
             db.executescript(
-                f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
+                f"BEGIN IMMEDIATE; {_SCHEMA} {_HISTORY} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
             )
+        elif "outcome" not in names:
+            # A journal of an earlier version of this collection lacks the history too.
+            db.executescript(f"BEGIN IMMEDIATE; {_HISTORY} COMMIT;")
         for name, definition in _INDEXES.items():
             if name not in names:
                 db.execute(f"CREATE INDEX IF NOT EXISTS {name} ON {definition}")

@@ -40,6 +40,15 @@ _OLD = {
     "interactions": _Old("interaction", "id", (-1,), "coalesce(accepted, asked)"),
     "notifications": _Old("notification", "scope, id", (-1, ""), "noted"),
     "request_ids": _Old("own_request", "scope, request_id", (-1, ""), "asked"),
+    "outcomes": _Old(
+        "outcome",
+        "run, attempt, id",
+        (-1, 0, 0),
+        "(SELECT at FROM attempt WHERE (attempt.run, attempt.number) = (outcome.run, outcome.attempt))",
+    ),
+    "attempts": _Old("attempt", "run, number", (-1, 0), "at"),
+    # A run is as old as its last outcome.
+    "runs": _Old("run", "id", (-1,), "coalesce((SELECT max(at) FROM attempt WHERE attempt.run = run.id), started)"),
 }
 
 # Seconds for which a transaction should hold the lock, and for which it is left to others then: the longest time for which SQLite waits before it tries

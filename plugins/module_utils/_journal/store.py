@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import abc
+import itertools
+import math
 import typing as t
 
 # Interactions that are looked up and claimed in one transaction.
@@ -51,6 +53,76 @@ class Scope(t.NamedTuple):
     provider: str
 
 
+class Run(t.NamedTuple):
+    """A run of a task, to which outcomes belong.
+
+    :param key: its number in the store.
+    :param run_id: 32 hexadecimal digits, from the first of which the number is made.
+    :param started: seconds of the epoch.
+    :param job_id: the number of the job of AAP or AWX.
+    """
+
+    key: int
+    run_id: str
+    started: float
+    reason: str | None = None
+    job_id: str | None = None
+
+
+class Attempt(t.NamedTuple):
+    """How some interactions ended in a run at one time: those of a call, or those that were not sent.
+
+    :param number: its place among those of its run, from 1.
+    :param state: "accepted", "failed" or "unknown".
+    :param at: seconds of the epoch.
+    :param call: the number of the call that decided it; None without a call.
+    """
+
+    run: Run
+    number: int
+    action: str
+    state: str
+    at: float
+    call: int | None
+    message: str
+
+
+# An interaction that ended in an attempt: a number that no other one of the run has, its external id and its request id.
+Ended = tuple[int, t.Optional[str], t.Optional[str]]
+
+
+class Past(t.NamedTuple):
+    """An outcome of the history."""
+
+    external_id: str | None
+    request_id: str | None
+    scope: Scope
+    attempt: Attempt
+
+
+class RunCounts(t.NamedTuple):
+    """What came of a run.
+
+    :param ended: the time of its last outcome.
+    :param width: the seconds of a part of the timeline, which begins at the second in which the run began.
+    :param calls: the number of the last call that decided an outcome.
+    :param counts: how many interactions have ended, by action and state.
+    :param timeline: how many interactions have ended in each of its parts of equal length that has any, by the number of the part and the state.
+    """
+
+    run: Run
+    ended: float
+    width: int
+    calls: int
+    counts: dict[tuple[str, str], int]
+    timeline: dict[tuple[int, str], int]
+
+
+def width_of_parts(begin: float, end: float, parts: int) -> int:
+    """Return the whole seconds of each of at most so many parts of a time."""
+    return max(1, -(-(math.floor(end) - math.floor(begin) + 1) // parts))
+
+
 class Use(t.NamedTuple):
     """A use of a request id that the journal knows of.
 
@@ -73,9 +145,10 @@ class Query(t.NamedTuple):
     """The terms of a search in all scopes; None matches everything.
 
     :param provider: empty for rows without one.
-    :param state: "released", "dispatched" or "pending".
+    :param state: "released", "dispatched" or "pending"; of the history also "failed" or "unknown".
     :param before: the latest time of a row: accepted, or requested if it is pending.
     :param after: a time before that of each row.
+    :param run_id: of the history only.
     """
 
     external_ids: t.Sequence[str] | None = None
@@ -83,6 +156,7 @@ class Query(t.NamedTuple):
     state: str | None = None
     before: float | None = None
     after: float | None = None
+    run_id: str | None = None
 
 
 class Found(t.NamedTuple):
@@ -189,8 +263,11 @@ class Store(abc.ABC):
         """Replace each row that is still the one that was seen: with the same id, and accepted as then. Return for each change whether it took effect."""
 
     @abc.abstractmethod
-    def mark(self, first: int, last: int, accepted_at: float) -> int:
-        """Mark all rows with an id from ``first`` to ``last`` as accepted, and return how many there are."""
+    def mark(self, first: int, last: int, accepted_at: float, attempt: Attempt | None = None) -> int:
+        """Mark all rows with an id from ``first`` to ``last`` as accepted, and return how many there are.
+
+        :param attempt: the attempt that goes into the history with them.
+        """
 
     def exchange(
         self,
@@ -199,14 +276,24 @@ class Store(abc.ABC):
         changes: t.Sequence[Change] = (),
         look_up: t.Sequence[str] = (),
         sent: t.Callable[[], object] | None = None,
+        attempts: t.Sequence[Attempt | None] = (),
     ) -> Exchanged:
         """Mark rows as accepted, each run of them by its first and last id; replace rows; and look other rows up.
 
         :param sent: what to call once all is on its way, if there is a way.
+        :param attempts: the attempts that go into the history with the rows that are marked.
         """
         with self.transaction():
-            marked = sum(self.mark(first, last, accepted_at) for first, last in marks)
+            runs = itertools.zip_longest(marks, attempts)
+            marked = sum(self.mark(first, last, accepted_at, attempt) for (first, last), attempt in runs)
             return Exchanged(marked, self.swap(changes), self.rows(look_up) if look_up else {})
+
+    @abc.abstractmethod
+    def record_attempts(self, attempts: t.Sequence[tuple[Attempt, t.Sequence[Ended]]], dry_run: bool = False) -> int:
+        """Put attempts of the scope into the history, each with interactions that ended in it, or with ``dry_run`` nothing.
+
+        What is there already stays as it is. Return how many interactions were not there.
+        """
 
     @abc.abstractmethod
     def has_claims(self, first: int, last: int) -> bool:
@@ -262,6 +349,27 @@ class Store(abc.ABC):
         """Return a page of the rows of all scopes that match, the latest first, and how many match on all pages.
 
         :param recent: the time after which an acceptance counts as recent.
+        """
+
+    @abc.abstractmethod
+    def history(self, query: Query, limit: int, offset: int, recent: float) -> tuple[list[Past], int, int]:
+        """Return a page of the outcomes of all scopes that match, the latest first; how many match; and how many of these VCC has accepted after a time.
+
+        :param recent: that time.
+        """
+
+    @abc.abstractmethod
+    def run_counts(self, run_id: str, parts: int) -> RunCounts | None:
+        """Return what came of a run, None for a run that the store does not know.
+
+        :param parts: the largest number of parts of its timeline, each of whole seconds.
+        """
+
+    @abc.abstractmethod
+    def export(self, query: Query, history: bool, take: t.Callable[[t.Iterator[t.Any]], None]) -> None:
+        """Let ``take`` have all that matches, in the order of a search: (row, scope) of each interaction, or each outcome of the history.
+
+        It may be called again, with everything from the beginning, if the store had to be read again.
         """
 
     @abc.abstractmethod

@@ -32,7 +32,7 @@ def transfer(path: str, journal: str, dry_run: bool = False) -> dict[str, int]:
         raise InputError("import_from must be the path of a SQLite file: only journal may be a URL.")
     if not os.path.lexists(path):
         raise InputError(f"import_from {path} cannot be imported (there is no such file): check the path.")
-    imported = {"interactions": 0, "request_ids": 0, "notifications": 0, "registrations": 0}
+    imported = {"interactions": 0, "request_ids": 0, "notifications": 0, "registrations": 0, "outcomes": 0}
     open_store(journal, None, dry_run=True).close()  # which fails even if nothing is to be imported
     try:
         with contextlib.closing(_Source(path, None, dry_run=True)) as source:
@@ -70,6 +70,7 @@ class _Transfer:
             "interactions": sum(map(self._rows, self._source.all_rows())),
             "notifications": sum(map(self._notifications, self._source.notifications())),
             "registrations": self._registration(),
+            "outcomes": sum(self._target.record_attempts(each, self._dry_run) for each in self._source.attempts()),
         }
 
     def _rows(self, rows: list[Row]) -> int:

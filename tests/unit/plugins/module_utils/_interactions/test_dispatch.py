@@ -38,6 +38,7 @@ class TestCalls:
         (warning,) = result.pop("warnings")
         assert f"This task makes the journal {result['journal']['location']}: " in warning
         assert result.pop("journal")["created"]
+        assert result.pop("run_id")
         assert result == {
             "changed": True,
             "summary": {"requested": 1, "dispatched": 1, "unchanged": 0, "failed": 0, "unknown": 0, "api_calls": 1},
@@ -50,6 +51,7 @@ class TestCalls:
                     "changed": True,
                     "evidence": "api",
                     "message": "",
+                    "call": 1,
                 }
             ],
         }

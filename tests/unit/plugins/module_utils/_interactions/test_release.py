@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,7 @@ class TestRelease:
         result = task(external_id="a")
         ((request_id,),) = [[effect["request_id"] for effect in sim.effects]]
         journal = result.pop("journal")
+        assert re.fullmatch("[0-9a-f]{32}", result.pop("run_id"))
         assert journal == {"backend": "sqlite", "location": journal["location"], "created": True}
         assert task(external_id="a")["journal"] == {**journal, "created": False}
         assert result == {
@@ -42,6 +44,7 @@ class TestRelease:
                     "changed": True,
                     "evidence": "api",
                     "message": "",
+                    "call": 1,
                 }
             ],
         }

@@ -33,6 +33,9 @@ API = "https://api.example"
 # The journal of the test is a file, and then a database.
 both_backends = pytest.mark.parametrize("backend", ["sqlite", "postgresql"], indirect=True)
 
+# What pruning counts where nothing is old.
+NOTHING_OLD = {"interactions": 0, "notifications": 0, "request_ids": 0, "outcomes": 0, "runs": 0}
+
 # Rows and scopes of the tests of stores.
 NOW = 1_800_000_000.0
 SCOPE = Scope(API, "main", "")

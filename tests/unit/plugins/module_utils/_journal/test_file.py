@@ -52,7 +52,16 @@ class TestFile:
             tables = db.execute(
                 "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name"
             ).fetchall()
-            assert tables == [("interaction",), ("notification",), ("own_request",), ("registration",), ("scope",)]
+            assert [name for (name,) in tables] == [
+                "attempt",
+                "interaction",
+                "notification",
+                "outcome",
+                "own_request",
+                "registration",
+                "run",
+                "scope",
+            ]
 
     def test_readers_and_a_writer_get_along(self, release, path):
         release("a")

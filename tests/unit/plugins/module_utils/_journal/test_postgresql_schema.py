@@ -19,6 +19,7 @@ from ansible_collections.vonage.vcc.plugins.module_utils._journal.setup import s
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import at_once
 from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal.helpers import (
     API,
+    NOTHING_OLD,
     as_entries,
     database_contents,
     database_of,
@@ -91,7 +92,7 @@ def check_reading(url):
     with contextlib.closing(JournalMaintenance(url, dry_run=True, show_only=True)) as journal:
         assert journal.entries(state="pending")[1] == 1
         assert journal.counts()["interactions"] == 2
-        assert journal.description()["schema_version"] == 2
+        assert journal.description()["schema_version"] == 3
         assert journal.prune(0)["interactions"] == 2
     with contextlib.closing(NotificationLog(url, API, "main", None, dry_run=True)) as notifications:
         assert notifications.record([Notification("Release", "b", "n-1")]) == [("b", "pending", "released")]
@@ -114,7 +115,12 @@ def check_writing(url, before=0):
         assert registration.compare({"a": "1"}) == {"a": "same"}
         registration.cancel()
     with contextlib.closing(JournalMaintenance(url)) as journal:
-        assert journal.prune(0) == {"interactions": before + 1, "notifications": 1, "request_ids": 1}
+        assert journal.prune(0) == {
+            **NOTHING_OLD,
+            "interactions": before + 1,
+            "notifications": 1,
+            "request_ids": 1,
+        }
 
 
 def needing(url):
@@ -175,7 +181,7 @@ class TestCreation:
             assert not journal.plan(0)[0].confirmed
         check_writing(url)
 
-    @pytest.mark.parametrize("table", ["interaction", "notification", "version"])
+    @pytest.mark.parametrize("table", ["interaction", "notification", "version", "outcome"])
     def test_schema_without_some_of_its_tables_is_damaged(self, url, execute, some, table):
         """To make them anew would dispatch again what they knew of."""
         execute(f"DROP TABLE vcc_journal.{table}")
@@ -238,8 +244,8 @@ class TestRights:
         for opening in (Journal, NotificationLog, Registration):
             others = (0,) if opening is Journal else ()
             assert refusal(opening, with_user(url, role), API, "main", None, *others) == (
-                f"The journal {with_user(url, role)} cannot be used (the role of its URL may not write custom_request, interaction, notification,"
-                " registration, scope): have INSERT, UPDATE and DELETE on the tables of the schema vcc_journal granted to it,"
+                f"The journal {with_user(url, role)} cannot be used (the role of its URL may not write attempt, custom_request, interaction,"
+                " notification, outcome, registration, run, scope): have INSERT, UPDATE and DELETE on the tables of the schema vcc_journal granted to it,"
                 " as the option grant_to of vonage.vcc.vcc_journal does."
             )
         assert database_contents(url) == before
@@ -284,11 +290,11 @@ class TestRights:
 
 
 class TestRefusals:
-    @pytest.mark.parametrize("version", [0, 3])
+    @pytest.mark.parametrize("version", [0, 4])
     def test_other_version(self, url, execute, some, version):
         execute("UPDATE vcc_journal.version SET version = {version}", version=version)
         expected = (
-            f"The journal {url} cannot be used (it was made by another version of this collection: schema {version}, this one knows 2): run the task with"
+            f"The journal {url} cannot be used (it was made by another version of this collection: schema {version}, this one knows 3): run the task with"
             " that version."
         )
         for dry_run in (True, False):
@@ -325,16 +331,18 @@ class TestRefusals:
 
 
 class TestMigration:
-    @pytest.fixture
-    def _old(self, some, execute):
-        execute(
-            "ALTER TABLE vcc_journal.custom_request DROP COLUMN unanswered; UPDATE vcc_journal.version SET version = 1"
-        )
+    @pytest.fixture(params=[1, 2])
+    def old(self, request, some, execute):
+        """The version of a journal that an earlier version of the collection has made."""
+        execute("DROP TABLE vcc_journal.run, vcc_journal.attempt, vcc_journal.outcome")
+        if request.param == 1:
+            execute("ALTER TABLE vcc_journal.custom_request DROP COLUMN unanswered")
+        execute("UPDATE vcc_journal.version SET version = {version}", version=request.param)
+        return request.param
 
-    @pytest.mark.usefixtures("_old")
-    def test_state_present_brings_it_to_this_version(self, url):
+    def test_state_present_brings_it_to_this_version(self, url, old):
         expected = (
-            f"The journal {url} cannot be used (it was made by another version of this collection: schema 1, this one knows 2): have"
+            f"The journal {url} cannot be used (it was made by another version of this collection: schema {old}, this one knows 3): have"
             " vonage.vcc.vcc_journal run with state=present as the owner of the schema, which brings it to this version."
         )
         for dry_run in (True, False):
@@ -342,15 +350,49 @@ class TestMigration:
         before = database_contents(url)
         assert set_up(url, dry_run=True) == (False, True, [])
         with contextlib.closing(JournalMaintenance(url, dry_run=True, show_only=True)) as journal:
-            assert journal.description()["schema_version"] == 1
+            assert journal.description()["schema_version"] == old
             assert journal.counts()["interactions"] == 2
+            assert journal.entries(history=True) == ([], 0, 0)
+            assert journal.run("0" * 32) is None
+            assert journal.prune(0) == {**NOTHING_OLD, "interactions": 2}
+            exported = []
+            journal.export(exported.extend, history=True)
+            assert exported == []
         assert database_contents(url) == before
         assert set_up(url) == (False, True, [])
         assert set_up(url) == (False, False, [])
         check_reading(url)
         check_writing(url, before=2)
 
-    @pytest.mark.usefixtures("_old")
+    def test_journal_of_earlier_version_can_be_pruned(self, url, old):
+        with contextlib.closing(JournalMaintenance(url)) as journal:
+            assert journal.prune(0) == {**NOTHING_OLD, "interactions": 2}
+
+    @pytest.mark.usefixtures("old")
+    def test_role_may_do_with_new_tables_what_it_may_do_with_the_others(self, url, role, execute):
+        execute(f"{READING}; GRANT SELECT ON ALL TABLES IN SCHEMA vcc_journal TO PUBLIC", role=role)
+        set_up(url)
+        check_reading(with_user(url, role))
+        assert "may not write" in refusal(Journal, with_user(url, role), API, "main", None, 0)
+
+    @pytest.mark.usefixtures("old")
+    def test_role_of_tasks_works_on_without_another_grant(self, url, role, execute):
+        execute(f"{READING}; {WRITING}", role=role)
+        set_up(url)
+        check_writing(with_user(url, role), before=2)
+
+    @pytest.mark.usefixtures("old")
+    def test_role_that_may_not_read_is_told_so(self, url, role, execute):
+        execute(f"{READING}; REVOKE SELECT ON vcc_journal.version FROM {{role}}", role=role)
+        assert "(the role of its URL may not read version)" in refusal(JournalMaintenance, with_user(url, role))
+
+    @pytest.mark.usefixtures("old")
+    def test_table_that_is_missing_is_not_made_anew(self, url, execute):
+        execute("DROP TABLE vcc_journal.notification")
+        for act in (lambda: JournalMaintenance(url, dry_run=True), lambda: set_up(url)):
+            assert "(tables of its schema vcc_journal are missing)" in refusal(act)
+
+    @pytest.mark.usefixtures("old")
     def test_another_role_cannot(self, url, role, execute):
         execute(f"{READING}; {WRITING}", role=role)
         for dry_run in (True, False):

@@ -15,6 +15,7 @@ from ansible_collections.vonage.vcc.plugins.module_utils._journal.registrations 
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import journal_rows
 from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal.helpers import (
     API,
+    NOTHING_OLD,
     both_backends,
     contents,
     recorded,
@@ -50,7 +51,12 @@ class TestPrune:
     def test_old_rows_are_pruned_as_check_mode_predicts(
         self, maintenance, journal, tmp_path, older_than, interactions, notifications, request_ids, left
     ):
-        expected = {"interactions": interactions, "notifications": notifications, "request_ids": request_ids}
+        expected = {
+            **NOTHING_OLD,
+            "interactions": interactions,
+            "notifications": notifications,
+            "request_ids": request_ids,
+        }
         before = contents(journal, tmp_path)
         predicting = maintenance(True)
         assert predicting.prune(older_than) == expected
@@ -60,11 +66,7 @@ class TestPrune:
         assert "".join(journal_rows(journal)) == left
         assert len(recorded(journal)) == 2 - notifications
         for dry_run in (True, False):
-            assert maintenance(dry_run).prune(older_than) == {
-                "interactions": 0,
-                "notifications": 0,
-                "request_ids": 0,
-            }
+            assert maintenance(dry_run).prune(older_than) == NOTHING_OLD
 
     def test_registrations_stay(self, maintenance, journal, clock):
         opened = maintenance(False)
@@ -145,5 +147,5 @@ class TestFile:
 def test_pruning_makes_no_journal(maintenance, journal, tmp_path):
     before = contents(journal, tmp_path)
     for dry_run in (True, False):
-        assert maintenance(dry_run).prune(0) == {"interactions": 0, "notifications": 0, "request_ids": 0}
+        assert maintenance(dry_run).prune(0) == NOTHING_OLD
     assert contents(journal, tmp_path) == before

@@ -14,6 +14,7 @@ from ansible_collections.vonage.vcc.plugins.module_utils._journal.store import E
 from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal.helpers import (
     ACCEPTED,
     LONG,
+    NOTHING_OLD,
     NOW,
     OTHERS,
     PENDING,
@@ -245,7 +246,7 @@ class TestLongIds:
         assert ([row for row, dummy in found], count) == ([Row(31, LONG[0], "release", LONG[1], NOW)], 1)
         store.record(LONG, NOW)
         store.keep_request_ids("release", NOW, zip(LONG, LONG))
-        assert everything.prune(NOW, False) == {"interactions": 2, "notifications": 3, "request_ids": 3}
+        assert everything.prune(NOW, False) == {**NOTHING_OLD, "interactions": 2, "notifications": 3, "request_ids": 3}
         assert (store.rows(LONG), store.uses(LONG), store.recorded(LONG)) == ({}, [], set())
 
 

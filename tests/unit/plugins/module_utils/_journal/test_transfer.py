@@ -21,7 +21,7 @@ from ansible_collections.vonage.vcc.plugins.module_utils._journal.transfer impor
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import snapshot
 from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal.helpers import API, refusal
 
-NOTHING = {"interactions": 0, "request_ids": 0, "notifications": 0, "registrations": 0}
+NOTHING = {"interactions": 0, "request_ids": 0, "notifications": 0, "registrations": 0, "outcomes": 0}
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -93,7 +93,7 @@ class TestTransfer:
     def test_everything_arrives_once(self, path, target, keep_in, note, enrol, clock, tmp_path):
         fill(path, keep_in, note, enrol)
         before = snapshot(path.parent)
-        expected = {"interactions": 6, "request_ids": 1, "notifications": 1, "registrations": 1}
+        expected = {**NOTHING, "interactions": 6, "request_ids": 1, "notifications": 1, "registrations": 1}
         assert transfer(str(path), target, dry_run=True) == expected
         assert entries(target) == {}
         clock.now += 60

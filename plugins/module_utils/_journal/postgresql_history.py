@@ -1,0 +1,196 @@
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The history in PostgreSQL: how the interactions of each run ended."""
+
+from __future__ import annotations
+
+# ruff: noqa: S608 -- queries are put together from constants alone
+import math
+import typing as t
+
+from .postgresql_connection import LONG_ANSWER_TIMEOUT, PostgresqlConnection, pipeline
+from .postgresql_rows import Statement, column, execute, in_transaction, joined, number_of_rows, read_all
+from .store import Attempt, Ended, Past, Query, Run, RunCounts, Scope, width_of_parts
+
+# The first version of the tables that has the history.
+_FIRST_VERSION = 3
+
+_RUN = "INSERT INTO vcc_journal.run (id, run_id, started, reason, job_id) VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING"
+
+_ATTEMPT = """
+INSERT INTO vcc_journal.attempt (run, scope, number, action, state, at, call, message) VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING
+"""
+
+# The rows that are marked go into the history on the server, so that they need not go over the wire.
+_MARK = f"""
+WITH run AS ({_RUN}), attempt AS ({_ATTEMPT}),
+marked AS (
+    UPDATE vcc_journal.interaction SET accepted_at = %s WHERE id BETWEEN %s AND %s RETURNING id, external_id, long_external_id, request_id
+),
+recorded AS (
+    INSERT INTO vcc_journal.outcome (run, attempt, id, external_id, request_id)
+    SELECT %s, %s, id, coalesce(long_external_id, external_id), request_id FROM marked ON CONFLICT DO NOTHING
+)
+SELECT count(*) FROM marked
+"""
+
+_TEXTS = column(null="''")
+
+_ENDED = f"unnest({column('bigint')}, {_TEXTS}, {_TEXTS}) AS ended (id, external_id, request_id)"
+
+_RECORD = f"""
+WITH run AS ({_RUN}), attempt AS ({_ATTEMPT}),
+recorded AS (
+    INSERT INTO vcc_journal.outcome (run, attempt, id, external_id, request_id) SELECT %s, %s, id, external_id, request_id FROM {_ENDED}
+    ON CONFLICT DO NOTHING RETURNING 1
+)
+SELECT count(*) FROM recorded
+"""
+
+_MISSING = f"""
+SELECT count(*) FROM {_ENDED} WHERE NOT EXISTS (
+    SELECT FROM vcc_journal.outcome AS known WHERE (known.run, known.attempt, known.id) = (%s, %s, ended.id)
+)
+"""
+
+_STATE = "CASE WHEN state <> 'accepted' THEN state WHEN action = 'release' THEN 'released' ELSE 'dispatched' END"
+
+_COLUMNS = """
+outcome.external_id, outcome.request_id, api_url, account, provider, run.id, run_id, started, reason, job_id, number, action, state, at, call, message
+"""
+
+_PAST = """
+FROM vcc_journal.outcome AS outcome JOIN vcc_journal.attempt AS attempt ON (attempt.run, attempt.number) = (outcome.run, outcome.attempt)
+JOIN vcc_journal.run AS run ON run.id = outcome.run JOIN vcc_journal.scope AS scope ON scope.id = attempt.scope
+"""
+
+# The condition of each field of a query that is set.
+_CONDITIONS = {
+    "external_ids": "outcome.external_id = ANY (string_to_array(%(external_ids)s, E'\\x1f'))",
+    "provider": "provider = %(provider)s",
+    "state": f"{_STATE} = %(state)s",
+    "before": "at <= %(before)s",
+    "after": "at > %(after)s",
+    "run_id": "run_id = %(run_id)s",
+}
+
+_ORDER = "ORDER BY at DESC, outcome.external_id NULLS FIRST, api_url, account, provider, run_id, outcome.id"
+
+_RUN_AND_END = """
+SELECT id, run_id, started, reason, job_id, coalesce(max(at), started), coalesce(max(call), 0)
+FROM vcc_journal.run AS run LEFT JOIN vcc_journal.attempt AS attempt ON attempt.run = run.id WHERE run_id = %s GROUP BY id
+"""
+
+_COUNTS = """
+SELECT action, state, greatest(floor((at - %s) / %s), 0)::integer AS part, count(*)
+FROM vcc_journal.attempt AS attempt JOIN vcc_journal.outcome AS outcome ON (outcome.run, outcome.attempt) = (attempt.run, attempt.number)
+WHERE attempt.run = %s AND outcome.run = %s GROUP BY 1, 2, 3
+"""
+
+
+def statement_of_mark(scope: int, first: int, last: int, accepted_at: float, attempt: Attempt) -> Statement:
+    """Return the statement that marks rows as accepted, and puts them into the history. It returns how many there are."""
+    return _MARK, (*_values(scope, attempt), accepted_at, first, last, attempt.run.key, attempt.number)
+
+
+def _values(scope: int, attempt: Attempt) -> tuple[t.Any, ...]:
+    return (*attempt.run, attempt.run.key, scope, *attempt[1:])
+
+
+def _columns(ended: t.Sequence[Ended]) -> tuple[str, str, str]:
+    ids, external_ids, request_ids = zip(*ended)
+    return (
+        joined(map(str, ids)),
+        joined(each or "" for each in external_ids),
+        joined(each or "" for each in request_ids),
+    )
+
+
+class History:
+    """The history of all runs. Without its tables, there is none.
+
+    :param version: the version of the tables; None for no tables.
+    """
+
+    def __init__(self, connection: PostgresqlConnection, version: int | None) -> None:
+        self._connection = connection
+        self.exists = version is not None and version >= _FIRST_VERSION
+
+    def record(self, scope: int | None, attempts: t.Sequence[tuple[Attempt, t.Sequence[Ended]]], dry_run: bool) -> int:
+        """Put attempts of a scope into the history, or with ``dry_run`` nothing. Return how many interactions were not there."""
+        if not self.exists:
+            return sum(len(ended) for dummy, ended in attempts)
+        statements: list[Statement] = []
+        for attempt, ended in attempts:
+            key, columns = (attempt.run.key, attempt.number), _columns(ended)
+            if dry_run:
+                statements.append((_MISSING, (*columns, *key)))
+            else:
+                statements.append((_RECORD, (*_values(t.cast(int, scope), attempt), *key, *columns)))
+
+        def work(db: t.Any, again: bool) -> int:
+            with pipeline(db):
+                found = in_transaction(db, statements)
+            return sum(map(number_of_rows, found))
+
+        return int(self._connection.run(work))
+
+    def search(self, query: Query, limit: int, offset: int, recent: float) -> tuple[list[Past], int, int]:
+        """Return a page of the outcomes that match, the latest first; how many match; and how many of these VCC has accepted after a time."""
+        if not self.exists:
+            return [], 0, 0
+        matching, values = _matching(query)
+        values.update(limit=limit, offset=offset, recent=recent)
+        page = f"SELECT {_COLUMNS} {matching} {_ORDER} LIMIT %(limit)s OFFSET %(offset)s"
+        counts = f"SELECT count(*), count(*) FILTER (WHERE state = 'accepted' AND at > %(recent)s) {matching}"
+
+        def work(db: t.Any, again: bool) -> tuple[list[t.Any], tuple[int, int]]:
+            return execute(db, page, values).fetchall(), execute(db, counts, values).fetchone()
+
+        rows, counted = self._connection.run(work, LONG_ANSWER_TIMEOUT)
+        return [_past(row) for row in rows], *counted
+
+    def run_counts(self, run_id: str, parts: int) -> RunCounts | None:
+        """Return what came of a run, None for a run that the journal does not know."""
+        if not self.exists:
+            return None
+
+        def work(db: t.Any, again: bool) -> RunCounts | None:
+            found = execute(db, _RUN_AND_END, (run_id,)).fetchone()
+            if not found:
+                return None
+            run, ended, calls = Run(*found[:5]), found[5], found[6]
+            width = width_of_parts(run.started, ended, parts)
+            counts: dict[tuple[str, str], int] = {}
+            timeline: dict[tuple[int, str], int] = {}
+            for action, state, part, count in execute(
+                db, _COUNTS, (math.floor(run.started), width, run.key, run.key)
+            ).fetchall():
+                counts[action, state] = counts.get((action, state), 0) + count
+                timeline[part, state] = timeline.get((part, state), 0) + count
+            return RunCounts(run, ended, width, calls, counts, timeline)
+
+        return t.cast("RunCounts | None", self._connection.run(work, LONG_ANSWER_TIMEOUT))
+
+    def export(self, query: Query, take: t.Callable[[t.Iterator[Past]], None]) -> None:
+        """Let ``take`` have all outcomes that match, the latest first; again from the beginning if the connection was lost."""
+        matching, values = _matching(query)
+        if self.exists:
+            read_all(self._connection, f"SELECT {_COLUMNS} {matching} {_ORDER}", values, _past, take)
+        else:
+            take(iter(()))
+
+
+def _matching(query: Query) -> tuple[str, dict[str, t.Any]]:
+    """Return the SQL that selects what matches, and its values."""
+    given: dict[str, t.Any] = {name: value for name, value in query._asdict().items() if value is not None}
+    conditions = " AND ".join(_CONDITIONS[name] for name in given)
+    if "external_ids" in given:
+        given["external_ids"] = joined(sorted(set(given["external_ids"])))
+    return f"{_PAST} {'WHERE' if conditions else ''} {conditions}", given
+
+
+def _past(row: t.Sequence[t.Any]) -> Past:
+    """Return the outcome of a row that has ``_COLUMNS``."""
+    return Past(row[0], row[1], Scope(*row[2:5]), Attempt(Run(*row[5:10]), *row[10:]))
