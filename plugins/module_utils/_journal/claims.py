@@ -185,7 +185,7 @@ class Claims:
         again = {each.seq: each for each in self.claim_lost(retry, self.end(retry).done)}
         return [again.get(each.seq, each) for each in claiming.chunk]
 
-    def accept(self, interactions: t.Iterable[Interaction]) -> None:
+    def accept(self, interactions: t.Collection[Interaction]) -> None:
         """Record that VCC has accepted interactions; those without a claim have no row."""
         now = self._clock()
         marked = self._claims_to_mark(interactions, now)
@@ -196,19 +196,18 @@ class Claims:
             self.reconcile(marked, now)
         self._audit.forget(marked)
 
-    def _claims_to_mark(self, interactions: t.Iterable[Interaction], now: float) -> list[Interaction]:
+    def _claims_to_mark(self, interactions: t.Collection[Interaction], now: float) -> list[Interaction]:
         """Return the claims to mark as accepted. The history gets the others now.
 
         A request id that VCC may have had before another action is only kept: it confirms no state, because VCC may have ignored it now.
         """
-        marked: list[Interaction] = []
-        others: list[Interaction] = []
-        for each in interactions:
-            (marked if each.claim and each.request_id not in self._doubtful else others).append(each)
-        if others:
+        doubtful = self._doubtful
+        marked = [each for each in interactions if each.claim and not (doubtful and each.request_id in doubtful)]
+        if len(marked) < len(interactions):
+            others = [each for each in interactions if not each.claim or each.request_id in doubtful]
             self._audit.record(others)
-            doubtful = [(each.request_id, each.external_id) for each in others if each.claim and each.request_id]
-            self._store.keep_request_ids(self._action, now, doubtful)
+            kept = [(each.request_id, each.external_id) for each in others if each.claim and each.request_id]
+            self._store.keep_request_ids(self._action, now, kept)
         return marked
 
     def release(self, interactions: t.Collection[Interaction]) -> list[Interaction]:
