@@ -60,7 +60,7 @@ MODULES = (client, http, journal, postgresql_connection, result, sender, store, 
 
 
 def _sends_nothing(_job):
-    Client.invoke = lambda self, body: None
+    Client.invoke = lambda self, body, on_request: None
 
 
 def _new_request_ids(_job):

@@ -9,6 +9,7 @@ import contextlib
 import gc
 import json
 import os
+import re
 import socket
 import tempfile
 from pathlib import Path
@@ -45,7 +46,12 @@ class TestReport:
         task(external_id="p")
         sim.poison("c")
         result = task(external_ids=["a", "p", "c", "ü"], report=str(report))
-        assert sorted(self.lines(report), key=str) == sorted(result["interactions"], key=str)
+        lines = self.lines(report)
+        for line in lines:
+            assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", line.pop("at"))
+            trace = {name: line.pop(name) for name in ("run_id", "reason", "job_id")}
+            assert trace == {"run_id": result["run_id"], "reason": None, "job_id": None}
+        assert sorted(lines, key=str) == sorted(result["interactions"], key=str)
         assert '"ü"' in report.read_text(encoding="utf-8")
 
     def test_report_has_unlisted_interactions(self, sim, task, report):
@@ -222,10 +228,10 @@ class TestReport:
     @pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
     def test_full_disk_under_report_does_not_stop_task(self, sim, task, report):
         """A limit on the size of files stands for the full disk. The provider's name is in each line, and in the journal once."""
-        given = {"external_ids": [str(number) for number in range(200)], "provider": "p" * 1000}
+        given = {"external_ids": [str(number) for number in range(400)], "provider": "p" * 1000}
         sim.register(given["provider"])
         before = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (220_000, before[1]))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, before[1]))
         try:
             result = task(**given, report=str(report))
         finally:
@@ -233,7 +239,7 @@ class TestReport:
         gc.collect()  # the remains of the file must not warn either
         assert result["failed"]
         assert result["msg"].startswith(f"The report {report} is not complete (File too large)")
-        assert summary(result) == {"requested": 200, "released": 200}
+        assert summary(result) == {"requested": 400, "released": 400}
         assert not task(**given)["changed"]
 
 

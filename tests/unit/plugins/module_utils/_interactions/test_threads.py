@@ -46,7 +46,7 @@ class TestThreads:
     def calls(self, monkeypatch):
         """Return the calls, each of which waits until the gate is open."""
         calls = Calls()
-        monkeypatch.setattr(Client, "invoke", lambda client, body: calls.make(body))
+        monkeypatch.setattr(Client, "invoke", lambda client, body, on_request: calls.make(body))
         yield calls
         calls.gate.set()
 
@@ -61,7 +61,7 @@ class TestThreads:
 
     @pytest.mark.parametrize("calls_in_flight", [1, 3])
     def test_unexpected_error_of_call_reaches_caller(self, task, monkeypatch, calls_in_flight):
-        def fail(client, body):
+        def fail(client, body, on_request):
             raise OverflowError(len(body))
 
         monkeypatch.setattr(Client, "invoke", fail)
@@ -96,7 +96,7 @@ class TestThreads:
         assert len(calls.threads) == 2
 
     def test_error_of_one_call_does_not_wait_for_others(self, task, calls, monkeypatch):
-        def fail_first(client, body):
+        def fail_first(client, body, on_request):
             if IDS[0].encode() in body:
                 wait_until(lambda: calls.threads)
                 raise OverflowError

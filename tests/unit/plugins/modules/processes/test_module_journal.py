@@ -52,7 +52,7 @@ class TestJournal:
     def test_pruning_says_what_went(self, act):
         act("vcc_journal")
         result, dummy, dummy = act("vcc_journal", diff=True, notifications=None, older_than=0)
-        assert result["pruned"] == {"interactions": 1, "notifications": 1, "request_ids": 0}
+        assert result["pruned"] == {"interactions": 1, "notifications": 1, "request_ids": 0, "outcomes": 0, "runs": 0}
         assert result["diff"]["before"] == "old interactions: 1\nold notifications: 1\nold request_ids: 0\n"
         assert result["diff"]["after"] == "old interactions: 0\nold notifications: 0\nold request_ids: 0\n"
 
@@ -116,7 +116,7 @@ class TestJournal:
             (
                 {"import_from": str(tmp_path / "journal.db")},
                 "imported",
-                {"interactions": 1, "request_ids": 0, "notifications": 1, "registrations": 0},
+                {"interactions": 1, "request_ids": 0, "notifications": 1, "registrations": 0, "outcomes": 0},
             ),
         ):
             given = {"notifications": None, "journal": journal, "diff": True, **task}
