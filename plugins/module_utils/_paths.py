@@ -15,6 +15,9 @@ from ._location import is_url
 # The options that name a file on the host that runs the task.
 PATHS = ("src", "report", "journal", "token_cache", "ca_path", "import_from", "export")
 
+# The bytes of a path, with the one that ends it.
+PATH_MAX = 4096
+
 # The options that name a file to write, with the endings of the files that belong to it.
 WRITTEN = {"report": (), "export": (), "journal": ("-wal", "-shm", "-journal"), "token_cache": (".lock",)}
 
@@ -32,6 +35,8 @@ def check_paths(params: t.Mapping[str, t.Any]) -> None:
             raise InputError(f"{name} is not valid Unicode: write the path in UTF-8.") from None
         if "\0" in path:
             raise InputError(f"{name} has a character that no path can have: remove it.")
+        if len(os.fsencode(path)) >= PATH_MAX:
+            raise InputError(f"{name} is longer than a path can be: check it.")
     check_distinct(paths)
 
 

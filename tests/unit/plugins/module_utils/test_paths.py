@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.vonage.vcc.plugins.module_utils import _paths
+from ansible_collections.vonage.vcc.plugins.module_utils._errors import InputError
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import call_main, snapshot
 
 NAMES = {"src": "ids.txt", "report": "report.jsonl", "journal": "journal.db", "token_cache": "tokens.json"}
@@ -152,3 +153,10 @@ def test_every_module_looks(sim, tmp_path, monkeypatch, module, given, said, che
     assert result["msg"].startswith(said)
     assert snapshot(tmp_path) == before
     assert sim.calls == []
+
+
+@pytest.mark.parametrize("path", ["/" + "x" * 4095, "/" + "ü" * 2048])
+def test_path_that_is_too_long_for_any_file_is_refused(path):
+    with pytest.raises(InputError, match=r"^src is longer than a path can be: check it\.$"):
+        _paths.check_paths({"src": path})
+    _paths.check_paths({"src": path[:-1]})
