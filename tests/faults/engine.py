@@ -43,6 +43,8 @@ from ansible_collections.vonage.vcc.plugins.module_utils._interactions import (
     task,
 )
 from ansible_collections.vonage.vcc.plugins.module_utils._journal import (
+    ahead,
+    claims,
     journal,
     postgresql_connection,
     postgresql_rows,
@@ -54,7 +56,7 @@ from ansible_collections.vonage.vcc.plugins.module_utils._journal import (
 from ansible_collections.vonage.vcc.plugins.modules import vcc_interaction
 
 # The modules whose constants a job can change.
-MODULES = (client, http, journal, postgresql_connection, result, sender, store, worklist)
+MODULES = (ahead, client, http, journal, postgresql_connection, result, sender, store, worklist)
 
 # Defects of the engine that the campaign must detect.
 
@@ -97,9 +99,9 @@ def _no_claims(_job):
 
 def _no_confirmations(_job):
     """Do not mark rows as accepted."""
-    begin = journal.Journal._begin
-    journal.Journal._begin = lambda self, found, _accepted=(), *others, **more: begin(self, found, (), *others, **more)
-    journal.Journal._accept = lambda self, interactions: None
+    begin = claims.Claims.begin
+    claims.Claims.begin = lambda self, prepared, _accepted, following: begin(self, prepared, [], following)
+    claims.Claims.accept = lambda self, interactions: None
 
 
 def _early_confirmations(_job):
@@ -178,7 +180,7 @@ def _swaps_always(_job):
 def _claims_twice(_job):
     """After the answer to a claim was lost, ask with other request ids than those that the claim has written."""
     done = postgresql_rows.Swap.done
-    end = journal.Journal._end
+    end = ahead.ChunksAhead._end
     repeated = []
 
     def note(self, db, written, again):
@@ -193,7 +195,7 @@ def _claims_twice(_job):
         return [one if one.confirmed else one._replace(request_id=os.urandom(16).hex()) for one in chunk]
 
     postgresql_rows.Swap.done = note
-    journal.Journal._end = end_anew
+    ahead.ChunksAhead._end = end_anew
 
 
 def _gives_up_at_once(_job):
