@@ -191,6 +191,18 @@ options:
       - It cannot be used beside a request_id, nor for a dispatch without an external id.
       - If not set, the environment variable E(VCC_IDEMPOTENCY_KEY) is used.
     type: str
+  plan_digest:
+    description:
+      - The RV(plan_digest) that check mode returned for a plan that was approved. If the task has another plan by now, it fails before any call, and
+        changes nothing.
+      - A plan is what is left to do. The digest covers the scope (the API, O(account) or else O(client_id), and O(provider)), the action, O(force) and
+        O(idempotency_key). Of each interaction, it covers the external id, the custom request id, the route and the data.
+      - The order of the list does not matter, nor whether a file or an option has it. The journal matters only for what is left.
+      - The message says how many interactions are new or done since, if these account for the whole difference. No digest tells what is gone from a list.
+      - While a task works, what another process does cannot add to its plan. What the journal confirms when the task begins stays as it is.
+      - A second run with the same digest finds everything done, and changes nothing. If only a part of the plan is done, run check mode again for the digest of
+        the rest. Where nothing is confirmed, without a journal or with O(force), a second run does the plan again.
+    type: str
   reason:
     description:
       - Why, and on whose behalf, the task releases or dispatches the interactions, such as the number of a ticket and a name. O(report) and the journal
@@ -255,6 +267,7 @@ attributes:
     support: full
     details:
       - The module makes no call of any kind and writes nothing. It predicts the result of the run that follows.
+      - It returns RV(plan_digest), which a run can be held to.
       - It predicts each task by itself, from the current journal, without the effects of earlier tasks of the same check.
   diff_mode:
     support: full
@@ -345,6 +358,19 @@ EXAMPLES = r"""
     provider: ticket-system
     interactions: *tickets
 
+- name: Find out what a release would do, for someone who approves it
+  vonage.vcc.vcc_interaction:
+    external_ids: &closed
+      - case-4714
+      - case-4715
+  check_mode: true
+  register: planned
+
+- name: Release what was approved, or nothing if the list or the journal has changed since
+  vonage.vcc.vcc_interaction:
+    external_ids: *closed
+    plan_digest: "{{ planned.plan_digest }}"
+
 - name: Release an interaction whose external id the CRM has reused
   vonage.vcc.vcc_interaction:
     external_id: case-4711
@@ -387,6 +413,14 @@ summary:
       description: HTTP requests to the API, including retries but not requests for tokens.
       type: int
   sample: {requested: 3, released: 2, unchanged: 1, failed: 0, unknown: 0, api_calls: 1}
+plan_digest:
+  description:
+    - The SHA-256 of the plan of the task, in 64 hexadecimal digits, for the option O(plan_digest) of a later run. The same plan has the same digest on any
+      host and in any order of its list.
+    - It is the digest of what was left to do when the task began, also if the task is refused because of its O(plan_digest).
+  returned: in check mode, or if O(plan_digest) is set
+  type: str
+  sample: a73f678db8a25edf4c6f4bbdca5677a71c95132bae4f3b16e0ba099d23633cb7
 journal:
   description: The journal that the task used.
   returned: when the input is valid
@@ -488,6 +522,7 @@ SPEC: dict[str, t.Any] = {
         "provider": {"type": "str"},
         "request_id": {"type": "str"},
         **KEY_SPEC,
+        "plan_digest": {"type": "str"},
         **REASON_SPEC,
         "force": {"type": "bool", "default": False},
         "journal_ttl": {"type": "int", "default": 86400},

@@ -46,6 +46,7 @@ class PayloadBuilder:
 
     :param route: the route of a dispatch.
     :param data: linked_data and routing_data of interactions that have none of their own.
+    :ivar common: JSON of the route and these data; empty for a release.
     Raises InputError for data that VCC cannot take.
     """
 
@@ -58,7 +59,7 @@ class PayloadBuilder:
     ) -> None:
         self._route = route
         self._data = data or {}
-        self._common = self._encode_data("", {}) if action is Action.DISPATCH else ""
+        self.common = self._encode_data("", {}) if action is Action.DISPATCH else ""
         self._begin = f'{{"action":"{action}","requestid":'
         self._head = f'{{"provider":{_encode(provider)},"requests":[' if provider else '{"requests":['
         self.overhead = len(self.body([]))
@@ -72,7 +73,7 @@ class PayloadBuilder:
         # An f-string takes 0.10 s for 100,000 releases, and the encoder 0.57 s.
         external_id = interaction.external_id
         name = "" if external_id is None else f',"externalid":{_quote(external_id)}'
-        data = interaction.data or self._common
+        data = interaction.data or self.common
         rest = f",{data[1:]}" if data else "}"
         return f"{self._begin}{_quote(interaction.request_id or '')}{name}{rest}"
 

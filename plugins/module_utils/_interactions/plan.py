@@ -10,6 +10,7 @@ import typing as t
 from .._journal.journal import Journal
 from .._journal.rules import Interaction
 from .outcome import Evidence, Outcome, State
+from .plan_digest import PlanDigest
 
 
 def plan(next_chunk: t.Callable[[int], list[Interaction]], state: State) -> t.Iterator[Outcome | list[Interaction]]:
@@ -25,7 +26,15 @@ def plan(next_chunk: t.Callable[[int], list[Interaction]], state: State) -> t.It
         after = chunk[-1].seq
 
 
-def preview(journal: Journal, state: State) -> t.Iterator[Outcome]:
-    """Yield the outcomes that the plan predicts: those of check mode, which sends nothing. Raises JournalError."""
+def preview(journal: Journal, state: State, digest: PlanDigest | None = None) -> t.Iterator[Outcome]:
+    """Yield the outcomes that the plan predicts: those of check mode, which sends nothing. Raises JournalError.
+
+    :param digest: what to add the interactions to that are left to send.
+    """
     for step in plan(journal.plan, state):
-        yield step if isinstance(step, Outcome) else Outcome(step, state, True, Evidence.PREDICTED)
+        if isinstance(step, Outcome):
+            yield step
+            continue
+        if digest:
+            digest.add(step, journal.worklist.custom_ids(step))
+        yield Outcome(step, state, True, Evidence.PREDICTED)

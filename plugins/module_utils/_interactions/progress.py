@@ -104,7 +104,9 @@ class Progress:
         return seconds
 
 
-def rerun_advice(journal: str, journal_ttl: int, force: bool, has_key: bool, nameless: int, requested: int) -> str:
+def rerun_advice(
+    journal: str, journal_ttl: int, force: bool, has_key: bool, nameless: int, requested: int, approved: bool = False
+) -> str:
     """Return what comes of running an interrupted task again.
 
     :param journal: the location of the journal; empty for no journal.
@@ -112,6 +114,7 @@ def rerun_advice(journal: str, journal_ttl: int, force: bool, has_key: bool, nam
     :param has_key: whether the task has an idempotency_key.
     :param nameless: the number of interactions without an external id.
     :param requested: the number of all interactions.
+    :param approved: whether the task has a plan_digest.
     """
     again = "run the task again"
     if has_key and not journal:
@@ -119,6 +122,8 @@ def rerun_advice(journal: str, journal_ttl: int, force: bool, has_key: bool, nam
     if force:
         need = ", with another idempotency_key," if has_key else ""
         return f"the task has force, so running it again{need} sends all of them again"
+    if approved:
+        again = "run check mode again for a new plan_digest, and then the task"
     if has_key:
         return f"{again} with the same idempotency_key: it takes up the rest"
     if not journal:

@@ -11,7 +11,17 @@ from .._errors import InputError
 from .._validation import Spec, check_list, check_raw_ids, check_texts, check_types
 
 # The options of vcc_interaction whose texts must not be converted from anything else.
-TEXTS = ("external_id", "interactions", "linked_data", "provider", "reason", "request_id", "route", "routing_data")
+TEXTS = (
+    "external_id",
+    "interactions",
+    "linked_data",
+    "plan_digest",
+    "provider",
+    "reason",
+    "request_id",
+    "route",
+    "routing_data",
+)
 
 
 def check_raw_types(spec: Spec, args: t.Mapping[str, t.Any]) -> None:

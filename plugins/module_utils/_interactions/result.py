@@ -28,6 +28,7 @@ class Result:
 
     :param requested: the number of distinct interactions that the task asked for.
     :param state: the state that the task asks for.
+    :param approved: whether the task has a plan_digest, so that what is left of it is another plan.
     :param clock: returns seconds of the epoch.
     """
 
@@ -37,11 +38,13 @@ class Result:
         state: State,
         provider: str | None,
         report: Report,
+        approved: bool = False,
         clock: t.Callable[[], float] = time.time,
     ) -> None:
         self._state = state
         self._provider = provider
         self._report = report
+        self._approved = approved
         self._clock = clock
         self.counts = dict.fromkeys(("requested", state.value, "unchanged", "failed", "unknown", "api_calls"), 0)
         self.counts["requested"] = requested
@@ -114,9 +117,14 @@ class Result:
             return f"Interaction {name} {'is not' if failed else 'may or may not be'} {self._state}: {message}"
         parts = [f"{failed} failed"] if failed else []
         parts += [f"{unknown} may or may not be {self._state}"] if unknown else []
+        again = (
+            "Run check mode again for the plan_digest of what is left."
+            if self._approved and self.counts[self._state]
+            else "Running the task again takes up only what is left."
+        )
         return (
             f"Of {requested} interactions {' and '.join(parts)}; the first is {name}: {message}"
-            f" Running the task again takes up only what is left.{self._unlisted()}"
+            f" {again}{self._unlisted()}"
         )
 
     def _unlisted(self) -> str:

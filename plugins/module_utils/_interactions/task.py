@@ -20,10 +20,12 @@ from .._options import DATA_SPEC, SOURCES
 from .._text import shown
 from .._validation import check_data, check_id, check_name, check_number, check_reason
 from .._words import Action
+from .approval import compare, refused, settled
 from .idempotency import derive_request_id
 from .outcome import ACTIONS, Outcome, State
 from .payload import PayloadBuilder
 from .plan import preview
+from .plan_digest import PlanDigest, check_plan_digest
 from .progress import Progress, Work, rerun_advice
 from .report import Report
 from .result import Result
@@ -42,6 +44,7 @@ class Task(t.NamedTuple):
     :param data: linked_data and routing_data of a dispatch.
     :param journal_path: empty for no journal.
     :param report_path: None for no report.
+    :param plan_digest: the digest of the plan that was approved; None for none.
     """
 
     connection: Connection
@@ -57,11 +60,13 @@ class Task(t.NamedTuple):
     calls_in_flight: int
     max_failures: int | None
     idempotency_key: str | None
-    reason: str | None = None
+    plan_digest: str | None
+    reason: str | None
 
     @classmethod
     def from_params(cls, params: t.Mapping[str, t.Any]) -> Task:
         """Return the task of options that Ansible validated with the spec of vcc_interaction. Raises InputError."""
+        plan_digest = None if params["plan_digest"] is None else check_plan_digest(params["plan_digest"])
         connection = Connection.from_params(params)
         _check_limits(params)
         state = State(params["state"])
@@ -89,6 +94,7 @@ class Task(t.NamedTuple):
             calls_in_flight=params["calls_in_flight"] if action is Action.RELEASE else 1,
             max_failures=params["max_failures"],
             idempotency_key=params["idempotency_key"],
+            plan_digest=plan_digest,
             reason=None if params["reason"] is None else check_reason("reason", params["reason"]),
         )
 
@@ -155,8 +161,10 @@ def _run(
     )
     try:
         requested = journal.add_all(_with_data(_with_key(task.source.read(), task.idempotency_key), payload))
-        report = Report(task.report_path, check_mode, journal.run)
-        result = Result(requested, task.state, task.provider, report, journal.now)
+        digest = _digest(task, payload.common)
+        refusal = _refusal(task, journal, digest)
+        report = Report(None if refusal else task.report_path, check_mode, journal.run)
+        result = Result(requested, task.state, task.provider, report, task.plan_digest is not None, journal.now)
         if progress:
             progress.begin(
                 Work(
@@ -170,8 +178,12 @@ def _run(
                 )
             )
         unrecorded = 0
-        if check_mode:
-            error = _collect(preview(journal, task.state), result)
+        if task.plan_digest is not None:
+            _collect(settled(journal, task.state), result)
+        if refusal:
+            error = _collect(refused(journal, task.state), result)
+        elif check_mode:
+            error = _collect(preview(journal, task.state, None if task.plan_digest else digest), result)
         else:
             sender = Sender(journal, client, payload, task.state, task.calls_in_flight, task.max_failures)
             error = _collect(sender.outcomes(), result)
@@ -180,6 +192,11 @@ def _run(
             unrecorded = sender.unrecorded
         report.close()
         finished = result.finish(client.calls - calls_before, diff_mode, error, unrecorded)
+        if refusal:
+            finished.update(failed=True, msg=str(refusal))
+        has_plan = check_mode and not error if task.plan_digest is None else not isinstance(refusal, JournalError)
+        if has_plan:
+            finished["plan_digest"] = digest.hexdigest()
         finished["journal"] = journal.description()
         if journal.run:
             finished["run_id"] = journal.run.run_id
@@ -194,6 +211,33 @@ def _run(
 def _job_id() -> str | None:
     """Return the id of the job of AAP or AWX that this process belongs to, None for none."""
     return shown(os.environ.get("JOB_ID", "").strip(), MAX_JOB_ID_LENGTH) or None
+
+
+def _digest(task: Task, common: str) -> PlanDigest:
+    """Return the digest of a plan without interactions.
+
+    :param common: JSON of the route and the data that they share.
+    """
+    scope = {
+        "api_url": task.connection.api_url,
+        "account": task.connection.account,
+        "provider": task.provider,
+        "action": task.action.value,
+        "force": task.force,
+        "idempotency_key": task.idempotency_key,
+    }
+    return PlanDigest(scope, common)
+
+
+def _refusal(task: Task, journal: Journal, digest: PlanDigest) -> VccError | None:
+    """Compare the plan with the one that was approved, if one was. Return the error that keeps the task from all calls, or None."""
+    if task.plan_digest is None:
+        return None
+    try:
+        compare(journal, task.state, digest, task.plan_digest)
+    except VccError as exc:
+        return exc
+    return None
 
 
 def _derivation(task: Task) -> t.Callable[[str], str] | None:
@@ -240,7 +284,10 @@ def _rerun_advice(task: Task, requested: int, journal: str) -> str:
     :param journal: the location of its journal; empty for no journal.
     """
     has_key = task.idempotency_key is not None
-    return rerun_advice(shown(journal), task.journal_ttl, task.force, has_key, task.source.nameless, requested)
+    approved = task.plan_digest is not None
+    return rerun_advice(
+        shown(journal), task.journal_ttl, task.force, has_key, task.source.nameless, requested, approved
+    )
 
 
 def _warnings(task: Task, requested: int, journal: dict[str, t.Any], has_new_request_ids: bool) -> list[str]:

@@ -86,6 +86,11 @@ class Journal(ScopedJournal):
             self._worklist.close()
             super().close()
 
+    @property
+    def worklist(self) -> Worklist:
+        """The interactions that the task asks for."""
+        return self._worklist
+
     def add_all(self, entries: t.Iterable[Entry | list[str]]) -> int:
         """Put entries on the worklist; plain duplicates count once. Return how many distinct interactions it has.
 

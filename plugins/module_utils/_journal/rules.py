@@ -47,7 +47,7 @@ class Interaction(t.NamedTuple):
     :param confirmed: the journal confirms that VCC accepted it; nothing is left to do.
     :param pending: it was asked for before, and VCC's answer is not known.
     :param data: JSON to send of this interaction alone, or None.
-    :param previous: the row that its claim replaces, if any; None for a claim that takes up a pending row.
+    :param previous: the row that confirms it, or the row that its claim replaces, if any; None for a claim that takes up a pending row.
     :param requested_at: the time in the row of its claim.
     :param claim: the id of that row; 0 if there is none.
     """
@@ -110,7 +110,7 @@ def classify(
             and not force
             and (not ttl or abs(now - row.accepted_at) < ttl)
         ):
-            found.append(_new(Interaction, (seq, external_id, row.request_id, True, False, data, None, 0.0, 0)))
+            found.append(_new(Interaction, (seq, external_id, row.request_id, True, False, data, row, 0.0, 0)))
         else:
             found.append(claim(each, row, terms, now, *next(ids)))
     return found

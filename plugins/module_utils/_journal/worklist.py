@@ -26,7 +26,9 @@ CREATE TABLE work (
     seq INTEGER PRIMARY KEY,
     external_id TEXT UNIQUE,
     request_id TEXT,
-    data TEXT
+    data TEXT,
+    previous_id TEXT,
+    accepted_at REAL
 );
 CREATE UNIQUE INDEX custom_request_id ON work (request_id) WHERE request_id IS NOT NULL;
 """
@@ -50,7 +52,7 @@ class Worklist(SqliteErrors):
     def __init__(self, action: str, path: str, derive: t.Callable[[str], str] | None = None) -> None:
         super().__init__(path)
         self._derive = derive
-        self._behind = f"FROM work WHERE {_BEHIND[Action(action)]} LIMIT {CHUNK}"
+        self._behind = f"FROM work WHERE accepted_at IS NULL AND {_BEHIND[Action(action)]} LIMIT {CHUNK}"
         with self.wrap_errors():
             self._db = sqlite3.connect("", isolation_level=None)
             self._db.executescript(_SCHEMA)
@@ -81,6 +83,10 @@ class Worklist(SqliteErrors):
                 self._add_ids(ids)
         self._add_ids(ids)
         self._db.execute("COMMIT")
+        return self.count()
+
+    def count(self) -> int:
+        """Return how many distinct interactions there are."""
         count: int = self._db.execute("SELECT count(*) FROM work").fetchone()[0]
         return count
 
@@ -90,7 +96,7 @@ class Worklist(SqliteErrors):
         ids.clear()
 
     def chunk(self, after: int) -> list[Wanted]:
-        """Return the next interactions in the order in which they must be sent; none at the end.
+        """Return the next interactions in the order in which they must be sent, without those that are settled; none at the end.
 
         :param after: the place of the last one of the chunk before; 0 for the first chunk.
         """
@@ -129,6 +135,49 @@ class Worklist(SqliteErrors):
             for each in interactions
             if each.request_id is not None and self._db.execute(query, (each.seq, each.request_id)).fetchone()
         ]
+
+    def custom_ids(self, interactions: t.Iterable[Interaction]) -> dict[int, str]:
+        """Return the request ids of the user's choice for interactions, by ``seq``, whatever request ids their rows have."""
+        query = "SELECT request_id FROM work WHERE seq = ? AND request_id IS NOT NULL"
+        with self.wrap_errors():
+            if not self.has_custom_request_ids():
+                return {}
+            found = [(each.seq, self._db.execute(query, (each.seq,)).fetchone()) for each in interactions]
+        return {seq: row[0] for seq, row in found if row}
+
+    def settle(self, interactions: t.Sequence[Interaction]) -> None:
+        """Leave interactions that the journal confirms out of the chunks from now on."""
+        times = [(each.previous and each.previous.accepted_at) or 0.0 for each in interactions]
+        rows = [(each.request_id, accepted_at, each.seq) for each, accepted_at in zip(interactions, times)]
+        with self.wrap_errors():
+            self._db.execute("BEGIN")
+            self._db.executemany("UPDATE work SET previous_id = ?, accepted_at = ? WHERE seq = ?", rows)
+            self._db.execute("COMMIT")
+
+    def settled(self) -> t.Iterator[list[Wanted]]:
+        """Yield the interactions that are settled in their order, a chunk at a time, each with the request id that VCC accepted."""
+        query = "SELECT seq, external_id, previous_id, data FROM work WHERE accepted_at IS NOT NULL ORDER BY seq"
+        return self._stream(query)
+
+    def latest(self) -> t.Iterator[Wanted]:
+        """Yield the interactions that are settled, the one that VCC accepted last first, each with its custom request id."""
+        query = (
+            "SELECT seq, external_id, request_id, data FROM work WHERE accepted_at IS NOT NULL"
+            " ORDER BY accepted_at DESC, seq DESC"
+        )
+        return itertools.chain.from_iterable(self._stream(query))
+
+    def last(self) -> t.Iterator[Wanted]:
+        """Yield the interactions that are not settled, the one that the task asks for last first, each with its custom request id."""
+        query = "SELECT seq, external_id, request_id, data FROM work WHERE accepted_at IS NULL ORDER BY seq DESC"
+        return itertools.chain.from_iterable(self._stream(query))
+
+    def _stream(self, query: str) -> t.Iterator[list[Wanted]]:
+        """Yield the rows of a query, a chunk at a time."""
+        with self.wrap_errors():
+            rows = self._db.execute(query)
+            while chunk := rows.fetchmany(CHUNK):
+                yield chunk
 
     def _add(self, entry: Entry) -> None:
         """Add an entry that is more than an external id."""

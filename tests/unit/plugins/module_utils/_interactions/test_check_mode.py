@@ -60,7 +60,7 @@ class TestCheckMode:
         assert sim.calls == []
         assert content(folder) == before
 
-        real = task(diff=True, **given)
+        real = task(diff=True, plan_digest=predicted["plan_digest"], **given)
         for result in (predicted, real):
             result.pop("run_id", None)
             del result["summary"]["api_calls"]

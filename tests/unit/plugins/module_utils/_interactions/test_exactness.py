@@ -81,11 +81,11 @@ class Histories(RuleBasedStateMachine):
 
     # Steps of a history
 
-    @rule(task=asked(), trouble=st.sampled_from([None, None, None, "expired", "too_large"]))
-    def do(self, task, trouble):
-        """Predict a task, run it, and run it again. Meanwhile VCC may end a token or find a call too large."""
+    @rule(task=asked(), trouble=st.sampled_from([None, None, None, "expired", "too_large"]), approved=st.booleans())
+    def do(self, task, trouble, approved):
+        """Predict a task, run it, maybe with the digest of the predicted plan, and run it again. Meanwhile VCC may end a token or find a call too large."""
         self.last = task
-        self._do(task, trouble)
+        self._do(task, trouble, approved)
 
     @rule(task=asked(), loss=st.sampled_from(LOSSES))
     def lose(self, task, loss):
@@ -194,10 +194,9 @@ class Histories(RuleBasedStateMachine):
 
     # The model
 
-    def _run(self, task, check):
-        return task_module.run(
-            validated(**self.sim.options(**task.options(self.folder, self.journal.location))), check, True, self.clients
-        )
+    def _run(self, task, check, plan_digest=None):
+        options = {**task.options(self.folder, self.journal.location), "plan_digest": plan_digest}
+        return task_module.run(validated(**self.sim.options(**options)), check, True, self.clients)
 
     def _plan(self, task):
         """Return the plan of a task; None if the engine must refuse the task."""
@@ -245,7 +244,7 @@ class Histories(RuleBasedStateMachine):
         assert (self.journal.state(), len(self.sim.calls)) == before
         return predicted
 
-    def _do(self, task, trouble):
+    def _do(self, task, trouble, approved=False):
         items = self._plan(task)
         predicted = self._predict(task)
         if items is None:
@@ -260,7 +259,10 @@ class Histories(RuleBasedStateMachine):
             self.sim.fault("expired")
         if trouble == "too_large" and len(left) > 1:
             self.sim.fault("too_large")
-        real = self._really(task, items, took=True)
+        plan_digest = predicted["plan_digest"]
+        if not approved:
+            del predicted["plan_digest"]
+        real = self._really(task, items, took=True, plan_digest=plan_digest if approved else None)
         note(json.dumps([predicted, real]))
         assert "failed" not in real
         self._says(predicted, real, items)
@@ -320,10 +322,10 @@ class Histories(RuleBasedStateMachine):
             assert item.request_id in (entry["request_id"], None)
             assert bool(entry["message"]) == (not item.confirmed)
 
-    def _really(self, task, items, took, answered=True):
+    def _really(self, task, items, took, answered=True, plan_digest=None):
         """Run a task, check that VCC did what the model expects, and update the model."""
         effects, ignored, calls = len(self.sim.effects), len(self.sim.ignored), len(self.sim.invoke_calls)
-        real = self._run(task, check=False)
+        real = self._run(task, False, plan_digest)
         assert column(real, "external_id") == [item.external_id for item in items]
         assert set(column(real, "provider")) <= {task.provider}
         assert real["summary"]["requested"] == len(items)

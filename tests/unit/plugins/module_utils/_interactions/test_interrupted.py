@@ -31,7 +31,7 @@ def given(sim, listed, tmp_path):
 def again(given):
     """Return a function that runs the same task again."""
     clients = {}
-    yield lambda check=False: run(validated(**given), check, False, clients)
+    yield lambda check=False, **others: run(validated(**given, **others), check, False, clients)
     for client in clients.values():
         client.close()
 
@@ -121,7 +121,8 @@ def test_check_mode_predicts_run_after_kill(sim, given, again):
         assert hold.entered.wait(PATIENCE)
         kill(process)
     hold.release()
-    predicted, real = again(check=True), again()
+    predicted = again(check=True)
+    real = again(plan_digest=predicted["plan_digest"])
     for result in (predicted, real):
         result.pop("run_id", None)
         del result["summary"]["api_calls"]

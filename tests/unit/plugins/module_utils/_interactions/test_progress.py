@@ -292,6 +292,31 @@ def test_running_an_interrupted_task_again_does_what_the_last_line_says(
         assert {each["external_id"] for each in effects} >= set(IDS[3:])
 
 
+@pytest.mark.parametrize(
+    ("journal", "force", "has_key", "advice"),
+    [
+        (
+            "/journal.db",
+            False,
+            False,
+            "run check mode again for a new plan_digest, and then the task with the journal /journal.db within 24 h: it takes up the rest",
+        ),
+        (
+            "/journal.db",
+            False,
+            True,
+            "run check mode again for a new plan_digest, and then the task with the same idempotency_key: it takes up the rest",
+        ),
+        ("", False, True, "run the task again with the same idempotency_key: VCC processes each interaction once"),
+        ("", False, False, "the task has no journal, so running it again sends all of them again"),
+        ("/journal.db", True, False, "the task has force, so running it again sends all of them again"),
+    ],
+)
+def test_approved_plan_that_is_done_in_part_needs_a_new_digest(journal, force, has_key, advice):
+    """As long as nothing is confirmed, its plan stays the same."""
+    assert rerun_advice(journal, 86400, force, has_key, 0, 5, approved=True) == advice
+
+
 def test_force_with_a_key_needs_another_one():
     """A task that was sent under the key is refused with force."""
     advice = rerun_advice("/journal.db", 86400, True, True, 0, 5)

@@ -58,7 +58,7 @@ def test_row_confirms_if_its_action_was_accepted_within_the_time_to_live(row, te
 
 
 def test_confirmed_interaction_has_the_request_id_of_its_row():
-    assert classify(ACCEPTED, TERMS) == Interaction(4, "a", "key", True, False, "{}")
+    assert classify(ACCEPTED, TERMS) == Interaction(4, "a", "key", True, False, "{}", ACCEPTED)
 
 
 @pytest.mark.parametrize("own_id", [None, "own"])

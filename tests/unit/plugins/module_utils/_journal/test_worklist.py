@@ -9,6 +9,7 @@ import pytest
 
 from ansible_collections.vonage.vcc.plugins.module_utils._errors import InputError
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.entry import Entry
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.store import Row
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import journal_rows
 from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal.helpers import (
     as_entries,
@@ -47,6 +48,22 @@ class TestWorklist:
             after = chunk[-1].seq
             assert len(journal_rows(path)) == len(seen)
         assert [one.external_id for one in seen] == order(ids)
+
+    def test_settled_interactions_are_left_out(self, open_journal):
+        """They are kept with the request id that VCC accepted, and with their own."""
+        journal = open_journal()
+        journal.add_all([Entry("", "c", "own-c"), Entry("", "a"), Entry("", "d"), Entry("", "b")])
+        (_a, b, c, _d) = journal.plan(0)
+        assert journal.worklist.custom_ids([_a, c]) == {1: "own-c"}
+        journal.worklist.settle([b._replace(request_id="of-b")])
+        journal.worklist.settle([c._replace(request_id="of-c", previous=Row(2, "c", "release", "of-c", 5.0, 7.0))])
+        assert [one.external_id for one in journal.plan(0)] == ["a", "d"]
+        assert journal.plan(3) == []
+        assert journal.worklist.count() == 4
+        assert [*journal.worklist.settled()] == [[(1, "c", "of-c", None), (4, "b", "of-b", None)]]
+        assert [*journal.worklist.latest()] == [(1, "c", "own-c", None), (4, "b", None, None)]
+        assert [*journal.worklist.last()] == [(3, "d", None, None), (2, "a", None, None)]
+        assert [one.external_id for one in journal.claim(0)] == ["a", "d"]
 
     def test_an_error_in_it_is_handed_on(self, open_journal):
         def broken():

@@ -1,0 +1,121 @@
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A plan that someone has approved: whether a task still has it, and what has changed since."""
+
+from __future__ import annotations
+
+import itertools
+import typing as t
+
+from .._errors import InputError
+from .._journal.journal import Journal
+from .._journal.rules import Interaction
+from .._text import counted
+from .outcome import ACTIONS, Evidence, Outcome, State
+from .plan import plan
+from .plan_digest import PlanDigest
+
+# How many of the interactions that are done last, and of those at the end of the list, are tried together.
+PAIRED = 200
+
+NOT_SENT = "not sent, because the plan differs from plan_digest: run check mode again for its plan_digest."
+
+
+class Change(t.NamedTuple):
+    """What has changed since the approval.
+
+    :param done: how many of the approved interactions are done.
+    :param new: how many interactions were not approved.
+    """
+
+    done: int
+    new: int
+
+
+def compare(journal: Journal, state: State, digest: PlanDigest, approved: str) -> None:
+    """Compare the plan of a task with an approved one, without a claim, and add it to the digest.
+
+    What the journal confirms by now stays as it is: ``journal.worklist`` leaves it out from now on, so that nothing is sent but what was compared.
+
+    :param digest: a digest without items.
+    :param approved: the digest of the approved plan.
+    Raises InputError if the plan differs, unless nothing is left of it; and JournalError.
+    """
+    for step in plan(journal.plan, state):
+        if isinstance(step, Outcome):
+            journal.worklist.settle(step.interactions)
+        else:
+            digest.add(step, journal.worklist.custom_ids(step))
+    if digest.hexdigest() == approved:
+        return
+    change = _change(journal, digest, approved)
+    # A second run of an approved task finds all of it done, which is no reason to fail.
+    if not digest.count and change:
+        return
+    raise InputError(_message(state, digest.count, journal.worklist.count(), change))
+
+
+def settled(journal: Journal, state: State) -> t.Iterator[Outcome]:
+    """Yield the outcomes of the interactions that the journal confirmed when ``compare`` looked."""
+    for chunk in journal.worklist.settled():
+        found = [Interaction(seq, name, request_id, True, False, data) for seq, name, request_id, data in chunk]
+        yield Outcome(found, state, False, Evidence.JOURNAL)
+
+
+def refused(journal: Journal, state: State) -> t.Iterator[Outcome]:
+    """Yield the outcomes of the interactions that are left and not sent, because the plan differs. Raises JournalError."""
+    for step in plan(journal.plan, state):
+        yield step if isinstance(step, Outcome) else Outcome(step, State.FAILED, False, Evidence.NONE, NOT_SENT)
+
+
+def _change(journal: Journal, digest: PlanDigest, approved: str) -> Change | None:
+    """Return what has changed, or None if that cannot be found out.
+
+    A digest says only whether a guess is right. What the journal has confirmed last is likely to be done since, and the end of a list to be new. So this
+    tries each number of both, and each single interaction as a new one. Gone interactions cannot be guessed.
+    """
+    for number, more in enumerate(_sums(digest, journal.worklist.latest()), 1):
+        if digest.hexdigest(more, number) == approved:
+            return Change(number, 0)
+    before = 0
+    for number, more in enumerate(_sums(digest, journal.worklist.last()), 1):
+        if approved in (digest.hexdigest(-more, -number), digest.hexdigest(before - more, -1)):
+            return Change(0, number if digest.hexdigest(-more, -number) == approved else 1)
+        before = more
+    done = list(itertools.islice(_sums(digest, journal.worklist.latest()), PAIRED))
+    new = list(itertools.islice(_sums(digest, journal.worklist.last()), PAIRED))
+    for (old, more), (late, less) in itertools.product(enumerate(done, 1), enumerate(new, 1)):
+        if digest.hexdigest(more - less, old - late) == approved:
+            return Change(old, late)
+    return None
+
+
+def _sums(digest: PlanDigest, wanted: t.Iterable[t.Any]) -> t.Iterator[int]:
+    """Yield the sum of the hashes of the first interaction, of the first two, and so on."""
+    return itertools.accumulate(digest.item(name, request_id, data) for dummy, name, request_id, data in wanted)
+
+
+def _message(state: State, left: int, requested: int, change: Change | None) -> str:
+    """Return the message of a task whose plan differs.
+
+    :param left: how many interactions are left to do.
+    """
+    if change is None:
+        return (
+            f"The plan differs from plan_digest: {left} of {counted(requested)} {_is(left)} left to {ACTIONS[state]},"
+            " and how many are new, gone or done since cannot be known."
+            " Check the list and the options, run check mode again, and have its plan_digest approved."
+        )
+    done, new = change
+    parts = [f"{done} of the {left + done - new} approved interactions {_is(done)} done since"] if done else []
+    parts += [f"{counted(new)} {_is(new)} new" if not done else f"{new} {_is(new)} new"] if new else []
+    parts += [f"none is {' or '.join([*([] if done else ['done']), *([] if new else ['new']), 'gone'])}"]
+    return (
+        f"The plan differs from plan_digest: {', '.join(parts[:-1])}, and {parts[-1]}."
+        f" Run check mode again, and have its plan_digest of the {counted(left)} left approved."
+    )
+
+
+def _is(number: int) -> str:
+    return "is" if number == 1 else "are"

@@ -1,0 +1,271 @@
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A task with the digest of an approved plan: it does that plan, or makes no call."""
+
+from __future__ import annotations
+
+import functools
+
+import pytest
+
+from ansible_collections.vonage.vcc.plugins.module_utils._interactions import task as task_module
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.journal import Journal
+from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import column, journal_rows, summary
+from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._interactions.helpers import released, source_of
+
+DIFFERS = "The plan differs from plan_digest: "
+
+UNKNOWN = (
+    " and how many are new, gone or done since cannot be known."
+    " Check the list and the options, run check mode again, and have its plan_digest approved."
+)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def kept(request, task):
+    """Let tasks keep their journal in a file, or in a database. Return its location."""
+    if request.param == "postgresql":
+        task.journal = request.getfixturevalue("postgresql_url")
+    return task.journal
+
+
+@pytest.fixture
+def approve(task):
+    """Return a function that returns the digest of a plan."""
+    return lambda **given: task(check=True, **given)["plan_digest"]
+
+
+@pytest.fixture
+def refused(sim, task, kept):
+    """Return a function that runs a task which must change nothing, for real and in check mode, and returns the message."""
+    task(external_id="first")  # so that there is a journal
+
+    def run(**given):
+        before = len(sim.requests), journal_rows(kept)
+        results = [task(check=check, **given) for check in (False, True)]
+        assert (len(sim.requests), journal_rows(kept)) == before
+        assert results[0] == results[1]
+        assert (results[0]["failed"], results[0]["changed"], results[0]["summary"]["api_calls"]) == (True, False, 0)
+        assert results[0]["plan_digest"] == task(check=True, **{**given, "plan_digest": None})["plan_digest"]
+        return results[0]["msg"]
+
+    return run
+
+
+def others(count):
+    return [f"other-{number}" for number in range(count)]
+
+
+class TestApproved:
+    def test_same_plan_runs(self, sim, task, kept, approve):
+        task(external_ids=["z", "b"])
+        digest = approve(external_ids=["a", "b", "c"])
+        result = task(external_ids=["c", "a", "b", "a"], plan_digest=digest.upper(), diff=True)
+        assert summary(result) == {"requested": 3, "released": 2, "unchanged": 1}
+        assert column(result, "external_id") == ["c", "a", "b"]
+        assert column(result, "evidence") == ["api", "api", "journal"]
+        assert result["interactions"][2]["request_id"] == journal_rows(kept)["b"]["request_id"]
+        assert result["plan_digest"] == digest
+        assert result["diff"]["before"] == "c: not known to be released\na: not known to be released\nb: released\n"
+        assert sim.released == ["b", "z", "a", "c"]
+
+    def test_second_run_changes_nothing(self, sim, task, kept, approve):
+        given = {"external_ids": others(1500), "plan_digest": approve(external_ids=others(1500))}
+        assert task(**given)["changed"]
+        calls = len(sim.requests)
+        for check in (True, False):
+            result = task(check=check, **given)
+            assert "failed" not in result
+            assert (result["changed"], summary(result)) == (False, {"requested": 1500, "unchanged": 1500})
+            assert result["plan_digest"] == approve(external_ids=["other-0"])
+        assert len(sim.requests) == calls
+
+    def test_pending_interaction_is_left(self, sim, task, kept, approve):
+        digest = approve(external_ids=["a", "b"])
+        sim.fault("cut", when="after")
+        assert task(external_ids=["a", "b"], plan_digest=digest)["summary"]["unknown"] == 2
+        result = task(external_ids=["a", "b"], plan_digest=digest)
+        assert summary(result) == {"requested": 2, "released": 2}
+        assert sim.released == ["a", "b"]
+        assert len(sim.ignored) == 2
+
+    def test_dispatch_with_data_and_custom_request_ids(self, sim, dispatch, task, kept):
+        given = {
+            "interactions": [{"external_id": "a", "request_id": "r-1", "linked_data": [{"type": "name", "value": "1"}]}]
+        }
+        digest = dispatch(check=True, **given)["plan_digest"]
+        assert dispatch(**given, plan_digest=digest)["changed"]
+        assert not dispatch(**given, plan_digest=digest)["changed"]
+        assert len(sim.effects) == 1
+
+    def test_idempotency_key(self, sim, task, approve):
+        given = {"external_ids": ["a", "b"], "idempotency_key": "CHG1"}
+        given["plan_digest"] = approve(**given)
+        assert task(**given)["changed"]
+        assert not task(**given, journal_ttl=1)["changed"]
+        assert sim.released == ["a", "b"]
+
+    def test_report_has_everything(self, task, kept, approve, tmp_path):
+        task(external_id="b")
+        report = tmp_path / "report.jsonl"
+        given = {"external_ids": ["a", "b"], "report": str(report)}
+        result = task(**given, plan_digest=approve(**given))
+        assert sorted(report.read_text().count(f'"{each}"') for each in ("a", "b")) == [1, 1]
+        assert summary(result) == {"requested": 2, "released": 1, "unchanged": 1}
+
+    def test_rejected_interaction_says_what_is_next(self, sim, task, kept, approve):
+        sim.poison("bad")
+        result = task(external_ids=["a", "bad"], plan_digest=approve(external_ids=["a", "bad"]))
+        assert result["msg"].endswith(" Run check mode again for the plan_digest of what is left.")
+        sim.poison("worse")
+        result = task(external_ids=["bad", "worse"], plan_digest=approve(external_ids=["bad", "worse"]))
+        assert result["msg"].endswith(" Running the task again takes up only what is left.")
+
+
+class TestRefused:
+    def test_new_interactions_at_the_end(self, refused, approve):
+        digest = approve(external_ids=["a", "b"])
+        assert refused(external_ids=["a", "b", "c", "d"], plan_digest=digest) == (
+            f"{DIFFERS}2 interactions are new, and none is done or gone."
+            " Run check mode again, and have its plan_digest of the 4 interactions left approved."
+        )
+
+    def test_new_interaction_anywhere(self, refused, approve):
+        digest = approve(external_ids=others(30))
+        said = refused(external_ids=[*others(7), "new", *others(30)], plan_digest=digest)
+        assert said.startswith(f"{DIFFERS}1 interaction is new, and none is done or gone. ")
+
+    def test_done_since(self, task, refused, approve):
+        ids = others(250)
+        task(external_ids=["before", ids[9]])
+        digest = approve(external_ids=["before", *ids])
+        task(external_ids=ids[10:12])
+        task(external_ids=[ids[3], "elsewhere"])
+        assert refused(external_ids=["before", *ids], plan_digest=digest) == (
+            f"{DIFFERS}3 of the 249 approved interactions are done since, and none is new or gone."
+            " Run check mode again, and have its plan_digest of the 246 interactions left approved."
+        )
+
+    def test_done_since_and_new(self, task, refused, approve):
+        digest = approve(external_ids=["a", "b", "c"])
+        task(external_ids=["b"])
+        assert refused(external_ids=["a", "b", "c", "d", "e"], plan_digest=digest).startswith(
+            f"{DIFFERS}1 of the 3 approved interactions is done since, 2 are new, and none is gone. "
+        )
+
+    @pytest.mark.parametrize(
+        ("given", "begin"),
+        [
+            ({"external_ids": ["a", "b"]}, "2 of 2 interactions are"),
+            ({"external_ids": ["a", "b", "x"]}, "3 of 3 interactions are"),
+            ({"external_ids": ["a"]}, "1 of 1 interaction is"),
+            ({"external_ids": ["done"]}, "0 of 1 interaction are"),
+            ({"external_ids": ["a", "b", "c"], "account": "another"}, "3 of 3 interactions are"),
+            ({"external_ids": ["a", "b", "c"], "force": True}, "3 of 3 interactions are"),
+            ({"external_ids": []}, "0 of 0 interactions are"),
+        ],
+        ids=str,
+    )
+    def test_what_a_digest_cannot_tell(self, task, refused, approve, given, begin):
+        task(external_ids=["done"])
+        digest = approve(external_ids=["a", "b", "c"])
+        assert refused(**given, plan_digest=digest) == f"{DIFFERS}{begin} left to release,{UNKNOWN}"
+
+    def test_other_route(self, sim, dispatch):
+        digest = dispatch(check=True, external_id="a")["plan_digest"]
+        result = dispatch(external_id="a", route="service", plan_digest=digest)
+        assert result["msg"] == f"{DIFFERS}1 of 1 interaction is left to dispatch,{UNKNOWN}"
+        assert sim.requests == []
+
+    def test_result_lists_what_is_left(self, sim, task, folder, approve, tmp_path):
+        """The report of an earlier run stays."""
+        report = tmp_path / "report.jsonl"
+        task(external_ids=["b"], report=str(report))
+        before = report.read_bytes()
+        result = task(external_ids=["a", "b"], plan_digest=approve(external_ids=["b"]), report=str(report), diff=True)
+        assert column(result, "state") == ["failed", "released"]
+        assert column(result, "evidence") == ["none", "journal"]
+        assert column(result, "message") == [
+            "not sent, because the plan differs from plan_digest: run check mode again for its plan_digest.",
+            "",
+        ]
+        assert summary(result) == {"requested": 2, "unchanged": 1, "failed": 1}
+        assert result["diff"]["before"] == result["diff"]["after"]
+        assert result["journal"]["backend"] == "sqlite"
+        assert report.read_bytes() == before
+
+    def test_confirmation_that_has_expired_is_new(self, sim, task, folder, approve):
+        released(folder, sim, ["a"], age=50)
+        digest = approve(external_ids=["b", "a"], journal_ttl=100)
+        result = task(external_ids=["b", "a"], journal_ttl=40, plan_digest=digest)
+        assert result["msg"].startswith(f"{DIFFERS}1 interaction is new, and none is done or gone. ")
+        assert sim.requests == []
+
+    def test_unreadable_journal(self, sim, task, folder, approve):
+        released(folder, sim, others(50), age=10)
+        digest = approve(external_ids=["a"])
+        (folder / "journal.db").write_bytes(b"no database" * 1000)
+        result = task(external_ids=["a"], plan_digest=digest)
+        assert "journal" in result["msg"]
+        assert "plan_digest" not in result
+        assert sim.requests == []
+
+
+class TestMeanwhile:
+    """What another process does between the comparison and the first call."""
+
+    @pytest.fixture
+    def meanwhile(self, monkeypatch):
+        """Return a function that sets what happens after the comparison."""
+
+        def set_up(act):
+            compare = task_module.compare
+
+            def compared(*arguments):
+                compare(*arguments)
+                act()
+
+            monkeypatch.setattr(task_module, "compare", compared)
+
+        return set_up
+
+    def test_confirmation_that_ends_is_not_sent(self, sim, task, kept, approve, meanwhile):
+        """It was not in the plan that was approved."""
+        task(external_ids=["b"])
+        given = {"external_ids": ["a", "b"], "plan_digest": approve(external_ids=["a", "b"])}
+        meanwhile(functools.partial(release_and_dispatch, kept, sim, "b"))
+        assert summary(task(**given)) == {"requested": 2, "released": 1, "unchanged": 1}
+        assert [effect["external_id"] for effect in sim.effects] == ["b", "a"]
+
+    def test_interaction_that_is_done_is_not_sent(self, sim, task, folder, approve, meanwhile):
+        given = {"external_ids": ["a", "b"], "plan_digest": approve(external_ids=["a", "b"])}
+        meanwhile(lambda: released(folder, sim, ["b"], age=0))
+        result = task(**given)
+        assert column(result, "evidence") == ["api", "journal"]
+        assert sim.released == ["a"]
+
+
+def release_and_dispatch(location, sim, external_id):
+    """Record in a journal that an interaction was dispatched anew."""
+    account = next(iter(journal_rows(location).values()))["account"]
+    journal = Journal(location, sim.url, account, None, 0, action="dispatch")
+    journal.add_all([[external_id]])
+    journal.accept(journal.claim(0))
+    journal.close()
+
+
+def test_long_list(task, folder, sim, approve):
+    """Of more than a chunk, all is compared, and what is done since is found however much it is."""
+    ids = others(4500)
+    src = source_of(folder, ids)
+    digest = approve(src=src)
+    assert digest == approve(external_ids=list(reversed(ids)))
+    assert task(external_ids=ids[1000:3300])["summary"]["released"] == 2300
+    calls = len(sim.requests)
+    result = task(src=src, plan_digest=digest)
+    assert result["msg"].startswith(f"{DIFFERS}2300 of the 4500 approved interactions are done since, and none is new")
+    assert summary(result) == {"requested": 4500, "unchanged": 2300, "failed": 2200}
+    assert len(result["interactions"]) == 100
+    assert len(sim.requests) == calls
+    assert task(src=src, plan_digest=result["plan_digest"])["summary"]["released"] == 2200
