@@ -87,6 +87,9 @@ class Round:
             count = sum(len(wave.tasks) for wave, _processes in self.waves)
             for task in final_tasks(self.plan, action, count):
                 preview = self._preview(task) if self.plan.previews else None
+                if preview and "plan_digest" in preview:
+                    options = {**task.options, "plan_digest": preview["plan_digest"]}
+                    task = dataclasses.replace(task, options=options)
                 self._run_wave(Wave([task]))
                 checks.check_wave(self)
                 checks.check_final_task(self, preview)
