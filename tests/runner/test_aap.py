@@ -267,7 +267,10 @@ def test_prune(run_with_journal, server, database, effects):
 
 
 def test_workflow(run_with_journal, run, effects, tmp_path):
-    """The check passes its result on to the playbook that decides about the approval; after the release, a relaunch changes nothing."""
+    """The check passes its result on to the playbook that decides about the approval, and to the release, which makes no call if its list is another one.
+
+    After the release, a relaunch changes nothing.
+    """
     answers = {"vcc_external_ids": LINES}
     checked = run_with_journal("release_interactions", answers, check=True)
     assert checked.artifacts["vcc_summary"]["released"] == 3, checked.printed
@@ -277,9 +280,18 @@ def test_workflow(run_with_journal, run, effects, tmp_path):
     refused = run("decide", {**answers, "vcc_summary": {"released": 101}}, project=tmp_path)
     assert refused.code == 2
     assert "101 interactions are left to release: that needs an approval." in refused.printed
+    digest = checked.artifacts["vcc_plan_digest"]
+    assert checked.artifacts["vcc_summary"]["plan_digest"] == digest
+    assert f"plan digest: {digest}" in checked.printed
+    changed = run_with_journal("release_interactions", {"vcc_external_ids": f"{LINES}\ncase-4", **checked.artifacts})
+    assert changed.code == 2
+    assert "1 interaction is new, and none is done or gone" in " ".join(changed.printed.split())
+    assert "vcc_plan_digest" not in changed.artifacts
+    assert effects() == []
     for released in (3, 0):
         result = run_with_journal("release_interactions", {**answers, **checked.artifacts})
         assert result.artifacts["vcc_summary"]["released"] == released, result.printed
+        assert result.artifacts["vcc_plan_digest"] == ""
         assert effects() == [("release", each) for each in IDS]
 
 

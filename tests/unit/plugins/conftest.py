@@ -1,15 +1,21 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fixtures of the tests of plugins: an environment without settings, and a simulator."""
+"""Fixtures of the tests of plugins: an environment without settings, a simulator, and playbooks that run."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
 
 import pytest
+import yaml
 
 from ansible_collections.vonage.vcc.plugins.module_utils._api.client import WRITE_SCOPE, Client
 from ansible_collections.vonage.vcc.plugins.module_utils._api.http import Http
@@ -18,13 +24,31 @@ from ansible_collections.vonage.vcc.plugins.module_utils._interactions.task impo
 from ansible_collections.vonage.vcc.plugins.module_utils.auth import TokenProvider
 from ansible_collections.vonage.vcc.tests.simulator import CLIENT_ID, CLIENT_SECRET
 from ansible_collections.vonage.vcc.tests.simulator.contract import contract
-from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import Clock, Recorder, journal_rows, validated
+from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import (
+    COLLECTION,
+    PATIENCE,
+    Clock,
+    Recorder,
+    journal_rows,
+    validated,
+)
 
 # Settings without a name that gives them away.
 OTHERS = ("NETRC", "ANSIBLE_HOME", "ANSIBLE_PYTHON_INTERPRETER")
 
 # Where each test runs in a fork of its own, the forks share what is read here.
 contract()
+
+
+class Dumper(yaml.SafeDumper):
+    """A dumper of the file in which AWX passes variables: Ansible must not template the answers of a survey."""
+
+    def represent_str(self, data):
+        # ansible-core 2.19 and newer read a number or a truth value with this tag as such, in quotes too.
+        return self.represent_scalar("!unsafe" if "{" in data else "tag:yaml.org,2002:str", data)
+
+
+Dumper.add_representer(str, Dumper.represent_str)
 
 
 @pytest.fixture(autouse=True)
@@ -132,3 +156,59 @@ def task(sim, folder, clock):
 @pytest.fixture
 def rows(folder):
     return lambda: journal_rows(folder / "journal.db")
+
+
+@pytest.fixture
+def temporary():
+    """A folder with a short path, in which Ansible can make a socket."""
+    with tempfile.TemporaryDirectory(prefix="vcc-") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def start(sim, tmp_path, temporary):
+    """Starts a playbook with variables and other arguments. Returns the process, in a process group of its own."""
+    started = []
+
+    def run(name, variables, *arguments, env=None):
+        file = tmp_path / f"extravars-{len(started)}"
+        file.write_text(yaml.dump(variables, Dumper=Dumper))
+        environment = {
+            **os.environ,
+            **sim.environment(tmp_path),
+            "ANSIBLE_COLLECTIONS_PATH": str(COLLECTION.parents[2]),
+            "ANSIBLE_HOME": str(temporary / "ansible"),
+            "ANSIBLE_NOCOLOR": "1",
+            "TMPDIR": str(temporary),
+            **(env or {}),
+        }
+        process = subprocess.Popen(
+            [sys.executable, "-m", "ansible.cli.playbook", f"vonage.vcc.{name}", "-e", f"@{file}", *arguments],
+            env=environment,
+            cwd=tmp_path,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        started.append(process)
+        return process
+
+    yield run
+    for process in started:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+@pytest.fixture
+def play(start):
+    """Runs a playbook with variables and other arguments. Returns its exit status, and all that it printed in one line."""
+
+    def run(*arguments, **others):
+        process = start(*arguments, **others)
+        printed, dummy = process.communicate(timeout=PATIENCE)
+        return process.returncode, " ".join(printed.split())
+
+    return run

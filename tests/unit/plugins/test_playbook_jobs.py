@@ -9,15 +9,13 @@ import contextlib
 import json
 import os
 import signal
-import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import pytest
 import yaml
 
-from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import COLLECTION, PATIENCE
+from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import PATIENCE
 
 IDS = ["case-1", "case-2", "case-3"]
 
@@ -26,73 +24,6 @@ ODD_IDS = ["007", "1_000", "True", "a, b", "C:\\new\\1", 'it\'s "quoted"', "{{ x
 TEXT_AREA = "\r\n".join(["", *ODD_IDS, "  ", ""])
 
 TELLS = "Nothing has been done: localhost is not in the inventory of this job"
-
-
-class Dumper(yaml.SafeDumper):
-    """A dumper of the file in which AWX passes variables: Ansible must not template the answers of a survey."""
-
-    def represent_str(self, data):
-        # ansible-core 2.19 and newer read a number or a truth value with this tag as such, in quotes too.
-        return self.represent_scalar("!unsafe" if "{" in data else "tag:yaml.org,2002:str", data)
-
-
-Dumper.add_representer(str, Dumper.represent_str)
-
-
-@pytest.fixture
-def temporary():
-    """A folder with a short path, in which Ansible can make a socket."""
-    with tempfile.TemporaryDirectory(prefix="vcc-") as folder:
-        yield Path(folder)
-
-
-@pytest.fixture
-def start(sim, tmp_path, temporary):
-    """Starts a playbook with variables and other arguments. Returns the process, in a process group of its own."""
-    started = []
-
-    def run(name, variables, *arguments, env=None):
-        file = tmp_path / f"extravars-{len(started)}"
-        file.write_text(yaml.dump(variables, Dumper=Dumper))
-        environment = {
-            **os.environ,
-            **sim.environment(tmp_path),
-            "ANSIBLE_COLLECTIONS_PATH": str(COLLECTION.parents[2]),
-            "ANSIBLE_HOME": str(temporary / "ansible"),
-            "ANSIBLE_NOCOLOR": "1",
-            "TMPDIR": str(temporary),
-            **(env or {}),
-        }
-        process = subprocess.Popen(
-            [sys.executable, "-m", "ansible.cli.playbook", f"vonage.vcc.{name}", "-e", f"@{file}", *arguments],
-            env=environment,
-            cwd=tmp_path,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-        started.append(process)
-        return process
-
-    yield run
-    for process in started:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-
-
-@pytest.fixture
-def play(start):
-    """Runs a playbook with variables and other arguments. Returns its exit status, and all that it printed in one line."""
-
-    def run(*arguments, **others):
-        process = start(*arguments, **others)
-        printed, dummy = process.communicate(timeout=PATIENCE)
-        return process.returncode, " ".join(printed.split())
-
-    return run
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import COLLECTION
 
 CONNECTION = [f"vcc_{name}" for name in _options.CONNECTION_SPEC]
 SHARED = ["vcc_hosts", "vcc_provider", "vcc_force", "vcc_journal"]
-RELEASE = [*SHARED, "vcc_journal_ttl", "vcc_report", "vcc_idempotency_key"]
+RELEASE = [*SHARED, "vcc_journal_ttl", "vcc_report", "vcc_idempotency_key", "vcc_plan_digest"]
 
 # What each playbook works with, and the other variables that it takes.
 PLAYBOOKS = {
