@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 import typing as t
 
@@ -178,15 +179,15 @@ def _run(
                 )
             )
         unrecorded = 0
-        if task.plan_digest is not None:
-            _collect(settled(journal, task.state), result)
+        before = iter(()) if task.plan_digest is None else settled(journal, task.state)
         if refusal:
-            error = _collect(refused(journal, task.state), result)
+            error = _collect(itertools.chain(before, refused(journal, task.state)), result)
         elif check_mode:
-            error = _collect(preview(journal, task.state, None if task.plan_digest else digest), result)
+            steps = preview(journal, task.state, digest if task.plan_digest is None else None)
+            error = _collect(itertools.chain(before, steps), result)
         else:
             sender = Sender(journal, client, payload, task.state, task.calls_in_flight, task.max_failures)
-            error = _collect(sender.outcomes(), result)
+            error = _collect(itertools.chain(before, sender.outcomes()), result)
             if isinstance(sender.stopped, (JournalError, StoppedError)):
                 error = sender.stopped
             unrecorded = sender.unrecorded

@@ -87,8 +87,9 @@ class Worklist(SqliteErrors):
 
     def count(self) -> int:
         """Return how many distinct interactions there are."""
-        count: int = self._db.execute("SELECT count(*) FROM work").fetchone()[0]
-        return count
+        with self.wrap_errors():
+            count: int = self._db.execute("SELECT count(*) FROM work").fetchone()[0]
+            return count
 
     def _add_ids(self, ids: list[str]) -> None:
         """Add interactions that are an external id alone, and empty the list."""

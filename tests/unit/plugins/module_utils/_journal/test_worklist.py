@@ -88,6 +88,23 @@ def test_worklist_that_cannot_be_read(open_journal):
         assert "cannot be used (interrupted)" in refusal(call, argument)
 
 
+def test_worklist_of_an_approved_plan_that_cannot_be_read(open_journal):
+    journal = open_journal()
+    journal.add_all([Entry("line 1", "a", "own-1"), Entry("line 2", "b")])
+    worklist, chunk = journal.worklist, journal.plan(0)
+    worklist.settle(chunk[:1])
+    interrupt_worklist(journal)
+    for call, arguments in (
+        (worklist.count, ()),
+        (worklist.custom_ids, (chunk,)),
+        (worklist.settle, (chunk,)),
+        (lambda: list(worklist.settled()), ()),
+        (lambda: list(worklist.latest()), ()),
+        (lambda: list(worklist.last()), ()),
+    ):
+        assert "cannot be used (interrupted)" in refusal(call, *arguments)
+
+
 def test_worklist_that_cannot_be_read_to_check_the_rows(open_journal):
     ids = [str(number) for number in range(1100)]
     first = open_journal()
