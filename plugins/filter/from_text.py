@@ -45,6 +45,7 @@ _value:
   type: raw
 """
 
+import datetime
 import json
 import re
 import typing as t
@@ -69,8 +70,8 @@ def from_text(value: t.Any, lines: bool = False) -> t.Any:
 
     :param lines: whether the text is a list of ids, one a line, unless it is a list in JSON.
     """
-    if lines and isinstance(value, int) and not isinstance(value, bool):
-        return [value]  # as ansible-core 2.19 reads the answer of a survey, one id of digits
+    if lines and (_is_date(value) or (isinstance(value, int) and not isinstance(value, bool))):
+        return [value]  # as ansible-core 2.19 reads the answer of a survey, one id of digits or one that is a date
     if not isinstance(value, str):
         return value
     value = str.__str__(value)  # plain text in place of Ansible's own types, which libyaml does not read
@@ -83,6 +84,10 @@ def from_text(value: t.Any, lines: bool = False) -> t.Any:
         return _json(text, value)
     found = (line.strip(BLANKS) for line in re.split(r"[\r\n]", text))
     return [line for line in found if line]
+
+
+def _is_date(value: t.Any) -> bool:
+    return isinstance(value, datetime.date) and not isinstance(value, datetime.datetime)
 
 
 def _data(text: str, default: str) -> t.Any:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import datetime
 import ipaddress
 import math
 import re
@@ -229,11 +230,16 @@ def _is_invisible(char: str) -> bool:
 
 
 def as_text(position: str, value: t.Any) -> str:
-    """Return text or a whole number as text. Raise InputError for any other value."""
+    """Return text, a whole number or a date as text. Raise InputError for any other value.
+
+    YAML reads no other spelling as a date without a time, so nothing is lost. That of a time is.
+    """
     if isinstance(value, str):
         return value
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
+    if isinstance(value, datetime.date) and not isinstance(value, datetime.datetime):
+        return value.isoformat()
     raise InputError(f"{position} is neither text nor a whole number: write it as a string.")
 
 

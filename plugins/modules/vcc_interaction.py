@@ -189,6 +189,7 @@ options:
       - The request id is the first 32 hexadecimal digits of a SHA-256 of five lines, each with a line feed at its end. They are the account
         (O(account), or else O(client_id)), the provider (empty without one), V(release) or V(dispatch), the external id and the key.
       - It cannot be used beside a request_id, nor for a dispatch without an external id.
+      - The key is text, a whole number or a date. A time, a truth value and a number with a fraction are refused, because YAML loses their spelling.
       - If not set, the environment variable E(VCC_IDEMPOTENCY_KEY) is used.
     type: str
   plan_digest:

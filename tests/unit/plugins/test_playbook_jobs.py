@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import json
 import os
 import signal
@@ -46,12 +47,20 @@ def test_one_id(sim, play, external_id):
     assert sim.released == [external_id]
 
 
-def test_one_id_that_has_become_a_number(sim, play):
-    """As ansible-core 2.19 and newer read an answer of digits. A warning says that leading zeros are lost."""
-    code, printed = play("release_interactions", {"vcc_external_ids": 7})
+@pytest.mark.parametrize(
+    ("answer", "external_id", "said"),
+    [
+        (7, "7", "A bare number is taken as text: external_ids[0] as '7'"),
+        (datetime.date(2026, 11, 28), "2026-11-28", "1 requested: 1 released"),
+    ],
+    ids=str,
+)
+def test_one_id_that_has_become_another_type(sim, play, answer, external_id, said):
+    """As ansible-core 2.19 and newer read the answer. A warning says that leading zeros are lost."""
+    code, printed = play("release_interactions", {"vcc_external_ids": answer})
     assert code == 0, printed
-    assert sim.released == ["7"]
-    assert "A bare number is taken as text: external_ids[0] as '7'" in printed
+    assert sim.released == [external_id]
+    assert said in printed
 
 
 DISPATCH = {
@@ -111,6 +120,9 @@ def test_text_equals_data(sim, play, name, given, path, write):
             {"vcc_external_ids": "\r\n"},
             "Set one of vcc_external_ids, a list of ids, and vcc_src",
         ),
+        ("release_interactions", {"vcc_external_ids": 1.5}, 'is no text: write it as ["1.50"]'),
+        ("release_interaction", {"vcc_external_id": True}, "external_id is neither text nor a whole number"),
+        ("release_interaction", {"vcc_external_id": None}, "vcc_external_id is missing"),
         ("drain_route", {"vcc_external_ids": "['a']"}, "vcc_external_ids has to be a list, or text"),
         (
             "dispatch_interaction",

@@ -123,6 +123,17 @@ def test_idempotency_key(sim, play):
     assert len(sim.invoke_calls) == 3 * len(names)
 
 
+@pytest.mark.parametrize("key", ["True", "[1]", "{a}", "007"])
+def test_idempotency_key_is_exact(sim, play, key):
+    """The playbook derives the same request id from a variable as from the environment."""
+    given = {"vcc_external_id": "a", "vcc_journal": "none"}
+    variable = {**given, "vcc_idempotency_key": key}
+    for play_given, environment in ((variable, {}), (given, {"VCC_IDEMPOTENCY_KEY": key})):
+        code, printed = play(("release_interaction", play_given), env=environment)
+        assert code == 0, printed
+    assert (len(sim.effects), len(sim.ignored)) == (1, 1)
+
+
 def test_zero_or_false_variable_is_set(sim, play, tmp_path):
     sim.fault("status", status=503, path="/interactions/Invoke")
     given = {

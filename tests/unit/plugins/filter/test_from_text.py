@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 
 import pytest
@@ -85,7 +86,7 @@ def test_text_that_is_neither_stays(text):
 
 
 @pytest.mark.parametrize("lines", [False, True])
-@pytest.mark.parametrize("value", [None, "", True, 1.5, [], ["a"], {"a": 1}], ids=repr)
+@pytest.mark.parametrize("value", [None, "", True, 1.5, datetime.datetime(2026, 11, 28), [], ["a"], {"a": 1}], ids=repr)
 def test_other_values_stay(value, lines):
     assert from_text(value, lines=lines) is value or value == ""
 
@@ -120,6 +121,7 @@ def test_lines(ids, end):
         ("[]", []),
         ("- a\n- b", ["- a", "- b"]),
         (4711, [4711]),
+        (datetime.date(2026, 11, 28), [datetime.date(2026, 11, 28)]),
     ],
     ids=repr,
 )

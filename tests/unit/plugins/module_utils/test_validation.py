@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import datetime
+
 import pytest
 
 from ansible_collections.vonage.vcc.plugins.module_utils._errors import InputError
@@ -137,7 +139,7 @@ class TestExternalIds:
         assert read_ids(external_ids=["b", "a", "b"]) == ["b", "a", "b"]
 
     def test_number_becomes_text(self):
-        assert read_ids(external_ids=[17, "a"]) == ["17", "a"]
+        assert read_ids(external_ids=[17, "a", datetime.date(2026, 1, 5)]) == ["17", "a", "2026-01-05"]
 
     def test_empty_list_has_no_id(self):
         assert read_ids(external_ids=[]) == []
@@ -187,6 +189,15 @@ class TestRawTypes:
         with pytest.raises(InputError) as caught:
             check_raw_types(given)
         assert str(caught.value).startswith(f"{position} has to be a number that ends, not ")
+
+    @pytest.mark.parametrize("value", [True, 1.50, datetime.datetime(2026, 11, 28, 10)], ids=str)
+    @pytest.mark.parametrize("option", ["account", "idempotency_key"])
+    def test_text_whose_spelling_is_lost_is_refused(self, option, value):
+        """Each derives other request ids than the words from which YAML has read it."""
+        with pytest.raises(InputError, match=f"^{option} is neither text nor a whole number: write it as a string"):
+            check_raw_types({"external_id": "a", option: value})
+        for value in (4711, "1.50", datetime.date(2026, 11, 28)):
+            check_raw_types({"external_id": "a", option: value})
 
 
 def test_limit_of_journal_ttl():
