@@ -366,6 +366,20 @@ def test_summary_of_a_job_that_does_nothing(sim, play, name, given):
     assert sim.effects == []
 
 
+def test_summary_of_a_task_that_the_timeout_ends(sim, play):
+    """VCC processes the release, but nobody waits for the answer."""
+    hold = sim.fault("hold", path="/interactions/Invoke")
+    environment = {"ANSIBLE_SHOW_CUSTOM_STATS": "true", "ANSIBLE_TASK_TIMEOUT": "5"}
+    code, printed = play("release_interactions", {"vcc_external_ids": ["a"]}, env=environment)
+    hold.release()
+    assert code != 0
+    assert hold.entered.is_set(), printed
+    assert "The task ended without a result, so VCC may have processed some of the interactions: run the job" in printed
+    assert "0 requested" not in printed
+    statistics = printed.split("CUSTOM STATS:")[1].replace('"', "'").replace("None", "null")
+    assert statistics.count(": null") == 6
+
+
 @pytest.mark.parametrize(
     ("given", "code", "line"),
     [
