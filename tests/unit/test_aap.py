@@ -20,6 +20,7 @@ from ansible_collections.vonage.vcc.tests.examples.documents import (
     POSTGRESQL_GUIDE,
     ROOT,
     example_with,
+    head_commands,
     head_comment,
     markdown_examples,
     read,
@@ -85,6 +86,25 @@ class TestReadme:
         for name, answers in re.findall(r"^\| `(\w+)\.yml` \| (.*) \|$", README.split("## Build")[1], re.MULTILINE):
             named = set(re.findall(r"vcc_\w+", answers))
             assert named <= set(re.findall(r"\bvcc_\w+", head_comment(PUBLIC.get(name, PROJECT[name])))), name
+
+    def test_set_up_reads_the_vault_that_it_creates(self):
+        """Without --ask-vault-pass, ansible-playbook does not read a vault."""
+        create, export, play = example_with("controller.yml", EXAMPLES).commands
+        vault = create.removeprefix("ansible-vault create ")
+        assert {"--ask-vault-pass", "-e", f"@{vault}", *head_commands(AAP / "controller.yml")} == {
+            *play.split()[2:5],
+            play,
+        }
+        assert re.findall(r"(\w+)=", export) == ["CONTROLLER_HOST", "CONTROLLER_OAUTH_TOKEN"]
+        needed = set(re.findall(r'"\{\{ (vcc_\w+) \}\}"', read(AAP / "controller.yml"))) - set(PLAY["vars"])
+        (described,) = re.findall(r"^The vault sets (.*)$", README, re.MULTILINE)
+        assert set(re.findall(r"`(vcc_\w+)`", described)) | {"vcc_project_url"} == needed
+
+    def test_context_of_the_image_is_no_part_of_the_collection(self):
+        """The recipe makes it in a clone, of which the next collection is built."""
+        folder = (AAP / "context").relative_to(ROOT).as_posix()
+        assert folder in yaml.safe_load(read(ROOT / "galaxy.yml"))["build_ignore"]
+        assert f"/{folder}/" in read(ROOT / ".gitignore").split()
 
     def test_links_exist(self):
         links = re.findall(r"\]\(([^)#]+)\)", README)
