@@ -55,6 +55,9 @@ import yaml
 # What does not count at the ends of a text, or of a line of ids.
 BLANKS = " \t\r\n"
 
+# How many values the aliases of YAML may add to a text: a few lines of aliases of aliases stand for more values than fit into memory.
+MAX_ALIASED = 1_000_000
+
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
     """A loader for which every plain scalar but null is text."""
@@ -96,10 +99,25 @@ def _data(text: str, default: str) -> t.Any:
     if data is None:
         try:
             data = yaml.load(text, _Loader)  # noqa: S506 - derived from SafeLoader
+            if _count(data, {}) > MAX_ALIASED + len(text):
+                return default
             json.dumps(data)  # refuses what JSON cannot hold: a date with a tag, or a list within itself
         except (yaml.YAMLError, RecursionError, TypeError, ValueError):
             return default
     return data if isinstance(data, (dict, list)) else default
+
+
+def _count(data: t.Any, known: dict[int, int]) -> int:
+    """Return the number of values in data. Those behind an alias of YAML count each time, but take no time of their own.
+
+    :param known: the counts so far, by the ``id()`` of the list or dictionary.
+    """
+    if not isinstance(data, (dict, list)):
+        return 1
+    if id(data) not in known:
+        known[id(data)] = 1  # for an alias of itself within it
+        known[id(data)] += sum(_count(each, known) for each in (data.values() if isinstance(data, dict) else data))
+    return known[id(data)]
 
 
 def _json(text: str, default: t.Any) -> t.Any:

@@ -75,6 +75,7 @@ def test_text_of_another_type(text):
         "&a [*a]",
         "a: 1\n---\nb: 2",
         "a: \x01",
+        "\n".join(["a0: &a0 [x, x]", *(f"a{n + 1}: &a{n + 1} [{', '.join([f'*a{n}'] * 10)}]" for n in range(20))]),
         "[" * 5000,
         "{" * 5000,
         '{"a":' * 100_000,
