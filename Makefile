@@ -45,6 +45,7 @@ test: $(READY) ## Run the tests with one Python and one ansible-core
 check: $(READY) ## Run every other check and test: all versions, lint, documentation, package, rulebook, more fault tests
 	@command -v ssh-keygen > /dev/null || sh tests/tools/apt_install.sh openssh-client || true
 	@sh tests/tools/install_postgresql.sh || true
+	@sh tests/tools/install_chromium.sh || true
 	@$(call nox,,check)
 
 venv: $(READY) ## Create .venv with ansible-core, pytest and nox
@@ -71,12 +72,12 @@ torture: $(READY) ## Run ROUNDS fault tests, starting at seed SEED, and as many 
 		code=$$?; HISTORIES=$(ROUNDS) $(BIN)/pytest -q --numprocesses 2 --hypothesis-seed=$(SEED) tests/unit/plugins/module_utils/_interactions/test_exactness.py \
 		|| code=1; exit $$code
 
-docs: $(READY) ## Check the documentation
-	@$(BIN)/nox -s docs-check
+docs: $(READY) ## Build the documentation as a site, and print its address
+	@$(BIN)/nox -s docs
 
 bench: $(READY) ## Measure speed, memory and calls against goals; takes a quarter of an hour, OPTIONS=--quick two minutes
 	@$(BIN)/nox -s bench -- $(OPTIONS)
 
 clean: ## Remove all files that the other targets create
-	rm -rf .venv .nox .ansible .mypy_cache .pytest_cache .ruff_cache .hypothesis tests/output
+	rm -rf .venv .nox .ansible .mypy_cache .pytest_cache .ruff_cache .hypothesis docs/build tests/output
 	find . -name .git -prune -o -name __pycache__ -prune -exec rm -rf {} +

@@ -98,6 +98,27 @@ def changelog(session: nox.Session) -> None:
     session.run("antsibull-changelog", "lint")
 
 
+def build_docs(session: nox.Session) -> None:
+    """Build the documentation as a site."""
+    session.install("ansible-core", "ansible-pygments", "antsibull-docs", "furo", "sphinx")
+    session.run("python", "tests/docsite/build.py")
+
+
+@nox.session(default=False)
+def docs(session: nox.Session) -> None:
+    """Build the documentation as a site, and say where it is."""
+    build_docs(session)
+
+
+@nox.session(name="docs-test")
+def docs_test(session: nox.Session) -> None:
+    """Build the documentation as a site, check its links, and look at its pages in a browser."""
+    session.install("pytest", "pytest-xdist", "psycopg[binary]")
+    build_docs(session)
+    report = ROOT / ".nox" / "skipped" / f"{session.name}.xml"  # for summary.py
+    session.run("pytest", f"--junit-xml={report}", "tests/docsite", *session.posargs)
+
+
 @nox.session
 def package(session: nox.Session) -> None:
     """Build the collection, import it as Galaxy does, install it offline and read its documentation."""

@@ -25,7 +25,17 @@ EVENTS_GUIDE, POSTGRESQL_GUIDE, SPEED_GUIDE = (
 AAP = ROOT / "docs" / "examples" / "aap"
 MODULES = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("vcc_*.py"))
 PLAYBOOKS = sorted((ROOT / "playbooks").glob("*.yml"))
-NOT_COPIED = (".ansible", ".git", ".hypothesis", ".mypy_cache", ".nox", ".pytest_cache", ".ruff_cache", ".venv")
+NOT_COPIED = (
+    ".ansible",
+    ".git",
+    ".hypothesis",
+    ".mypy_cache",
+    ".nox",
+    ".pytest_cache",
+    ".ruff_cache",
+    ".venv",
+    "build",
+)
 
 
 class Example(NamedTuple):

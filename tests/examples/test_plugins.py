@@ -22,6 +22,7 @@ from ansible_collections.vonage.vcc.tests.examples.documents import (
     module_examples,
     rst_examples,
 )
+from ansible_collections.vonage.vcc.tests.examples.test_guides import BLOCKS as OTHER_BLOCKS
 
 EVENTS = rst_examples(EVENTS_GUIDE)
 SPEED = rst_examples(SPEED_GUIDE)
@@ -59,7 +60,9 @@ def test_module(home, simulator, with_database, module):
 
 
 def test_every_block_of_guides_is_covered():
-    assert [path for path in GUIDES if rst_examples(path)] == [EVENTS_GUIDE, POSTGRESQL_GUIDE, SPEED_GUIDE]
+    """test_guides.py lists the blocks of the guides without a test file of their own."""
+    others = {path for path in GUIDES if rst_examples(path)} - set(OTHER_BLOCKS)
+    assert others == {EVENTS_GUIDE, POSTGRESQL_GUIDE, SPEED_GUIDE}
     assert [example.language for example in EVENTS] == ["yaml", "console", "yaml", "yaml"]
     assert [example.language for example in SPEED] == ["text", "text", "console", "python", "yaml"]
 
