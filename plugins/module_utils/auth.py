@@ -6,6 +6,8 @@
 The API reference documents OAuth 2.0 client credentials: ``POST {token endpoint}`` with the form fields ``grant_type``, ``client_id``,
 ``client_secret`` and ``scope`` returns ``{"access_token", "expires_in", "token_type"}``. A client must reuse a token for its ``expires_in``
 seconds, and take a 401 of an API as the sign that it has expired. Error bodies follow RFC 6749, section 5.2: ``{"error": CODE}``.
+
+Modules of other collections may use ``connection_options``, ``api_url``, ``TokenProvider`` and ``VccError``; the guide to the other APIs shows one.
 """
 
 from __future__ import annotations
@@ -19,9 +21,14 @@ import threading
 import time
 import typing as t
 
+from ._api.http import Http
 from ._api.token_cache import TokenCache
-from ._errors import AuthError, NoResponseError
+from ._api.transport import REQUESTS_IMPORT_ERROR
+from ._connection import Connection
+from ._errors import AuthError, InputError, NoResponseError, VccError
 from ._validation import check_token
+
+__all__ = ["Token", "TokenProvider", "VccError", "api_url", "connection_options"]
 
 # Seconds before its end at which a token is renewed; half its lifetime if that is shorter.
 RENEWAL_MARGIN = 60
@@ -30,6 +37,23 @@ RENEWAL_MARGIN = 60
 MAX_LIFETIME = 10**9
 
 _ERROR_CODE = re.compile(r"[a-z_]{1,40}")
+
+
+def connection_options() -> dict[str, dict[str, t.Any]]:
+    """Return the argument spec of the connection options, for a module of another collection. Unset options come from the environment."""
+    from ._options import (
+        CONNECTION_SPEC,
+    )  # not above: the client of the APIs imports this file, and does not know Ansible
+
+    return dict(CONNECTION_SPEC)
+
+
+def api_url(params: t.Mapping[str, t.Any]) -> str:
+    """Return the URL of the API gateway, without a trailing slash. Raises InputError.
+
+    :param params: the options of a task, with those of ``connection_options``.
+    """
+    return Connection.from_params(params).api_url
 
 
 class Token(t.NamedTuple):
@@ -94,6 +118,42 @@ class TokenProvider:
         if access_token:
             on_token(access_token)
             self._token = Token(access_token, None)
+
+    @classmethod
+    def from_params(
+        cls, params: t.Mapping[str, t.Any], scope: str, on_token: t.Callable[[str], t.Any]
+    ) -> TokenProvider:
+        """Return a provider for the options of a task. Raises InputError.
+
+        :param params: the options of the task, with those of ``connection_options``.
+        :param on_token: a function to call with each token before its first use. ``no_log_values.add`` of a module masks it in all output.
+        """
+        if REQUESTS_IMPORT_ERROR:
+            raise InputError("The Python library requests is missing on the host that runs the task: install it there.")
+        connection = Connection.from_params(params)
+        http = Http(connection.timeout, connection.retries, connection.verify, connection.requests_per_minute)
+        return cls.from_connection(connection, http, scope, on_token)
+
+    @classmethod
+    def from_connection(
+        cls, connection: Connection, http: Http, scope: str, on_token: t.Callable[[str], t.Any]
+    ) -> TokenProvider:
+        """Return a provider for a connection. Raises InputError for a token cache or a proxy that cannot be used."""
+        if connection.token_cache:
+            TokenCache(connection.token_cache).check()
+        if connection.auth_url:
+            http.find_proxies(connection.auth_url)
+        return cls(
+            http,
+            connection.auth_url,
+            connection.client_id,
+            connection.client_secret,
+            scope,
+            account=connection.account,
+            access_token=connection.access_token,
+            cache_path=connection.token_cache,
+            on_token=on_token,
+        )
 
     def token(self) -> str:
         """Return the text of a valid token. Raises as ``current`` does."""

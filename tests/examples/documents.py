@@ -22,6 +22,9 @@ GUIDES = sorted((ROOT / "docs" / "docsite" / "rst").glob("*.rst"))
 EVENTS_GUIDE, POSTGRESQL_GUIDE, SPEED_GUIDE = (
     next(path for path in GUIDES if path.stem == f"guide_{name}") for name in ("events", "postgresql", "speed")
 )
+ENVIRONMENT_PAGE, PLAYBOOKS_PAGE, TROUBLESHOOTING = (
+    ROOT / "docs" / "docsite" / "rst" / f"guide_{name}.rst" for name in ("environment", "playbooks", "troubleshooting")
+)
 AAP = ROOT / "docs" / "examples" / "aap"
 MODULES = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("vcc_*.py"))
 PLAYBOOKS = sorted((ROOT / "playbooks").glob("*.yml"))
@@ -77,7 +80,7 @@ def markdown_examples(path: Path) -> list[Example]:
 def rst_examples(path: Path) -> list[Example]:
     """Return the code blocks of a reStructuredText file; fail if one cannot be parsed."""
     text = read(path)
-    blocks = re.findall(r"^( *)\.\. code-block:: (\w+)\n\n((?:\1 +[^\n]*\n|\n(?=\1 ))+)", text, re.MULTILINE)
+    blocks = re.findall(r"^( *)\.\. code-block:: (\w+)\n\n((?:\1 +[^\n]*\n|\n(?=\n*\1 ))+)", text, re.MULTILINE)
     directives = r"^ *\.\. (?:code|code-block|sourcecode|literalinclude|parsed-literal)::"
     assert len(blocks) == len(re.findall(directives + r"|^(?! *\.\. ).*::$", text, re.MULTILINE)), path
     return [Example(language, textwrap.dedent(block)) for _indent, language, block in blocks]

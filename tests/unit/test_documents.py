@@ -14,6 +14,7 @@ import yaml
 from jinja2 import Environment, nodes
 
 from ansible_collections.vonage.vcc.plugins.module_utils import _options
+from ansible_collections.vonage.vcc.plugins.module_utils._api import transport
 from ansible_collections.vonage.vcc.plugins.module_utils._interactions import progress
 from ansible_collections.vonage.vcc.plugins.module_utils._interactions.outcome import State
 from ansible_collections.vonage.vcc.plugins.module_utils._journal import (
@@ -23,6 +24,7 @@ from ansible_collections.vonage.vcc.plugins.module_utils._journal import (
 from ansible_collections.vonage.vcc.tests.examples.documents import (
     BENCHMARK,
     CONTRIBUTING,
+    ENVIRONMENT_PAGE,
     EVENTS_GUIDE,
     GUIDES,
     MODULES,
@@ -167,8 +169,31 @@ class TestEnvironmentVariables:
             found = {name for option in spec.values() if "fallback" in option for name in option["fallback"][1]}
             assert found == {variable for variable, name in VARIABLES.items() if name in spec}
 
-    def test_readme_lists_every_variable(self):
-        assert sorted(first_column(section(README, "Environment variables"))) == sorted(VARIABLES)
+    def test_page_lists_every_variable_with_its_option(self):
+        rows = re.findall(r"^  \* - ``(VCC_\w+)``\n    - ``(\w+)``\n", read(ENVIRONMENT_PAGE), re.MULTILINE)
+        assert len(rows) == len(VARIABLES)
+        assert dict(rows) == VARIABLES
+
+    def test_page_lists_every_variable_of_others(self):
+        """The code reads some variables by itself, and libpq, requests and SQLite read others."""
+        code = "".join(read(path) for path in (ROOT / "plugins").rglob("*.py"))
+        used = set(re.findall(r"""environ(?:\.get\(|\[)"([A-Z_]+)""", code)) | {*transport.CA_VARIABLES}
+        named = set(re.findall(r"``([A-Z_]+)``", read(ENVIRONMENT_PAGE).split("Variables of others")[1]))
+        assert used <= named
+        in_guide = re.findall(r"``(PG[A-Z]+)``", read(POSTGRESQL_GUIDE))
+        assert set(in_guide) <= named
+
+    def test_page_has_defaults(self):
+        text = " ".join(read(ENVIRONMENT_PAGE).split())
+        for name, words in (
+            ("domain", "by default ``{}``"),
+            ("timeout", "by default {}"),
+            ("retries", "by default {} times"),
+        ):
+            assert words.format(_options.CONNECTION_SPEC[name]["default"]) in text
+        assert f"is: ``{_options.JOURNAL_SPEC['journal']['default']}``" in text
+        *first, last = (f"``{region}``" for region in _options.CONNECTION_SPEC["region"]["choices"])
+        assert f"{', '.join(first)} or {last}" in text
 
     @pytest.mark.parametrize(
         "path", [README, *GUIDES, *PLAYBOOKS, *(ROOT / "plugins").rglob("*.py")], ids=lambda path: path.name
@@ -183,13 +208,6 @@ class TestEnvironmentVariables:
         assert set(documented) == set(spec)
         for name, option in documented.items():
             assert f"E(VCC_{name.upper()})" in " ".join(option["description"]), name
-
-    def test_readme_lists_every_region(self):
-        regions = ", ".join(f"`{region}`" for region in _options.CONNECTION_SPEC["region"]["choices"])
-        assert f"region of the account ({regions})" in read(README)
-
-    def test_readme_has_default_journal(self):
-        assert f"(`{_options.JOURNAL_SPEC['journal']['default']}` unless" in read(README)
 
 
 class TestPlaybookVariables:

@@ -16,7 +16,6 @@ from .._connection import Connection
 from .._errors import ApiError, AuthError, NoResponseError, RejectedError, VccError
 from ..auth import Token, TokenProvider
 from .http import Http, Response
-from .token_cache import TokenCache
 
 # The scope of the Interactions API.
 WRITE_SCOPE = "interactions:write"
@@ -75,23 +74,9 @@ class Client:
         """
         secrets = set() if secrets is None else secrets
         secrets |= connection.secrets
-        if connection.token_cache:
-            TokenCache(connection.token_cache).check()
         http = Http(connection.timeout, connection.retries, connection.verify, connection.requests_per_minute)
-        auth = TokenProvider(
-            http,
-            connection.auth_url,
-            connection.client_id,
-            connection.client_secret,
-            scope,
-            account=connection.account,
-            access_token=connection.access_token,
-            cache_path=connection.token_cache,
-            on_token=secrets.add,
-        )
-        for url in (connection.api_url, connection.auth_url):
-            if url:
-                http.find_proxies(url)
+        auth = TokenProvider.from_connection(connection, http, scope, secrets.add)
+        http.find_proxies(connection.api_url)
         return cls(http, auth, connection.api_url, scope, secrets, quoting)
 
     def close(self) -> None:

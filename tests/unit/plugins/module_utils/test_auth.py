@@ -8,9 +8,12 @@ from __future__ import annotations
 from urllib.parse import parse_qs
 
 import pytest
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
+from ansible_collections.vonage.vcc.plugins.module_utils import auth as public
 from ansible_collections.vonage.vcc.plugins.module_utils._api.client import Client
 from ansible_collections.vonage.vcc.plugins.module_utils._errors import AuthError, NoResponseError
+from ansible_collections.vonage.vcc.plugins.module_utils._options import CONNECTION_SPEC
 from ansible_collections.vonage.vcc.tests.simulator import CLIENT_ID, CLIENT_SECRET
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import body_of
 from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._api.helpers import TOKEN, failure
@@ -309,3 +312,55 @@ class TestRejection:
         failure(auth.token, kind=AuthError)
         sim.add_client("late", "s3cret")
         assert auth.token()
+
+
+class TestForOtherCollections:
+    @pytest.fixture
+    def params(self, sim):
+        """Return the options of a task as a module of another collection gets them."""
+        options = {name: value for name, value in sim.options().items() if name in CONNECTION_SPEC}
+        result = ArgumentSpecValidator(public.connection_options()).validate(options)
+        assert result.error_messages == []
+        return result.validated_parameters
+
+    def test_options_are_those_of_the_modules(self):
+        assert public.connection_options() == CONNECTION_SPEC
+        assert public.connection_options() is not CONNECTION_SPEC
+
+    def test_provider_has_token_of_scope_and_announces_it(self, sim, params):
+        seen = []
+        provider = public.TokenProvider.from_params(params, "stats", seen.append)
+        token = provider.token()
+        assert seen == [token]
+        form = parse_qs(sim.requests[0]["body"].decode())
+        assert form["scope"] == ["stats"]
+        assert provider.renew(token) not in ("", token)
+        assert len(seen) == len(sim.token_calls) == 2
+
+    def test_provider_uses_token_cache(self, sim, params, tmp_path):
+        params["token_cache"] = str(tmp_path / "tokens")
+        tokens = {public.TokenProvider.from_params(params, "stats", len).token() for dummy in range(2)}
+        assert len(tokens) == len(sim.token_calls) == 1
+
+    def test_api_url_has_no_slash_at_its_end(self, sim, params):
+        assert public.api_url({**params, "api_url": f"{sim.url}/"}) == sim.url
+        region = {**params, "api_url": None, "auth_url": None, "region": "nam"}
+        assert public.api_url(region) == "https://nam.api.newvoicemedia.com"
+
+    @pytest.mark.parametrize(
+        ("wrong", "message"),
+        [
+            ({"client_secret": None}, "client_secret is missing"),
+            ({"api_url": "http://vcc.example"}, "api_url"),
+            ({"token_cache": "/"}, "token cache"),
+        ],
+    )
+    def test_wrong_options_are_refused(self, sim, params, wrong, message):
+        with pytest.raises(public.VccError, match=message):
+            public.TokenProvider.from_params({**params, **wrong}, "stats", len)
+        assert sim.calls == []
+
+    def test_missing_library_is_named(self, params, monkeypatch):
+        monkeypatch.setattr(public, "REQUESTS_IMPORT_ERROR", "Traceback")
+        with pytest.raises(public.VccError, match="library requests is missing"):
+            public.TokenProvider.from_params(params, "stats", len)
