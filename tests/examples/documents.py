@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shutil
 import textwrap
@@ -98,6 +99,29 @@ def playbook_rows() -> dict[str, list[str]]:
     return {name: re.findall(r"`(-e .*?)`", text) for name, text in rows if not name.startswith("vcc_")}
 
 
+def playbook_variables() -> dict[str, set[str]]:
+    """Return the variables of each playbook, as its page lists them: those of its section, and of the sections for several playbooks."""
+    parts = re.split(r"^(.+)\n-+$", read(PLAYBOOKS_PAGE), flags=re.MULTILINE)
+    sections = dict(zip(parts[1::2], parts[2::2]))
+    listed = {
+        title: {
+            name for row in re.findall(r"^  \* - (``vcc_.*)$", text, re.MULTILINE) for name in re.findall(r"\w+", row)
+        }
+        for title, text in sections.items()
+    }
+    some = "To dispatch or release"
+    named = re.findall(r"``(\w+_\w+)``", sections[some].split(":")[0])
+    found = {
+        title: listed["In each playbook"] | names for title, names in listed.items() if re.fullmatch(r"\w+_\w+", title)
+    }
+    return {title: names | listed[some] if title in named else names for title, names in found.items()}
+
+
+def playbook_commands() -> list[str]:
+    """Return the commands of the page on playbooks."""
+    return [command for example in rst_examples(PLAYBOOKS_PAGE) for command in example.commands]
+
+
 def head_comment(path: Path) -> str:
     """Return the comment at the head of a YAML file, without the licence."""
     lines = read(path).split("\n\n")[1].splitlines()
@@ -115,3 +139,41 @@ def module_examples(module: str) -> list[dict]:
     """Return the tasks in the EXAMPLES of a module."""
     text = read(ROOT / "plugins" / "modules" / f"{module}.py")
     return yaml.safe_load(re.search(r'^EXAMPLES = r"""\n(.*?)"""', text, re.MULTILINE | re.DOTALL)[1])
+
+
+# The calls whose first argument is a message.
+MESSAGE_CALL = re.compile(r"(Error|_unwritable|_unusable|\bwarnings\.append)$")
+
+
+def message_templates() -> list[str]:
+    """Return the messages of errors in the code and of the checks in the playbooks, with … in place of what varies."""
+    found = []
+    for path in (ROOT / "plugins").rglob("*.py"):
+        for node in ast.walk(ast.parse(read(path))):
+            if isinstance(node, ast.Call) and MESSAGE_CALL.search(ast.unparse(node.func)):
+                found += [text for text in map(_template, node.args[:1]) if text.strip("… .():")]
+    for path in [*PLAYBOOKS, *(ROOT / "playbooks" / "tasks").glob("*.yml")]:
+        if path.stem != "demo":
+            found += _values("fail_msg", yaml.safe_load(read(path)))
+    return [re.sub(r"\{\{.*?\}\}", "…", text) for text in found]
+
+
+def _values(wanted: str, node: object) -> list[str]:
+    """Return the texts of a key anywhere in YAML."""
+    if isinstance(node, list):
+        return [text for each in node for text in _values(wanted, each)]
+    if not isinstance(node, dict):
+        return []
+    below = [text for each in node.values() for text in _values(wanted, each)]
+    return [*([node[wanted]] if wanted in node else []), *below]
+
+
+def _template(node: ast.expr) -> str:
+    """Return the text of an expression, with … for each part that is not written there."""
+    if isinstance(node, ast.Constant):
+        return str(node.value)
+    if isinstance(node, ast.JoinedStr):
+        return "".join(map(_template, node.values))
+    if isinstance(node, ast.BinOp):
+        return _template(node.left) + _template(node.right)
+    return "…"

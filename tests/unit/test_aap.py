@@ -23,6 +23,7 @@ from ansible_collections.vonage.vcc.tests.examples.documents import (
     head_commands,
     head_comment,
     markdown_examples,
+    playbook_variables,
     read,
     rst_examples,
 )
@@ -65,6 +66,15 @@ SURVEYS = {
 }
 
 
+def known_variables(playbook):
+    """Return the variables of a playbook: of the collection, or of the project alone."""
+    return (
+        playbook_variables()[playbook]
+        if playbook in PUBLIC
+        else set(re.findall(r"\bvcc_\w+", head_comment(PROJECT[playbook])))
+    )
+
+
 def credential_type(kind):
     """Return the inputs and the injectors of a credential type."""
     return [yaml.safe_load(read(AAP / "credential-types" / f"{kind}-{part}.yml")) for part in ("inputs", "injectors")]
@@ -85,7 +95,7 @@ class TestReadme:
         """Check the answers that it lists for each playbook."""
         for name, answers in re.findall(r"^\| `(\w+)\.yml` \| (.*) \|$", README.split("## Build")[1], re.MULTILINE):
             named = set(re.findall(r"vcc_\w+", answers))
-            assert named <= set(re.findall(r"\bvcc_\w+", head_comment(PUBLIC.get(name, PROJECT[name])))), name
+            assert named <= known_variables(name), name
 
     def test_set_up_reads_the_vault_that_it_creates(self):
         """Without --ask-vault-pass, ansible-playbook does not read a vault."""
@@ -198,7 +208,7 @@ class TestController:
     @pytest.mark.parametrize("name", TEMPLATES)
     def test_survey_asks_for_variables_of_the_playbook(self, name):
         playbook = TEMPLATES[name]["playbook"].removesuffix(".yml")
-        known = set(re.findall(r"\bvcc_\w+", head_comment(PUBLIC.get(playbook, PROJECT[playbook]))))
+        known = known_variables(playbook)
         assert {question["variable"] for question in TEMPLATES[name]["survey"]} <= known
 
     def test_workflow_checks_then_asks_then_releases(self):

@@ -15,7 +15,7 @@ from jinja2 import Environment, nodes
 
 from ansible_collections.vonage.vcc.plugins.module_utils import _options
 from ansible_collections.vonage.vcc.plugins.module_utils._api import transport
-from ansible_collections.vonage.vcc.plugins.module_utils._interactions import progress
+from ansible_collections.vonage.vcc.plugins.module_utils._interactions import progress, source_files
 from ansible_collections.vonage.vcc.plugins.module_utils._interactions.outcome import State
 from ansible_collections.vonage.vcc.plugins.module_utils._journal import (
     postgresql_connection,
@@ -29,13 +29,19 @@ from ansible_collections.vonage.vcc.tests.examples.documents import (
     GUIDES,
     MODULES,
     PLAYBOOKS,
+    PLAYBOOKS_PAGE,
     POSTGRESQL_GUIDE,
     README,
     ROOT,
     SPEED_GUIDE,
+    TROUBLESHOOTING,
     example_with,
+    head_commands,
     head_comment,
     markdown_examples,
+    message_templates,
+    playbook_commands,
+    playbook_variables,
     read,
     rst_examples,
 )
@@ -99,7 +105,10 @@ def first_column(text):
 class TestMakeCommands:
     def test_ci_runs_commands_of_readme(self):
         run_by_ci = re.findall(r"^run make ([a-z]+)$", read(ROOT / ".ci" / "run"), re.MULTILINE)
-        assert {"demo", "test"} <= make_commands(read(README)) <= set(run_by_ci)
+        """`make check` builds the documentation in its session docs-test, as `make docs` does."""
+        named = make_commands(read(README))
+        assert {"demo", "test"} <= named - {"docs"} <= set(run_by_ci)
+        assert read(ROOT / "noxfile.py").count("    build_docs(session)\n") == 2
 
     @pytest.mark.parametrize(
         "path", [README, CONTRIBUTING, BENCHMARK, *GUIDES], ids=lambda path: str(path.relative_to(ROOT))
@@ -224,17 +233,30 @@ class TestPlaybookVariables:
         for name, template in self.SHARED["vcc_connection"].items():
             assert names_in(template) - {"vcc_folder", "vcc_relative"} == {f"vcc_{name}"}
 
-    @pytest.mark.parametrize("path", [path for path in PLAYBOOKS if path.stem != "demo"], ids=lambda path: path.stem)
-    def test_comment_names_variables_of_playbook(self, path):
-        comment = head_comment(path)
-        connection = {f"vcc_{name}" for name in _options.CONNECTION_SPEC}
+    PUBLIC = [path for path in PLAYBOOKS if path.stem != "demo"]
+
+    def test_page_has_every_playbook(self):
+        assert sorted(playbook_variables()) == [path.stem for path in self.PUBLIC]
+
+    @pytest.mark.parametrize("path", PUBLIC, ids=lambda path: path.stem)
+    def test_page_lists_variables_of_playbook(self, path):
         expected = self.expected(path)
-        assert expected >= connection
-        named = set(re.findall(r"\bvcc_\w+", comment))
-        assert named - connection == expected - connection
-        assert named & connection
-        if path.stem != "note_notifications":  # which makes no call, and names those that it needs
-            assert "each connection option with vcc_ before its name" in " ".join(comment.split())
+        assert expected >= {f"vcc_{name}" for name in _options.CONNECTION_SPEC}
+        assert playbook_variables()[path.stem] == expected
+
+    @pytest.mark.parametrize("path", PUBLIC, ids=lambda path: path.stem)
+    def test_comment_names_the_page(self, path):
+        """The page is the only place that lists them."""
+        assert str(PLAYBOOKS_PAGE.relative_to(ROOT)) in head_comment(path)
+        assert head_commands(path) == [command for command in playbook_commands() if f".{path.stem} " in command]
+
+    def test_page_has_defaults(self):
+        text = read(PLAYBOOKS_PAGE)
+        assert "The default is 1000." in text
+        assert "1000 if vcc_limit |" in read(ROOT / "playbooks" / "drain_route.yml")
+        formats = MODULE_SPECS["vcc_interaction"]["src_format"]["choices"]
+        *first, last = (f"``{name}``" for name in formats if name != "auto")
+        assert f"{', '.join(first)} or {last}" in text
 
 
 class TestRulebook:
@@ -256,6 +278,44 @@ class TestRulebook:
         assert example_with("ansible-rulebook", self.EXAMPLES).commands == [
             head_comment(self.PATH).split("\n\n")[1].strip()
         ]
+
+
+class TestTroubleshooting:
+    """The page has each message, by some of its words; … stands for what varies."""
+
+    TEXT = read(TROUBLESHOOTING)
+    CELLS = re.findall(r"^  \* - (``(?:.*\n(?! *- ))*.*)$", TEXT, re.MULTILINE)
+    WORDS = [words for cell in CELLS for words in re.findall(r"``(.*?)``", cell)]
+    MESSAGES = [*message_templates(), *(f"src … {words}." for words in source_files.MAGIC.values())]
+
+    # Parts of messages, whose other parts say more: of _api/token_cache.py, _validation.py and _interactions/source_files.py.
+    PARTS = {
+        "a token has to be printable ASCII without spaces",
+        "it belongs to another user",
+        "it is not a regular file",
+        "src … ….",
+    }
+
+    def matches(self, words, message):
+        parts = map(re.escape, filter(None, words.split("…")))
+        return re.search(".*".join(parts), message)
+
+    def test_every_message_is_on_the_page(self):
+        assert len(self.MESSAGES) > 100
+        unknown = [each for each in self.MESSAGES if not any(self.matches(words, each) for words in self.WORDS)]
+        assert set(unknown) <= self.PARTS <= set(self.MESSAGES)
+
+    def test_every_message_of_the_page_exists(self):
+        """The words in brackets are those of SQLite, PostgreSQL and the file system."""
+        brackets = self.TEXT.split("The words in the brackets, and what to do:")[1].split("Files of interactions")[0]
+        own = [words for words in self.WORDS if f"``{words}``" not in brackets and words not in ("failed", "unknown")]
+        code = "".join(read(path) for path in (ROOT / "plugins").rglob("*.py"))
+        known = [*self.MESSAGES, *re.findall(r'"([^"\n]+)"', code)]
+        assert [words for words in own if not any(self.matches(words, each) for each in known)] == []
+
+    def test_words_of_postgresql_are_those_that_the_code_knows(self):
+        known = [pattern for pattern, dummy in postgresql_connection._CONNECTING]
+        assert [pattern for pattern in known if not any(re.search(pattern, words) for words in self.WORDS)] == []
 
 
 class TestPostgresqlGuide:
@@ -311,18 +371,38 @@ class TestSpeedGuide:
 
 
 class TestVersions:
+    """The first page of the site has the versions, and the README the oldest ones."""
+
+    TEXT = read(next(path for path in GUIDES if path.stem == "guide_introduction")).split("What it needs")[1]
+
     def test_ansible_core(self):
-        text = section(README, "Supported versions")
         *others, last = matrix.CORES
-        assert f"Tested with ansible-core {', '.join(others)} and {last}." in text
+        assert f"The tests use {', '.join(others)} and {last}." in self.TEXT
         oldest = yaml.safe_load(read(ROOT / "meta" / "runtime.yml"))["requires_ansible"]
         assert oldest.startswith(f">={others[0]}")
-        assert f"ansible-core {others[0]} or newer" in text
+        assert all(f"ansible-core {others[0]} or newer" in text for text in (self.TEXT, read(README)))
 
     def test_python(self):
         (oldest,) = re.findall(r'^min_python_version = "(.*)"$', read(ROOT / "antsibull-nox.toml"), re.MULTILINE)
-        assert f"Python {oldest} or newer" in section(README, "Supported versions")
+        assert all(f"Python {oldest} or newer with `" in text for text in (self.TEXT, read(README)))
         assert any(pair.python == oldest for pair in matrix.PAIRS)
+
+    def test_collection(self):
+        version = yaml.safe_load(read(ROOT / "galaxy.yml"))["version"]
+        for path in (README, *GUIDES):
+            assert set(re.findall(r"vonage-vcc-([\d.]+)\.tar", read(path))) <= {version}, path
+
+
+class TestReadme:
+    def test_links_exist_and_read_well_on_a_forge(self):
+        """A forge shows the roles of a guide as they are written, so no link leads to one."""
+        links = re.findall(r"\]\(([^)]+)\)", read(README))
+        assert len(links) > 4
+        assert [link for link in links if not (ROOT / link).is_file()] == []
+        assert [link for link in links if link.endswith(".rst") and re.search(r":\w+:`", read(ROOT / link))] == []
+
+    def test_is_short(self):
+        assert len(read(README).splitlines()) < 110
 
 
 def test_every_module_has_a_spec():
