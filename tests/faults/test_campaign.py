@@ -30,6 +30,7 @@ REGRESSIONS = {
     "withdrawn_claim_after_403": "the same after a 403 for one process and a SIGKILL for another",
     "release_that_found_nothing": "after the 404 of a release, a dispatch stayed confirmed that another release had ended",
     "request_id_of_withdrawn_claim": "the answer to taking a claim back was lost, and its custom request id was refused ever after",
+    "release_repeated_beside_dispatch": "a release repeated the request id of a key after a dispatch had replaced it, and the dispatch stayed confirmed",
 }
 
 

@@ -199,15 +199,13 @@ class Claims:
     def _claims_to_mark(self, interactions: t.Collection[Interaction], now: float) -> list[Interaction]:
         """Return the claims to mark as accepted. The history gets the others now.
 
-        A request id that VCC may have had before another action is only kept: it confirms no state, because VCC may have ignored it now.
+        A request id that VCC may have had before another action is only kept: it confirms no state, because VCC may have ignored it now. Or VCC has
+        processed it now, so an action of another process that has replaced the claim is not confirmed either.
         """
         doubtful = self._doubtful
         marked = [each for each in interactions if each.claim and not (doubtful and each.request_id in doubtful)]
         if len(marked) < len(interactions):
-            others = [each for each in interactions if not each.claim or each.request_id in doubtful]
-            self._audit.record(others)
-            kept = [(each.request_id, each.external_id) for each in others if each.claim and each.request_id]
-            self._store.keep_request_ids(self._action, now, kept)
+            self.reconcile([each for each in interactions if not each.claim or each.request_id in doubtful], now)
         return marked
 
     def release(self, interactions: t.Collection[Interaction]) -> list[Interaction]:
@@ -232,9 +230,10 @@ class Claims:
             gone: list[tuple[str, str | None]] = []
             for each, (claim_id, dummy) in zip(lost, self._ids.take(len(lost))):
                 row = rows.get(each.external_id or "")
-                if self._has_key and each.request_id and each.request_id != (row and row.request_id):
+                is_doubtful = each.request_id in self._doubtful
+                if self._has_key and each.request_id and (is_doubtful or each.request_id != (row and row.request_id)):
                     gone.append((each.request_id, each.external_id))
-                change = rules.reconcile(row, each, self._action, now, accepted_at, claim_id)
+                change = rules.reconcile(row, each, self._action, now, accepted_at, claim_id, is_doubtful)
                 if change:
                     changes.append(change)
                     changed.append(each)

@@ -227,25 +227,30 @@ def reconcile(
     now: float,
     accepted_at: float | None,
     claim_id: int,
+    is_doubtful: bool = False,
 ) -> Change | None:
     """Record of a claim that VCC has taken or may have taken it, whatever other processes have made of its row. Return None for no change.
 
     :param row: what the journal has of the interaction now.
     :param accepted_at: when VCC accepted it; None if its answer is not known.
     :param claim_id: the id of a row that is written anew.
+    :param is_doubtful: whether VCC may have ignored its request id, so that it confirms nothing.
     """
+    request_id = interaction.request_id
+    if is_doubtful:
+        request_id, accepted_at = NEVER_SENT, None
     if row is None:
         # A release withdrew the row, because it found nothing to release. Whether a dispatch came before or after that, nobody knows. Or a user pruned it.
         if action == Action.DISPATCH:
             return None
-        return None, row_of_claim(interaction, action)._replace(
+        return None, row_of_claim(interaction, action, is_doubtful)._replace(
             claim=_other(claim_id), requested_at=now, accepted_at=accepted_at
         )
     if row.action != action:
         # Nobody knows which of the two actions VCC took last, so the other one is not confirmed any more, nor will its own answer confirm it. Its
         # request ids may have been processed before this action, and VCC would ignore them from now on.
         return row, row._replace(claim=_other(claim_id), request_id=NEVER_SENT, accepted_at=None)
-    if row.request_id == interaction.request_id:
+    if row.request_id == request_id:
         return None if accepted_at is None else (row, row._replace(accepted_at=accepted_at))
     if row.accepted_at is None:
         # Another process has asked anew. If VCC rejects that, the row must not go back to the row before.

@@ -19,9 +19,9 @@ from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal.hel
 USED = "The idempotency_key has been used for 'a' before, and VCC would ignore it: force needs a new key."
 
 
-def key(name):
+def key(name, action="dispatch"):
     """What derives the request ids of a key. Their first digits look like those that a run makes, which half of them do."""
-    return {"derive": lambda external_id: f"{name}{external_id}".encode().hex().rjust(32, "7"), "action": "dispatch"}
+    return {"derive": lambda external_id: f"{name}{external_id}".encode().hex().rjust(32, "7"), "action": action}
 
 
 @pytest.fixture
@@ -143,6 +143,45 @@ def test_pending_attempt_of_another_task_confirms_no_state(open_journal, claim, 
     (again,) = release("a", **key("K"))
     assert again.request_id == key("K")["derive"]("a")
     assert not plan("a", action="dispatch")[0].confirmed
+
+
+@both_backends
+@pytest.mark.parametrize("call", ["keep_pending", "accept"])
+class TestRepeatedCallUnderWay:
+    """A release repeats a request id that VCC may have had before a dispatch, and other tasks write the row before its answer arrives.
+
+    If VCC has not had the request id before, the repeated call is the last one that has an effect.
+    """
+
+    @pytest.fixture
+    def end(self, call, open_journal, claim, release):
+        """Ends the call that is under way."""
+        claim("a", **key("K", "release"))
+        release("a", action="dispatch")
+        journal = open_journal(**key("K", "release"))
+        journal.add_all(as_entries("a"))
+        claimed = journal.claim(0)
+        yield lambda: getattr(journal, call)(claimed)
+
+    def test_opposite_action_is_not_confirmed(self, end, release, plan):
+        release("a", action="dispatch")
+        end()
+        (found,) = plan("a", action="dispatch")
+        assert (found.confirmed, found.pending, found.request_id) == (False, True, None)
+        assert not plan("a")[0].confirmed
+
+    def test_same_action_stays_confirmed(self, end, release, plan):
+        release("a")
+        end()
+        assert plan("a")[0].confirmed
+
+    def test_row_that_is_gone_comes_back_without_the_request_id(self, end, open_journal, plan):
+        journal = open_journal()
+        journal.add_all(as_entries("a"))
+        journal.release_claim([each._replace(previous=None) for each in journal.claim(0)])
+        end()
+        (found,) = plan("a")
+        assert (found.confirmed, found.pending, found.request_id) == (False, True, None)
 
 
 @both_backends

@@ -151,6 +151,23 @@ def test_reconcile_with_what_other_processes_did(action, row, new, accepted_at):
     assert change == (None if new is None else (row, new))
 
 
+@pytest.mark.parametrize("accepted_at", [None, NOW - 1])
+@pytest.mark.parametrize(
+    ("row", "new"),
+    [
+        (None, Row(9, "a", "release", "", NOW)),
+        (UNSENT, None),
+        (DISPATCHED, Row(9, "a", "dispatch", "", NOW - 10)),
+        (PENDING, PENDING._replace(claim=9)),
+        (PENDING._replace(request_id="mine"), PENDING._replace(claim=9, request_id="mine")),
+        (ACCEPTED, None),
+    ],
+)
+def test_answer_to_a_request_id_that_vcc_may_ignore_confirms_nothing(row, new, accepted_at):
+    change = rules.reconcile(row, CLAIM, "release", NOW, accepted_at, 9, True)
+    assert change == (None if new is None else (row, new))
+
+
 @pytest.mark.parametrize("row", [PENDING, ACCEPTED])
 def test_answer_is_recorded_in_a_row_with_the_same_request_id(row):
     row = row._replace(request_id="mine")
