@@ -46,9 +46,11 @@ from .postgresql_schema import (
     EARLIER_VERSIONS,
     SCHEMA_VERSION,
     check_facts,
+    check_roles,
     create_schema,
     grant,
     make_scope,
+    may_grant,
     migrate,
     owns_tables,
     read_facts,
@@ -119,6 +121,7 @@ class PostgresqlStore(Store):
         """Make the schema if there is none, bring it to this version, and let roles read and write it. With ``dry_run`` do nothing."""
         is_missing = self._version is None
         is_old = self._version in EARLIER_VERSIONS
+        self._connection.run(lambda db, again: check_roles(db, roles))
         if is_missing:
             check_facts(self.location, self._facts, dry_run, is_needed=True)
         if is_missing and not dry_run:
@@ -126,14 +129,14 @@ class PostgresqlStore(Store):
         if is_old:
             self._migrate(dry_run)
         without = self._connection.run(lambda db, again: roles_without_rights(db, roles))
+        # Of a right that a role may not grant, PostgreSQL only warns.
+        if without and self._version is not None and not self._connection.run(lambda db, again: may_grant(db)):
+            raise JournalError(
+                f"The journal {self.location} cannot be used by {', '.join(without)} (the role of its URL may not grant the rights): run the task as the"
+                " owner of the schema vcc_journal."
+            )
         if without and not dry_run:
             self._connection.run(lambda db, again: grant(db, without))
-            left = self._connection.run(lambda db, again: roles_without_rights(db, without))
-            if left:
-                raise JournalError(
-                    f"The journal {self.location} cannot be used by {', '.join(left)} (the role of its URL may not grant the rights): run the task as the"
-                    " owner of the schema vcc_journal."
-                )
         return SetUp(is_missing, is_old, without)
 
     def _migrate(self, dry_run: bool) -> None:

@@ -329,16 +329,32 @@ def make_scope(db: t.Any, scope_key: str, scope: Scope) -> int:
     return int((row or execute(db, find, (scope_key,)).fetchone())[0])
 
 
-def roles_without_rights(db: t.Any, roles: t.Sequence[str]) -> list[str]:
-    """Return which roles may not read and write the journal. With no journal, these are all."""
-    query = """
-SELECT has_schema_privilege(%s, schema.oid, 'USAGE') AND NOT EXISTS (
+def check_roles(db: t.Any, roles: t.Sequence[str]) -> None:
+    """Raise the error of psycopg for a role that does not exist."""
+    for role in roles:
+        execute(db, "SELECT has_database_privilege(%s, current_database(), 'CONNECT')", (role,))
+
+
+# Whether a role has the rights of a task. With no journal, no row.
+_HAS_RIGHTS = """
+SELECT has_schema_privilege({role}, schema.oid, 'USAGE{option}') AND NOT EXISTS (
     SELECT FROM pg_class, unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS privilege
-    WHERE relnamespace = schema.oid AND relkind = 'r' AND NOT has_table_privilege(%s, pg_class.oid, privilege)
+    WHERE relnamespace = schema.oid AND relkind = 'r' AND NOT has_table_privilege({role}, pg_class.oid, privilege || '{option}')
 )
 FROM pg_namespace AS schema WHERE schema.nspname = 'vcc_journal'
 """
+
+
+def roles_without_rights(db: t.Any, roles: t.Sequence[str]) -> list[str]:
+    """Return which roles may not read and write the journal. With no journal, these are all."""
+    query = _HAS_RIGHTS.format(role="%s", option="")
     return [role for role in roles if not (execute(db, query, (role, role)).fetchone() or [False])[0]]
+
+
+def may_grant(db: t.Any) -> bool:
+    """Return whether the role of the connection may let others read and write the journal."""
+    query = _HAS_RIGHTS.format(role="current_user", option=" WITH GRANT OPTION")
+    return bool(execute(db, query).fetchone()[0])
 
 
 def grant(db: t.Any, roles: t.Sequence[str]) -> None:

@@ -14,16 +14,32 @@ from ansible_collections.vonage.vcc.plugins.module_utils._journal.journal import
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.maintenance import JournalMaintenance
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.setup import set_up
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import snapshot
-from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal.helpers import API, as_entries
+from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal.helpers import (
+    API,
+    as_entries,
+    database_contents,
+    database_of,
+)
 
 
 @pytest.fixture
-def role(postgresql_server):
-    """A role that may log in, and no more."""
-    name = "runner"
-    postgresql_server.execute("DROP ROLE IF EXISTS runner")
-    postgresql_server.create_role(name)
-    return name
+def make_role(postgresql_server, postgresql_url):
+    """Makes a role that may log in, and no more."""
+    made = []
+
+    def make(name):
+        made.append(postgresql_server.create_role(name))
+        return name
+
+    yield make
+    for name in made:
+        postgresql_server.execute(f"DROP OWNED BY {name}", database=database_of(postgresql_url))
+        postgresql_server.execute(f"DROP ROLE {name}")
+
+
+@pytest.fixture
+def role(make_role):
+    return make_role("runner")
 
 
 def as_role(url, role):
@@ -54,9 +70,7 @@ class TestDatabase:
         with contextlib.closing(JournalMaintenance(postgresql_url, dry_run=True)) as journal:
             assert journal.description()["exists"]
 
-    def test_role_gets_the_rights_that_a_task_needs(self, postgresql_server, postgresql_url, role):
-        database = postgresql_url.split("?")[0].rsplit("/", 1)[1]
-        postgresql_server.execute(f'REVOKE CREATE ON DATABASE "{database}" FROM PUBLIC')
+    def test_role_gets_the_rights_that_a_task_needs(self, postgresql_url, role):
         url = as_role(postgresql_url, role)
         with pytest.raises(
             JournalError, match="has no schema vcc_journal with tables, and the role of its URL may not make one"
@@ -75,22 +89,27 @@ class TestDatabase:
             assert journal.plan(0)[0].confirmed
         with contextlib.closing(JournalMaintenance(url)) as journal:
             assert journal.prune(0)["interactions"] == 1
-        postgresql_server.execute(f"DROP OWNED BY {role}", database=database)
 
-    def test_role_that_may_not_grant_says_so(self, postgresql_server, postgresql_url, role):
+    @pytest.mark.parametrize("dry_run", [True, False])
+    def test_role_that_may_not_grant_says_so(self, postgresql_url, make_role, role, dry_run):
         """PostgreSQL only warns of it."""
         set_up(postgresql_url, [role])
-        postgresql_server.execute("DROP ROLE IF EXISTS other")
-        postgresql_server.create_role("other")
+        make_role("other")
         said = r"cannot be used by other \(the role of its URL may not grant the rights\): run the task as the owner of the schema"
         with pytest.raises(JournalError, match=said):
-            set_up(as_role(postgresql_url, role), ["other"])
-        database = postgresql_url.split("?")[0].rsplit("/", 1)[1]
-        postgresql_server.execute(f"DROP OWNED BY {role}", database=database)
+            set_up(as_role(postgresql_url, role), ["other"], dry_run)
 
-    def test_role_that_is_missing_is_refused(self, postgresql_url):
-        with pytest.raises(JournalError, match=r'role "nobody-here" does not exist.*: check the names of the roles'):
-            set_up(postgresql_url, ["nobody-here"])
+    @pytest.mark.parametrize("dry_run", [True, False])
+    def test_role_that_is_missing_is_refused(self, postgresql_url, dry_run):
+        for is_made in (False, True):
+            before = database_contents(postgresql_url)
+            with pytest.raises(
+                JournalError, match=r'role "nobody-here" does not exist.*: check the names of the roles'
+            ):
+                set_up(postgresql_url, ["nobody-here"], dry_run)
+            assert database_contents(postgresql_url) == before
+            if not is_made:
+                set_up(postgresql_url)
 
     def test_other_role_cannot_make_it(self, postgresql_url, role):
         with pytest.raises(
