@@ -1,0 +1,299 @@
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The audit of a task: its report and the history of the journal say how each interaction ended, when, in which run and call, and why."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+
+import pytest
+
+from ansible_collections.vonage.vcc.plugins.module_utils._errors import InputError
+from ansible_collections.vonage.vcc.plugins.module_utils._interactions.task import MAX_JOB_ID_LENGTH
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.maintenance import JournalMaintenance
+from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import (
+    PATIENCE,
+    check_raw_types,
+    column,
+    engine,
+    summary,
+    task_of,
+)
+from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._interactions.helpers import (
+    by_id,
+    long_ids,
+    source_of,
+)
+
+# What a line of the report and an outcome of the history have in common.
+COMMON = ("external_id", "provider", "request_id", "state", "message", "call", "at", "run_id", "reason", "job_id")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def journal(request, task):
+    """The journal of the tasks, in a file and then in a database."""
+    if request.param == "postgresql":
+        task.journal = request.getfixturevalue("postgresql_url")
+    return task.journal
+
+
+@pytest.fixture
+def history(journal):
+    """Return a function that returns the outcomes of the history, the latest first."""
+
+    def read(**query):
+        with contextlib.closing(JournalMaintenance(journal, dry_run=True, show_only=True)) as opened:
+            found, matched, dummy = opened.entries(history=True, page_size=10_000, **query)
+            assert matched == len(found)
+            return found
+
+    return read
+
+
+@pytest.fixture
+def run_of(journal):
+    """Return a function that returns what came of a run."""
+
+    def read(run_id):
+        with contextlib.closing(JournalMaintenance(journal, dry_run=True, show_only=True)) as opened:
+            return opened.run(run_id)
+
+    return read
+
+
+@pytest.fixture
+def lines(tmp_path):
+    """Return a function that returns the lines of the report."""
+    report = tmp_path / "report.jsonl"
+
+    def read():
+        return [json.loads(line) for line in report.read_text(encoding="utf-8").splitlines()]
+
+    read.path = str(report)
+    return read
+
+
+def common(entries):
+    return sorted(json.dumps([entry[name] for name in COMMON]) for entry in entries)
+
+
+def check_traced(result, lines, history, run_of):
+    """The report and the history of a run say the same of each interaction that has ended in it, and that is in its summary too."""
+    found = history(run_id=result["run_id"])
+    ended = [line for line in lines() if line["changed"] or line["state"] in ("failed", "unknown")]
+    assert common(found) == common(ended)
+    counts = {"released": 0, "dispatched": 0, "failed": 0, "unknown": 0, **summary(result)}
+    run = run_of(result["run_id"])
+    assert run["counts"] == {name: counts[name] for name in ("released", "dispatched", "failed", "unknown")}
+    assert sum(part["accepted"] for part in run["timeline"]) == counts["released"] + counts["dispatched"]
+    assert run["calls"] == max(line["call"] or 0 for line in lines())
+    return found
+
+
+class TestOutcomes:
+    def test_every_accepted_interaction_has_one(self, sim, task, lines, history, run_of):
+        ids = long_ids(400)
+        result = task(external_ids=ids, report=lines.path, reason="CHG1 é", calls_in_flight=3)
+        found = check_traced(result, lines, history, run_of)
+        requests = {effect["external_id"]: effect["request_id"] for effect in sim.effects}
+        assert {each["external_id"]: each["request_id"] for each in found} == requests
+        assert {each["reason"] for each in found} == {"CHG1 é"}
+        calls = [call["interactions"] for call in sim.invoke_calls]
+        by_call = [sum(each["call"] == number for each in found) for number in range(1, len(calls) + 1)]
+        assert sorted(by_call) == sorted(calls)
+
+    def test_confirmed_interaction_has_none(self, task, lines, history, run_of):
+        first = task(external_ids=["a", "b"])
+        again = task(external_ids=["a", "b"], report=lines.path)
+        assert [(line["call"], line["run_id"]) for line in lines()] == [(None, again["run_id"])] * 2
+        assert run_of(again["run_id"]) is None
+        assert {each["run_id"] for each in history()} == {first["run_id"]} != {again["run_id"]}
+
+    def test_rejected_interactions_have_one_with_the_reason(self, sim, task, lines, history, run_of):
+        sim.poison("c", "g")
+        result = task(external_ids=list("abcdefgh"), report=lines.path)
+        found = {each["external_id"]: each for each in check_traced(result, lines, history, run_of)}
+        assert sorted(each for each, entry in found.items() if entry["state"] == "failed") == ["c", "g"]
+        assert found["c"]["message"].startswith("VCC refused it with status 400")
+        assert found["c"]["call"] == by_id(result)["c"]["call"]
+        assert sim.invoke_calls[found["c"]["call"] - 1]["interactions"] == 1
+
+    def test_lost_answer_and_the_run_that_repeats_it(self, sim, task, lines, history, run_of):
+        fault = sim.fault("cut", when="after", times=None)
+        lost = task(external_ids=["a", "b"], report=lines.path, retries=0)
+        found = check_traced(lost, lines, history, run_of)
+        assert [(each["state"], each["call"]) for each in found] == [("unknown", 1)] * 2
+        fault.times = 0
+        repeated = task(external_ids=["a", "b"], report=lines.path)
+        found = check_traced(repeated, lines, history, run_of)
+        assert [each["state"] for each in found] == ["released"] * 2
+        assert len(history()) == 4
+
+    def test_call_counts_retries_as_the_summary_does(self, sim, task, lines, history, run_of):
+        sim.fault("status", status=503, times=2)
+        result = task(external_id="a", report=lines.path, retries=3)
+        check_traced(result, lines, history, run_of)
+        assert column(result, "call") == [3] == [result["summary"]["api_calls"]]
+
+    def test_calls_are_counted_anew_in_each_task(self, sim, task, history):
+        clients = {}
+        results = [task(external_id=each, clients=clients, retries=0) for each in "ab"]
+        assert [column(result, "call") for result in results] == [[1], [1]]
+        assert [each["call"] for each in history()] == [1, 1]
+
+    def test_dispatches_also_without_an_external_id(self, sim, dispatch, lines, history, run_of):
+        data = [{"type": "name", "value": "x"}]
+        given = [{"external_id": "a"}, {"linked_data": data}, {"linked_data": data, "request_id": "own"}]
+        result = dispatch(interactions=given, report=lines.path)
+        found = check_traced(result, lines, history, run_of)
+        assert sorted(each["request_id"] for each in found) == sorted(column(result, "request_id"))
+        assert [each["external_id"] for each in found] == [None, None, "a"]
+        for fault in ({"status": 503}, {"status": 400}):
+            fault = sim.fault("status", times=None, **fault)
+            failed = dispatch(interactions=[{"linked_data": data}], report=lines.path, retries=0)
+            (outcome,) = check_traced(failed, lines, history, run_of)
+            assert outcome["request_id"] == column(failed, "request_id")[0]
+            fault.times = 0
+
+    def test_404_is_no_change(self, sim, task, lines, history, run_of):
+        sim.unknown_id = 404
+        result = task(external_id="a", report=lines.path)
+        assert [(line["state"], line["call"]) for line in lines()] == [("released", 1)]
+        assert history() == []
+        assert run_of(result["run_id"]) is None
+
+    def test_interactions_that_are_not_sent_any_more(self, sim, task, lines, history, run_of):
+        ids = long_ids(400)
+        sim.fault("status", status=403, after=1)
+        result = task(external_ids=ids, report=lines.path)
+        found = check_traced(result, lines, history, run_of)
+        unsent = [each for each in found if each["call"] is None]
+        assert len(found) == 400
+        assert {(each["state"], each["message"][:9]) for each in unsent} == {("failed", "not sent:")}
+        assert len(unsent) == 400 - sum(call["interactions"] for call in sim.invoke_calls)
+
+    def test_task_that_may_not_begin_leaves_none(self, task, lines, history, run_of):
+        result = task(external_ids=["a", "b"], client_secret="wr0ng", report=lines.path)
+        assert {line["run_id"] for line in lines()} == {result["run_id"]}
+        assert history() == []
+        assert run_of(result["run_id"]) is None
+
+    def test_check_mode_leaves_none(self, task, history):
+        task(external_id="a")
+        before = history()
+        result = task(external_ids=["a", "b"], check=True, reason="CHG1")
+        assert "run_id" not in result
+        assert column(result, "call") == [None, None]
+        assert history() == before
+
+    @pytest.mark.parametrize("journal", ["sqlite"], indirect=True)
+    def test_killed_task_is_taken_up_by_another_run(self, sim, task, journal, folder, history, lines, run_of):
+        hold = sim.fault("hold", after=1)
+        ids = long_ids(300)
+        src = source_of(folder, ids)
+        with engine(**sim.options(src=src, journal=journal, reason="killed")) as process:
+            assert hold.entered.wait(PATIENCE)
+            process.kill()
+            process.wait(PATIENCE)
+        hold.release()
+        result = task(src=src, report=lines.path, reason="taken up")
+        found = check_traced(result, lines, history, run_of)
+        assert len(found) < 300
+        before = [each for each in history() if each["run_id"] != result["run_id"]]
+        assert {each["reason"] for each in before} <= {"killed"}
+        assert {each["external_id"] for each in (*found, *before)} == set(ids)
+
+    def test_two_tasks_for_the_same_interactions(self, sim, task, journal, history, lines, run_of):
+        """The second one takes up the claims of the first one, and both calls are accepted."""
+        ids = [f"case-{number}" for number in range(20)]
+        hold = sim.fault("hold")
+        with engine(**sim.options(external_ids=ids, journal=journal, reason="first")) as process:
+            assert hold.entered.wait(PATIENCE)
+            second = task(external_ids=ids[:10], report=lines.path, reason="second")
+            hold.release()
+            first = json.loads(process.communicate(timeout=PATIENCE)[0])
+        check_traced(second, lines, history, run_of)
+        found = history(run_id=first["run_id"])
+        assert {each["external_id"]: each["request_id"] for each in found} == {
+            entry["external_id"]: entry["request_id"] for entry in first["interactions"]
+        }
+        assert run_of(first["run_id"])["counts"]["released"] == 20
+        assert run_of(second["run_id"])["counts"]["released"] == 10
+
+    def test_key_whose_request_id_vcc_may_ignore(self, sim, task, dispatch, lines, history, run_of):
+        """The journal confirms no state then, and the history has the acceptance."""
+        sim.fault("cut", when="after")
+        dispatch(external_id="a", idempotency_key="CHG1", retries=0)
+        task(external_id="a")
+        result = dispatch(external_id="a", idempotency_key="CHG1", report=lines.path)
+        assert summary(result) == {"requested": 1, "dispatched": 1}
+        check_traced(result, lines, history, run_of)
+
+
+class TestWithoutJournal:
+    def test_only_the_report_has_the_trace(self, task, lines):
+        result = task(external_id="a", journal="", report=lines.path, reason="CHG1")
+        (line,) = lines()
+        assert (line["run_id"], line["reason"], line["call"]) == (result["run_id"], "CHG1", 1)
+
+    def test_journal_of_a_file_that_cannot_be_written_fails_as_before(self, task, folder):
+        folder.mkdir()
+        (folder / "journal.db").mkdir()
+        assert "run_id" not in task(external_id="a")
+
+
+class TestJob:
+    @pytest.mark.parametrize(("value", "expected"), [("4711", "4711"), ("", None), (" ", None), ("\x1b7", "\\x1b7")])
+    def test_id_is_that_of_the_environment(self, task, lines, monkeypatch, value, expected):
+        monkeypatch.setenv("JOB_ID", value)
+        task(external_id="a", report=lines.path)
+        assert [line["job_id"] for line in lines()] == [expected]
+
+    def test_id_has_a_limit(self, task, lines, monkeypatch):
+        monkeypatch.setenv("JOB_ID", "7" * 1000)
+        task(external_id="a", report=lines.path)
+        assert len(lines()[0]["job_id"]) == MAX_JOB_ID_LENGTH
+
+    def test_history_has_it(self, task, history, monkeypatch):
+        monkeypatch.setenv("JOB_ID", "4711")
+        task(external_id="a")
+        assert [each["job_id"] for each in history()] == ["4711"]
+
+
+class TestReason:
+    @pytest.mark.parametrize(
+        ("given", "expected"),
+        [("CHG1", "CHG1"), (" CHG1  ", "CHG1"), ("  ", None), ("é{{ x }}'\"", "é{{ x }}'\""), ("x" * 500, "x" * 500)],
+    )
+    def test_any_line_of_text(self, given, expected):
+        assert task_of(external_id="a", reason=given).reason == expected
+
+    def test_none_by_default(self):
+        assert task_of(external_id="a").reason is None
+
+    @pytest.mark.parametrize(
+        ("given", "said"),
+        [
+            ("a\nb", "reason has a control character, such as a line break: write it in one line."),
+            ("a\x1b[1m", "reason has a control character, such as a line break: write it in one line."),
+            ("a\u2028b", "reason has a control character, such as a line break: write it in one line."),
+            ("\ud800", "reason is not valid Unicode: write it in UTF-8."),
+            ("x" * 501, "reason has 501 characters; a reason has at most 500."),
+        ],
+    )
+    def test_other_text_is_refused(self, given, said):
+        with pytest.raises(InputError) as caught:
+            task_of(external_id="a", reason=given)
+        assert str(caught.value) == said
+
+    @pytest.mark.parametrize("given", [["a"], {"a": 1}, True, 1.5])
+    def test_what_is_no_text_is_refused(self, given):
+        with pytest.raises(InputError, match="reason is neither text nor a whole number"):
+            check_raw_types({"external_id": "a", "reason": given})
+
+    def test_environment_sets_it(self, monkeypatch):
+        monkeypatch.setenv("VCC_REASON", "CHG1")
+        assert task_of(external_id="a").reason == "CHG1"
+        assert task_of(external_id="a", reason="CHG2").reason == "CHG2"
