@@ -307,7 +307,10 @@ def owns_tables(db: t.Any) -> bool:
 
 
 def migrate(db: t.Any) -> None:
-    """Bring the tables to this version, with which tasks of an earlier one can end. Of several sessions at once, each finds the work of those before."""
+    """Bring the tables to this version; tasks of an earlier one that are under way go on to work with them.
+
+    Of several sessions at once, each finds the work of those before.
+    """
     _execute_all(db, _LOCK + TABLES.replace(_MAKE_SCHEMA, "") + _GRANT_HISTORY + UPGRADE)
 
 
