@@ -14,6 +14,11 @@ from urllib.parse import quote
 
 from ansible_collections.vonage.vcc.tests.faults import plan
 from ansible_collections.vonage.vcc.tests.faults.allowances import may_be_rejected, may_send_again, tasks_for
+from ansible_collections.vonage.vcc.tests.faults.history_checks import (
+    find_differences,
+    find_false_outcomes,
+    find_wrong_calls,
+)
 from ansible_collections.vonage.vcc.tests.faults.journal_state import UnreadableError
 from ansible_collections.vonage.vcc.tests.simulator import CLIENT_SECRET
 from ansible_collections.vonage.vcc.tests.simulator.faults import INVOKE
@@ -32,6 +37,9 @@ def check_wave(round_):
     """Check the last wave: each process has ended with a true result, and the journal is intact."""
     _wave, processes = round_.waves[-1]
     effects = _by_claim(round_.simulator.effects)
+    history = []
+    with _collect(round_):
+        history = _readable(round_.journal_history)
     for process in processes:
         with _collect(round_, process):
             _check_end(process)
@@ -46,6 +54,11 @@ def check_wave(round_):
             for entry in entries:
                 _check_entry(round_, processes, process, entry, effects)
             _record_knowledge(round_, process, result, entries, effects)
+            if "run_id" in (result or {}) and not process.interrupted:
+                _forbid(find_differences(process, result, entries, history))
+    with _collect(round_):
+        _forbid(find_false_outcomes(history, effects))
+        _forbid(find_wrong_calls(round_, processes))
     with _collect(round_):
         _check_calls(round_, processes)
         _check_journal(round_, effects)
@@ -303,8 +316,13 @@ def _check_entry(round_, processes, process, entry, effects):
 
 def _rows(round_):
     """Return the rows of the journal by key."""
+    return _readable(round_.journal_rows)
+
+
+def _readable(read):
+    """Return what is read of the journal."""
     try:
-        return round_.journal_rows()
+        return read()
     except UnreadableError as exc:
         raise Violation(exc) from exc
 
@@ -354,6 +372,12 @@ def _require(condition, sentence):
     """Raise Violation with a sentence if a condition does not hold."""
     if not condition:
         raise Violation(sentence)
+
+
+def _forbid(problems):
+    """Raise Violation with the first one of problems, if there is any."""
+    for problem in problems:
+        raise Violation(problem)
 
 
 @contextlib.contextmanager

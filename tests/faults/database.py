@@ -155,6 +155,21 @@ FROM vcc_journal.interaction AS row JOIN vcc_journal.scope AS scope ON scope.id 
             for provider, external_id, action, request_id, accepted_at in found
         }
 
+    def history(self):
+        """Return the outcomes in the history of the journal. Raises UnreadableError."""
+        columns = ("run_id", "reason", "provider", "external_id", "action", "state", "request_id", "call", "message")
+        query = f"""
+SELECT {", ".join(columns)} FROM vcc_journal.outcome
+LEFT JOIN vcc_journal.attempt ON (attempt.run, attempt.number) = (outcome.run, outcome.attempt)
+LEFT JOIN vcc_journal.run ON run.id = outcome.run LEFT JOIN vcc_journal.scope ON scope.id = attempt.scope
+"""
+        try:
+            found = self._execute(query) if self._has_schema() else []
+        except psycopg.Error as exc:
+            raise UnreadableError(f"the journal cannot be read: {exc}") from exc
+        outcomes = [dict(zip(columns, outcome, strict=True)) for outcome in found]
+        return [{**outcome, "provider": outcome["provider"] or None} for outcome in outcomes]
+
     @contextlib.contextmanager
     def unusable(self, reason):
         """

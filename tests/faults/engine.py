@@ -44,6 +44,7 @@ from ansible_collections.vonage.vcc.plugins.module_utils._interactions import (
 )
 from ansible_collections.vonage.vcc.plugins.module_utils._journal import (
     ahead,
+    audit,
     claims,
     journal,
     postgresql_connection,
@@ -169,6 +170,23 @@ def _calls_in_check_mode(job):
     job["check"] = False
 
 
+def _forgets_failures(_job):
+    """Do not record how interactions ended that VCC has not accepted."""
+    audit.Audit.record = lambda self, interactions: None
+
+
+def _forgets_acceptances(_job):
+    """Do not record which interactions VCC has accepted."""
+    marks = audit.Audit.marks
+    audit.Audit.marks = lambda self, claimed: (marks(self, claimed)[0], [])
+
+
+def _miscounts_calls(_job):
+    """Number the calls of a task from 2."""
+    invoke = Client.invoke
+    Client.invoke = lambda self, body, on_request: invoke(self, body, lambda number: on_request(number + 1))
+
+
 # Defects of a journal in PostgreSQL.
 
 
@@ -232,6 +250,9 @@ DEFECTS = {
         _crashes,
         _prints_secrets,
         _calls_in_check_mode,
+        _forgets_failures,
+        _forgets_acceptances,
+        _miscounts_calls,
         _swaps_always,
         _claims_twice,
         _gives_up_at_once,

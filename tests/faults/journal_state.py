@@ -20,13 +20,33 @@ class UnreadableError(Exception):
 
 
 def rows(journal):
+    """Return the rows of a journal by key: provider and external id. Raises UnreadableError."""
+    found = _query(journal, "interaction", "SELECT * FROM interaction JOIN scope ON scope.id = interaction.scope")
+    return {(row["provider"] or None, row["external_id"]): row for row in found}
+
+
+def history(journal):
+    """Return the outcomes in the history of a journal. Raises UnreadableError."""
+    found = _query(
+        journal,
+        "outcome",
+        """
+SELECT run_id, reason, provider, external_id, action, state, request_id, call, message
+FROM outcome LEFT JOIN attempt ON (attempt.run, attempt.number) = (outcome.run, outcome.attempt)
+LEFT JOIN run ON run.id = outcome.run LEFT JOIN scope ON scope.id = attempt.scope
+""",
+    )
+    return [{**outcome, "provider": outcome["provider"] or None} for outcome in found]
+
+
+def _query(journal, table, query):
     """
-    Return the rows of a journal by key: provider and external id. Raises UnreadableError.
+    Return the rows of a query as dictionaries, none if a table is missing. Raises UnreadableError.
 
     This reads a copy beside the folder of the journal, so that the next process finds the journal as it was.
     """
     if not journal.exists():
-        return {}
+        return []
     try:
         with tempfile.TemporaryDirectory(dir=journal.parent.parent) as copies:
             for path in (journal, Path(f"{journal}-wal")):
@@ -36,11 +56,10 @@ def rows(journal):
                 verdict = db.execute("PRAGMA integrity_check").fetchone()[0]
                 if verdict != "ok":
                     raise UnreadableError(f"the journal is damaged: {verdict}")
-                if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'interaction'").fetchone():
-                    return {}
+                if not db.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchone():
+                    return []
                 db.row_factory = sqlite3.Row
-                found = db.execute("SELECT * FROM interaction JOIN scope ON scope.id = interaction.scope")
-                return {(row["provider"] or None, row["external_id"]): dict(row) for row in found}
+                return [dict(row) for row in db.execute(query)]
     except sqlite3.Error as exc:
         raise UnreadableError(f"the journal cannot be read: {exc}") from exc
 

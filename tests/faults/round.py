@@ -17,7 +17,7 @@ import time
 from ansible_collections.vonage.vcc.tests.faults import checks
 from ansible_collections.vonage.vcc.tests.faults.draw import final_tasks
 from ansible_collections.vonage.vcc.tests.faults.jobs import Jobs
-from ansible_collections.vonage.vcc.tests.faults.journal_state import rows, small_disk, unusable
+from ansible_collections.vonage.vcc.tests.faults.journal_state import history, rows, small_disk, unusable
 from ansible_collections.vonage.vcc.tests.faults.plan import Wave
 from ansible_collections.vonage.vcc.tests.faults.processes import Process
 from ansible_collections.vonage.vcc.tests.faults.report import Report
@@ -69,6 +69,10 @@ class Round:
     def journal_rows(self):
         """Return the rows of the journal by key. Raises UnreadableError."""
         return self.database.rows() if self.database else rows(self.journal)
+
+    def journal_history(self):
+        """Return the outcomes in the history of the journal. Raises UnreadableError."""
+        return self.database.history() if self.database else history(self.journal)
 
     def play(self):
         """Run the waves and the final tasks, check each, and return the report."""

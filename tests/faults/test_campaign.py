@@ -198,10 +198,21 @@ DEFECTS = {
     "crashes": "RuntimeError: a bug",
     "prints_secrets": "a secret is in its output",
     "calls_in_check_mode": "check mode made a call",
+    "forgets_failures": "the history of the run lacks",
+    "forgets_acceptances": "the history of the run lacks",
+    "miscounts_calls": "interactions that VCC accepted, and there were",
 }
 
 # Those of the journal, which must show in PostgreSQL too.
-DEFECTS_OF_JOURNAL = ["new_request_ids", "reuses_request_ids", "no_claims", "no_confirmations", "early_confirmations"]
+DEFECTS_OF_JOURNAL = [
+    "new_request_ids",
+    "reuses_request_ids",
+    "no_claims",
+    "no_confirmations",
+    "early_confirmations",
+    "forgets_failures",
+    "forgets_acceptances",
+]
 
 
 @pytest.mark.parametrize("defect", DEFECTS)
