@@ -78,44 +78,43 @@ def test_broken_links_are_found(tmp_path):
         assert not broken(page, address), address
 
 
+# The classes of tables that must be scrolled to be read, and the room that the widest table needs for its words side by side.
+SCROLLING = """[...document.querySelectorAll(".table-wrapper")].filter((each) => each.scrollWidth > each.clientWidth).map(
+    (each) => each.firstElementChild.className)"""
+NEEDED = """Math.max(0, ...[...document.querySelectorAll("table")].map((table) => {
+    table.style.width = "min-content"; return table.scrollWidth; }))"""
+
+
+@pytest.fixture(scope="session")
+def look(browser):
+    """Return a function that opens a page once for each width, and returns its layout, the tables that scroll, and the room that tables need."""
+
+    @functools.cache
+    def look(page, width):
+        return browser.open(page, width), browser.evaluate(SCROLLING), browser.evaluate(NEEDED)
+
+    return look
+
+
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("page", READ, ids=lambda page: page.stem)
-def test_page_fits_window(browser, page, width):
-    layout = browser.open(page, width)
+def test_page_fits_window(look, page, width):
+    """In a narrow window, only tables scroll that have three columns and not the class stack."""
+    layout, scrolling, dummy = look(page, width)
     assert layout.content <= layout.width == width
     assert layout.cut_off == []
     assert layout.requests == []
     assert layout.errors == []
-
-
-@pytest.mark.parametrize(("width", "tables"), [(1280, "table"), (400, "table.stack")])
-@pytest.mark.parametrize("page", READ, ids=lambda page: page.stem)
-def test_tables_need_no_scrolling(browser, page, width, tables):
-    """In a narrow window, only tables scroll that have three columns and not the class stack."""
-    browser.open(page, width)
-    scrolling = f"""[...document.querySelectorAll(".table-wrapper:has({tables})")].filter(
-        (each) => each.scrollWidth > each.clientWidth).length"""
-    assert browser.evaluate(scrolling) == 0
-
-
-def widest(browser):
-    """Return the page with the widest table: the one whose words need most room side by side."""
-    needed = """Math.max(0, ...[...document.querySelectorAll("table")].map((table) => {
-        table.style.width = "min-content"; return table.scrollWidth; }))"""
-    widths = {}
-    for page in READ:
-        browser.open(page, 400)
-        widths[page] = browser.evaluate(needed)
-    return max(widths, key=widths.get)
+    assert [each for each in scrolling if width > 400 or "stack" in each.split()] == []
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_pictures(browser, width):
+def test_pictures(browser, look, width):
     pages = {
         "first": SITE / "index.html",
         "module": SITE / "vcc_interaction_module.html",
         "guide": SITE / "docsite" / "guide_postgresql.html",
-        "table": widest(browser),
+        "table": max(READ, key=lambda page: look(page, 400)[2]),
     }
     PICTURES.mkdir(exist_ok=True)
     for name, page in pages.items():
