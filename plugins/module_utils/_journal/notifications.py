@@ -10,6 +10,7 @@ import typing as t
 from .._errors import InputError
 from .._validation import check_id
 from . import rules
+from .claim_ids import ClaimIds
 from .scoped import ScopedJournal, keep_replaced_request_ids
 from .store import Change, Row
 
@@ -17,6 +18,9 @@ from .store import Change, Row
 RELEASE = "Release"
 
 ASSIGN = "AssignToAgent"
+
+# Seconds for which the ids of rows follow one another.
+LONGEST_RUN = 3600
 
 
 class Notification(t.NamedTuple):
@@ -54,19 +58,25 @@ def parse_notifications(notifications: t.Iterable[t.Any]) -> tuple[list[Notifica
 class NotificationLog(ScopedJournal):
     """The notifications of VCC to a provider: a release is a confirmation, an assignment to an agent ends one."""
 
+    _ids_until = 0.0
+
     def record(self, given: t.Iterable[Notification]) -> list[tuple[str, str, str]]:
         """Record notifications that are not recorded yet; a dry run only says which those are.
 
         Return (external id, state before, state after) for each. A notification counts once, however often it comes.
         """
+        return list(self.record_by_id(given).values())
+
+    def record_by_id(self, given: t.Iterable[Notification]) -> dict[str, tuple[str, str, str]]:
+        """Do the same, and return these by the ids of the notifications, in the order of these."""
         given = list(given)
-        if self._dry_run:
-            return self._changes(given)[0]
         while True:
             changes, new, swaps = self._changes(given)
+            if self._dry_run:
+                return dict(zip(new, changes))
             keep_replaced_request_ids(self._store, swaps, self._clock())
             if not new or self._store.record(new, self._clock(), swaps):
-                return changes
+                return dict(zip(new, changes))
 
     def _changes(self, given: list[Notification]) -> tuple[list[tuple[str, str, str]], list[str], list[Change]]:
         """Return the changes for the user, the ids of the new notifications, and the changes of rows."""
@@ -90,6 +100,9 @@ class NotificationLog(ScopedJournal):
             )
             known[notification.external_id] = after
             changes.append((notification.external_id, rules.state_of(before).value, rules.state_of(after).value))
+        if now > self._ids_until:
+            # An endpoint runs for months. So it does not use up the ids of its time, among which other runs draw theirs.
+            self._ids, self._ids_until = ClaimIds(now), now + LONGEST_RUN
         ids = self._ids.take(len(known))
         swaps = [
             rules.record_notification(rows.get(name), row, now, claim)

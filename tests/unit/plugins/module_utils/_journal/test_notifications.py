@@ -14,6 +14,7 @@ from ansible_collections.vonage.vcc.plugins.module_utils._errors import InputErr
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.entry import Entry
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.journal import Journal
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.notifications import (
+    LONGEST_RUN,
     Notification,
     NotificationLog,
     parse_notifications,
@@ -220,6 +221,14 @@ class TestNotes:
         given = [("Release", "a", "n-1"), ("AssignToAgent", "b", "n-2"), ("Release", "c", "n-3")]
         assert [one[0] for one in changes(*given)] == ["a", "b", "c"]
         assert list(journal_rows(journal)) == ["a", "c"]
+
+    def test_ids_of_rows_are_of_their_time_in_a_log_that_stays_open(self, journal, clock):
+        with contextlib.closing(NotificationLog(journal, API, "main", None, clock=clock)) as log:
+            for number in range(3):
+                given = Notification("Release", str(number), f"n-{number}")
+                assert log.record_by_id([given, given]) == {f"n-{number}": (str(number), "not known", "released")}
+                assert journal_rows(journal)[str(number)]["id"] >> 38 == int(clock.now) >> 6 & 0x1FFFFFF
+                clock.now += 2 * LONGEST_RUN
 
     @pytest.mark.parametrize(
         "other", [{"provider": "tickets"}, {"account": "second"}, {"api_url": "https://other.example"}], ids=str
