@@ -36,6 +36,7 @@ RULEBOOK_JAVA = 17
 # as processes are slow, so they run on the oldest Python and with the newest ansible-core. Those that start ansible-playbook are slow too: `make test`
 # runs them with ansible-core 2.19.
 SELECTED_PAIRS = {
+    "tests/unit/extensions/": ("units-2.21",),
     "tests/unit/postgresql/": ("units-2.19",),
     "tests/unit/simulator/": ("units-2.19",),
     "tests/unit/plugins/modules/": ("units-2.19-on-3.9", "units-2.21"),

@@ -1,0 +1,256 @@
+# Copyright (c) 2026 The vonage.vcc authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Records notifications: all POSTs that wait for the journal share one transaction."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import queue
+import threading
+import typing as t
+
+from ansible_collections.vonage.vcc.plugins.module_utils._errors import VccError
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.notifications import NotificationLog
+
+from .body import Change, Item
+
+logger = logging.getLogger("vonage.vcc")
+
+# Notifications of one transaction, but for those of its last POST.
+BATCH = 2000
+
+# Seconds in which a POST is answered, before whoever posts gives it up.
+ANSWER_TIMEOUT = 8.0
+
+# Seconds before another attempt to write what could not be written.
+RETRY_AFTER = 2.0
+
+# Seconds after which a look at the health of a journal that was not written meanwhile opens it anew.
+IDLE = 5.0
+
+# Bytes of POSTs that may wait for the journal, and what one counts for beside its body.
+MAX_WAITING = 32 * 1024 * 1024
+OVERHEAD = 2000
+
+
+class UnavailableError(Exception):
+    """The notifications of a POST are not recorded, or nobody knows whether they are."""
+
+
+class Post:
+    """A POST that waits for the journal.
+
+    :ivar answer: the number of notifications that were recorded first by it.
+    """
+
+    def __init__(self, items: list[Item], weight: int, answer: asyncio.Future[int], is_check: bool = False) -> None:
+        self.items = items
+        self.weight = weight
+        self.answer = answer
+        self.is_check = is_check
+
+    def refuse(self, reason: str) -> None:
+        """Answer that the journal has not taken it."""
+        if not self.answer.done():
+            self.answer.set_exception(UnavailableError(reason))
+            self.answer.exception()  # so that nobody has to fetch it
+
+
+class Recorder:
+    """A thread that writes notifications to the journal.
+
+    :param open_log: opens the journal.
+    :param path: the file of the journal; None for a database.
+    :param on_recorded: is told of each POST that is durable, with the changes of its batch by the ids of notifications. It returns how many are of the POST.
+    """
+
+    def __init__(
+        self,
+        open_log: t.Callable[[], NotificationLog],
+        path: str | None,
+        on_recorded: t.Callable[[Post, dict[str, Change]], int],
+    ) -> None:
+        self._open_log = open_log
+        self._path = path
+        self._file: tuple[int, int] | None = None
+        self._on_recorded = on_recorded
+        self._loop = asyncio.get_running_loop()
+        self._posts: queue.SimpleQueue[Post | None] = queue.SimpleQueue()
+        self._stopping = threading.Event()
+        self._opened: asyncio.Future[None] = self._loop.create_future()
+        self._ended: asyncio.Future[None] = self._loop.create_future()
+        self._waiting = 0
+        self._refused = 0
+        self._is_full = False
+        self._last_success = self._loop.time()
+        self._reason = ""
+        self.is_writable = True
+        # A daemon, so that a journal that does not answer does not keep the process.
+        self._thread = threading.Thread(target=self._run, name="vcc-notifications", daemon=True)
+
+    async def start(self) -> None:
+        """Open the journal. Raises VccError if it cannot be used."""
+        self._thread.start()
+        await self._opened
+
+    async def record(self, items: list[Item], size: int) -> int:
+        """Record notifications, and return how many of them were not recorded before. Raises UnavailableError.
+
+        :param size: bytes of the body.
+        """
+        self.check_available()
+        post = Post(items, size + OVERHEAD, self._loop.create_future())
+        return await self._submit(post, ANSWER_TIMEOUT)
+
+    def check_available(self) -> None:
+        """Raise UnavailableError if a POST cannot be recorded now."""
+        if not self.is_writable:
+            self._refused += 1
+            raise UnavailableError("The journal cannot be written.")
+        if self._waiting >= MAX_WAITING:
+            if not self._is_full:
+                self._is_full = True
+                logger.error(
+                    "More notifications wait for the journal than memory may hold: others are answered with 503 until it has caught up."
+                )
+            self._refused += 1
+            raise UnavailableError("Too many notifications wait for the journal.")
+
+    async def check(self) -> bool:
+        """Return whether the journal can be written: as of the last seconds."""
+        if self.is_writable and self._loop.time() - self._last_success > IDLE:
+            try:
+                await self._submit(Post([], OVERHEAD, self._loop.create_future(), is_check=True), ANSWER_TIMEOUT)
+            except UnavailableError:
+                return False
+        return self.is_writable
+
+    async def stop(self, timeout: float) -> None:
+        """Write what waits, unless the journal cannot be written, and close it."""
+        self._stopping.set()
+        self._posts.put(None)
+        await asyncio.wait([self._ended], timeout=timeout)
+
+    async def _submit(self, post: Post, timeout: float) -> int:
+        self._waiting += post.weight
+        self._posts.put(post)
+        timer = self._loop.call_later(timeout, self._late, post)
+        try:
+            return await post.answer
+        finally:
+            timer.cancel()
+
+    def _late(self, post: Post) -> None:
+        self._lose(f"The journal has not answered within {ANSWER_TIMEOUT:g} seconds.")
+        self._refused += not (post.answer.done() or post.is_check)
+        post.refuse("The journal does not answer.")
+
+    def _lose(self, reason: str) -> None:
+        """Say that the journal cannot be written: once for each reason, not for each POST."""
+        self.is_writable = False
+        if reason != self._reason:
+            self._reason = reason
+            logger.error("Notifications are answered with 503 until the journal takes them: %s", reason)
+
+    def _failed(self, batch: list[Post], reason: str) -> None:
+        self._lose(reason)
+        for post in batch:
+            self._refused += not (post.answer.done() or post.is_check)
+            post.refuse("The journal cannot be written.")
+
+    def _recorded(self, batch: list[Post], changes: dict[str, Change]) -> None:
+        self._last_success = self._loop.time()
+        if not self.is_writable or (self._is_full and self._waiting < MAX_WAITING // 2):
+            logger.warning(
+                "The journal takes notifications again. %d POSTs were answered with 503 meanwhile.", self._refused
+            )
+            self.is_writable, self._is_full, self._refused, self._reason = True, False, 0, ""
+        for post in batch:
+            self._waiting -= post.weight
+            count = self._on_recorded(post, changes)
+            if not post.answer.done():
+                post.answer.set_result(count)
+
+    # In the thread
+
+    def _call(self, function: t.Callable[..., t.Any], *args: t.Any) -> None:
+        try:
+            self._loop.call_soon_threadsafe(function, *args)
+        except RuntimeError:  # the loop has ended
+            self._stopping.set()
+
+    def _run(self) -> None:
+        log: NotificationLog | None = None
+        try:
+            try:
+                log = self._open()
+            except BaseException as exc:
+                self._call(self._opened.set_exception, exc)
+                return
+            self._call(self._opened.set_result, None)
+            while batch := self._take():
+                log = self._write(log, batch)
+        finally:
+            if log:
+                log.close()
+            self._call(self._ended.set_result, None)
+
+    def _open(self) -> NotificationLog:
+        log = self._open_log()
+        self._file = self._identity()
+        return log
+
+    def _identity(self) -> tuple[int, int] | None:
+        """Return which file the path leads to. SQLite would go on to write to one that was removed or replaced, and nobody would ever read that."""
+        if not self._path:
+            return None
+        try:
+            info = os.stat(self._path)
+        except OSError:
+            return None
+        return info.st_dev, info.st_ino
+
+    def _take(self) -> list[Post]:
+        """Return the next POST and all others that wait too; nothing when the source stops and nothing waits."""
+        batch: list[Post] = []
+        count = 0
+        while count < BATCH:
+            try:
+                post = self._posts.get(block=not batch)
+            except queue.Empty:
+                break
+            if post is None:
+                if not batch:
+                    break
+                self._posts.put(None)
+                break
+            batch.append(post)
+            count += len(post.items)
+        return batch
+
+    def _write(self, log: NotificationLog | None, batch: list[Post]) -> NotificationLog | None:
+        """Write a batch. Write it again as long as it fails: that shows when the journal can be written again, and a repeated notification counts once."""
+        notifications = [item.notification for post in batch for item in post.items if item.notification]
+        while True:
+            try:
+                if log and (any(post.is_check for post in batch) or self._file != self._identity()):
+                    log.close()
+                    log = None
+                log = log or self._open()
+                changes = log.record_by_id(notifications)
+            except VccError as exc:
+                reason = str(exc)
+            except Exception as exc:  # whatever it is, nothing is recorded
+                reason = f"The journal cannot be used ({type(exc).__name__})."
+            else:
+                self._call(self._recorded, batch, changes)
+                return log
+            if log:
+                log.close()
+                log = None
+            self._call(self._failed, batch, reason)
+            if self._stopping.wait(RETRY_AFTER):
+                return None
