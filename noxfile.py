@@ -144,14 +144,26 @@ def bench_self_test(session: nox.Session) -> None:
     benchmark(session, "--self-test")
 
 
-@nox.session(python=matrix.rulebook_python())
-def rulebook(session: nox.Session) -> None:
-    """Run the rulebook in ansible-rulebook and let the simulator notify it."""
+def install_rulebook(session: nox.Session) -> None:
+    """Install ansible-rulebook and what its tests need."""
     if missing := matrix.rulebook_missing():
         session.skip(missing)
     session.install("-r", "tests/simulator/requirements.txt")
     session.install("ansible-core", "ansible-rulebook", "psycopg[binary]", "pytest", "requests", "trustme")
-    session.run("pytest", "tests/rulebook", *session.posargs)
+
+
+@nox.session(python=matrix.rulebook_python())
+def rulebook(session: nox.Session) -> None:
+    """Run the rulebook in ansible-rulebook, let the simulator notify it, and end it under load."""
+    install_rulebook(session)
+    session.run("pytest", "tests/rulebook", "tests/unit/extensions", *session.posargs)
+
+
+@nox.session(python=matrix.rulebook_python(), default=False)
+def load(session: nox.Session) -> None:
+    """Measure how many notifications the rulebook takes, and look for lost ones after SIGTERM and SIGKILL."""
+    install_rulebook(session)
+    session.run("python", "tests/rulebook/load.py", *session.posargs, env={"PYTHONPATH": str(COLLECTIONS)})
 
 
 @nox.session(venv_backend="none")

@@ -10,7 +10,6 @@ import contextlib
 import json
 import re
 import sqlite3
-from urllib.parse import quote
 
 import pytest
 import yaml
@@ -223,11 +222,3 @@ def test_playbook(home, simulator, command):
     # The second run finds the journal in the home folder.
     assert "changed=0 " in home.run(command)
     assert len(simulator.calls) == 2
-
-
-NOTIFICATION = {"notification": "Release", "objectid": "case-1", "notificationid": "n-1", "params": {}}
-
-
-def test_playbook_for_notifications(home):
-    posted = quote(json.dumps([NOTIFICATION]))
-    assert "changed=1 " in home.run(f"ansible-playbook vonage.vcc.note_notifications -e vcc_notifications={posted}")

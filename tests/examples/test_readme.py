@@ -49,6 +49,6 @@ def test_ad_hoc_command(home, simulator, effects):
 def test_playbooks_of_readme_are_on_their_page():
     """test_guides.py runs the commands of that page."""
     rows = playbook_rows()
-    assert {name for name in rows if not rows[name]} == {"demo", "note_notifications"}
+    assert {name for name in rows if not rows[name]} == {"demo", "provider_notifications"}
     shown = {f"ansible-playbook vonage.vcc.{name} {arguments}" for name, each in rows.items() for arguments in each}
     assert shown <= set(playbook_commands())

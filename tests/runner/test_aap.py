@@ -13,7 +13,6 @@ import os
 import re
 import shlex
 import subprocess
-from urllib.parse import quote
 
 import pytest
 import yaml
@@ -29,7 +28,6 @@ EXAMPLES = markdown_examples(AAP / "README.md")
 PASSWORD = "a-long-random-string"
 IDS = ["case-1", "case-2", "case-3"]
 LINES = "\n".join(IDS)  # as a text area has them
-NOTIFICATION = {"notification": "Release", "objectid": "case-1", "notificationid": "n-1", "params": {}}
 
 # For each playbook of the project: the answers of its survey, and what VCC does then.
 ANSWERS = {
@@ -38,7 +36,6 @@ ANSWERS = {
         [("dispatch", each) for each in IDS],
     ),
     "drain_route": ({"vcc_external_ids": LINES, "vcc_limit": 3}, [("release", each) for each in IDS]),
-    "note_notifications": ({"vcc_notifications": quote(json.dumps([NOTIFICATION]))}, []),
     "register_provider": ({"vcc_provider": "crm", "vcc_agent_actions_permitted": '{"release": true}'}, []),
     "release_interaction": ({"vcc_external_id": "case-1"}, [("release", "case-1")]),
     "release_interactions": ({"vcc_external_ids": LINES}, [("release", each) for each in IDS]),

@@ -275,7 +275,7 @@ class TestRulebook:
         assert dict(shown) == dict(re.findall(r"(\w+) \| default\('?([\w.]+)'?, true\)", read(self.PATH)))
 
     def test_comment_has_command_of_guide(self):
-        assert example_with("ansible-rulebook", self.EXAMPLES).commands == [
+        assert example_with("$ ansible-rulebook", self.EXAMPLES).commands == [
             head_comment(self.PATH).split("\n\n")[1].strip()
         ]
 

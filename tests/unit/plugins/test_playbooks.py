@@ -12,7 +12,6 @@ import pty
 import re
 import subprocess
 import sys
-from urllib.parse import quote
 
 import pytest
 import yaml
@@ -36,14 +35,6 @@ PLAYBOOKS = {
     "register_provider": (
         {"vcc_provider": "crm"},
         ["vcc_hosts", "vcc_endpoint", "vcc_headers", "vcc_agent_actions_permitted", "vcc_force", "vcc_journal"],
-    ),
-    "note_notifications": (
-        {
-            "vcc_notifications": quote(
-                json.dumps([{"notification": "AssignToAgent", "objectid": "b", "notificationid": "n"}])
-            )
-        },
-        ["vcc_hosts", "vcc_provider", "vcc_journal"],
     ),
 }
 
@@ -102,7 +93,7 @@ def test_empty_or_null_variable_is_not_set(sim, play, place, tmp_path):
     assert code == 0, printed
     # The second run finds in the journal of the environment what the first has done, but for b, of which VCC has notified since.
     effects = [(one["action"], one["external_id"]) for one in sim.effects]
-    assert effects == [("dispatch", "a"), *(("release", one) for one in "bcdeb")]
+    assert effects == [("dispatch", "a"), *(("release", one) for one in "bcde")]
     assert set(journal_rows(tmp_path / "elsewhere.db")) == set("abcde")
     assert [path.name for path in place.iterdir()] == ["ids.txt"]
     assert "None" not in {path.name for path in COLLECTION.rglob("playbooks/*")}
@@ -187,30 +178,22 @@ def test_journal_at_a_url(sim, play, place, tmp_path, postgresql_server, postgre
     code, printed = play(*plays)
     assert code == 0, printed
     effects = [(one["action"], one["external_id"]) for one in sim.effects]
-    assert effects == [("dispatch", "a"), *(("release", one) for one in "bcdeb")]
+    assert effects == [("dispatch", "a"), *(("release", one) for one in "bcde")]
     database = postgresql_url.rpartition("/")[2].partition("?")[0]
     kept = postgresql_server.execute("SELECT external_id FROM vcc_journal.interaction", database=database)
     assert {external_id for (external_id,) in kept} == set("abcde")
-    # The provider is registered once, and the notification counts once.
+    # The provider is registered once.
     assert [call["path"] for call in sim.calls].count("/interactions/Register") == 1
     assert [path.name for path in place.iterdir()] == ["ids.txt"]
     assert not (tmp_path / "elsewhere.db").exists()
 
 
-@pytest.mark.parametrize("name", ["note_notifications", "release_interactions"])
+@pytest.mark.parametrize("name", ["register_provider", "release_interactions"])
 def test_url_of_another_kind_is_refused(sim, play, place, name):
     code, printed = play((name, {**PLAYBOOKS[name][0], "vcc_journal": "mysql://vcc@db.example/vcc"}))
     assert code != 0
     assert "journal has to be a path, or a URL such as postgresql://user@host/database" in " ".join(printed.split())
     assert sim.calls == []
-    assert [path.name for path in place.iterdir()] == ["ids.txt"]
-
-
-def test_notifications_need_a_url_or_an_absolute_path(play, place):
-    given = PLAYBOOKS["note_notifications"][0]
-    code, printed = play(("note_notifications", {**given, "vcc_journal": "journal.db"}))
-    assert code != 0
-    assert "vcc_journal has to be a URL of PostgreSQL or an absolute path" in printed
     assert [path.name for path in place.iterdir()] == ["ids.txt"]
 
 
