@@ -20,8 +20,8 @@ README = ROOT / "README.md"
 CONTRIBUTING = ROOT / "CONTRIBUTING.md"
 BENCHMARK = ROOT / "tests" / "benchmark" / "README.md"
 GUIDES = sorted((ROOT / "docs" / "docsite" / "rst").glob("*.rst"))
-EVENTS_GUIDE, POSTGRESQL_GUIDE, SPEED_GUIDE = (
-    next(path for path in GUIDES if path.stem == f"guide_{name}") for name in ("events", "postgresql", "speed")
+AUDIT_GUIDE, EVENTS_GUIDE, POSTGRESQL_GUIDE, SPEED_GUIDE = (
+    next(path for path in GUIDES if path.stem == f"guide_{name}") for name in ("audit", "events", "postgresql", "speed")
 )
 ENVIRONMENT_PAGE, PLAYBOOKS_PAGE, TROUBLESHOOTING = (
     ROOT / "docs" / "docsite" / "rst" / f"guide_{name}.rst" for name in ("environment", "playbooks", "troubleshooting")

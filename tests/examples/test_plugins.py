@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from ansible_collections.vonage.vcc.tests.examples.documents import (
+    AUDIT_GUIDE,
     EVENTS_GUIDE,
     GUIDES,
     MODULES,
@@ -25,6 +26,7 @@ from ansible_collections.vonage.vcc.tests.examples.documents import (
 from ansible_collections.vonage.vcc.tests.examples.test_guides import BLOCKS as OTHER_BLOCKS
 from ansible_collections.vonage.vcc.tests.examples.test_own_module import GUIDE as AUTH_GUIDE
 
+AUDIT = rst_examples(AUDIT_GUIDE)
 EVENTS = rst_examples(EVENTS_GUIDE)
 SPEED = rst_examples(SPEED_GUIDE)
 
@@ -63,7 +65,8 @@ def test_module(home, simulator, with_database, module):
 def test_every_block_of_guides_is_covered():
     """test_guides.py lists the blocks of the guides without a test file of their own."""
     others = [path for path in GUIDES if rst_examples(path) and path.stem.removeprefix("guide_") not in OTHER_BLOCKS]
-    assert others == [AUTH_GUIDE, EVENTS_GUIDE, POSTGRESQL_GUIDE, SPEED_GUIDE]
+    assert others == [AUDIT_GUIDE, AUTH_GUIDE, EVENTS_GUIDE, POSTGRESQL_GUIDE, SPEED_GUIDE]
+    assert [example.language for example in AUDIT] == ["yaml", "json"]
     assert [example.language for example in EVENTS] == [
         "yaml",
         "console",
@@ -76,6 +79,19 @@ def test_every_block_of_guides_is_covered():
         "yaml",
     ]
     assert [example.language for example in SPEED] == ["text", "text", "console", "python", "yaml"]
+
+
+def test_tasks_and_export_of_audit_guide(home):
+    """The sample has the fields of a line of the export in their order."""
+    printed = home.run_tasks(yaml.safe_load(example_with("reason:", AUDIT).text))
+    assert '"released": 3' in printed
+    lines = [json.loads(line) for line in (home.work / "history.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert len(lines) == 3
+    sample = json.loads(example_with("case-2", AUDIT[1:]).text)
+    for line in lines:
+        assert list(line) == list(sample)
+        assert {type(value) for value in line.values()} <= {str, int, type(None)}
+        assert (line["reason"], line["state"], line["call"]) == (sample["reason"], "released", 1)
 
 
 def test_provider_registration_of_events_guide(home, simulator):
