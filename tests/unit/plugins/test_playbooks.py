@@ -17,11 +17,12 @@ import pytest
 import yaml
 
 from ansible_collections.vonage.vcc.plugins.module_utils import _options
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.maintenance import JournalMaintenance
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import COLLECTION, PATIENCE, journal_rows
 
 CONNECTION = [f"vcc_{name}" for name in _options.CONNECTION_SPEC]
 SHARED = ["vcc_hosts", "vcc_provider", "vcc_force", "vcc_journal"]
-RELEASE = [*SHARED, "vcc_journal_ttl", "vcc_report", "vcc_idempotency_key", "vcc_plan_digest"]
+RELEASE = [*SHARED, "vcc_journal_ttl", "vcc_report", "vcc_idempotency_key", "vcc_plan_digest", "vcc_reason"]
 
 # What each playbook works with, and the other variables that it takes.
 PLAYBOOKS = {
@@ -97,6 +98,25 @@ def test_empty_or_null_variable_is_not_set(sim, play, place, tmp_path):
     assert set(journal_rows(tmp_path / "elsewhere.db")) == set("abcde")
     assert [path.name for path in place.iterdir()] == ["ids.txt"]
     assert "None" not in {path.name for path in COLLECTION.rglob("playbooks/*")}
+
+
+def test_trace(play, tmp_path, monkeypatch):
+    """Each playbook gives its reason and its job to the journal, and passes the id of its run on."""
+    monkeypatch.setenv("JOB_ID", "4711")
+    monkeypatch.setenv("ANSIBLE_SHOW_CUSTOM_STATS", "true")
+    names = ["dispatch_interaction", "release_interaction", "release_interactions", "drain_route"]
+    passed_on = {}
+    for name in names:
+        code, printed = play((name, {**PLAYBOOKS[name][0], "vcc_reason": f"007 {{x}} of {name}"}))
+        assert code == 0, printed
+        (passed_on[name],) = re.findall(r'"run_id": ?"([0-9a-f]{32})"', printed)
+    with contextlib.closing(JournalMaintenance(str(tmp_path / "elsewhere.db"), dry_run=True)) as journal:
+        found = journal.entries(history=True)[0]
+    assert sorted(entry["external_id"] for entry in found) == list("abcde")
+    assert {entry["job_id"] for entry in found} == {"4711"}
+    assert {(entry["run_id"], entry["reason"]) for entry in found} == {
+        (passed_on[name], f"007 {{x}} of {name}") for name in names
+    }
 
 
 def test_idempotency_key(sim, play):
