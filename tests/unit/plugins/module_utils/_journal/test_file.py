@@ -14,8 +14,19 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.vonage.vcc.plugins.module_utils._errors import InputError
-from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import PATIENCE, at_once, journal_rows, mode, python
-from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal.helpers import as_entries, refusal
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.maintenance import JournalMaintenance
+from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import (
+    PATIENCE,
+    at_once,
+    journal_rows,
+    mode,
+    python,
+    snapshot,
+)
+from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal.helpers import (
+    as_entries,
+    refusal,
+)
 
 # Opens a journal and keeps a request id that is unanswered.
 OPENING = """
@@ -62,6 +73,23 @@ class TestFile:
                 "run",
                 "scope",
             ]
+
+    def test_file_of_earlier_version_gets_the_history(self, release, path):
+        """And that version can go on using it, because it has the same number."""
+        release("a")
+        with contextlib.closing(sqlite3.connect(path)) as db:
+            db.executescript("DROP TABLE outcome; DROP TABLE attempt; DROP TABLE run")
+        before = snapshot(path.parent)
+        with contextlib.closing(JournalMaintenance(str(path), dry_run=True, show_only=True)) as journal:
+            assert journal.entries(history=True) == ([], 0, 0)
+            assert journal.run("0" * 32) is None
+            assert journal.entries()[1] == 1
+            assert journal.prune(0)["outcomes"] == 0
+        assert snapshot(path.parent) == before
+        release("a", "b")
+        with contextlib.closing(sqlite3.connect(path)) as db:
+            assert db.execute("SELECT count(*) FROM outcome").fetchone() == (0,)
+            assert db.execute("PRAGMA user_version").fetchone() == (3,)
 
     def test_readers_and_a_writer_get_along(self, release, path):
         release("a")

@@ -15,7 +15,7 @@ pytest.importorskip("psycopg")
 
 from ansible_collections.vonage.vcc.plugins.module_utils._journal import postgresql_connection, postgresql_rows
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.backends import open_store
-from ansible_collections.vonage.vcc.plugins.module_utils._journal.store import Registered, Row
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.store import Attempt, Registered, Row, Run
 from ansible_collections.vonage.vcc.tests.postgresql import programs
 from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal.helpers import NOW, SCOPE, database_of, put
 
@@ -28,6 +28,8 @@ FIRST = 1_000_000
 # Entries of indexes that a statement may read for a chunk: far more than it needs, and far less than there are.
 FEW = 20 * CHUNK
 
+RUN = Run(2, "b" * 32, NOW)
+
 FILL = """
 INSERT INTO vcc_journal.interaction (id, scope, external_id, action, request_id, requested_at, accepted_at)
 SELECT 2 * n + n % 2, 1, 'case-' || n, 'release', 'key-' || n, 1800000000, CASE WHEN n % 10 > 0 THEN 1800000000 END
@@ -35,6 +37,10 @@ FROM generate_series({first}, {last}) AS n;
 INSERT INTO vcc_journal.notification (scope, id, recorded_at) SELECT 1, 'n-' || n, 1800000000 FROM generate_series({first}, {last}) AS n;
 INSERT INTO vcc_journal.custom_request (scope, request_id, external_id, action, requested_at)
 SELECT 1, 'mine-' || n, 'case-' || n, 'release', 1800000000 FROM generate_series({first}, {last}) AS n;
+INSERT INTO vcc_journal.run (id, run_id, started) VALUES (1, '{other}', 1800000000), (2, '{run}', 1800000000);
+INSERT INTO vcc_journal.attempt (run, number, scope, action, state, at, message)
+SELECT 1 + n / 100000, n, 1, 'release', 'accepted', 1800000000, '' FROM generate_series(1, 100000) AS n;
+INSERT INTO vcc_journal.outcome (run, attempt, id) SELECT 1 + n / 100000, least(n, 100000), n FROM generate_series(1, 100010) AS n;
 INSERT INTO vcc_journal.scope (key, api_url, account, provider) SELECT 'key-' || n, 'x', 'y', n::text FROM generate_series(1, 100) AS n;
 INSERT INTO vcc_journal.registration (scope, key, settings, requested_at) SELECT n, '\\x00', '', 1800000000 FROM generate_series(2, 1000) AS n
 """
@@ -53,7 +59,7 @@ def large(postgresql_server, postgresql_url):
     """The name of a database with a large journal, and that of a copy that has statistics."""
     open_store(postgresql_url, SCOPE).close()
     name = database_of(postgresql_url)
-    statements = FILL.format(first=FIRST, last=FIRST + MANY - 1).split(";")
+    statements = FILL.format(first=FIRST, last=FIRST + MANY - 1, run=RUN.run_id, other="a" * 32).split(";")
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(functools.partial(postgresql_server.execute, database=name), statements))
     copy = postgresql_server.create_database(template=name)
@@ -155,7 +161,22 @@ def register(store):
     assert store.swap_registration(b"1", None)
 
 
+def mark_with_history(store):
+    attempt = Attempt(RUN, 2, "release", "accepted", NOW, 1, "")
+    assert store.mark(2 * (FIRST + 10_000), 2 * (FIRST + 11_000), NOW, attempt) == 1001
+
+
+def record_attempt(store):
+    attempt = Attempt(RUN, 3, "release", "failed", NOW, 1, "")
+    assert store.record_attempts([(attempt, [(number, "x", "y") for number in range(CHUNK)])]) == CHUNK
+
+
+def count_run(store):
+    assert store.run_counts("b" * 32, 60).counts == {("release", "accepted"): 11 + 1001, ("release", "failed"): CHUNK}
+
+
 ACTS = [look_up, insert, replace, delete, mark, exchange, find_uses, keep, forget, find_recorded, record, register]
+ACTS += [mark_with_history, record_attempt, count_run]
 
 
 def test_rows_are_found_by_an_index(postgresql_server, large):

@@ -11,15 +11,22 @@ import sqlite3
 import pytest
 
 from ansible_collections.vonage.vcc.plugins.module_utils._errors import InputError
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.audit import new_run
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.backends import open_store
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.entry import Entry
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.journal import Journal
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.maintenance import JournalMaintenance
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.registrations import Registration
-from ansible_collections.vonage.vcc.plugins.module_utils._journal.store import Scope
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.store import Attempt, Scope
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.transfer import transfer
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import snapshot
-from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal.helpers import API, refusal
+from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal.helpers import (
+    API,
+    LONG,
+    NOW,
+    SCOPE,
+    refusal,
+)
 
 NOTHING = {"interactions": 0, "request_ids": 0, "notifications": 0, "registrations": 0, "outcomes": 0}
 
@@ -107,6 +114,36 @@ class TestTransfer:
         with contextlib.closing(open_store(target, Scope(API, "main", ""), dry_run=True)) as store:
             assert store.recorded(["n-1", "n-2"]) == {"n-1"}
             assert {use.request_id for use in store.uses(["mine", "other"]) if use.processed} == {"mine"}
+
+    def test_history_arrives_once(self, path, target):
+        run, other = new_run(NOW, "CHG1, é", "4711"), new_run(NOW + 1, None, None)
+        scopes = [SCOPE, SCOPE._replace(provider="tickets")]
+        attempts = [
+            [
+                (
+                    Attempt(run, 1, "release", "accepted", NOW, 1, ""),
+                    [(n, f"case-{n}", f"key-{n}") for n in range(2500)],
+                ),
+                (Attempt(run, 2, "release", "failed", NOW + 1, None, "not sent"), [(7, "x", None), (8, None, "key")]),
+            ],
+            [(Attempt(other, 1, "dispatch", "unknown", NOW + 2, 3, "no answer"), [(1, LONG[0], LONG[1])])],
+        ]
+        for scope, each in zip(scopes, attempts):
+            with contextlib.closing(open_store(str(path), scope)) as store:
+                store.record_attempts(each)
+        with contextlib.closing(open_store(target, scopes[0])) as store:
+            assert store.record_attempts([(attempts[0][0][0], [(3, "case-3", "key-3")])]) == 1
+
+        def history(journal):
+            with contextlib.closing(JournalMaintenance(str(journal), dry_run=True)) as opened:
+                return opened.entries(history=True, page_size=10_000)[0], opened.run(run.run_id)
+
+        expected = {**NOTHING, "outcomes": 2502}
+        assert transfer(str(path), target, dry_run=True) == expected
+        assert len(history(target)[0]) == 1
+        assert transfer(str(path), target) == expected
+        assert history(target) == history(path)
+        assert transfer(str(path), target) == transfer(str(path), target, dry_run=True) == NOTHING
 
     def test_newer_entry_stays(self, path, target, keep_in, clock):
         keep_in(path, "a", "b")
