@@ -218,7 +218,7 @@ class Browser:
     def _receive(self, deadline: float) -> dict[str, Any]:
         """Return the next message of the browser, and keep it if it is an event."""
         while b"\0" not in self._rest:
-            ready, _, _ = select.select([self._answers], [], [], max(deadline - time.monotonic(), 0))
+            ready = select.select([self._answers], [], [], max(deadline - time.monotonic(), 0))[0]
             block = os.read(self._answers, 1 << 20) if ready else b""
             if not block:
                 self._log.seek(0)
