@@ -208,12 +208,16 @@ class Claims:
             self.reconcile([each for each in interactions if not each.claim or each.request_id in doubtful], now)
         return marked
 
-    def release(self, interactions: t.Collection[Interaction]) -> list[Interaction]:
-        """Take back claims, and return those that were. A claim that another process has taken up since stays."""
+    def own(self, interactions: t.Iterable[Interaction]) -> list[Interaction]:
+        """Return the claims whose rows no other process has replaced."""
+        claimed = {each.external_id: each for each in interactions if each.claim and each.external_id is not None}
+        rows = self._store.rows(list(claimed)) if claimed else {}
+        return [each for name, each in claimed.items() if name in rows and rows[name].claim == each.claim]
+
+    def release(self, interactions: t.Collection[Interaction]) -> None:
+        """Take back claims. A claim that another process has taken up since stays."""
         self._audit.record(interactions)
-        claimed = [each for each in interactions if each.claim]
-        done = self._store.swap([rules.release_claim(each, self._action) for each in claimed])
-        return [each for each, ok in zip(claimed, done) if ok]
+        self._store.swap([rules.release_claim(each, self._action) for each in interactions if each.claim])
 
     def reconcile(self, interactions: t.Collection[Interaction], accepted_at: float | None) -> None:
         """Record of claims that VCC has or may have taken them, whatever other processes have made of their rows.

@@ -187,10 +187,13 @@ class Journal(ScopedJournal):
         """
         self._ahead.wait()
         with self._store.transaction():
-            released = self._claims.release(interactions)
             if self._custom_ids:
-                gone = [(each.request_id, each.external_id) for each in released if each.request_id]
+                # First, because a request id that is kept and has no row is one that VCC has had: another process would be refused it.
+                gone = [
+                    (each.request_id, each.external_id) for each in self._claims.own(interactions) if each.request_id
+                ]
                 self._store.forget_request_ids(self._action, gone)
+            self._claims.release(interactions)
 
     def keep_pending(self, interactions: t.Collection[Interaction]) -> None:
         """Make sure that claims without a known answer are still there, in case another process has taken them back.

@@ -170,6 +170,42 @@ class TestCustomRequestIds:
         journal.release_claim(journal.claim(0))
         assert claim(("b", "mine"))[0].request_id == "mine"
 
+    @pytest.mark.parametrize("before", ["nothing", "dispatch"])
+    def test_rejected_one_is_not_refused_while_its_claim_is_taken_back(
+        self, open_journal, release, monkeypatch, before
+    ):
+        """Two processes have it, and VCC rejects the call of one."""
+        if before == "dispatch":
+            release("a", action="dispatch")
+        journal, other = open_journal(), open_journal()
+        steps = []
+
+        def then_look(change):
+            def call(*arguments):
+                done = change(*arguments)
+                other.add_all(as_entries(("a", "mine")))
+                steps.append(change.__name__)
+                return done
+
+            return call
+
+        journal.add_all(as_entries(("a", "mine")))
+        claimed = journal.claim(0)
+        for name in ("forget_request_ids", "swap"):
+            monkeypatch.setattr(journal._store, name, then_look(getattr(journal._store, name)))
+        journal.release_claim(claimed)
+        assert sorted(steps) == ["forget_request_ids", "swap"]
+        assert not other.claim(0)[0].pending
+
+    def test_rejected_one_that_another_process_has_taken_up_stays_kept(self, open_journal):
+        journal, other = open_journal(), open_journal()
+        for each in (journal, other):
+            each.add_all(as_entries(("a", "mine")))
+        rejected = journal.claim(0)
+        other.accept(other.claim(0))
+        journal.release_claim(rejected)
+        refusal(open_journal(force=True).add_all, as_entries(("a", "mine")), kind=InputError)
+
 
 def first(ids):
     ((claim, dummy),) = ids.take(1)
