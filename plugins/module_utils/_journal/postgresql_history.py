@@ -60,9 +60,14 @@ _COLUMNS = """
 outcome.external_id, outcome.request_id, api_url, account, provider, run.id, run_id, started, reason, job_id, number, action, state, at, call, message
 """
 
+# The order of the tables is that of their keys, with or without statistics: OFFSET keeps the planner from another one.
 _PAST = """
-FROM vcc_journal.outcome AS outcome JOIN vcc_journal.attempt AS attempt ON (attempt.run, attempt.number) = (outcome.run, outcome.attempt)
-JOIN vcc_journal.run AS run ON run.id = outcome.run JOIN vcc_journal.scope AS scope ON scope.id = attempt.scope
+FROM vcc_journal.run AS run
+CROSS JOIN LATERAL (SELECT * FROM vcc_journal.attempt AS known WHERE known.run = run.id OFFSET 0) AS attempt
+JOIN vcc_journal.scope AS scope ON scope.id = attempt.scope
+CROSS JOIN LATERAL (
+    SELECT * FROM vcc_journal.outcome AS known WHERE (known.run, known.attempt) = (attempt.run, attempt.number) OFFSET 0
+) AS outcome
 """
 
 # The condition of each field of a query that is set.
@@ -78,14 +83,17 @@ _CONDITIONS = {
 _ORDER = "ORDER BY at DESC, outcome.external_id NULLS FIRST, api_url, account, provider, run_id, outcome.id"
 
 _RUN_AND_END = """
-SELECT id, run_id, started, reason, job_id, coalesce(max(at), started), coalesce(max(call), 0)
-FROM vcc_journal.run AS run LEFT JOIN vcc_journal.attempt AS attempt ON attempt.run = run.id WHERE run_id = %s GROUP BY id
+SELECT id, run_id, started, reason, job_id, coalesce(ended, started), coalesce(calls, 0)
+FROM vcc_journal.run AS run
+CROSS JOIN LATERAL (SELECT max(at) AS ended, max(call) AS calls FROM vcc_journal.attempt AS attempt WHERE attempt.run = run.id OFFSET 0) AS attempts
+WHERE run_id = %s
 """
 
 _COUNTS = """
 SELECT action, state, greatest(floor((at - %s) / %s), 0)::integer AS part, count(*)
-FROM vcc_journal.attempt AS attempt JOIN vcc_journal.outcome AS outcome ON (outcome.run, outcome.attempt) = (attempt.run, attempt.number)
-WHERE attempt.run = %s AND outcome.run = %s GROUP BY 1, 2, 3
+FROM vcc_journal.attempt AS attempt
+CROSS JOIN LATERAL (SELECT FROM vcc_journal.outcome AS known WHERE (known.run, known.attempt) = (attempt.run, attempt.number) OFFSET 0) AS outcome
+WHERE attempt.run = %s GROUP BY 1, 2, 3
 """
 
 
@@ -165,7 +173,7 @@ class History:
             counts: dict[tuple[str, str], int] = {}
             timeline: dict[tuple[int, str], int] = {}
             for action, state, part, count in execute(
-                db, _COUNTS, (math.floor(run.started), width, run.key, run.key)
+                db, _COUNTS, (math.floor(run.started), width, run.key)
             ).fetchall():
                 counts[action, state] = counts.get((action, state), 0) + count
                 timeline[part, state] = timeline.get((part, state), 0) + count

@@ -15,7 +15,7 @@ pytest.importorskip("psycopg")
 
 from ansible_collections.vonage.vcc.plugins.module_utils._journal import postgresql_connection, postgresql_rows
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.backends import open_store
-from ansible_collections.vonage.vcc.plugins.module_utils._journal.store import Attempt, Registered, Row, Run
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.store import Attempt, Query, Registered, Row, Run
 from ansible_collections.vonage.vcc.tests.postgresql import programs
 from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal.helpers import NOW, SCOPE, database_of, put
 
@@ -175,8 +175,16 @@ def count_run(store):
     assert store.run_counts("b" * 32, 60).counts == {("release", "accepted"): 11 + 1001, ("release", "failed"): CHUNK}
 
 
+def show_run(store):
+    query = Query(run_id=RUN.run_id)
+    assert store.history(query, 10, 0, NOW)[1] == 11 + 1001 + CHUNK
+    exported = []
+    store.export(query, True, exported.extend)
+    assert len(exported) == 11 + 1001 + CHUNK
+
+
 ACTS = [look_up, insert, replace, delete, mark, exchange, find_uses, keep, forget, find_recorded, record, register]
-ACTS += [mark_with_history, record_attempt, count_run]
+ACTS += [mark_with_history, record_attempt, count_run, show_run]
 
 
 def test_rows_are_found_by_an_index(postgresql_server, large):
