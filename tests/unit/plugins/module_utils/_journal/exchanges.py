@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import contextlib
 
+from ansible_collections.vonage.vcc.plugins.module_utils._journal.audit import new_run
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.journal import Journal
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.maintenance import JournalMaintenance
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.notifications import Notification, NotificationLog
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.registrations import Registration
+from ansible_collections.vonage.vcc.plugins.module_utils._words import Fate
 from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal.helpers import (
     API,
     NOTHING_OLD,
@@ -146,6 +148,31 @@ def prune(url, direct, name):
     assert states(direct, f"{name}-1", f"{name}-2") == [None, None]
 
 
+def record_history(url, direct, name):
+    """Interactions that are accepted, rejected, and without an answer: each has one outcome, also where an answer of the database is lost."""
+    run = new_run(1_800_000_000.0, name, None)
+    ids = [f"{name}-{number}" for number in range(5)]
+    with opened(url, begin_run=lambda started: run) as journal:
+        journal.add_all(as_entries(*ids))
+        first, second, third, rejected, unknown = journal.claim(0)
+        for call, accepted in enumerate([[first, third], [second]], 1):
+            journal.ended(accepted, Fate.ACCEPTED, call)
+            journal.accept(accepted)
+        journal.ended([rejected], Fate.FAILED, 3, "refused")
+        journal.release_claim([rejected])
+        journal.ended([unknown], Fate.UNKNOWN, 4, "no answer")
+        journal.keep_pending([unknown])
+    with contextlib.closing(JournalMaintenance(direct, dry_run=True)) as journal:
+        found = journal.entries(run_id=run.run_id, history=True)[0]
+    assert sorted((each["external_id"], each["state"], each["call"], each["message"]) for each in found) == [
+        (ids[0], "released", 1, ""),
+        (ids[1], "released", 2, ""),
+        (ids[2], "released", 1, ""),
+        (ids[3], "failed", 3, "refused"),
+        (ids[4], "unknown", 4, "no answer"),
+    ]
+
+
 def keep(url, *external_ids):
     """Releases that VCC has accepted."""
     with opened(url) as journal:
@@ -153,4 +180,4 @@ def keep(url, *external_ids):
         journal.accept(journal.claim(0))
 
 
-ALL = [claim_and_accept, claim_chunks, use_request_ids, record_notifications, register, prune]
+ALL = [claim_and_accept, claim_chunks, use_request_ids, record_notifications, register, prune, record_history]
