@@ -130,6 +130,16 @@ class TestNotifications:
         )
 
 
+def test_endpoint_uses_the_collection_of_the_source_and_no_other(tmp_path, file, monkeypatch):
+    """The package ansible of PyPI brings a package of this name."""
+    other = tmp_path / "site-packages" / "ansible_collections"
+    other.mkdir(parents=True)
+    (other / "__init__.py").write_text("raise ImportError('the wrong one')\n", encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(other.parent))
+    with Source(str(file)) as source:
+        assert source.post(notification())[0] == 200
+
+
 class TestRefusals:
     @pytest.mark.parametrize(
         ("body", "why"),
