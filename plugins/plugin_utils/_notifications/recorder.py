@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import queue
@@ -87,6 +88,7 @@ class Recorder:
         self._is_full = False
         self._last_success = self._loop.time()
         self._reason = ""
+        self._next_trial = 0.0
         self.is_writable = True
         # A daemon, so that a journal that does not answer does not keep the process.
         self._thread = threading.Thread(target=self._run, name="vcc-notifications", daemon=True)
@@ -97,17 +99,19 @@ class Recorder:
         await self._opened
 
     async def record(self, items: list[Item], size: int) -> int:
-        """Record notifications, and return how many of them were not recorded before. Raises UnavailableError.
+        """Record notifications that ``check_available`` has let in, and return how many were not recorded before. Raises UnavailableError.
 
         :param size: bytes of the body.
         """
-        self.check_available()
         post = Post(items, size + OVERHEAD, self._loop.create_future())
         return await self._submit(post, ANSWER_TIMEOUT)
 
     def check_available(self) -> None:
         """Raise UnavailableError if a POST cannot be recorded now."""
-        if not self.is_writable:
+        if not self.is_writable and self._loop.time() > self._next_trial:
+            # Every now and then, one is tried: the journal may refuse what it failed at, and nothing else.
+            self._next_trial = self._loop.time() + RETRY_AFTER
+        elif not self.is_writable:
             self._refused += 1
             raise UnavailableError("The journal cannot be written.")
         if self._waiting >= MAX_WAITING:
@@ -150,6 +154,8 @@ class Recorder:
 
     def _lose(self, reason: str) -> None:
         """Say that the journal cannot be written: once for each reason, not for each POST."""
+        if self.is_writable:
+            self._next_trial = self._loop.time() + RETRY_AFTER
         self.is_writable = False
         if reason != self._reason:
             self._reason = reason
@@ -173,6 +179,14 @@ class Recorder:
             count = self._on_recorded(post, changes)
             if not post.answer.done():
                 post.answer.set_result(count)
+
+    def _give_up(self, posts: list[Post], reason: str) -> None:
+        """Forget POSTs that the journal refuses though it takes others. They have been answered with 503."""
+        count = sum(len(post.items) for post in posts)
+        logger.error("A POST of %d notifications cannot be recorded, although others can: %s", count, reason)
+        for post in posts:
+            self._waiting -= post.weight
+            post.refuse("The journal cannot take them.")
 
     # In the thread
 
@@ -232,25 +246,58 @@ class Recorder:
         return batch
 
     def _write(self, log: NotificationLog | None, batch: list[Post]) -> NotificationLog | None:
-        """Write a batch. Write it again as long as it fails: that shows when the journal can be written again, and a repeated notification counts once."""
-        notifications = [item.notification for post in batch for item in post.items if item.notification]
+        """Write a batch. Write it again as long as it fails: that shows when the journal can be written again, and a repeated notification counts once.
+
+        From the second attempt on, each POST is written alone, and those that come meanwhile too. If any can be written, those that cannot are given up.
+        """
+        parts = [batch]
         while True:
             try:
                 if log and (any(post.is_check for post in batch) or self._file != self._identity()):
                     log.close()
                     log = None
                 log = log or self._open()
-                changes = log.record_by_id(notifications)
+                return self._write_parts(log, parts)
             except VccError as exc:
                 reason = str(exc)
             except Exception as exc:  # whatever it is, nothing is recorded
                 reason = f"The journal cannot be used ({type(exc).__name__})."
-            else:
-                self._call(self._recorded, batch, changes)
-                return log
             if log:
                 log.close()
                 log = None
             self._call(self._failed, batch, reason)
             if self._stopping.wait(RETRY_AFTER):
                 return None
+            self._take_more(batch)
+            parts = [[post] for post in batch]
+
+    def _take_more(self, batch: list[Post]) -> None:
+        """Add the POSTs that have come meanwhile."""
+        with contextlib.suppress(queue.Empty):
+            while True:
+                post = self._posts.get_nowait()
+                if post is None:
+                    self._posts.put(None)
+                    return
+                batch.append(post)
+
+    def _write_parts(self, log: NotificationLog, parts: list[list[Post]]) -> NotificationLog:
+        """Write parts of a batch, in a transaction each, and return the open journal. Raises the error of a part if nothing could be written."""
+        done: list[tuple[list[Post], dict[str, Change]]] = []
+        failed: list[tuple[list[Post], Exception]] = []
+        for part in parts:
+            notifications = [item.notification for post in part for item in post.items if item.notification]
+            try:
+                done.append((part, log.record_by_id(notifications)))
+            except Exception as exc:
+                failed.append((part, exc))
+                log.close()
+                log = self._open()
+        if failed and not any(changes for dummy, changes in done):
+            log.close()
+            raise failed[-1][1]
+        for part, changes in done:
+            self._call(self._recorded, part, changes)
+        for part, error in failed:
+            self._call(self._give_up, part, str(error))
+        return log
