@@ -53,7 +53,12 @@ def run(module: str, *arguments: str | Path) -> None:
     """Run a program of this Python; show its output and exit if it fails."""
     done = subprocess.run(
         [Path(sys.executable).with_name(module), *arguments],
-        env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS), "PYTHONWARNINGS": "ignore"},
+        env={
+            **os.environ,
+            "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS),
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
+            "PYTHONWARNINGS": "ignore",
+        },
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -94,12 +99,11 @@ def write_index() -> None:
         changelog.write_text(CHANGELOG, encoding="utf-8")
 
 
-def tidy_plugins() -> None:
-    """Take the table of contents out of the pages of plugins, because the theme has one beside each page."""
-    for kind in ("module", "filter"):
-        for path in RST.glob(f"*_{kind}.rst"):
-            text = path.read_text(encoding="utf-8")
-            path.write_text(re.sub(r"^\.\. contents::\n(   .*\n)+", "", text, flags=re.MULTILINE), encoding="utf-8")
+def tidy() -> None:
+    """Take the tables of contents out of the pages of plugins and of the changelog, because the theme has one beside each page."""
+    for path in RST.glob("*.rst"):
+        text = path.read_text(encoding="utf-8")
+        path.write_text(re.sub(r"^\.\. contents::.*\n( +.*\n)*", "", text, flags=re.MULTILINE), encoding="utf-8")
 
 
 def build() -> None:
@@ -116,7 +120,7 @@ def build() -> None:
         *("--dest-dir", RST),
         "vonage.vcc",
     )
-    tidy_plugins()
+    tidy()
     write_index()
     write_inventory(BUILD / "ansible.inv")
     # The guides name pictures by their places in the repository, seen from docs/docsite/rst.

@@ -69,6 +69,11 @@ def test_links_and_anchors(page):
     assert [address for address in addresses if broken(page, address)] == []
 
 
+def test_no_page_has_a_table_of_contents():
+    """The theme has one beside each page, and shows an error in place of a second one."""
+    assert [page for page in PAGES if 'class="contents' in page.read_text(encoding="utf-8")] == []
+
+
 def test_broken_links_are_found(tmp_path):
     """Check the check itself."""
     page = SITE / "index.html"
