@@ -112,8 +112,9 @@ def docs(session: nox.Session) -> None:
 
 @nox.session(name="docs-test")
 def docs_test(session: nox.Session) -> None:
-    """Build the documentation as a site, check its links, and look at its pages in a browser."""
-    session.install("pytest", "pytest-xdist", "psycopg[binary]")
+    """Build the documentation as a site, check its links, and look at its pages and at that of a run in a browser."""
+    session.install("-r", "tests/simulator/requirements.txt")
+    session.install("pytest", "pytest-xdist", "psycopg[binary]", "requests", "trustme")
     build_docs(session)
     report = ROOT / ".nox" / "skipped" / f"{session.name}.xml"  # for summary.py
     session.run("pytest", f"--junit-xml={report}", "tests/docsite", *session.posargs)

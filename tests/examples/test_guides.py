@@ -36,8 +36,8 @@ BLOCKS = {
     "releases": "yaml text yaml console text text console",
     "dispatches": "yaml yaml",
     "pipelines": "yaml",
-    "journal": "console yaml",
-    "playbooks": "console console console console console",
+    "journal": "console console yaml",
+    "playbooks": "console console console console console console",
 }
 
 
@@ -206,7 +206,22 @@ def test_pruning(home):
     assert "changed=0 " in home.run_tasks(tasks)
 
 
-@pytest.mark.parametrize("command", playbook_commands())
+REPORTS = example_of("playbooks", "report_run").commands
+
+
+@pytest.mark.parametrize("command", REPORTS)
+def test_page_of_a_run(home, command):
+    """Show the run of a task, with its own id in place of that of the example."""
+    assert set(example_of("journal", "report_run").commands) <= set(REPORTS)
+    printed = home.run("ansible localhost -m vonage.vcc.vcc_interaction -a external_id=case-4711")
+    (run_id,) = re.findall(r'"run_id": "([0-9a-f]{32})"', printed)
+    command = re.sub(r"(vcc_run_id=).*", rf"\1{run_id}", command)
+    for changed in (1, 0):
+        assert f"changed={changed} " in home.run(command)
+    assert run_id in (home.work / "run.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("command", [command for command in playbook_commands() if command not in REPORTS])
 def test_playbook(home, simulator, command):
     home.write(
         {

@@ -235,7 +235,7 @@ def test_container_is_bare(run, tmp_path):
 
 
 def test_every_playbook_has_answers():
-    assert {path.stem for path in (AAP / "project").iterdir()} == {*ANSWERS, "prune_journal"}
+    assert {path.stem for path in (AAP / "project").iterdir()} == {*ANSWERS, "prune_journal", "report_run"}
 
 
 @pytest.mark.parametrize("playbook", ANSWERS)
@@ -246,6 +246,15 @@ def test_playbook(run_with_journal, effects, playbook):
     assert re.search(r"changed=1\b", result.printed), result.printed
     assert effects() == expected
     assert "vcc_summary" in result.artifacts or not expected
+
+
+def test_report(run_with_journal):
+    """The page of a run is written by a user without a home folder."""
+    assert run_with_journal("release_interactions", {"vcc_external_ids": LINES}).code == 0
+    result = run_with_journal("report_run", {"vcc_html": "/tmp/run.html", "vcc_run_id": ""})
+    assert result.code == 0, result.printed
+    assert "3 released, 0 dispatched, 0 failed, 0 unknown" in " ".join(result.printed.split())
+    assert re.search(r"changed=1\b", result.printed), result.printed
 
 
 def test_prune(run_with_journal, server, database, effects):

@@ -151,6 +151,11 @@ class Browser:
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
 
+    def emulate(self, scheme: str = "light", media: str = "screen") -> None:
+        """Show the next pages in this colour scheme, light or dark, and for this medium, screen or print."""
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        self._call("Emulation.setEmulatedMedia", media=media, features=features)
+
     def take_picture(self, path: str | Path) -> None:
         """Write a picture of the whole page to a PNG file, up to 4,000 pixels of its height."""
         size = self._call("Page.getLayoutMetrics")["cssContentSize"]

@@ -43,6 +43,7 @@ SELECTED_PAIRS = {
     "tests/unit/plugins/plugin_utils/": ("units-2.21",),
     "tests/unit/plugins/test_playbook_jobs.py": ("units-2.21",),
     "tests/unit/plugins/test_playbooks.py": ("units-2.21",),
+    "tests/unit/plugins/test_report_run.py": ("units-2.21",),
     "tests/unit/plugins/test_throwaway_jobs.py": ("units-2.21",),
 }
 

@@ -37,6 +37,7 @@ PLAYBOOKS = {
         {"vcc_provider": "crm"},
         ["vcc_hosts", "vcc_endpoint", "vcc_headers", "vcc_agent_actions_permitted", "vcc_force", "vcc_journal"],
     ),
+    "report_run": ({"vcc_html": "run.html"}, ["vcc_hosts", "vcc_run_id", "vcc_journal"]),
 }
 
 
@@ -96,7 +97,7 @@ def test_empty_or_null_variable_is_not_set(sim, play, place, tmp_path):
     effects = [(one["action"], one["external_id"]) for one in sim.effects]
     assert effects == [("dispatch", "a"), *(("release", one) for one in "bcde")]
     assert set(journal_rows(tmp_path / "elsewhere.db")) == set("abcde")
-    assert [path.name for path in place.iterdir()] == ["ids.txt"]
+    assert {path.name for path in place.iterdir()} == {"ids.txt", "run.html"}
     assert "None" not in {path.name for path in COLLECTION.rglob("playbooks/*")}
 
 
@@ -204,7 +205,7 @@ def test_journal_at_a_url(sim, play, place, tmp_path, postgresql_server, postgre
     assert {external_id for (external_id,) in kept} == set("abcde")
     # The provider is registered once.
     assert [call["path"] for call in sim.calls].count("/interactions/Register") == 1
-    assert [path.name for path in place.iterdir()] == ["ids.txt"]
+    assert {path.name for path in place.iterdir()} == {"ids.txt", "run.html"}
     assert not (tmp_path / "elsewhere.db").exists()
 
 
