@@ -117,12 +117,15 @@ def test_bars_are_inside_the_chart(browser, page):
 
 
 def test_keyboard_and_reader(browser, page):
-    """The table of the timeline opens by the keyboard; the chart has a name and a description, and the cells their headings."""
+    """The keyboard reaches the table of the timeline, which fits; the chart has a name and a description, and the cells their headings."""
     browser.open(page, 400)
     assert text_of(browser, "#chart-title") == ["Interactions over time"]
     assert "The table below has the same numbers." in text_of(browser, "#chart-desc")[0]
     assert browser.evaluate("""(() => { const each = document.querySelector("summary"); each.focus();
         return document.activeElement === each && each.tabIndex === 0; })()""")
+    opened = "document.querySelector('details').open = true, document.documentElement.scrollWidth"
+    assert browser.evaluate(opened) == 400
+    assert browser.evaluate("document.querySelector('details table').getBoundingClientRect().height") > 100
     heads = len(text_of(browser, "table.list:first-of-type thead th[scope=col]"))
     rows = len(text_of(browser, "table.list tbody tr[role=row]"))
     assert (heads % 5, rows) == (0, len(text_of(browser, "td.name")))
