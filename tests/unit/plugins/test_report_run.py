@@ -173,6 +173,11 @@ def test_last_run_is_the_default(sim, task, report, journal):
     assert list(page.interactions) == ["b"]
     assert "it sends the same request ids, and VCC processes each of them once" in page.texts["p"][1]
 
+    alter(journal, "UPDATE attempt SET at = at + ?", 25 * 60 * 60)
+    page = report(vcc_run_id=last["run_id"])
+    assert re.fullmatch(r"25 h 00 min \d\d s", page.facts["Duration"])
+    assert re.fullmatch(r"\d\d-\d\d \d\d:\d\d:\d\d", page.interactions["b"][-1])
+
 
 def test_text_of_others_stays_text(sim, task, report, journal):
     sim.poison(*HOSTILE)
@@ -218,17 +223,21 @@ def test_long_list_ends_with_advice(sim, task, report, journal):
         ({"vcc_run_id": "0" * 32}, f"does not know the run {'0' * 32}: set vcc_run_id to the run_id"),
         ({"vcc_run_id": "x"}, "run_id has to be the 32 hexadecimal digits"),
         ({"vcc_journal": "empty.db"}, "empty.db has no history of a run: set vcc_journal to the journal of the run."),
-        ({"vcc_html": "none/run.html"}, "none does not exist"),
+        ({"vcc_html": "none/run.html"}, "vcc_html is none/run.html, and its folder does not exist on localhost"),
+        ({"vcc_html": "other.html/run.html"}, "and its folder does not exist on localhost"),
     ],
     ids=str,
 )
 def test_refused(task, play, journal, tmp_path, given, said):
-    """Nothing is written, and the message says what to do."""
+    """Nothing is written, and the message says what to do, in check mode too."""
     task(external_ids=["a"])
     (tmp_path / "other.html").write_text("<p>precious</p>")
     (tmp_path / "target.html").write_text('<meta name="generator" content="vonage.vcc.report_run">')
     (tmp_path / "link.html").symlink_to("target.html")
     (tmp_path / "folder.html").mkdir()
+    code, printed = play("report_run", {"vcc_html": "run.html", **given}, "--check")
+    assert code != 0
+    assert said in printed
     code, printed = play("report_run", {"vcc_html": "run.html", **given})
     assert code != 0
     assert said in printed
