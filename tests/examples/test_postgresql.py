@@ -2,7 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Run every example of the guide on PostgreSQL with the installed collection and a server of their own; test_documents.py compares its SQL with the code."""
+"""
+Run every example of the guide on PostgreSQL with the installed collection and a server of their own.
+
+test_documents.py compares its SQL with the code. The step of a pipeline and the credential of AWX are those of other pages.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,8 @@ import yaml
 from jinja2 import Template
 
 from ansible_collections.vonage.vcc.tests.examples.documents import (
+    AAP,
+    GUIDES,
     POSTGRESQL_GUIDE,
     example_with,
     read,
@@ -86,7 +92,7 @@ def sql_with(words):
 
 def test_every_block_is_covered():
     languages = " ".join(example.language for example in EXAMPLES)
-    assert languages == "sql console yaml yaml yaml ini yaml sql sql sql sql yaml sql"
+    assert languages == "sql console ini yaml sql sql sql sql yaml sql"
 
 
 def test_quick_start(home, database, effects):
@@ -100,13 +106,17 @@ def test_quick_start(home, database, effects):
 
 
 def test_step_of_a_pipeline(home, database, effects):
-    """Run the step twice, as GitLab does, with variables of the step and of the project."""
+    """Run the step of the guide to pipelines twice, as GitLab does, with the variables that the guide names for a database."""
     database.create("vcc")
-    (step,) = yaml.safe_load(database.here(example_with("script:", EXAMPLES).text)).values()
+    (guide,) = [path for path in GUIDES if path.stem == "guide_pipelines"]
+    (step,) = yaml.safe_load(example_with("script:", rst_examples(guide)).text).values()
+    url = "postgresql://vcc@db.example/vcc"
+    assert all(f"``{each}``" in read(guide) for each in (url, "VCC_JOURNAL", "PGSSLROOTCERT", "PGPASSWORD"))
+    variables = {**step["variables"], "VCC_JOURNAL": database.here(url), "PGSSLROOTCERT": database.server.ca_path}
     home.environment.pop("PGPASSFILE")
     home.write({"closed-cases.txt": "case-1\ncase-2\n"})
     for changed in (1, 0):
-        printed = home.run("\n".join(step["script"]), PGPASSWORD=PASSWORD, **step["variables"])
+        printed = home.run("\n".join(step["script"]), PGPASSWORD=PASSWORD, **variables)
         assert f"changed={changed} " in printed
         assert effects() == [("release", "case-1"), ("release", "case-2")]
 
@@ -114,7 +124,9 @@ def test_step_of_a_pipeline(home, database, effects):
 def test_credential_of_awx(home, database, effects):
     """Set the variables that the injectors make of the inputs."""
     database.create("vcc")
-    inputs, injectors = (yaml.safe_load(example_with(words, EXAMPLES).text) for words in ("fields:", "env:"))
+    inputs, injectors = (
+        yaml.safe_load(read(AAP / "credential-types" / f"journal-{part}.yml")) for part in ("inputs", "injectors")
+    )
     assert [field["id"] for field in inputs["fields"]] == inputs["required"]
     given = dict(zip(inputs["required"], (database.url("vcc"), PASSWORD)))
     variables = {name: database.here(Template(value).render(given)) for name, value in injectors["env"].items()}
