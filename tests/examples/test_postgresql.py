@@ -168,7 +168,7 @@ def test_schema_that_an_administrator_makes(home, database, effects):
     assert "localhost | CHANGED" in home.run(f"{RELEASE}case-1", VCC_JOURNAL=database.url("vcc"))
     assert "localhost | SUCCESS" in home.run(check, VCC_JOURNAL=database.url("vcc_reader"))
     assert effects() == [("release", "case-1")]
-    assert database.tables() == tables == 6
+    assert database.tables() == tables == 9
 
 
 def test_tables_that_an_administrator_brings_to_this_version(home, database):
