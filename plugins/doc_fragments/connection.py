@@ -59,7 +59,7 @@ options:
     type: str
   token_cache:
     description:
-      - Path of a file, on the host that runs the engine, that keeps tokens for other tasks and plays. Its mode is 0600, and a folder that the module
+      - Path of a file, on the host that runs the task, that keeps tokens for other tasks and plays. Its mode is 0600, and a folder that the module
         creates for it has mode 0700.
       - The module refuses a file that is not a token cache of this collection, a file of another user, and a symbolic link.
       - The module locks a file of the same name with the extension C(.lock) while it requests a token. After 300 seconds of waiting for that lock, the task
@@ -75,7 +75,7 @@ options:
     default: true
   ca_path:
     description:
-      - Path of a file with the certificate authorities to trust, in PEM format, on the host that runs the engine.
+      - Path of a file with the certificate authorities to trust, in PEM format, on the host that runs the task.
       - By default those of the Python library C(requests), or of the environment variable E(REQUESTS_CA_BUNDLE).
       - If not set, the environment variable E(VCC_CA_PATH) is used.
     type: path
@@ -96,16 +96,16 @@ options:
     default: 5
   requests_per_minute:
     description:
-      - Maximum number of requests per minute, over the whole task. If the controller itself runs the engine, the limit covers all items of a loop.
+      - Maximum number of requests per minute, over the whole task. If the task runs in Ansible's own process, the limit covers all items of a loop.
       - VCC limits the use of all its APIs together for each account.
       - If not set, the environment variable E(VCC_REQUESTS_PER_MINUTE) is used.
     type: int
 requirements:
-  - requests, the Python library, on the host that runs the engine
+  - requests, the Python library, on the host that runs the task
 notes:
   - The module uses the proxies of the environment variables E(HTTPS_PROXY), E(HTTP_PROXY) and E(NO_PROXY), except for the loopback.
   - It never follows redirects.
-  - "It reads the environment variables on the host that runs the engine: the controller for a plain task on localhost, the target otherwise."
+  - "It reads the environment variables on the host that runs the task: the controller for a plain task on localhost, the target otherwise."
   - An empty or null option counts as not set, and so does an empty environment variable. The exception is an empty C(journal) in a task, which disables the
     journal.
   - A path in an environment variable must be absolute.

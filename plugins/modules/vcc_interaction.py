@@ -14,8 +14,8 @@ description:
   - Releases interactions that were dispatched with an external id. An interaction in a queue leaves Vonage Contact Center (VCC). If an agent has the
     interaction, the agent's relationship with it ends.
   - Dispatches interactions into VCC through a named route.
-  - VCC's Interactions API is write-only; nothing tells whether an interaction is dispatched or released. Therefore the module keeps a journal of the
-    actions that VCC has accepted. It makes no call for an interaction that the journal confirms as done.
+  - VCC's Interactions API is write-only; no call tells whether an interaction is dispatched or released. Therefore the module keeps a journal of the actions
+    that VCC has accepted. It makes no call for an interaction that the journal confirms as done.
   - You can run an interrupted task again. It sends each interaction with the request id of the first attempt, and VCC processes only the first of two
     requests with the same id.
 author:
@@ -63,8 +63,8 @@ options:
         type: str
       request_id:
         description:
-          - Your own idempotency key for the dispatch, see O(request_id).
-          - O(state=released) ignores it, because VCC would ignore a release with the key of the dispatch.
+          - Your own request id for the dispatch, see O(request_id).
+          - O(state=released) ignores it, because VCC would ignore a release with the request id of the dispatch.
         type: str
       linked_data:
         description: Like O(linked_data), for this interaction only; replaces it.
@@ -143,7 +143,7 @@ options:
     suboptions: *routing_data
   src:
     description:
-      - Path of a file with many interactions, in UTF-8, on the host that runs the engine. A relative path starts in the playbook's folder.
+      - Path of a file with many interactions, in UTF-8, on the host that runs the task. A relative path starts in the playbook's folder.
       - O(src_format) sets the format of the file. The module refuses a pipe or a device, such as C(/dev/stdin).
       - The module refuses a file with other content before any call, for example a file encrypted by ansible-vault, a web page, or an archive. A file
         without interactions is accepted, with a warning.
@@ -170,44 +170,46 @@ options:
     type: str
   request_id:
     description:
-      - Your own idempotency key for O(external_id), in place of a random one. VCC processes only the first of two requests with the same key.
-      - Each dispatch and each release of an external id needs a new key. The module refuses a key if, according to the journal, VCC may have received it.
-      - While VCC's answer to an earlier attempt is not known, the module uses the key of that attempt.
+      - Your own request id for O(external_id), in place of a random one. VCC processes only the first of two requests with the same request id.
+      - Each dispatch and each release of an external id needs a new request id. The module refuses a request id if, according to the journal, VCC may have
+        received it.
+      - While VCC's answer to an earlier attempt is not known, the module uses the request id of that attempt.
     type: str
   idempotency_key:
     description:
       - The name of an operation, such as a change ticket, the id of a workflow or a date. The module derives the request id of each interaction from the
         account, O(provider), the action, the external id and this key, in place of a random one.
-      - So every host, container and run with the same key sends the same request ids, with or without a journal in common, and VCC processes each
-        once. It is the way to dispatch from a container that ends with its job.
+      - So every host, container and run with the same key sends the same request ids, with or without a common journal, and VCC processes each once. Use it to
+        dispatch from a container that ends with its job.
       - Another operation on the same interactions needs another key. VCC does not document for how long it remembers a request id.
-      - What the journal knows to be accepted under the key is done, whatever O(journal_ttl) says. While VCC's answer to an earlier attempt is not
-        known, the module uses the request id of that attempt. O(force) with a key that was used is refused.
+      - If the journal has an accepted request with the key, the interaction is done, whatever O(journal_ttl) says. While VCC's answer to an earlier attempt is
+        not known, the module uses the request id of that attempt. The module refuses O(force) with a key that a task has used.
       - The journal then knows that the operation is done. It confirms no state for other tasks if the opposite action has come since an attempt whose
         answer was lost, because VCC may have ignored the repeated request id.
-      - Without a journal, C(changed) means that VCC has accepted the calls, also where it had processed the same request ids before.
+      - Without a journal, C(changed) means that VCC has accepted the calls, even if it had processed the same request ids before.
       - The request id is the first 32 hexadecimal digits of a SHA-256 of five lines, each with a line feed at its end. They are the account
         (O(account), or else O(client_id)), the provider (empty without one), V(release) or V(dispatch), the external id and the key.
-      - It cannot be used beside a request_id, nor for a dispatch without an external id.
-      - The key is text, a whole number or a date. A time, a truth value and a number with a fraction are refused, because YAML loses their spelling.
+      - The module refuses it together with a request_id, and for a dispatch without an external id.
+      - The key is text, a whole number or a date. The module refuses a time, a truth value and a number with a fraction, because YAML loses their spelling.
       - If not set, the environment variable E(VCC_IDEMPOTENCY_KEY) is used.
     type: str
   plan_digest:
     description:
-      - The RV(plan_digest) that check mode returned for a plan that was approved. If the task has another plan by now, it fails before any call, and
+      - The RV(plan_digest) that check mode returned for an approved plan. If the plan of the task has changed since, the task fails before any call, and
         changes nothing.
       - A plan is what is left to do. The digest covers the scope (the API, O(account) or else O(client_id), and O(provider)), the action, O(force) and
         O(idempotency_key). Of each interaction, it covers the external id, the custom request id, the route and the data.
       - The order of the list does not matter, nor whether a file or an option has it. The journal matters only for what is left.
-      - The message says how many interactions are new or done since, if these account for the whole difference. No digest tells what is gone from a list.
-      - While a task works, what another process does cannot add to its plan. What the journal confirms when the task begins stays as it is.
+      - The message says how many interactions are new or done since, if these account for the whole difference. A digest does not tell which interactions are
+        gone from a list.
+      - While a task works, another process cannot add to its plan. An interaction that the journal confirms when the task begins stays unchanged.
       - A second run with the same digest finds everything done, and changes nothing. If only a part of the plan is done, run check mode again for the digest of
-        the rest. Where nothing is confirmed, without a journal or with O(force), a second run does the plan again.
+        the rest. Without a journal or with O(force), nothing is confirmed, so a second run does the plan again.
     type: str
   reason:
     description:
-      - Why, and on whose behalf, the task releases or dispatches the interactions, such as the number of a ticket and a name. O(report) and the journal
-        have it with each outcome, see M(vonage.vcc.vcc_journal_info).
+      - Why, and on whose behalf, the task releases or dispatches the interactions, such as the number of a ticket and a name. O(report) and the journal record
+        it with each outcome, see M(vonage.vcc.vcc_journal_info).
       - Any text of one line, of up to 500 characters. It must hold no secret, because everybody who can read the journal can read it.
       - If not set, the environment variable E(VCC_REASON) is used.
     type: str
@@ -226,10 +228,10 @@ options:
     default: 86400
   report:
     description:
-      - Path of a file, on the host that runs the engine, for the outcome of every interaction. The module writes it during the work, one JSON object
+      - Path of a file, on the host that runs the task, for the outcome of every interaction. The module writes it during the work, one JSON object
         per line, with the keys of RV(interactions). Its mode is 0600.
       - A line has also C(at), when the outcome was known, in ISO 8601 and UTC; RV(run_id); O(reason); and C(job_id), the id of the job of AAP or AWX,
-        from the variable E(JOB_ID) in the environment of the host that runs the engine. The last two can be null.
+        from the variable E(JOB_ID) in the environment of the host that runs the task. The last two can be null.
       - The report replaces an empty file or an earlier report. The module refuses any other file before any call. It also refuses a symbolic link, a file
         with a second hard link, and another user's file. The path must not be a device or a pipe, such as V(/dev/stdout) or V(/dev/null).
       - Check mode writes no report, and fails if the report cannot be written.
@@ -251,9 +253,9 @@ options:
     type: int
   progress:
     description:
-      - Show how far the task is after 10 seconds, then after 20, 40 and 80, and then every minute. A line has the interactions that are done, failed and
+      - Show the progress of the task after 10 seconds, then after 20, 40 and 80, and then every minute. A line has the interactions that are done, failed and
         unknown, the calls, the rate, the time left, and the reason why the task waits, such as a 429.
-      - If Ctrl+C, SIGTERM or the C(timeout) of the task interrupts it, the last line says what is done, and what comes of running the task again.
+      - If Ctrl+C, SIGTERM or the C(timeout) of the task interrupts it, the last line says what is done, and what another run of the task does.
       - The lines go to standard error. Only a task that runs in Ansible's own process shows them, see the notes.
       - If not set, the environment variable E(VCC_PROGRESS) is used.
     type: bool
@@ -268,7 +270,7 @@ attributes:
     support: full
     details:
       - The module makes no call of any kind and writes nothing. It predicts the result of the run that follows.
-      - It returns RV(plan_digest), which a run can be held to.
+      - It returns RV(plan_digest). A run with this digest does exactly this plan, or makes no call.
       - It predicts each task by itself, from the current journal, without the effects of earlier tasks of the same check.
   diff_mode:
     support: full
@@ -285,8 +287,8 @@ seealso:
 notes:
   - On a plain local connection (no become, no environment, no async, no other Python interpreter), the task runs in Ansible's own process.
     That is much faster. In all other cases it runs as a module on the target. The result is the same.
-  - A module cannot show its progress, because Ansible takes nothing from it before its end. Follow its O(report) with C(tail -F) on the target, to which the
-    task writes each outcome at once, or the journal with M(vonage.vcc.vcc_journal_info).
+  - A module cannot show its progress, because Ansible reads nothing from it before it ends. The module writes each outcome to its O(report) at once, so follow
+    that file with C(tail -F) on the target, or the journal with M(vonage.vcc.vcc_journal_info).
   - VCC does not document its answer to a successful call, nor to the release of an unknown or released interaction. A status of 200 with an empty body or
     with JSON counts as accepted. A redirect, a page of HTML or a cut connection never does.
 """
@@ -418,7 +420,7 @@ plan_digest:
   description:
     - The SHA-256 of the plan of the task, in 64 hexadecimal digits, for the option O(plan_digest) of a later run. The same plan has the same digest on any
       host and in any order of its list.
-    - It is the digest of what was left to do when the task began, also if the task is refused because of its O(plan_digest).
+    - It is the digest of what was left to do when the task began, even if the task failed because of its O(plan_digest).
   returned: in check mode, or if O(plan_digest) is set
   type: str
   sample: a73f678db8a25edf4c6f4bbdca5677a71c95132bae4f3b16e0ba099d23633cb7
@@ -439,9 +441,9 @@ journal:
   sample: {backend: sqlite, location: /home/ops/.ansible/vonage_vcc/journal.db, created: false}
 run_id:
   description:
-    - The id of this run of the task, in which RV(interactions), O(report) and the history of the journal belong together, see M(vonage.vcc.vcc_journal_info).
-    - The history has the outcome of each interaction that VCC accepted, and that failed or stayed V(unknown), once the task has begun to send.
-  returned: when the input is valid, except in check mode, in which nothing happens that could be traced
+    - The id of this run of the task. RV(interactions), O(report) and the history of the journal have it in common, see M(vonage.vcc.vcc_journal_info).
+    - Once the task has begun to send, the history has the outcome of each interaction that VCC accepted, or that failed or stayed V(unknown).
+  returned: when the input is valid, except in check mode
   type: str
   sample: 0a8c1f0e5d6b4b8f9a7c3e2d1f0b9a86
 interactions:

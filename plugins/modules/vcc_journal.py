@@ -11,8 +11,8 @@ module: vcc_journal
 short_description: Maintain the journal of interactions
 version_added: 0.1.0
 description:
-  - Maintains the journal in which M(vonage.vcc.vcc_interaction) records the actions that Vonage Contact Center (VCC) has accepted. It makes the journal,
-    imports one, prunes old entries, and records VCC's notifications to a provider.
+  - Maintains the journal in which M(vonage.vcc.vcc_interaction) records the actions that Vonage Contact Center (VCC) has accepted. It creates the journal,
+    imports another one, prunes old entries, and records VCC's notifications to a provider.
   - Makes no call, needs no credentials, and does not create a journal only to prune it.
   - Exactly one of O(state), O(import_from), O(older_than) and O(notifications) is required.
 author:
@@ -20,38 +20,38 @@ author:
 options:
   state:
     description:
-      - With V(present), make the journal if it is missing. A journal in PostgreSQL gets the schema C(vcc_journal) with its tables. Then the roles of the
-        other tasks need no right to make a schema.
-      - Bring the tables in PostgreSQL to the version of this collection if they are of an earlier one. That needs their owner. Tasks that are under way
-        go on.
+      - With V(present), create the journal if it is missing. A journal in PostgreSQL gets the schema C(vcc_journal) with its tables. Then the roles of the
+        other tasks need no right to create a schema.
+      - If the tables in PostgreSQL have an earlier version, update them to the version of this collection. Only the owner of the tables can do that. Running
+        tasks continue.
     type: str
     choices: [present]
   grant_to:
     description:
-      - Roles of the PostgreSQL database that may read and write the journal, and that O(state=present) grants the rights which they lack.
+      - Roles of the PostgreSQL database that may read and write the journal. O(state=present) grants them the missing rights.
     type: list
     elements: str
   import_from:
     description:
-      - Path of a journal in a SQLite file, whose entries go into O(journal). An entry that O(journal) has already, or has a newer one of, is left alone. So an
-        import that was interrupted can be repeated.
-      - Import a file before other tasks use O(journal), and let none use the file from then on. If O(journal) is in use, an import brings back what has
-        been pruned there, and confirmations that V(AssignToAgent) has ended.
+      - Path of a journal in a SQLite file, whose entries go into O(journal). The import does not replace an equal or newer entry in O(journal). So you can
+        repeat an interrupted import.
+      - Import a file before other tasks use O(journal), and let no task use the file from then on. If O(journal) is in use, an import brings back pruned
+        entries, and confirmations that V(AssignToAgent) has ended.
     type: path
   older_than:
     description:
       - Delete the entries of interactions, the notifications, the custom request ids and the history that are at least this number of seconds old.
       - Keep them for longer than the longest O(vonage.vcc.vcc_interaction#module:journal_ttl) in use. If the entry of an interaction is gone, the next task
         that asks for it releases or dispatches it once more.
-      - The registrations of providers are kept.
+      - The module keeps the registrations of providers.
       - Other tasks can use the journal meanwhile. A file becomes smaller.
     type: int
   notifications:
     description:
       - Notifications as VCC has sent them to the endpoint of a provider, each with C(notification), C(objectid) and C(notificationid). The module ignores
         all other keys.
-      - V(Release) confirms that the interaction is released, and ends a confirmation that it is dispatched. V(AssignToAgent) ends a confirmation that
-        it is released, because an agent has the interaction again. A release that is in progress stays in progress.
+      - V(Release) confirms that the interaction is released, and ends a confirmation that it is dispatched. V(AssignToAgent) ends a confirmation that it is
+        released, because an agent has the interaction again. A pending release stays pending.
       - A notification counts once, even if VCC repeats it. The module ignores other notifications, and those without an C(objectid).
     type: list
     elements: dict

@@ -14,8 +14,8 @@ description:
   - Shows the journal in which M(vonage.vcc.vcc_interaction) records the actions that Vonage Contact Center (VCC) has accepted.
   - Makes no call, needs no credentials, and never creates a journal.
   - Shows any journal that it can read, even if it cannot write there, for example on a read-only file system.
-  - Shows also the history of the journal, which has the outcome of each interaction in each run of M(vonage.vcc.vcc_interaction), and exports all of it
-    to a file.
+  - Also shows the history of the journal, which has the outcome of each interaction in each run of M(vonage.vcc.vcc_interaction), and exports all of it to a
+    file.
 author:
   - The vonage.vcc authors (@vonage)
 options:
@@ -40,15 +40,16 @@ options:
     type: int
   history:
     description:
-      - Return the history in place of the present state, with an entry for each outcome of each run. An interaction has an outcome in a run if VCC
-        accepted it, or if it failed or stayed V(unknown). Interactions that the journal confirmed have none.
+      - Return the history in place of the current state, with an entry for each outcome of each run. An interaction has an outcome in a run if VCC accepted it,
+        or if it failed or stayed V(unknown). Interactions that the journal confirmed have none.
       - A task that fails before it asks VCC for anything, for example because of wrong credentials, leaves no history. A task without a journal leaves
         none either.
     type: bool
     default: false
   run_id:
     description:
-      - Return only the entries of the run of a task, which has returned this RV(vonage.vcc.vcc_interaction#module:run_id), and RV(run), what came of it.
+      - Return only the entries of one run of a task, which has returned this RV(vonage.vcc.vcc_interaction#module:run_id). Also return the summary of the run
+        as RV(run).
       - Implies O(history).
     type: str
   export:
@@ -57,7 +58,7 @@ options:
         of RV(entries). Its mode is 0600.
       - The export replaces an empty file or an earlier export. The module refuses any other file. It also refuses a symbolic link, a file with a second
         hard link, and another user's file. The path must not be a device or a pipe, such as V(/dev/stdout) or V(/dev/null).
-      - The task is changed if the content of the file changes. Check mode writes no file and predicts that, and fails if the file cannot be written.
+      - The task is changed if the content of the file changes. Check mode writes no file and predicts the change. It fails if the module cannot write the file.
     type: path
   page:
     description: Number of the page to return, from 1.
@@ -197,7 +198,7 @@ matched:
 accepted_last_minute:
   description:
     - Number of entries that match, on all pages, and that VCC has accepted in the last minute.
-    - Together with C(pending) in RV(counts), it shows a run that is under way. By the clock of the database, or of this host for a file.
+    - Together with C(pending) in RV(counts), it shows the progress of a run. The clock is that of the database, or of this host for a file.
   returned: success
   type: int
   sample: 1
@@ -207,7 +208,7 @@ exported:
   type: int
   sample: 1
 run:
-  description: What came of the run of O(run_id); null if the history has no outcome of it.
+  description: The summary of the run of O(run_id); null if the history has no outcome of it.
   returned: if O(run_id) is set
   type: dict
   contains:

@@ -13,7 +13,7 @@ version_added: 0.1.0
 description:
   - Registers a provider. A system uses the provider's name to dispatch interactions into Vonage Contact Center (VCC) and to release them.
   - VCC may notify O(endpoint) when one of the provider's interactions is assigned to an agent and when it is released.
-  - A registration overwrites the one before as a whole, and VCC offers no way to read it back. Therefore the journal keeps a keyed hash of each setting that
+  - A registration replaces the whole earlier registration, and VCC offers no way to read it back. Therefore the journal keeps a keyed hash of each setting that
     VCC accepted last, never a value. A task with the same settings makes no call.
   - The journal also holds the key of the hashes, so a user who can read the journal can test guesses. A long random value cannot be guessed.
 author:

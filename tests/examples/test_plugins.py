@@ -75,7 +75,6 @@ def test_every_block_of_guides_is_covered():
         "yaml",
         "yaml",
         "yaml",
-        "console",
         "yaml",
     ]
     assert [example.language for example in SPEED] == ["text", "text", "console", "python", "yaml"]
