@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import bisect
 import collections
-import contextlib
 import json
 from urllib.parse import quote
 
@@ -20,6 +19,7 @@ from ansible_collections.vonage.vcc.tests.faults.history_checks import (
     find_wrong_calls,
 )
 from ansible_collections.vonage.vcc.tests.faults.journal_state import UnreadableError
+from ansible_collections.vonage.vcc.tests.faults.violations import Violation, collect, forbid, require
 from ansible_collections.vonage.vcc.tests.simulator import CLIENT_SECRET
 from ansible_collections.vonage.vcc.tests.simulator.faults import INVOKE
 
@@ -38,10 +38,10 @@ def check_wave(round_):
     _wave, processes = round_.waves[-1]
     effects = _by_claim(round_.simulator.effects)
     history = []
-    with _collect(round_):
+    with collect(round_):
         history = _readable(round_.journal_history)
     for process in processes:
-        with _collect(round_, process):
+        with collect(round_, process):
             _check_end(process)
             result = process.result()
             if process.task.forbidden_file:
@@ -49,22 +49,22 @@ def check_wave(round_):
             elif result is not None:
                 _check_result(round_, process, result)
             lines, whole = process.read_report() if process.task.options.get("report") else ([], True)
-            _require(whole or process.disk_limited or process.interrupted, "the report ends within a line")
+            require(whole or process.disk_limited or process.interrupted, "the report ends within a line")
             entries = [*lines, *(result or {}).get("interactions", [])]
             for entry in entries:
                 _check_entry(round_, processes, process, entry, effects)
             _record_knowledge(round_, process, result, entries, effects)
             if "run_id" in (result or {}) and not process.interrupted:
-                _forbid(find_differences(process, result, entries, history))
-    with _collect(round_):
-        _forbid(find_false_outcomes(history, effects))
-        _forbid(find_wrong_calls(round_, processes))
-    with _collect(round_):
+                forbid(find_differences(process, result, entries, history))
+    with collect(round_):
+        forbid(find_false_outcomes(history, effects))
+        forbid(find_wrong_calls(round_, processes))
+    with collect(round_):
         _check_calls(round_, processes)
         _check_journal(round_, effects)
         killed = any(process.interrupted for _wave, all_processes in round_.waves for process in all_processes)
         leftovers = [path.name for path in round_.folder.glob("*/vcc-journal-*")]
-        _require(killed or not leftovers, f"check mode has left {leftovers}")
+        require(killed or not leftovers, f"check mode has left {leftovers}")
 
 
 def _record_knowledge(round_, process, result, entries, effects):
@@ -104,7 +104,7 @@ def check_final_task(round_, preview):
     action = process.task.action
     done = DONE[action]
     provider = process.task.provider
-    with _collect(round_, process):
+    with collect(round_, process):
         result = process.result() or {}
         entries = result.get("interactions", [])
         live = set(round_.simulator.live(provider))
@@ -114,17 +114,17 @@ def check_final_task(round_, preview):
             missing = action == "release" and external_id not in live
             if entry["state"] != done:
                 rejected = external_id in round_.plan.poisoned or (missing and round_.simulator.unknown_id == 400)
-                _require(rejected, f"a final task leaves {external_id!r} {entry['state']}: {entry['message']}")
+                require(rejected, f"a final task leaves {external_id!r} {entry['state']}: {entry['message']}")
             elif entry["evidence"] == "status":
-                _require(missing, f"{external_id!r} is reported released after a 404, and is live")
+                require(missing, f"{external_id!r} is reported released after a 404, and is live")
             else:
                 row = rows.get(external_id, {})
                 known = (row.get("action"), row.get("request_id"), bool(row.get("accepted")))
-                _require(known == (action, entry["request_id"], True), f"the journal has {known} of {external_id!r}")
+                require(known == (action, entry["request_id"], True), f"the journal has {known} of {external_id!r}")
         undone = any(entry["state"] != done for entry in entries)
-        _require(bool(result.get("failed")) == undone, f"failed is {result.get('failed')}: {result.get('msg')}")
+        require(bool(result.get("failed")) == undone, f"failed is {result.get('failed')}: {result.get('msg')}")
         if preview is not None:
-            _require(
+            require(
                 _confirmed(preview) == _confirmed(result),
                 f"check mode found {len(_confirmed(preview))} confirmed, the run after it {len(_confirmed(result))}",
             )
@@ -139,11 +139,11 @@ def check_round(round_):
     """Check a round: there is no effect that no task requested, and no second effect."""
     effects = round_.simulator.effects
     claims = collections.Counter(_claim(effect) for effect in effects)
-    with _collect(round_):
+    with collect(round_):
         for claim, count in claims.items():
-            _require(count == 1, f"{count} effects of {claim}")
+            require(count == 1, f"{count} effects of {claim}")
         for ignored in round_.simulator.ignored:
-            _require(_claim(ignored) in claims, f"VCC has ignored {_claim(ignored)} for the request id of another")
+            require(_claim(ignored) in claims, f"VCC has ignored {_claim(ignored)} for the request id of another")
     found = collections.defaultdict(lambda: collections.defaultdict(list))  # key -> wave -> (action, request id)
     begin = 0
     for number, end in enumerate(round_.effect_counts):
@@ -153,10 +153,10 @@ def check_round(round_):
     phases = plan.phases([wave for wave, _processes in round_.waves])
     for key, waves in found.items():
         _check_keys(round_, key, waves)
-        with _collect(round_):
+        with collect(round_):
             requested = {number for _action, numbers in phases.get(key, ()) for number in numbers}
             unrequested = sorted(waves.keys() - requested)
-            _require(not unrequested, f"effects of {key} in waves {unrequested}, where no task requested it")
+            require(not unrequested, f"effects of {key} in waves {unrequested}, where no task requested it")
         keyed = set()  # the actions that tasks with a key requested in earlier phases
         for phase, numbers in phases.get(key, ()):
             # An idle task requests nothing, and does not end a confirmation.
@@ -176,8 +176,8 @@ def check_round(round_):
                     # The campaign cannot see when that was in relation to the claims of this action.
                     allowed += 2 * (len(tasks) - len(own))
                 allowed = min(len(own), allowed)
-                with _collect(round_):
-                    _require(
+                with collect(round_):
+                    require(
                         len(caused) <= allowed,
                         f"{len(caused)} effects of {action} {key} in waves {numbers}, at most {allowed} allowed: {caused}",
                     )
@@ -191,10 +191,8 @@ def _check_keys(round_, key, waves):
             tasks = [task for _number, task in tasks_for(round_, key, range(number + 1)) if task.action == action]
             derived = {task.derived_request_id(key[1]) for task in tasks}
             other = [effect for effect in waves[number] if effect[0] == action and effect[1] not in derived]
-            with _collect(round_):
-                _require(
-                    None in derived or not other, f"effects of {key} have request ids that no key derives: {other}"
-                )
+            with collect(round_):
+                require(None in derived or not other, f"effects of {key} have request ids that no key derives: {other}")
 
 
 # Processes
@@ -203,23 +201,23 @@ def _check_keys(round_, key, waves):
 def _check_end(process):
     engine = process.task.runner in plan.ENGINE_RUNNERS
     printed = process.output.decode("utf-8", "replace") + process.errors
-    _require(not any(secret in printed for secret in SECRETS), "a secret is in its output")
-    _require("most recent call first" not in process.errors, f"it hung at {process.errors[-2000:]}")
+    require(not any(secret in printed for secret in SECRETS), "a secret is in its output")
+    require("most recent call first" not in process.errors, f"it hung at {process.errors[-2000:]}")
     if process.interrupted:
         return
-    _require(process.result() is not None, f"no result, status {process.status}: {printed[-2000:]}")
+    require(process.result() is not None, f"no result, status {process.status}: {printed[-2000:]}")
     if engine:
-        _require((process.status, process.errors) == (0, ""), f"status {process.status}: {process.errors[-2000:]}")
+        require((process.status, process.errors) == (0, ""), f"status {process.status}: {process.errors[-2000:]}")
     else:
-        _require("Traceback" not in printed, printed[-2000:])
+        require("Traceback" not in printed, printed[-2000:])
 
 
 def _check_refused(round_, process, result):
     """Check that a task has refused its forbidden file, and has left it as it was."""
     message = (result or {}).get("msg", "")
     named = any(words in message for words in ("is the same file as", "cannot be used", "cannot be written"))
-    _require(named and "summary" not in result, f"it did not refuse that its {process.task.forbidden_file}: {message}")
-    _require(round_.jobs.is_unchanged(process.task), f"it has changed a file: its {process.task.forbidden_file}")
+    require(named and "summary" not in result, f"it did not refuse that its {process.task.forbidden_file}: {message}")
+    require(round_.jobs.is_unchanged(process.task), f"it has changed a file: its {process.task.forbidden_file}")
 
 
 def _check_result(round_, process, result):
@@ -227,32 +225,32 @@ def _check_result(round_, process, result):
     message = result.get("msg", "")
     if task.runner in plan.ENGINE_RUNNERS:
         messages = [message, *(entry["message"] for entry in result.get("interactions", ()))]
-        _require("".join(messages).isprintable(), f"a message has control characters: {messages}")
+        require("".join(messages).isprintable(), f"a message has control characters: {messages}")
     if task.misleading_file:
-        _require("summary" not in result, f"it has read ids from a file that is {task.misleading_file}: {result}")
-        _require(message.startswith("src ") or "cannot be used" in message, f"it has done nothing: {message}")
+        require("summary" not in result, f"it has read ids from a file that is {task.misleading_file}: {result}")
+        require(message.startswith("src ") or "cannot be used" in message, f"it has done nothing: {message}")
         return
     if round_.database and _has_lost_journal(result):
         _check_lost_journal(round_, result)
     if "summary" not in result:
         # ansible-playbook reports a failure by its exit status.
         failed = result.get("failed") or process.status != 0
-        _require(failed and message, f"a result without a reason: {result}")
+        require(failed and message, f"a result without a reason: {result}")
         rejected = "and VCC would ignore it" in message
-        _require(rejected or "cannot be used" in message, f"it has done nothing: {message}")
-        _require(not rejected or may_be_rejected(round_, task), f"it may not use a valid request id: {message}")
+        require(rejected or "cannot be used" in message, f"it has done nothing: {message}")
+        require(not rejected or may_be_rejected(round_, task), f"it may not use a valid request id: {message}")
         return
     counts = dict(result["summary"])
     requested = counts.pop("requested")
     counts.pop("api_calls")
-    _require(requested == len(task.ids), f"{requested} requested, not {len(task.ids)}")
-    _require(sum(counts.values()) == requested, f"the counts do not add up to {requested}: {counts}")
+    require(requested == len(task.ids), f"{requested} requested, not {len(task.ids)}")
+    require(sum(counts.values()) == requested, f"the counts do not add up to {requested}: {counts}")
     listed = [entry["external_id"] for entry in result["interactions"]]
-    _require(len(set(listed)) == len(listed) and set(listed) <= set(task.ids), "it lists other ids, or an id twice")
+    require(len(set(listed)) == len(listed) and set(listed) <= set(task.ids), "it lists other ids, or an id twice")
     complete = len(listed) == requested
-    _require(complete or "cannot be used" in message, f"it lists {len(listed)} of {requested}")
+    require(complete or "cannot be used" in message, f"it lists {len(listed)} of {requested}")
     changed = any(entry["changed"] for entry in result["interactions"])
-    _require(result["changed"] == changed, f"changed is {result['changed']}")
+    require(result["changed"] == changed, f"changed is {result['changed']}")
 
 
 def _check_lost_journal(round_, result):
@@ -264,7 +262,7 @@ def _check_lost_journal(round_, result):
     possible = silent or (disturbed and "PATIENCE" in round_.plan.limits)
     if "summary" not in result:
         possible = possible or wave.journal != "usable" or wave.may_fail_to_connect
-    _require(possible, f"it has given up the journal: {result['msg']}")
+    require(possible, f"it has given up the journal: {result['msg']}")
 
 
 def _check_calls(round_, processes):
@@ -273,28 +271,28 @@ def _check_calls(round_, processes):
         made = sum(call["path"] == INVOKE for call in round_.simulator.calls[round_.calls_before :])
         results = [process.result() or {} for process in processes]
         counted = sum(result.get("summary", {}).get("api_calls", 0) for result in results)
-        _require(made <= counted, f"{made} calls, of which the results count {counted}")
+        require(made <= counted, f"{made} calls, of which the results count {counted}")
 
 
 def _check_entry(round_, processes, process, entry, effects):
     """Check the state of an interaction in a result or a report."""
     task = process.task
     key = (task.provider, entry["external_id"])
-    _require((entry["provider"], entry["external_id"]) in task.keys, f"it reports {entry['external_id']!r}")
+    require((entry["provider"], entry["external_id"]) in task.keys, f"it reports {entry['external_id']!r}")
     processed = effects.get((task.action, *key, entry["request_id"]))
     if processed is not None and processed >= process.effects_after:
         processed = None  # an effect after the end of the process
     if entry["state"] == DONE[task.action]:
         if entry["evidence"] == "status":
             possible = task.action == "release" and round_.simulator.unknown_id == 404
-            _require(possible, f"{key} is reported released after a 404 that VCC does not give")
+            require(possible, f"{key} is reported released after a 404 that VCC does not give")
         elif not (task.check and entry["evidence"] == "predicted"):
-            _require(
+            require(
                 processed is not None,
                 f"{key} is reported {entry['state']} ({entry['evidence']}), and VCC has not processed it",
             )
             before = round_.effect_counts[-2] if len(round_.effect_counts) > 1 else 0
-            _require(
+            require(
                 processed is None
                 or processed >= before
                 or entry["request_id"] == task.derived_request_id(key[1])  # an operation stays done
@@ -308,7 +306,7 @@ def _check_entry(round_, processes, process, entry, effects):
         and not (task.own_journal and task.idempotency_key)
     ):
         alone = not any(key in other.task.keys for other in processes if other is not process)
-        _require(not alone, f"{key} is reported failed, and VCC has processed it: {entry['message']}")
+        require(not alone, f"{key} is reported failed, and VCC has processed it: {entry['message']}")
 
 
 # The journal
@@ -331,11 +329,11 @@ def _check_journal(round_, effects):
     for key, row in _rows(round_).items():
         if row["accepted"] is not None:
             claim = (row["action"], *key, row["request_id"])
-            _require(
+            require(
                 claim in effects, f"the journal says that VCC has processed {row['action']} {key} {row['request_id']}"
             )
             reversal = _find_reversal(round_, row["action"], key, effects, len(effects))
-            _require(
+            require(
                 not reversal,
                 f"the journal says that VCC has processed {row['action']} {key} last, and that was {reversal}",
             )
@@ -362,34 +360,6 @@ def _find_reversal(round_, action, key, effects, before):
 
 
 # Helpers
-
-
-class Violation(Exception):
-    """A guarantee does not hold."""
-
-
-def _require(condition, sentence):
-    """Raise Violation with a sentence if a condition does not hold."""
-    if not condition:
-        raise Violation(sentence)
-
-
-def _forbid(problems):
-    """Raise Violation with the first one of problems, if there is any."""
-    for problem in problems:
-        raise Violation(problem)
-
-
-@contextlib.contextmanager
-def _collect(round_, process=None):
-    """Add a Violation to the report of the round, with the wave and the process."""
-    try:
-        yield
-    except Violation as exc:
-        place = f"wave {len(round_.waves) - 1}: "
-        if process is not None:
-            place += f"process {process.task.number} ({process.task.runner}): "
-        round_.add_violation(f"{place}{exc}")
 
 
 def _claim(effect):
