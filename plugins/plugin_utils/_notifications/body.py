@@ -52,8 +52,10 @@ def _item(index: int, notification: t.Any) -> Item:
     try:
         text = json.dumps(notification, ensure_ascii=False)
         text.encode()
-    except (RecursionError, UnicodeEncodeError):
+    except UnicodeEncodeError:
         raise InputError(f"notifications[{index}] is not valid Unicode.") from None
+    except RecursionError:
+        raise InputError(f"notifications[{index}] is nested too deeply.") from None
     return Item(found[0] if found else None, text, notification["notification"])
 
 

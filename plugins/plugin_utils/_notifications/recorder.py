@@ -183,7 +183,8 @@ class Recorder:
     def _give_up(self, posts: list[Post], reason: str) -> None:
         """Forget POSTs that the journal refuses though it takes others. They have been answered with 503."""
         count = sum(len(post.items) for post in posts)
-        logger.error("A POST of %d notifications cannot be recorded, although others can: %s", count, reason)
+        noun = "notification" if count == 1 else "notifications"
+        logger.error("A POST of %d %s cannot be recorded, although others can: %s", count, noun, reason)
         for post in posts:
             self._waiting -= post.weight
             post.refuse("The journal cannot take them.")

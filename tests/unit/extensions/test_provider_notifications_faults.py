@@ -153,7 +153,7 @@ class TestJournal:
         assert recorded(file) == {"next"}
         assert source.health()[0] == 200
         assert any(
-            "ERROR A POST of 1 notifications cannot be recorded, although others can" in line for line in source.lines
+            "ERROR A POST of 1 notification cannot be recorded, although others can" in line for line in source.lines
         )
 
     def test_server_that_stops_is_found_again(self, postgresql_server, postgresql_url):
@@ -234,6 +234,19 @@ class TestRules:
                 behind,
             )
             assert caught_up == "WARNING The rules have caught up: notifications are taken again."
+
+    def test_any_depth_that_is_taken_reaches_the_rules_and_another_is_refused_by_its_name(self, source_with_file):
+        taken, refused, why, count = 1, 200_000, "", 0
+        while refused - taken > 1:
+            depth = (taken + refused) // 2
+            head = json.dumps([notification(number=str(depth))])[:-2].encode()
+            status, dummy, text = source_with_file.post_raw(head + b', "x": ' + b"[" * depth + b"]" * depth + b"}]")
+            if status == 200:
+                taken, count = depth, count + 1
+            else:
+                refused, why = depth, text
+        assert why in ("The body is nested too deeply.\n", "notifications[0] is nested too deeply.\n")
+        assert len(source_with_file.events(count)) == count > 0
 
 
 class TestSlowClients:
