@@ -36,7 +36,7 @@ BLOCKS = {
     "releases": "yaml text yaml console text text console",
     "dispatches": "yaml yaml",
     "pipelines": "yaml",
-    "journal": "console console yaml",
+    "journal": "console yaml",
     "playbooks": "console console console console console console",
 }
 
@@ -212,7 +212,7 @@ REPORTS = example_of("playbooks", "report_run").commands
 @pytest.mark.parametrize("command", REPORTS)
 def test_page_of_a_run(home, command):
     """Show the run of a task, with its own id in place of that of the example."""
-    assert set(example_of("journal", "report_run").commands) <= set(REPORTS)
+    assert set(example_of("audit", "report_run").commands) <= set(REPORTS)
     printed = home.run("ansible localhost -m vonage.vcc.vcc_interaction -a external_id=case-4711")
     (run_id,) = re.findall(r'"run_id": "([0-9a-f]{32})"', printed)
     command = re.sub(r"(?<=vcc_run_id=).*", run_id, command)

@@ -66,7 +66,7 @@ def test_every_block_of_guides_is_covered():
     """test_guides.py lists the blocks of the guides without a test file of their own."""
     others = [path for path in GUIDES if rst_examples(path) and path.stem.removeprefix("guide_") not in OTHER_BLOCKS]
     assert others == [AUDIT_GUIDE, AUTH_GUIDE, EVENTS_GUIDE, POSTGRESQL_GUIDE, SPEED_GUIDE]
-    assert [example.language for example in AUDIT] == ["yaml", "json"]
+    assert [example.language for example in AUDIT] == ["yaml", "json", "console"]
     assert [example.language for example in EVENTS] == [
         "yaml",
         "console",

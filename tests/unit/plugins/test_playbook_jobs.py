@@ -377,7 +377,7 @@ def test_summary_of_a_task_that_the_timeout_ends(sim, play):
     assert "The task ended without a result, so VCC may have processed some of the interactions: run the job" in printed
     assert "0 requested" not in printed
     statistics = printed.split("CUSTOM STATS:")[1].replace('"', "'").replace("None", "null")
-    assert statistics.count(": null") == 6
+    assert statistics.count(": null") == 7
 
 
 @pytest.mark.parametrize(
