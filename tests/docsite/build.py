@@ -32,13 +32,6 @@ COLLECTIONS = ROOT / ".ansible" / "collections"
 FIRST = "guide_introduction"
 REFERENCE = "Reference"
 
-CHANGELOG = """
-Changelog
-=========
-
-There is no release yet. The folder ``changelogs/fragments`` of the repository has the changes that the next one brings.
-"""
-
 # The pages of Ansible's own documentation to which pages of the collection refer: the role and the name of each reference, and the page.
 ANSIBLE_PAGES = """
 std:label ansible_configuration_settings reference_appendices/config.html
@@ -94,9 +87,6 @@ def write_index() -> None:
         text += "".join(f"  {page}\n" for page in pages)
     text += "  changelog\n"
     (RST / "index.rst").write_text(text, encoding="utf-8")
-    changelog = RST / "changelog.rst"
-    if "====" not in changelog.read_text(encoding="utf-8"):
-        changelog.write_text(CHANGELOG, encoding="utf-8")
 
 
 def tidy() -> None:
@@ -124,7 +114,7 @@ def build() -> None:
     write_index()
     write_inventory(BUILD / "ansible.inv")
     # The guides name pictures by their places in the repository, seen from docs/docsite/rst.
-    for picture in (ROOT / "docs").glob("*.svg"):
+    for picture in (*(ROOT / "docs").glob("*.svg"), *(ROOT / "docs").glob("*.png")):
         shutil.copy(picture, BUILD)
     run("sphinx-build", "--builder", "html", "--fail-on-warning", "--keep-going", "--conf-dir", HERE, RST, HTML)
 
