@@ -8,6 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: from_text
 short_description: Read a list or a dictionary from text
+version_added: 1.0.0
 description:
   - The playbooks of the collection use this filter for variables that a survey can only give as text. It never fails.
   - It returns the list or dictionary of JSON or YAML text, and anything else unchanged, also text that is neither. So the playbook can say what is wrong.

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: vcc_interaction
 short_description: Dispatch and release interactions in Vonage Contact Center
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Releases interactions that were dispatched with an external id. An interaction in a queue leaves Vonage Contact Center (VCC). If an agent has the
     interaction, the agent's relationship with it ends.

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: vcc_journal
 short_description: Maintain the journal of interactions
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Maintains the journal in which M(vonage.vcc.vcc_interaction) records the actions that Vonage Contact Center (VCC) has accepted. It creates the journal,
     imports another one, prunes old entries, and records VCC's notifications to a provider.

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: vcc_journal_info
 short_description: Show the journal of interactions
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Shows the journal in which M(vonage.vcc.vcc_interaction) records the actions that Vonage Contact Center (VCC) has accepted.
   - Makes no call, needs no credentials, and never creates a journal.

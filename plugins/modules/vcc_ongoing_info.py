@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: vcc_ongoing_info
 short_description: List the ongoing interactions in Vonage Contact Center
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Reads all pages of the ongoing interactions from the Insights Stats API of Vonage Contact Center (VCC).
   - VCC identifies an item by its own guid. An item does B(not) contain the external id of the dispatch. So this list does not tell whether a certain

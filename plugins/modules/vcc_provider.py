@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: vcc_provider
 short_description: Register a provider of interactions with Vonage Contact Center
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Registers a provider. A system uses the provider's name to dispatch interactions into Vonage Contact Center (VCC) and to release them.
   - VCC may notify O(endpoint) when one of the provider's interactions is assigned to an agent and when it is released.

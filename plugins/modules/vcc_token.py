@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: vcc_token
 short_description: Get an access token for the APIs of Vonage Contact Center
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Gets an access token with client credentials, for a play that passes one token to many tasks, or to M(ansible.builtin.uri).
   - The other modules of this collection get their tokens themselves; they do not need this one.

@@ -216,7 +216,7 @@ def test_image_with_a_collection_of_automation_hub(tmp_path):
     assert copy < install
     assert (tmp_path / "context" / "_build" / "configs" / "ansible.cfg").exists()
     assert yaml.safe_load((tmp_path / "context" / "_build" / "requirements.yml").read_text()) == {
-        "collections": [{"name": "vonage.vcc", "version": "0.1.0"}]
+        "collections": [{"name": "vonage.vcc", "version": "1.0.0"}]
     }
 
 
