@@ -197,7 +197,7 @@ options:
     description:
       - The RV(plan_digest) that check mode returned for an approved plan. If the plan of the task has changed since, the task fails before any call, and
         changes nothing.
-      - An empty one counts as not set, so that nothing is compared. Where a task must not run without an approval, check that there is one.
+      - An empty digest counts as not set, so the task compares nothing. If a task must not run without an approval, first check that the digest is not empty.
       - A plan is what is left to do. The digest covers the scope (the API, O(account) or else O(client_id), and O(provider)), the action, O(force) and
         O(idempotency_key). Of each interaction, it covers the external id, the custom request id, the route and the data.
       - The order of the list does not matter, nor whether a file or an option has it. The journal matters only for what is left.
