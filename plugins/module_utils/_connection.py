@@ -90,9 +90,7 @@ def _account(params: t.Mapping[str, t.Any]) -> str:
 def _api_url(params: t.Mapping[str, t.Any]) -> str:
     region, domain = params["region"], params["domain"]
     if not re.fullmatch(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", domain):
-        raise InputError(
-            f"domain has to be a host name such as newvoicemedia.com, not '{shown(without_user(domain))}'."
-        )
+        raise InputError(f"domain must be a host name such as newvoicemedia.com, not '{shown(without_user(domain))}'.")
     api_url = params["api_url"] or (API_URL.format(region=region, domain=domain) if region else None)
     if not api_url:
         raise InputError(

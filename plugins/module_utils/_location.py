@@ -19,7 +19,7 @@ _SCHEME = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 
-# What a URL of a journal has to be, for messages.
+# What a URL of a journal must be, for messages.
 URL_FORM = "a URL such as postgresql://user@host/database"
 
 # The user and the password of a URL: as libpq reads them, up to the first @ that comes before a slash; and with a password in which an @ or a slash is

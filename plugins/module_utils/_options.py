@@ -111,7 +111,7 @@ def _location(journal: str) -> str:
             raise InputError("journal has a character that no URL can have: remove it, or write it as %XX.")
         return journal
     if has_scheme(journal):
-        raise InputError(f"journal has to be a path, or {URL_FORM}.")
+        raise InputError(f"journal must be a path, or {URL_FORM}.")
     _check_path("journal", journal)
     return _expanded(journal)
 
@@ -146,18 +146,18 @@ def _check_variable(name: str, option: t.Mapping[str, t.Any], value: str) -> Non
         return
     other = f"not {value!r:.60}"
     if option["type"] == "int" and not re.fullmatch(r"[+-]?[0-9]{1,20}", value.strip()):
-        raise InputError(f"{name} has to be a whole number, {other}.")
+        raise InputError(f"{name} must be a whole number, {other}.")
     if option["type"] == "bool":
         try:
             boolean(value)
         except TypeError:
-            raise InputError(f"{name} has to be true or false, {other}.") from None
+            raise InputError(f"{name} must be true or false, {other}.") from None
     choices = option.get("choices")
     if choices and value not in choices:
-        raise InputError(f"{name} has to be {', '.join(choices[:-1])} or {choices[-1]}, {other}.")
+        raise InputError(f"{name} must be {', '.join(choices[:-1])} or {choices[-1]}, {other}.")
     if (option["type"] == "path" or name == "journal") and not os.path.isabs(_expanded(value)):
         raise InputError(
-            f"{name} has to be an absolute path, {other}: a relative one begins in a folder that depends on how the task is run."
+            f"{name} must be an absolute path, {other}: a relative one begins in a folder that depends on how the task is run."
         )
 
 

@@ -37,7 +37,7 @@ _URL_CHARACTERS_AND_QUERY = re.compile(r"[!\"$-\[\]-~]+")
 
 _HEADER_SAFE = re.compile(r"[\x21-\x7e]+")
 
-_WITH_USER = "{name} has to be a URL without a user and password in it."
+_WITH_USER = "{name} must be a URL without a user and password in it."
 
 # The maximum number of options that a warning names.
 NAMED = 5
@@ -48,11 +48,9 @@ Spec = t.Mapping[str, t.Mapping[str, t.Any]]
 def check_list(name: str, value: t.Any) -> None:
     """Raise InputError for a value that Ansible would convert to a list."""
     if isinstance(value, str):
-        raise InputError(
-            f"{name} has to be a list, not a string: an id may hold commas, so no string is split at them."
-        )
+        raise InputError(f"{name} must be a list, not a string: an id may hold commas, so no string is split at them.")
     if value is not None and not isinstance(value, (list, tuple)):
-        raise InputError(f"{name} has to be a list.")
+        raise InputError(f"{name} must be a list.")
 
 
 def check_raw_ids(args: t.Mapping[str, t.Any]) -> None:
@@ -68,7 +66,7 @@ def check_types(spec: Spec, args: t.Mapping[str, t.Any], prefix: str = "") -> No
         if option["type"] == "int":
             _check_finite(position, value)
         elif option["type"] == "dict" and "options" in option and not isinstance(value, (t.Mapping, str, type(None))):
-            raise InputError(f"{position} has to be a dictionary.")
+            raise InputError(f"{position} must be a dictionary.")
 
 
 def check_texts(spec: Spec, args: t.Mapping[str, t.Any], prefix: str = "") -> None:
@@ -144,8 +142,8 @@ def _check_finite(position: str, value: t.Any) -> None:
         return
     # Ansible would convert "1e999999999" to an integer with all its digits, which takes hours.
     if isinstance(value, str) and any(map(str.isdigit, value)):
-        raise InputError(f"{position} has to be a number of fewer digits.")
-    raise InputError(f"{position} has to be a number that ends, not {shown(str(value))}.")
+        raise InputError(f"{position} must be a number of fewer digits.")
+    raise InputError(f"{position} must be a number that ends, not {shown(str(value))}.")
 
 
 def is_loopback(url: str) -> bool:
@@ -255,19 +253,19 @@ def check_number(
     """Raise InputError for a number that is not whole or not from ``lowest`` to ``highest``. None is no error."""
     value = params[name]
     if isinstance(value, bool):  # Ansible converts it to 0 or 1
-        raise InputError(f"{prefix}{name} has to be a whole number, not {value}.")
+        raise InputError(f"{prefix}{name} must be a whole number, not {value}.")
     if value is None or lowest <= value <= highest:
         return
     limit = f"{lowest} or more" if value < lowest else f"{highest} or less"
     actual = f", not {value}" if abs(value) <= HIGHEST else ""  # Python does not write thousands of digits
-    raise InputError(f"{prefix}{name} has to be {limit}{actual}.")
+    raise InputError(f"{prefix}{name} must be {limit}{actual}.")
 
 
 def checked_url(name: str, url: str) -> str:
     """Return ``url`` without a trailing slash. Raise InputError if credentials must not go there."""
     if _scheme(name, url, _URL_CHARACTERS, "https://emea.api.newvoicemedia.com") == "http" and not is_loopback(url):
         raise InputError(
-            f"{name} has to begin with https://: over plain http, credentials are sent to this host itself only."
+            f"{name} must begin with https://: over plain http, credentials are sent to this host itself only."
         )
     # In a URL whose password has a slash, the user is parsed as the host, and the rest as the path.
     if "@" in url:
@@ -278,7 +276,7 @@ def checked_url(name: str, url: str) -> str:
 def https_url(name: str, url: str) -> str:
     """Return ``url``, which VCC calls. Raise InputError if it is no URL or does not begin with https://."""
     if _scheme(name, url, _URL_CHARACTERS_AND_QUERY, "https://hooks.example.com/vcc") != "https":
-        raise InputError(f"{name} has to begin with https://, since VCC calls no other.")
+        raise InputError(f"{name} must begin with https://, since VCC calls no other.")
     return url
 
 
@@ -289,7 +287,7 @@ def _scheme(name: str, url: str, characters: re.Pattern[str], example: str) -> s
     except ValueError:
         host = None
     if not host or parts.scheme not in ("https", "http") or not characters.fullmatch(url):
-        raise InputError(f"{name} has to be a URL such as {example}.")
+        raise InputError(f"{name} must be a URL such as {example}.")
     if parts.username is not None or parts.password is not None:
         raise InputError(_WITH_USER.format(name=name))
     return parts.scheme
@@ -298,5 +296,5 @@ def _scheme(name: str, url: str, characters: re.Pattern[str], example: str) -> s
 def check_token(token: str) -> str:
     """Return ``token`` if an HTTP header can have it. Raises ValueError, without the token, if not."""
     if not _HEADER_SAFE.fullmatch(token):
-        raise ValueError("a token has to be printable ASCII without spaces")
+        raise ValueError("a token must be printable ASCII without spaces")
     return token

@@ -398,7 +398,7 @@ def _check(params: dict[str, t.Any]) -> None:
     for index, external_id in enumerate(params["external_ids"] or ()):
         check_id(f"external_ids[{index}]", external_id)
     if params["run_id"] is not None and not re.fullmatch("[0-9a-f]{32}", params["run_id"]):
-        raise InputError("run_id has to be the 32 hexadecimal digits that a task has returned as its run_id.")
+        raise InputError("run_id must be the 32 hexadecimal digits that a task has returned as its run_id.")
     history = params["history"] or params["run_id"] is not None
     if params["state"] in (PRESENT_STATES if history else PAST_STATES):
         remedy = "leave history and run_id out" if history else "set history"

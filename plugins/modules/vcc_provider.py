@@ -277,7 +277,7 @@ def _header(name: str, value: t.Any) -> str:
         raise InputError(f"headers.{name} has a character that no HTTP header can have: write it in printable ASCII.")
     if name.lower() == "authorization" and not re.fullmatch(r"\S+ \S.*", text):
         raise InputError(
-            f"headers.{name} has to have the form 'type credentials', for example a word such as Bearer and a token."
+            f"headers.{name} must have the form 'type credentials', for example a word such as Bearer and a token."
         )
     return text
 

@@ -173,9 +173,9 @@ def test_notification_without_token_is_rejected(rulebook, simulator, authorizati
         ("vcc_webhook_token", None, "'vcc_webhook_token' is undefined"),
         ("vcc_webhook_token", "", "token is missing: set it to the token that VCC sends as"),
         ("vcc_provider", "", "provider is missing: set it to the name of the provider"),
-        ("vcc_journal", "journal.db", "journal has to be an absolute path or a URL such as"),
+        ("vcc_journal", "journal.db", "journal must be an absolute path or a URL such as"),
         ("vcc_account", "", "The account is missing: set account or client_id"),
-        ("vcc_webhook_port", "70000", "port has to be a whole number from 0 to 65535."),
+        ("vcc_webhook_port", "70000", "port must be a whole number from 0 to 65535."),
     ],
 )
 def test_wrong_variable_ends_the_rulebook_with_a_sentence(tmp_path, name, value, why):

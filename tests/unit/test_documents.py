@@ -290,7 +290,7 @@ class TestTroubleshooting:
 
     # Parts of messages, whose other parts say more: of _api/token_cache.py, _validation.py and _interactions/source_files.py.
     PARTS = {
-        "a token has to be printable ASCII without spaces",
+        "a token must be printable ASCII without spaces",
         "it belongs to another user",
         "it is not a regular file",
         "src … ….",

@@ -85,7 +85,7 @@ class TokenCache:
             if not stat.S_ISREG(info.st_mode)
             else "belongs to another user"
             if info.st_uid != os.geteuid()
-            else "is not empty, so not the lock that it has to be"
+            else "is not empty, so not the lock that it must be"
             if info.st_size
             else ""
         )

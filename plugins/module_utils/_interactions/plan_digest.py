@@ -33,7 +33,7 @@ def check_plan_digest(value: str) -> str:
     digest = value.lower()
     if not _FORM.fullmatch(digest):
         raise InputError(
-            f"plan_digest has to be the 64 hexadecimal digits that check mode returns, not '{shown(value, 80)}'."
+            f"plan_digest must be the 64 hexadecimal digits that check mode returns, not '{shown(value, 80)}'."
         )
     return digest
 

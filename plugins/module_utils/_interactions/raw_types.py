@@ -39,5 +39,5 @@ def check_raw_types(spec: Spec, args: t.Mapping[str, t.Any]) -> None:
     check_raw_ids(args)
     for index, interaction in enumerate(args.get("interactions") or ()):
         if not isinstance(interaction, t.Mapping):
-            raise InputError(f"interactions[{index}] has to be a dictionary such as {{'external_id': 'case-1'}}.")
+            raise InputError(f"interactions[{index}] must be a dictionary such as {{'external_id': 'case-1'}}.")
     check_texts({name: spec[name] for name in TEXTS}, args)

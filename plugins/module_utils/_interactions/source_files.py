@@ -235,11 +235,11 @@ def _read_jsonl(path: str, lines: Lines, action: Action) -> t.Iterator[Entry]:
         except _AmbiguousError as exc:
             raise InputError(f"{position} {exc}.") from None
         except (ValueError, RecursionError):
-            raise InputError(f"{position} is not JSON: each line has to be an object with external_id.") from None
+            raise InputError(f"{position} is not JSON: each line must be an object with external_id.") from None
         if isinstance(fields, list):
             raise InputError(f"{position} is a JSON array, not an object with external_id: set src_format to json.")
         if not isinstance(fields, dict):
-            raise InputError(f"{position} has no external_id: each line has to be an object with one.")
+            raise InputError(f"{position} has no external_id: each line must be an object with one.")
         yield entry_of_object(position, fields, action)
 
 

@@ -95,7 +95,7 @@ def _value(args: t.Mapping[str, t.Any], name: str) -> t.Any:
 def _text(params: t.Mapping[str, t.Any], name: str) -> str:
     value = params[name]
     if not isinstance(value, str) or not value.isprintable() or not value.strip():
-        raise InputError(f"{name} has to be text, such as {DEFAULTS.get(name) or '/etc/ssl/vcc.pem'}.")
+        raise InputError(f"{name} must be text, such as {DEFAULTS.get(name) or '/etc/ssl/vcc.pem'}.")
     return value
 
 
@@ -104,7 +104,7 @@ def _number(params: t.Mapping[str, t.Any], name: str, lowest: int, highest: int)
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 12:
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or not lowest <= value <= highest:
-        raise InputError(f"{name} has to be a whole number from {lowest} to {highest}.")
+        raise InputError(f"{name} must be a whole number from {lowest} to {highest}.")
     return value
 
 
@@ -114,7 +114,7 @@ def _token(value: t.Any) -> bytes:
     if not isinstance(value, str):
         # ansible-rulebook reads a template whose result has digits alone as a number, and 1_000 is not 1000.
         raise InputError(
-            'token has to be text, and the result of its template is none: write it as "{{ my_token | string | tojson }}".'
+            'token must be text, and the result of its template is none: write it as "{{ my_token | string | tojson }}".'
         )
     try:
         return check_token(value).encode()
@@ -133,14 +133,14 @@ def _file(params: t.Mapping[str, t.Any], name: str) -> str | None:
         return None
     path = os.path.expanduser(_text(params, name))
     if not os.path.isabs(path):
-        raise InputError(f"{name} has to be an absolute path, not '{shown(path)}'.")
+        raise InputError(f"{name} must be an absolute path, not '{shown(path)}'.")
     return path
 
 
 def _url_path(params: t.Mapping[str, t.Any]) -> str:
     path = _text(params, "health_path")
     if not path.startswith("/") or not path.isascii() or any(c in path for c in "?#% {}"):
-        raise InputError(f"health_path has to be the path of a URL, such as {DEFAULTS['health_path']}.")
+        raise InputError(f"health_path must be the path of a URL, such as {DEFAULTS['health_path']}.")
     return path
 
 
@@ -154,11 +154,11 @@ def _journal(value: t.Any) -> str:
         if not value.isprintable():
             raise InputError("journal has a character that no URL can have: remove it, or write it as %XX.")
     elif has_scheme(value):
-        raise InputError(f"journal has to be an absolute path, or {URL_FORM}.")
+        raise InputError(f"journal must be an absolute path, or {URL_FORM}.")
     else:
         value = os.path.expanduser(os.path.expandvars(value))
         if not os.path.isabs(value):
-            raise InputError(f"journal has to be an absolute path or {URL_FORM}, not '{shown(value)}'.")
+            raise InputError(f"journal must be an absolute path or {URL_FORM}, not '{shown(value)}'.")
     check_paths({"journal": value})
     missing = missing_library(value) or ("sqlite3", None if is_url(value) else SQLITE_IMPORT_ERROR)
     if missing[1]:
@@ -172,9 +172,7 @@ def _scope(params: t.Mapping[str, t.Any]) -> tuple[str, str]:
     """Return the API URL and the account, as the tasks that release derive them from the same options."""
     texts = {name: None if params[name] is None else as_text(name, params[name]) for name in FROM_ENVIRONMENT[1:]}
     if texts["region"] and texts["region"] not in REGIONS:
-        raise InputError(
-            f"region has to be {', '.join(REGIONS[:-1])} or {REGIONS[-1]}, not '{shown(texts['region'])}'."
-        )
+        raise InputError(f"region must be {', '.join(REGIONS[:-1])} or {REGIONS[-1]}, not '{shown(texts['region'])}'.")
     if not texts["region"] and not texts["api_url"]:
         raise InputError(
             f"The region of the VCC account is missing: set region ({', '.join(REGIONS)}) or {place('VCC_REGION')}, as in the tasks that release."

@@ -84,7 +84,7 @@ def test_changed_data_are_refused(sim, play, check):
 def test_wrong_digest_is_refused(sim, play):
     code, printed = play("release_interaction", {"vcc_external_id": "a", "vcc_plan_digest": "12ab"})
     assert code != 0
-    assert "plan_digest has to be the 64 hexadecimal digits that check mode returns, not '12ab'." in printed
+    assert "plan_digest must be the 64 hexadecimal digits that check mode returns, not '12ab'." in printed
     assert sim.calls == []
 
 

@@ -113,8 +113,8 @@ def test_text_equals_data(sim, play, name, given, path, write):
 @pytest.mark.parametrize(
     ("name", "given", "said"),
     [
-        ("release_interactions", {"vcc_external_ids": "[a, b]"}, "vcc_external_ids has to be a list, or text"),
-        ("release_interactions", {"vcc_external_ids": {"a": 1}}, "vcc_external_ids has to be a list, or text"),
+        ("release_interactions", {"vcc_external_ids": "[a, b]"}, "vcc_external_ids must be a list, or text"),
+        ("release_interactions", {"vcc_external_ids": {"a": 1}}, "vcc_external_ids must be a list, or text"),
         (
             "release_interactions",
             {"vcc_external_ids": "\r\n"},
@@ -123,36 +123,36 @@ def test_text_equals_data(sim, play, name, given, path, write):
         ("release_interactions", {"vcc_external_ids": 1.5}, 'is no text: write it as ["1.50"]'),
         ("release_interaction", {"vcc_external_id": True}, "external_id is neither text nor a whole number"),
         ("release_interaction", {"vcc_external_id": None}, "vcc_external_id is missing"),
-        ("drain_route", {"vcc_external_ids": "['a']"}, "vcc_external_ids has to be a list, or text"),
+        ("drain_route", {"vcc_external_ids": "['a']"}, "vcc_external_ids must be a list, or text"),
         (
             "dispatch_interaction",
             {"vcc_interactions": "case-1"},
-            "vcc_interactions has to be a list, or one as JSON or YAML",
+            "vcc_interactions must be a list, or one as JSON or YAML",
         ),
         (
             "dispatch_interaction",
             {"vcc_interactions": "{}"},
-            "vcc_interactions has to be a list, or one as JSON or YAML",
+            "vcc_interactions must be a list, or one as JSON or YAML",
         ),
         (
             "dispatch_interaction",
             {"vcc_external_id": "a", "vcc_linked_data": "type: name"},
-            "vcc_linked_data has to be a list, or one as JSON or YAML text, such as [{",
+            "vcc_linked_data must be a list, or one as JSON or YAML text, such as [{",
         ),
         (
             "dispatch_interaction",
             {"vcc_external_id": "a", "vcc_routing_data": "- live"},
-            "vcc_routing_data has to be a dictionary, or one as JSON or YAML text, such as {",
+            "vcc_routing_data must be a dictionary, or one as JSON or YAML text, such as {",
         ),
         (
             "register_provider",
             {"vcc_provider": "crm", "vcc_agent_actions_permitted": "release"},
-            "vcc_agent_actions_permitted has to be a dictionary, or one as JSON or YAML text",
+            "vcc_agent_actions_permitted must be a dictionary, or one as JSON or YAML text",
         ),
         (
             "register_provider",
             {"vcc_provider": "crm", "vcc_headers": "Authorization: Bearer s3cret: *s3cret"},
-            "vcc_headers has to be a dictionary, or one as JSON or YAML text",
+            "vcc_headers must be a dictionary, or one as JSON or YAML text",
         ),
     ],
     ids=str,

@@ -213,7 +213,7 @@ def test_journal_at_a_url(sim, play, place, tmp_path, postgresql_server, postgre
 def test_url_of_another_kind_is_refused(sim, play, place, name):
     code, printed = play((name, {**PLAYBOOKS[name][0], "vcc_journal": "mysql://vcc@db.example/vcc"}))
     assert code != 0
-    assert "journal has to be a path, or a URL such as postgresql://user@host/database" in " ".join(printed.split())
+    assert "journal must be a path, or a URL such as postgresql://user@host/database" in " ".join(printed.split())
     assert sim.calls == []
     assert [path.name for path in place.iterdir()] == ["ids.txt"]
 
@@ -221,7 +221,7 @@ def test_url_of_another_kind_is_refused(sim, play, place, name):
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"vcc_limit": "x"}, "vcc_limit has to be a whole number"),
+        ({"vcc_limit": "x"}, "vcc_limit must be a whole number"),
         ({"vcc_confirm": "x"}, "vcc_confirm true or false"),
         ({"vcc_limit": 0}, "1 interaction is left to release, and vcc_limit is 0"),
     ],

@@ -215,13 +215,13 @@ def test_long_list_ends_with_advice(sim, task, report, journal):
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"vcc_html": ""}, "vcc_html has to be the path of the page to write, whose name ends in .html"),
-        ({"vcc_html": "ids.txt"}, "vcc_html has to be the path of the page to write, whose name ends in .html"),
+        ({"vcc_html": ""}, "vcc_html must be the path of the page to write, whose name ends in .html"),
+        ({"vcc_html": "ids.txt"}, "vcc_html must be the path of the page to write, whose name ends in .html"),
         ({"vcc_html": "other.html"}, "vcc_html is other.html, which exists on localhost and is no page"),
         ({"vcc_html": "link.html"}, "vcc_html is link.html, which exists on localhost and is no page"),
         ({"vcc_html": "folder.html"}, "vcc_html is folder.html, which exists on localhost and is no page"),
         ({"vcc_run_id": "0" * 32}, f"does not know the run {'0' * 32}: set vcc_run_id to the run_id"),
-        ({"vcc_run_id": "x"}, "run_id has to be the 32 hexadecimal digits"),
+        ({"vcc_run_id": "x"}, "run_id must be the 32 hexadecimal digits"),
         ({"vcc_journal": "empty.db"}, "empty.db has no history of a run: set vcc_journal to the journal of the run."),
         ({"vcc_html": "none/run.html"}, "vcc_html is none/run.html, and its folder does not exist on localhost"),
         ({"vcc_html": "other.html/run.html"}, "and its folder does not exist on localhost"),

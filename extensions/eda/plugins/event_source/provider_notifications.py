@@ -26,7 +26,7 @@ options:
     type: int
     default: 5000
   token:
-    description: The token that VCC sends in the header C(Authorization), after C(Bearer). It has to be text, see the example.
+    description: The token that VCC sends in the header C(Authorization), after C(Bearer). It must be text, see the example.
     type: str
     required: true
   certfile:

@@ -54,7 +54,7 @@ class TestWhatIsGiven:
     @pytest.mark.parametrize(
         ("given", "said"),
         [
-            ({"external_ids": "a,b"}, "external_ids has to be a list, not a string: an id may hold commas"),
+            ({"external_ids": "a,b"}, "external_ids must be a list, not a string: an id may hold commas"),
             ({"external_ids": ["a", None]}, "external_ids[1] is neither text nor a whole number"),
             ({"external_ids": [{"id": "a"}]}, "external_ids[0] is neither text nor a whole number"),
             ({"external_ids": ["a", "b", 1.5]}, "external_ids[2] is neither text nor a whole number"),

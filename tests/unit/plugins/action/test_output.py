@@ -66,7 +66,7 @@ def test_no_words_of_others_are_obeyed_by_a_terminal_and_no_password_of_a_url_is
     tasks = [{"vonage.vcc.vcc_interaction": each, **way} for each in given for way in WAYS.values()]
     printed = play(tasks, {"VCC_API_URL": "https://ann:second-hu%73h@api.example"})
     assert r"its columns: na\x1b]0;owned\x07\x9b31mme." in printed
-    assert printed.count("api_url has to be a URL without a user and password in it.") >= 4
+    assert printed.count("api_url must be a URL without a user and password in it.") >= 4
     assert {char for char in printed if not char.isprintable()} == {"\n"}
     for hidden in ("first-hush", "second-hu%73h", "second-hush"):
         assert hidden not in printed

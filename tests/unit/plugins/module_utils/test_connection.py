@@ -59,7 +59,7 @@ class TestHosts:
         ],
     )
     def test_domain_must_be_host_name(self, domain):
-        assert connection_refusal(domain=domain).startswith("domain has to be a host name such as newvoicemedia.com")
+        assert connection_refusal(domain=domain).startswith("domain must be a host name such as newvoicemedia.com")
 
     def test_urls_replace_both_hosts(self):
         own = connect(api_url="https://proxy.example/vcc/", auth_url="https://proxy.example/token")
@@ -123,7 +123,7 @@ class TestUrls:
     )
     def test_plain_http_to_other_host_is_refused(self, option, url):
         assert connection_refusal(**{option: url}) == (
-            f"{option} has to begin with https://: over plain http, credentials are sent to this host itself only."
+            f"{option} must begin with https://: over plain http, credentials are sent to this host itself only."
         )
 
     @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ class TestUrls:
     )
     def test_user_in_url_is_refused(self, option, url):
         said = connection_refusal(**{option: url})
-        assert said.startswith(f"{option} has to be a URL ")
+        assert said.startswith(f"{option} must be a URL ")
         assert "pass" not in said.replace("password", "")
 
     @pytest.mark.parametrize(
@@ -165,8 +165,7 @@ class TestUrls:
     )
     def test_bad_base_url_is_refused(self, option, url):
         assert (
-            connection_refusal(**{option: url})
-            == f"{option} has to be a URL such as https://emea.api.newvoicemedia.com."
+            connection_refusal(**{option: url}) == f"{option} must be a URL such as https://emea.api.newvoicemedia.com."
         )
 
 
@@ -200,7 +199,7 @@ class TestJournalScope:
             journal_scope(validated(external_id="a"))
 
     def test_bad_url_is_refused(self):
-        with pytest.raises(InputError, match=r"^api_url has to begin with https://"):
+        with pytest.raises(InputError, match=r"^api_url must begin with https://"):
             journal_scope(validated(external_id="a", api_url="http://proxy.example"))
 
 
@@ -239,7 +238,7 @@ class TestNumbersAndPaths:
         [("timeout", 0, 1), ("timeout", -1, 1), ("retries", -1, 0), ("requests_per_minute", 0, 1)],
     )
     def test_number_below_minimum_is_refused(self, option, value, lowest):
-        assert connection_refusal(**{option: value}) == f"{option} has to be {lowest} or more, not {value}."
+        assert connection_refusal(**{option: value}) == f"{option} must be {lowest} or more, not {value}."
 
     def test_minimum_is_accepted(self):
         lowest = connect(timeout=1, retries=0, requests_per_minute=1)
@@ -248,11 +247,11 @@ class TestNumbersAndPaths:
     @pytest.mark.parametrize(
         ("option", "value", "said"),
         [
-            ("timeout", 3601, "timeout has to be 3600 or less, not 3601."),
-            ("retries", 10**12 + 1, "retries has to be 1000000000000 or less."),
-            ("requests_per_minute", 10**5000, "requests_per_minute has to be 1000000000000 or less."),
-            ("retries", -(10**5000), "retries has to be 0 or more."),
-            ("timeout", True, "timeout has to be a whole number, not True."),
+            ("timeout", 3601, "timeout must be 3600 or less, not 3601."),
+            ("retries", 10**12 + 1, "retries must be 1000000000000 or less."),
+            ("requests_per_minute", 10**5000, "requests_per_minute must be 1000000000000 or less."),
+            ("retries", -(10**5000), "retries must be 0 or more."),
+            ("timeout", True, "timeout must be a whole number, not True."),
         ],
         ids=["timeout", "retries", "digits", "negative digits", "bool"],
     )

@@ -39,7 +39,7 @@ def options(**given):
     return validated(external_ids=[], **given)
 
 
-REFUSED = "journal has to be a path, or a URL such as postgresql://user@host/database."
+REFUSED = "journal must be a path, or a URL such as postgresql://user@host/database."
 
 
 class TestUrl:

@@ -144,20 +144,20 @@ class TestEnvironment:
     @pytest.mark.parametrize(
         ("variable", "text", "said"),
         [
-            ("VCC_REGION", "mars", "region has to be emea, nam or apac, not 'mars'."),
-            ("VCC_TIMEOUT", "abc", "timeout has to be a whole number, not 'abc'."),
-            ("VCC_TIMEOUT", "1e999999999", "timeout has to be a whole number, not '1e999999999'."),
-            ("VCC_TIMEOUT", "0", "timeout has to be 1 or more, not 0."),
-            ("VCC_RETRIES", " ", "retries has to be a whole number, not ' '."),
-            ("VCC_VALIDATE_CERTS", "perhaps", "validate_certs has to be true or false, not 'perhaps'."),
-            ("VCC_API_URL", "vcc", "api_url has to be a URL such as https://emea.api.newvoicemedia.com."),
-            ("VCC_DOMAIN", "mars", "domain has to be a host name such as newvoicemedia.com, not 'mars'."),
+            ("VCC_REGION", "mars", "region must be emea, nam or apac, not 'mars'."),
+            ("VCC_TIMEOUT", "abc", "timeout must be a whole number, not 'abc'."),
+            ("VCC_TIMEOUT", "1e999999999", "timeout must be a whole number, not '1e999999999'."),
+            ("VCC_TIMEOUT", "0", "timeout must be 1 or more, not 0."),
+            ("VCC_RETRIES", " ", "retries must be a whole number, not ' '."),
+            ("VCC_VALIDATE_CERTS", "perhaps", "validate_certs must be true or false, not 'perhaps'."),
+            ("VCC_API_URL", "vcc", "api_url must be a URL such as https://emea.api.newvoicemedia.com."),
+            ("VCC_DOMAIN", "mars", "domain must be a host name such as newvoicemedia.com, not 'mars'."),
             (
                 "VCC_CA_PATH",
                 "/nowhere",
                 "ca_path /nowhere does not exist on the host that makes the calls: name a file",
             ),
-            ("VCC_REGION", "\x1b]0;owned\x07" * 9, "region has to be emea, nam or apac, not '\\x1b]0;owned"),
+            ("VCC_REGION", "\x1b]0;owned\x07" * 9, "region must be emea, nam or apac, not '\\x1b]0;owned"),
         ],
     )
     def test_message_names_the_variable_and_its_host(self, sim, monkeypatch, variable, text, said):
@@ -175,7 +175,7 @@ class TestEnvironment:
         monkeypatch.setenv("VCC_TIMEOUT", "abc")
         monkeypatch.setenv("VCC_REGION", "emea")
         result = call_main("vcc_ongoing_info", client_id=CLIENT_ID, client_secret=CLIENT_SECRET, timeout=0)[0]
-        assert result["msg"] == "timeout has to be 1 or more, not 0."
+        assert result["msg"] == "timeout must be 1 or more, not 0."
 
     def test_message_names_the_host_of_a_missing_variable(self):
         assert f"or VCC_REGION in the environment of {os.uname().nodename}, " in call_main("vcc_ongoing_info")[0]["msg"]
@@ -217,7 +217,7 @@ class TestPaths:
         with pytest.raises(InputError) as caught:
             validated(external_id="a")
         option = variable[4:].lower()
-        said = f"{option} has to be an absolute path, not '{path}': a relative one begins in a folder that depends on how the task is run."
+        said = f"{option} must be an absolute path, not '{path}': a relative one begins in a folder that depends on how the task is run."
         assert str(caught.value) == place(variable) + said
 
     @pytest.mark.parametrize("path", ["/x", "~/x", "$HOME/x", "${HOME}/x"])

@@ -86,7 +86,7 @@ class TestUrls:
     def test_url_with_a_password_is_refused(self, name, password):
         """A slash in it would make the user a host."""
         said = refusal({"external_id": "a", name: f"https://ann:{password}@api.example"})
-        assert said.startswith(f"{name} has to be a URL ")
+        assert said.startswith(f"{name} must be a URL ")
         assert "hush" not in said and "ann" not in said
 
 

@@ -167,7 +167,7 @@ class TestRawTypes:
     @pytest.mark.parametrize("value", [True, 4.5, {"a": 1}], ids=["bool", "float", "dict"])
     @pytest.mark.parametrize("option", ["external_ids", "interactions"])
     def test_value_that_is_no_list_is_refused(self, option, value):
-        with pytest.raises(InputError, match=f"{option} has to be a list"):
+        with pytest.raises(InputError, match=f"{option} must be a list"):
             check_raw_types({option: value})
 
     @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ class TestRawTypes:
     def test_infinite_number_is_refused(self, given, position):
         with pytest.raises(InputError) as caught:
             check_raw_types(given)
-        assert str(caught.value).startswith(f"{position} has to be a number that ends, not ")
+        assert str(caught.value).startswith(f"{position} must be a number that ends, not ")
 
     @pytest.mark.parametrize("value", [True, 1.50, datetime.datetime(2026, 11, 28, 10)], ids=str)
     @pytest.mark.parametrize("option", ["account", "idempotency_key"])
@@ -201,7 +201,7 @@ class TestRawTypes:
 
 
 def test_limit_of_journal_ttl():
-    assert refusal(external_id="a", journal_ttl=-1) == "journal_ttl has to be 0 or more, not -1."
+    assert refusal(external_id="a", journal_ttl=-1) == "journal_ttl must be 0 or more, not -1."
     assert read_ids(external_id="a", journal_ttl=0) == ["a"]
 
 
@@ -226,13 +226,13 @@ class TestHttpsUrl:
     def test_plain_http_to_loopback_is_refused(self, url):
         with pytest.raises(InputError) as caught:
             https_url("endpoint", url)
-        assert str(caught.value) == "endpoint has to begin with https://, since VCC calls no other."
+        assert str(caught.value) == "endpoint must begin with https://, since VCC calls no other."
 
     @pytest.mark.parametrize("url", ["https://user:pass@hooks.example", "https://user@hooks.example"])
     def test_user_in_url_is_refused(self, url):
         with pytest.raises(InputError) as caught:
             https_url("endpoint", url)
-        assert str(caught.value) == "endpoint has to be a URL without a user and password in it."
+        assert str(caught.value) == "endpoint must be a URL without a user and password in it."
 
     @pytest.mark.parametrize(
         "url",
@@ -252,5 +252,5 @@ class TestHttpsUrl:
         ],
     )
     def test_bad_url_is_refused(self, url):
-        with pytest.raises(InputError, match=r"^endpoint has to be a URL such as "):
+        with pytest.raises(InputError, match=r"^endpoint must be a URL such as "):
             https_url("endpoint", url)

@@ -57,7 +57,7 @@ def test_a_password_in_a_url_is_in_no_output(monkeypatch, usual, module, name, s
     assert USER not in printed
     assert MASKED in printed or "invocation" not in printed  # which ansible-core 2.21 leaves out
     if not module.startswith("vcc_journal"):
-        assert f"{name} has to be a" in result["msg"]
+        assert f"{name} must be a" in result["msg"]
         assert "user and password" in result["msg"] or name == "domain"
 
 

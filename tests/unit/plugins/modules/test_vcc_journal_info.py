@@ -105,7 +105,7 @@ class TestHistory:
     @pytest.mark.parametrize(
         ("given", "said"),
         [
-            ({"run_id": "x"}, "run_id has to be the 32 hexadecimal digits that a task has returned as its run_id."),
+            ({"run_id": "x"}, "run_id must be the 32 hexadecimal digits that a task has returned as its run_id."),
             ({"state": "failed"}, "state failed is not a state of the present: set history."),
             ({"state": "unknown"}, "state unknown is not a state of the present: set history."),
             (

@@ -45,15 +45,15 @@ class TestRejectedDispatches:
             ),
             (
                 {"external_id": "a", "routing_data": {"personal_queue": {"agent": "x", "logged_in_timeout": -1}}},
-                "routing_data.personal_queue.logged_in_timeout has to be 0 or more, not -1.",
+                "routing_data.personal_queue.logged_in_timeout must be 0 or more, not -1.",
             ),
             (
                 {"interactions": [{"routing_data": {"skills": [{"name": "x", "expiry_after": -1}]}}]},
-                "interactions[0]: routing_data.skills[0].expiry_after has to be 0 or more, not -1.",
+                "interactions[0]: routing_data.skills[0].expiry_after must be 0 or more, not -1.",
             ),
             (
                 {"external_id": "a", "routing_data": {"personal_queue": {"agent": "x", "logged_in_timeout": True}}},
-                "routing_data.personal_queue.logged_in_timeout has to be a whole number, not True.",
+                "routing_data.personal_queue.logged_in_timeout must be a whole number, not True.",
             ),
             (
                 {"interactions": [{"external_id": "a", "linked_data": LINKS}, {"external_id": "a"}]},
@@ -134,8 +134,8 @@ class TestRejectedDispatches:
     @pytest.mark.parametrize(
         ("given", "said"),
         [
-            ({"interactions": "a,b"}, "interactions has to be a list, not a string"),
-            ({"interactions": ["a"]}, "interactions[0] has to be a dictionary"),
+            ({"interactions": "a,b"}, "interactions must be a list, not a string"),
+            ({"interactions": ["a"]}, "interactions[0] must be a dictionary"),
             ({"interactions": [{"external_id": ["a"]}]}, "interactions[0].external_id is neither text"),
             ({"interactions": [{"linked_data": [{"value": {}}]}]}, "interactions[0].linked_data[0].value is neither"),
             ({"linked_data": [{"value": "1", "label": 1.5}]}, "linked_data[0].label is neither text"),

@@ -193,10 +193,10 @@ class TestCheck:
         "value", ["0a" * 31, "0a" * 33, "0a" * 31 + "0g", " " + "0a" * 32, "0a" * 32 + "\n", "\u0660" * 64]
     )
     def test_anything_else_is_refused_before_all_else(self, value):
-        with pytest.raises(InputError, match="plan_digest has to be the 64 hexadecimal digits that check mode returns"):
+        with pytest.raises(InputError, match="plan_digest must be the 64 hexadecimal digits that check mode returns"):
             check_plan_digest(value)
         options = validated(external_id="a", journal="", region="emea", plan_digest=value, timeout=-1)
-        assert run(options, False, False, {})["msg"].startswith("plan_digest has to be the 64")
+        assert run(options, False, False, {})["msg"].startswith("plan_digest must be the 64")
 
 
 @pytest.mark.parametrize("accept", [True, False])

@@ -220,8 +220,8 @@ class TestRefusedBeforeAnyCall:
             ({"external_id": ""}, "external_id is empty"),
             ({"external_ids": ["a"] * 2000 + ["b\n"]}, "external_ids[2000] has a control character"),
             ({"external_id": "a", "client_secret": None}, "client_secret is missing"),
-            ({"external_id": "a", "api_url": "http://vcc.example"}, "api_url has to begin with https://"),
-            ({"external_id": "a", "journal_ttl": -1}, "journal_ttl has to be 0 or more"),
+            ({"external_id": "a", "api_url": "http://vcc.example"}, "api_url must begin with https://"),
+            ({"external_id": "a", "journal_ttl": -1}, "journal_ttl must be 0 or more"),
             ({"external_id": "a", "ca_path": "/none.pem"}, "ca_path /none.pem does not exist"),
         ],
     )

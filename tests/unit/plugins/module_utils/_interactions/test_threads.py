@@ -230,5 +230,5 @@ def test_retry_after_delays_every_thread(sim, make_http):
 
 @pytest.mark.parametrize(("at_once", "said"), [(0, "1 or more, not 0"), (17, "16 or less, not 17")])
 def test_calls_in_flight_out_of_range_is_rejected(at_once, said):
-    with pytest.raises(InputError, match=f"calls_in_flight has to be {said}"):
+    with pytest.raises(InputError, match=f"calls_in_flight must be {said}"):
         task_of(external_id="a", calls_in_flight=at_once)

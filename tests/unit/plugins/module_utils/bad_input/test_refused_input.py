@@ -13,12 +13,12 @@ from ansible_collections.vonage.vcc.plugins.module_utils import _options
 from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils.bad_input.helpers import MODULES
 
 WHAT_STUMBLES = [
-    *((module, "timeout", float("inf"), "timeout has to be a number that ends, not inf.") for module in MODULES),
-    ("vcc_provider", "retries", "-Infinity", "retries has to be a number that ends, not -Infinity."),
-    ("vcc_ongoing_info", "page_size", float("-inf"), "page_size has to be a number that ends, not -inf."),
-    ("vcc_journal", "older_than", float("inf"), "older_than has to be a number that ends, not inf."),
-    ("vcc_provider", "agent_actions_permitted", 3, "agent_actions_permitted has to be a dictionary."),
-    ("vcc_provider", "agent_actions_permitted", False, "agent_actions_permitted has to be a dictionary."),
+    *((module, "timeout", float("inf"), "timeout must be a number that ends, not inf.") for module in MODULES),
+    ("vcc_provider", "retries", "-Infinity", "retries must be a number that ends, not -Infinity."),
+    ("vcc_ongoing_info", "page_size", float("-inf"), "page_size must be a number that ends, not -inf."),
+    ("vcc_journal", "older_than", float("inf"), "older_than must be a number that ends, not inf."),
+    ("vcc_provider", "agent_actions_permitted", 3, "agent_actions_permitted must be a dictionary."),
+    ("vcc_provider", "agent_actions_permitted", False, "agent_actions_permitted must be a dictionary."),
     (
         "vcc_interaction",
         "routing_data",
@@ -49,13 +49,13 @@ def test_a_module_says_what_ansible_stumbles_over(enter, network, sim, module, o
 def test_early_failure_masks_secrets(enter, module, secret):
     works = {} if module == "vcc_journal" else MODULES[module][2]
     result = enter(module, **{**works, **secret, "timeout": "-Infinity"})
-    assert (result["failed"], result["msg"]) == (True, "timeout has to be a number that ends, not -********.")
+    assert (result["failed"], result["msg"]) == (True, "timeout must be a number that ends, not -********.")
 
 
 @pytest.mark.parametrize(
     ("variable", "text", "said"),
     [
-        ("VCC_REQUESTS_PER_MINUTE", "inf", "requests_per_minute has to be a whole number, not 'inf'."),
+        ("VCC_REQUESTS_PER_MINUTE", "inf", "requests_per_minute must be a whole number, not 'inf'."),
         ("VCC_ACCOUNT", "M\udcfcnchen", "account is not valid Unicode: write it in UTF-8."),
     ],
 )
@@ -72,31 +72,31 @@ def test_a_line_of_a_file_is_named_too(act, tmp_path):
     path = tmp_path / "skills.jsonl"
     path.write_text('{"external_id": "a", "routing_data": {"skills": [{"name": "x", "expiry_after": "inf"}]}}\n')
     result = act("vcc_interaction", state="dispatched", route="sales", src=str(path))
-    said = "routing_data.skills[0].expiry_after has to be a number that ends, not inf."
+    said = "routing_data.skills[0].expiry_after must be a number that ends, not inf."
     assert result["msg"] == f"src {path}, line 1: {said}"
 
 
 def test_a_number_that_would_take_forever_to_write_is_refused(act):
     assert (
         act("vcc_interaction", external_id="a", timeout="1e999999999")["msg"]
-        == "timeout has to be a number of fewer digits."
+        == "timeout must be a number of fewer digits."
     )
 
 
 @pytest.mark.parametrize(
     ("module", "given", "said"),
     [
-        ("vcc_interaction", {"routing_data": [None]}, "routing_data has to be a dictionary."),
-        ("vcc_interaction", {"routing_data": False}, "routing_data has to be a dictionary."),
+        ("vcc_interaction", {"routing_data": [None]}, "routing_data must be a dictionary."),
+        ("vcc_interaction", {"routing_data": False}, "routing_data must be a dictionary."),
         (
             "vcc_interaction",
             {"routing_data": {"personal_queue": [1]}},
-            "routing_data.personal_queue has to be a dictionary.",
+            "routing_data.personal_queue must be a dictionary.",
         ),
         (
             "vcc_interaction",
             {"external_id": None, "interactions": [{"external_id": "a", "routing_data": 1.5}]},
-            "interactions[0].routing_data has to be a dictionary.",
+            "interactions[0].routing_data must be a dictionary.",
         ),
     ],
 )
@@ -110,6 +110,6 @@ def test_nothing_is_sent_over_plain_http(act, network, sim, module, option, url)
     result = act(module, **{**MODULES[module][2], option: url})
     assert (
         result["msg"]
-        == f"{option} has to begin with https://: over plain http, credentials are sent to this host itself only."
+        == f"{option} must begin with https://: over plain http, credentials are sent to this host itself only."
     )
     assert (network.calls, sim.requests) == (0, [])

@@ -74,7 +74,7 @@ class TestJournal:
             ({"notifications": None, "state": "present", "grant_to": ["a"]}, "grant_to names roles of a database"),
             ({"grant_to": ["a"]}, "missing parameter(s) required by 'grant_to': state"),
             ({"notifications": None, "import_from": "none.db"}, "none.db cannot be imported (there is no such file)"),
-            ({"notifications": None, "older_than": -1}, "older_than has to be 0 or more, not -1."),
+            ({"notifications": None, "older_than": -1}, "older_than must be 0 or more, not -1."),
             ({"notifications": [{"notification": "Release"}]}, "notifications[0] has no notification or no"),
             ({"notifications": [*RELEASED, {"objectid": "b", "notificationid": "2"}]}, "notifications[1] has no"),
             ({"notifications": ["Release"]}, "notifications"),
@@ -184,15 +184,15 @@ class TestJournalInfo:
     @pytest.mark.parametrize(
         ("given", "said"),
         [
-            ({"page": 0}, "page has to be 1 or more, not 0."),
-            ({"page_size": 0}, "page_size has to be 1 or more, not 0."),
-            ({"page_size": 10_001}, "page_size has to be 10000 or less, not 10001."),
-            ({"older_than": -1}, "older_than has to be 0 or more, not -1."),
-            ({"newer_than": -1}, "newer_than has to be 0 or more, not -1."),
+            ({"page": 0}, "page must be 1 or more, not 0."),
+            ({"page_size": 0}, "page_size must be 1 or more, not 0."),
+            ({"page_size": 10_001}, "page_size must be 10000 or less, not 10001."),
+            ({"older_than": -1}, "older_than must be 0 or more, not -1."),
+            ({"newer_than": -1}, "newer_than must be 0 or more, not -1."),
             ({"state": "gone"}, "value of state must be one of: released, dispatched, pending"),
             ({"journal": ""}, "journal is empty or none, so that there is no journal"),
-            ({"external_ids": "kom,ma"}, "external_ids has to be a list, not a string: an id may hold commas"),
-            ({"external_ids": 5}, "external_ids has to be a list."),
+            ({"external_ids": "kom,ma"}, "external_ids must be a list, not a string: an id may hold commas"),
+            ({"external_ids": 5}, "external_ids must be a list."),
             ({"provider": "crm\u200b"}, "provider ends with white space or a character that cannot be seen (U+200B)"),
             ({"external_ids": ["a", 1.5]}, "external_ids[1] is neither text nor a whole number"),
             ({"external_ids": ["a", {"b": "c"}]}, "external_ids[1] is neither text nor a whole number"),
@@ -208,7 +208,7 @@ class TestJournalInfo:
         ids=["page", "older_than", "newer_than"],
     )
     def test_number_beyond_sqlite_is_refused(self, refused, given):
-        assert "has to be 1000000000000 or less" in refused("vcc_journal_info", **given)
+        assert "must be 1000000000000 or less" in refused("vcc_journal_info", **given)
 
     def test_invalid_unicode_is_refused(self, act):
         result, code, dummy = act("vcc_journal_info", external_ids=["a\ud800"])

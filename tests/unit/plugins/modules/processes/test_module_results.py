@@ -47,11 +47,11 @@ class TestProvider:
             ({"state": "absent"}, "value of state must be one of: present, got: absent"),
             ({"agent_actions_permitted": {"dance": True}}, "dance"),
             ({"agent_actions_permitted": {"hold": "perhaps"}}, "hold"),
-            ({"agent_actions_permitted": 3}, "agent_actions_permitted has to be a dictionary."),
-            ({"timeout": float("inf")}, "timeout has to be a number that ends, not inf."),
+            ({"agent_actions_permitted": 3}, "agent_actions_permitted must be a dictionary."),
+            ({"timeout": float("inf")}, "timeout must be a number that ends, not inf."),
             ({"headers": {"X": "hush-hush\n"}, "endpoint": "https://hooks.example"}, "headers.X has a character"),
             ({"headers": {"X": "hush-hush"}}, "headers are sent to endpoint, which is missing"),
-            ({"endpoint": "http://hooks.example"}, "endpoint has to begin with https://"),
+            ({"endpoint": "http://hooks.example"}, "endpoint must begin with https://"),
             ({"name": " "}, "name is empty"),
         ],
     )
@@ -198,7 +198,7 @@ class TestOngoing:
         assert token not in act("vcc_ongoing_info", access_token=token)[2]
 
     def test_a_page_size_that_is_none(self, sim, refused):
-        assert refused("vcc_ongoing_info", page_size=0) == "page_size has to be 1 or more, not 0."
+        assert refused("vcc_ongoing_info", page_size=0) == "page_size must be 1 or more, not 0."
         assert sim.calls == []
 
     def test_a_page_that_is_none(self, sim, refused):

@@ -59,7 +59,7 @@ class TestPages:
 
     @pytest.mark.parametrize("size", [0, -1])
     def test_a_size_that_is_none(self, sim, failure, size):
-        assert failure(InputError, page_size=size) == f"page_size has to be 1 or more, not {size}."
+        assert failure(InputError, page_size=size) == f"page_size must be 1 or more, not {size}."
         assert sim.calls == []
 
 

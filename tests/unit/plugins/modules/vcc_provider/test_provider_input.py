@@ -51,7 +51,7 @@ class TestInput:
         ],
     )
     def test_an_endpoint_that_vcc_does_not_call(self, said, endpoint, why):
-        assert said(endpoint=endpoint).startswith(f"endpoint has to {why}")
+        assert said(endpoint=endpoint).startswith(f"endpoint must {why}")
 
     @pytest.mark.parametrize("name", ["", "X Y", "X:", "X\r\nY", "X\n", "Größe", "X\x00", "(X)", '"X"'])
     def test_a_name_that_no_header_has(self, said, name):
@@ -72,7 +72,7 @@ class TestInput:
     @pytest.mark.parametrize("value", ["{}", "{} ", " {}", "", "{}  "])
     def test_an_authorization_without_its_type(self, said, name, value):
         text = said(endpoint=HOOK, headers={name: value.format(HIDDEN)})
-        assert text.startswith(f"headers.{name} has to have the form 'type credentials'")
+        assert text.startswith(f"headers.{name} must have the form 'type credentials'")
 
     def test_names_that_differ_in_capitals(self, said):
         text = said(endpoint=HOOK, headers={"X-Key": HIDDEN, "x-kEY": HIDDEN})
