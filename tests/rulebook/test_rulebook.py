@@ -235,10 +235,12 @@ def test_rules_and_playbook_of_the_guide_get_what_they_need(tmp_path, simulator)
     source = example_with("vonage.vcc.provider_notifications:", EXAMPLES).text
     playbook = example_with("urldecode", EXAMPLES).text
     inventory = example_with("ansible_connection:", EXAMPLES).text
-    rulebook = Rulebook(tmp_path, vcc_api_url=simulator.url)
+    rulebook = Rulebook(tmp_path)
+    variables = yaml.safe_load(example_with("vcc_webhook_token:", EXAMPLES).text)
+    rulebook.variables = {**variables, "vcc_webhook_port": rulebook.port, "vcc_journal": str(rulebook.journal)}
     for name, text in {"own.yml": source, "reopen_ticket.yml": playbook, "inventory.yml": inventory}.items():
         (rulebook.folder / name).write_text(text, encoding="utf-8")
-    register(rulebook, simulator)
+    register(rulebook, simulator, variables["vcc_webhook_token"])
     canary = tmp_path / "executed"
     external_id = f"{{{{ lookup('ansible.builtin.pipe', 'touch {canary}') }}}} 😀"
     with rulebook.running("--inventory", "inventory.yml", rulebook=rulebook.folder / "own.yml"):

@@ -309,7 +309,7 @@ class TestTroubleshooting:
         """The words in brackets are those of SQLite, PostgreSQL and the file system."""
         brackets = self.TEXT.split("The words in the brackets, and what to do:")[1].split("Files of interactions")[0]
         own = [words for words in self.WORDS if f"``{words}``" not in brackets and words not in ("failed", "unknown")]
-        code = "".join(read(path) for path in (ROOT / "plugins").rglob("*.py"))
+        code = "".join(read(path) for folder in ("plugins", "extensions") for path in (ROOT / folder).rglob("*.py"))
         known = [*self.MESSAGES, *re.findall(r'"([^"\n]+)"', code)]
         assert [words for words in own if not any(self.matches(words, each) for each in known)] == []
 

@@ -11,6 +11,7 @@ import json
 import socket
 from concurrent.futures import ThreadPoolExecutor
 
+import jinja2
 import pytest
 import trustme
 import yaml
@@ -318,6 +319,7 @@ class TestConfiguration:
             ({"journal": "mysql://u:s3cret@h/d"}, "journal must be an absolute path, or a URL such as"),
             ({"account": ""}, "The account is missing: set account or client_id"),
             ({"region": ""}, "The region of the VCC account is missing: set region (emea, nam, apac)"),
+            ({"region": jinja2.Undefined()}, "region is neither text nor a number: set the variables"),
             ({"region": "eu"}, "region must be emea, nam or apac, not 'eu'."),
             ({"region": "", "api_url": "http://vcc.example"}, "api_url must begin with https://"),
             ({"port": 70000}, "port must be a whole number from 0 to 65535."),

@@ -113,10 +113,14 @@ async def main(queue: asyncio.Queue[t.Any], args: dict[str, t.Any]) -> None:
     Raises SourceError if it cannot begin, or if it ends of itself.
     """
     given = {name: value for name, value in args.items() if name not in ("feedback", "eda_feedback_queue")}
-    try:
-        options = json.dumps(given)
-    except (TypeError, ValueError):
-        raise SourceError("An option is neither text nor a number: check the options of the source.") from None
+    for name, value in given.items():
+        try:
+            json.dumps(value)
+        except (TypeError, ValueError):  # such as a template with a variable that is not set
+            raise SourceError(
+                f"{name} is neither text nor a number: set the variables that the rulebook takes it from."
+            ) from None
+    options = json.dumps(given)
     pipe = asyncio.subprocess.PIPE
     # It has its own group, so that Ctrl+C reaches it through ansible-rulebook only.
     process = await asyncio.create_subprocess_exec(
