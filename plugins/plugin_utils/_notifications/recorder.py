@@ -258,7 +258,7 @@ class Recorder:
                     log.close()
                     log = None
                 log = log or self._open()
-                return self._write_parts(log, parts)
+                return self._write_parts(log, parts, batch)
             except VccError as exc:
                 reason = str(exc)
             except Exception as exc:  # whatever it is, nothing is recorded
@@ -282,21 +282,31 @@ class Recorder:
                     return
                 batch.append(post)
 
-    def _write_parts(self, log: NotificationLog, parts: list[list[Post]]) -> NotificationLog:
-        """Write parts of a batch, in a transaction each, and return the open journal. Raises the error of a part if nothing could be written."""
+    def _write_parts(self, log: NotificationLog, parts: list[list[Post]], batch: list[Post]) -> NotificationLog:
+        """Write parts of a batch, in a transaction each, and return the open journal.
+
+        Raises the error of a part if nothing could be written, and the error of a journal that cannot be opened again. What is new by then leaves the
+        batch with its events, because the journal would not call it new another time.
+        """
         done: list[tuple[list[Post], dict[str, Change]]] = []
         failed: list[tuple[list[Post], Exception]] = []
-        for part in parts:
-            notifications = [item.notification for post in part for item in post.items if item.notification]
-            try:
-                done.append((part, log.record_by_id(notifications)))
-            except Exception as exc:
-                failed.append((part, exc))
+        try:
+            for part in parts:
+                notifications = [item.notification for post in part for item in post.items if item.notification]
+                try:
+                    done.append((part, log.record_by_id(notifications)))
+                except Exception as exc:
+                    failed.append((part, exc))
+                    log.close()
+                    log = self._open()
+            if failed and not any(changes for dummy, changes in done):
                 log.close()
-                log = self._open()
-        if failed and not any(changes for dummy, changes in done):
-            log.close()
-            raise failed[-1][1]
+                raise failed[-1][1]
+        except Exception:
+            for part, changes in ((part, changes) for part, changes in done if changes):
+                batch[:] = [post for post in batch if post not in part]
+                self._call(self._recorded, part, changes)
+            raise
         for part, changes in done:
             self._call(self._recorded, part, changes)
         for part, error in failed:

@@ -18,6 +18,7 @@ import threading
 
 import pytest
 
+from ansible_collections.vonage.vcc.plugins.module_utils._errors import JournalError
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.notifications import NotificationLog
 from ansible_collections.vonage.vcc.tests.unit.extensions.helpers import (
     API_URL,
@@ -118,6 +119,14 @@ def full(path):
         db.execute("DROP TRIGGER full")
 
 
+def refuse_odd(path):
+    """Let the journal refuse the notification ``odd`` alone."""
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        db.execute(
+            "CREATE TRIGGER odd BEFORE INSERT ON notification WHEN NEW.id = 'odd' BEGIN SELECT RAISE(ABORT, 'odd'); END"
+        )
+
+
 class TestJournal:
     def test_unwritable_journal_is_answered_503_until_it_can_be_written(self, source_with_file, file):
         source = source_with_file
@@ -144,10 +153,7 @@ class TestJournal:
 
     def test_post_that_the_journal_refuses_does_not_keep_it_from_others(self, source_with_file, file):
         source = source_with_file
-        with contextlib.closing(sqlite3.connect(file)) as db:
-            db.execute(
-                "CREATE TRIGGER odd BEFORE INSERT ON notification WHEN NEW.id = 'odd' BEGIN SELECT RAISE(ABORT, 'odd'); END"
-            )
+        refuse_odd(file)
         assert source.post(notification("odd", number="odd"))[0] == 503
         source.wait(lambda: source.post(notification("next", number="next"))[0] == 200)
         assert recorded(file) == {"next"}
@@ -155,6 +161,47 @@ class TestJournal:
         assert any(
             "ERROR A POST of 1 notification cannot be recorded, although others can" in line for line in source.lines
         )
+
+    def test_what_is_new_has_its_event_though_the_journal_goes_away_with_the_next_post(self, file):
+        from ansible_collections.vonage.vcc.plugins.plugin_utils._notifications.body import parse_body
+        from ansible_collections.vonage.vcc.plugins.plugin_utils._notifications.recorder import (
+            Recorder,
+            UnavailableError,
+        )
+
+        refused = []
+
+        def open_log():
+            # The journal goes away once, between the POST that it takes and the one that it refuses.
+            if not refused and recorded(file) == {"taken"}:
+                refused.append(True)
+                raise JournalError("It has gone away.")
+            return NotificationLog(str(file), API_URL, "main", PROVIDER)
+
+        async def talk():
+            new = asyncio.Queue()
+            recorder = Recorder(
+                open_log, str(file), lambda _post, changes: new.put_nowait(list(changes)) or len(changes)
+            )
+            NotificationLog(str(file), API_URL, "main", PROVIDER).close()
+            await recorder.start()
+            with full(file):
+                posts = [
+                    asyncio.ensure_future(
+                        recorder.record(parse_body(json.dumps(notification(name, number=name)).encode()), 9)
+                    )
+                    for name in ("taken", "odd")
+                ]
+                with pytest.raises(UnavailableError):
+                    await posts[0]
+                refuse_odd(file)
+            found = await asyncio.wait_for(new.get(), 30)
+            await recorder.stop(30)
+            await asyncio.gather(*posts, return_exceptions=True)
+            return found
+
+        assert asyncio.run(talk()) == ["taken"]
+        assert refused
 
     def test_server_that_stops_is_found_again(self, postgresql_server, postgresql_url):
         with Source(postgresql_url) as source:
