@@ -83,7 +83,7 @@ _CONDITIONS = {
 _ORDER = "ORDER BY at DESC, outcome.external_id NULLS FIRST, api_url, account, provider, run_id, outcome.id"
 
 _RUN_AND_END = """
-SELECT id, run_id, started, reason, job_id, coalesce(ended, started), coalesce(calls, 0)
+SELECT id, run_id, started, reason, job_id, greatest(ended, started), coalesce(calls, 0)
 FROM vcc_journal.run AS run
 CROSS JOIN LATERAL (SELECT max(at) AS ended, max(call) AS calls FROM vcc_journal.attempt AS attempt WHERE attempt.run = run.id OFFSET 0) AS attempts
 WHERE run_id = %s

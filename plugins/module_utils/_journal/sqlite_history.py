@@ -138,7 +138,7 @@ WHERE scope = ? AND (outcome.run, outcome.attempt, outcome.id) > (?, ?, ?) ORDER
 
     def _run_counts(self, run_id: str, parts: int) -> RunCounts | None:
         found = self._db.execute(
-            "SELECT id, run_id, started, reason, job_id, max(coalesce(at, started)), coalesce(max(call), 0)"
+            "SELECT id, run_id, started, reason, job_id, max(started, coalesce(max(at), started)), coalesce(max(call), 0)"
             " FROM run LEFT JOIN attempt ON attempt.run = run.id WHERE run_id = ? GROUP BY run.id",
             (run_id,),
         ).fetchone()

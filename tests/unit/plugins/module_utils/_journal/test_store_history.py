@@ -207,6 +207,7 @@ class TestRunCounts:
         store.record_attempts([(ACCEPTED._replace(at=NOW - 3600), [(1, "a", "b")])])
         counted = store.run_counts(RUN.run_id, 60)
         assert (counted.timeline, counted.width) == ({(0, "accepted"): 1}, 1)
+        assert counted.ended == counted.run.started
 
 
 @pytest.mark.parametrize(
