@@ -58,6 +58,7 @@ options:
         of RV(entries). Its mode is 0600.
       - The export replaces an empty file or an earlier export. The module refuses any other file. It also refuses a symbolic link, a file with a second
         hard link, and another user's file. The path must not be a device or a pipe, such as V(/dev/stdout) or V(/dev/null).
+      - If the journal does not exist, an earlier export with entries stays as it is, and the module fails.
       - The task is changed if the content of the file changes. Check mode writes no file and predicts the change. It fails if the module cannot write the file.
     type: path
   page:
@@ -322,6 +323,7 @@ from ansible_collections.vonage.vcc.plugins.module_utils._journal.export import 
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.maintenance import JournalMaintenance
 from ansible_collections.vonage.vcc.plugins.module_utils._module import create_module, run_module
 from ansible_collections.vonage.vcc.plugins.module_utils._options import CONNECTION_SPEC, JOURNAL_SPEC, journal_path
+from ansible_collections.vonage.vcc.plugins.module_utils._text import shown
 from ansible_collections.vonage.vcc.plugins.module_utils._validation import (
     check_id,
     check_name,
@@ -382,9 +384,19 @@ def run(params: dict[str, t.Any], check_mode: bool = False) -> dict[str, t.Any]:
         if params["run_id"] is not None:
             result["run"] = journal.run(params["run_id"])
         if export:
+            _check_export(export, params["export"], result["journal"])
             journal.export(export.write, **filters)
             result.update(changed=export.changed, exported=export.count)
         return result
+
+
+def _check_export(export: Export, path: str, journal: dict[str, t.Any]) -> None:
+    """Raise InputError for a journal that does not exist, such as one with a misspelt path, in place of an earlier export."""
+    if export.had_entries and not journal["exists"]:
+        raise InputError(
+            f"export {shown(path)} has entries, and the journal {shown(journal['location'])} that would replace them does not exist:"
+            " check the option journal, or set export to another path."
+        )
 
 
 def _check(params: dict[str, t.Any]) -> None:

@@ -26,6 +26,7 @@ class Export:
     :param dry_run: write nothing; only say whether that would change the file.
     :ivar count: how many entries it has.
     :ivar changed: whether it was missing, or had other content.
+    :ivar had_entries: whether it is an earlier export that is not empty.
     Raises InputError for a file that cannot be written.
     """
 
@@ -36,6 +37,7 @@ class Export:
         self._dry_run = dry_run
         is_new = not os.path.lexists(path)
         self._handle = open_output(EXPORT, path, dry_run)
+        self.had_entries = self._handle is not None and os.fstat(self._handle).st_size > 0
         self._before = None if is_new or self._handle is None else self._digest(self._handle)
 
     def close(self) -> None:

@@ -34,7 +34,7 @@ def info(sim, journal):
     """Runs the module; returns its result."""
 
     def run(check=False, **given):
-        result, dummy, printed = call_main("vcc_journal_info", check, **sim.options(journal=journal, **given))
+        result, dummy, printed = call_main("vcc_journal_info", check, **sim.options(**{"journal": journal, **given}))
         assert "Traceback" not in printed
         return result
 
@@ -156,6 +156,20 @@ class TestExport:
         assert info(history=True, export=str(export))["changed"]
         assert export.read_text() == ""
         assert not info(history=True, export=str(export))["changed"]
+
+    @pytest.mark.parametrize("check", [True, False])
+    def test_journal_that_does_not_exist_replaces_no_earlier_export(self, info, some, export, tmp_path, check):
+        info(history=True, export=str(export))
+        before = export.read_bytes()
+        missing = tmp_path / "misspelt.db"
+        result = info(check, history=True, export=str(export), journal=str(missing))
+        assert result["failed"]
+        assert result["msg"] == (
+            f"export {export} has entries, and the journal {missing} that would replace them does not exist:"
+            " check the option journal, or set export to another path."
+        )
+        assert export.read_bytes() == before
+        assert not missing.exists()
 
     def test_export_that_was_cut_off_is_replaced(self, info, some, export):
         info(history=True, export=str(export))
