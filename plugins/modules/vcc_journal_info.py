@@ -384,7 +384,7 @@ def run(params: dict[str, t.Any], check_mode: bool = False) -> dict[str, t.Any]:
         if params["run_id"] is not None:
             result["run"] = journal.run(params["run_id"])
         if export:
-            _check_export(export, params["export"], result["journal"])
+            _check_export(export, params["export"], journal.description())
             journal.export(export.write, **filters)
             result.update(changed=export.changed, exported=export.count)
         return result
