@@ -169,9 +169,9 @@ def load(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def torture(session: nox.Session) -> None:
-    """Run all fault tests in .venv: regressions, broken engines, and a hundred rounds more."""
-    pytest_in_venv(session, "--numprocesses", "auto", "tests/faults")
-    session.run("make", "torture", "ROUNDS=100", "SEED=101")
+    """Run the fault tests that `make test` leaves out, in .venv: regressions, broken engines, and sixty rounds more."""
+    pytest_in_venv(session, "--numprocesses", "auto", "-k", "not test_round", "tests/faults")
+    session.run("make", "torture", "ROUNDS=60", "SEED=101")
 
 
 def ansible_test(session: nox.Session, pair: matrix.Pair) -> None:
