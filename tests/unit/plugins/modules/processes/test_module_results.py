@@ -172,7 +172,7 @@ class TestToken:
         assert act("vcc_token", access_token=token, **cache)[0]["access_token"] == token
 
     def test_a_wrong_auth_url_is_named_as_such(self, refused):
-        assert refused("vcc_token", api_url=None, auth_url="http://elsewhere.example/x").startswith("auth_url has")
+        assert refused("vcc_token", api_url=None, auth_url="http://elsewhere.example/x").startswith("auth_url must")
 
     def test_an_answer_without_a_token(self, sim, refused):
         sim.fault("html", path=TOKEN)
