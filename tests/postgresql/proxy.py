@@ -80,7 +80,6 @@ class Link:
         self.numbers = collections.deque()  # of the requests without an answer
         self._is_open = False  # whether the last of these goes on
         self.is_silent = False  # whether it drops everything
-        self.last_sender = None
 
     def begins_request(self, kind):
         """Return whether a message of the client, of this type, is the first of a request."""
@@ -116,8 +115,7 @@ class Proxy:
     A *request* is everything that the server answers at once: a simple query, or the messages of the extended protocol up to a Sync, which may be
     a whole pipeline. Requests count over all connections. A login is no request, and nothing is a request on a connection with TLS.
 
-    ``connections``, ``requests`` and ``turns`` are counts. In a turn the client speaks after the server, so each turn takes a round trip.
-    ``faults`` counts the faults that happened.
+    ``connections``, ``requests`` and ``faults`` are counts, the last one of the faults that happened.
     """
 
     def __init__(self, server, delay=0.0, tcp=False):
@@ -136,7 +134,7 @@ class Proxy:
         self._threads = []
         self._fault = None
         self._is_silent = False
-        self.connections = self.requests = self.turns = self.faults = 0
+        self.connections = self.requests = self.faults = 0
 
     def __enter__(self):
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -244,9 +242,6 @@ class Proxy:
                 if link.is_silent:
                     continue
                 with self._lock:
-                    if sender == "client" and link.last_sender != "client":
-                        self.turns += 1
-                    link.last_sender = sender
                     passed, fault = self._handle(link, sender, data)
                 link.forward(sender, passed)
                 if fault and fault.is_silent:
