@@ -21,19 +21,17 @@ LONGEST_LINE = 64 * 1024
 class Output(t.NamedTuple):
     """An option that names a file to write.
 
-    :param option: its name.
-    :param kind: what such a file is called in a message.
+    :param option: its name, and that of such a file.
     :param key: a key that the first line of such a file has, and no other kind of file.
     """
 
     option: str
-    kind: str
     key: str
 
 
-REPORT = Output("report", "a report", "evidence")
+REPORT = Output("report", "evidence")
 
-EXPORT = Output("export", "an export", "api_url")
+EXPORT = Output("export", "api_url")
 
 
 def open_output(output: Output, path: str, dry_run: bool = False) -> int | None:
@@ -63,7 +61,7 @@ def _opened(output: Output, path: str, dry_run: bool) -> int:
         info = os.fstat(handle)
         _check(output, path, info)
         if not _is_earlier(output, os.pread(handle, LONGEST_LINE, 0)):
-            why = f"it is a file, but no {output.kind.split()[1]} of this collection, and would be replaced"
+            why = f"it is a file, but no {output.option} of this collection, and would be replaced"
             raise unwritable(output, path, why, f"set {output.option} to another path")
         if not dry_run and stat.S_IMODE(info.st_mode) != 0o600:
             with contextlib.suppress(PermissionError):  # from a file system without modes

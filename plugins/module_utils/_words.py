@@ -25,8 +25,8 @@ class Action(Word):
     DISPATCH = "dispatch"
 
 
-class Fate(Word):
-    """What came of an action that a task asked VCC for."""
+class AttemptState(Word):
+    """The states in which an attempt of a run ends."""
 
     ACCEPTED = "accepted"
     FAILED = "failed"

@@ -41,9 +41,8 @@ _ERROR_CODE = re.compile(r"[a-z_]{1,40}")
 
 def connection_options() -> dict[str, dict[str, t.Any]]:
     """Return the argument spec of the connection options, for a module of another collection. Unset options come from the environment."""
-    from ._options import (
-        CONNECTION_SPEC,
-    )  # not above: the client of the APIs imports this file, and does not know Ansible
+    # Not above: the client of the APIs imports this file, and does not know Ansible.
+    from ._options import CONNECTION_SPEC
 
     return dict(CONNECTION_SPEC)
 

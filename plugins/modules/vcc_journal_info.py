@@ -362,9 +362,9 @@ SPEC: dict[str, t.Any] = {
 
 def run(params: dict[str, t.Any], check_mode: bool = False) -> dict[str, t.Any]:
     """Search the journal, export what matches, and return the result. Raises InputError and JournalError."""
-    _check(params)
-    filters = {name: params[name] for name in FILTERS}
-    filters["history"] = params["history"] or params["run_id"] is not None
+    history = params["history"] or params["run_id"] is not None
+    _check(params, history)
+    filters = {**{name: params[name] for name in FILTERS}, "history": history}
     path = journal_path(params)
     with contextlib.ExitStack() as stack:
         # A file that cannot be written is no reason to read the journal.
@@ -399,7 +399,7 @@ def _check_export(export: Export, path: str, journal: dict[str, t.Any]) -> None:
         )
 
 
-def _check(params: dict[str, t.Any]) -> None:
+def _check(params: dict[str, t.Any], history: bool) -> None:
     """Check what the argument spec cannot. Raises InputError."""
     check_number(params, "older_than", 0)
     check_number(params, "newer_than", 0)
@@ -411,7 +411,6 @@ def _check(params: dict[str, t.Any]) -> None:
         check_id(f"external_ids[{index}]", external_id)
     if params["run_id"] is not None and not re.fullmatch("[0-9a-f]{32}", params["run_id"]):
         raise InputError("run_id must be the 32 hexadecimal digits that a task has returned as its run_id.")
-    history = params["history"] or params["run_id"] is not None
     if params["state"] in (PRESENT_STATES if history else PAST_STATES):
         remedy = "leave history and run_id out" if history else "set history"
         raise InputError(

@@ -15,7 +15,7 @@ from .._api.client import BODY_LIMIT, Client
 from .._errors import ApiError, AuthError, JournalError, NoResponseError, RejectedError, VccError
 from .._journal.journal import Journal
 from .._journal.rules import Interaction, stays_pending
-from .._words import Action, Fate
+from .._words import Action, AttemptState
 from .failure_limit import MIN_REJECTED_ALONE, FailureLimit
 from .outcome import ACTIONS, Evidence, Outcome, State
 from .payload import Batch, PayloadBuilder
@@ -245,7 +245,7 @@ class Sender:
     def _handle_response(self, batch: Batch) -> list[Outcome]:
         self._limit.count_acceptance()
         self._accepted += batch.interactions
-        at = self._ended(batch.interactions, Fate.ACCEPTED, batch.call)
+        at = self._ended(batch.interactions, AttemptState.ACCEPTED, batch.call)
         return [Outcome(batch.interactions, self._state, True, Evidence.API, "", batch.call, at)]
 
     def _handle_rejection(self, batch: Batch, error: RejectedError) -> list[Outcome]:
@@ -308,36 +308,29 @@ class Sender:
         named = [each for each in unknown if each.external_id is not None]
         nameless = [each for each in unknown if each.external_id is None]
         outcomes = [
-            Outcome(
-                interactions,
-                state,
-                False,
-                evidence,
-                said,
-                batch.call,
-                self._ended(interactions, fate, batch.call, said),
+            Outcome(found, state, False, evidence, said, batch.call, self._ended(found, ended, batch.call, said))
+            for found, state, ended, said in (
+                (failed, State.FAILED, AttemptState.FAILED, message),
+                (named, State.UNKNOWN, AttemptState.UNKNOWN, message + doubt),
+                (nameless, State.UNKNOWN, AttemptState.UNKNOWN, message + doubt + NOT_REPEATABLE),
             )
-            for interactions, state, fate, said in (
-                (failed, State.FAILED, Fate.FAILED, message),
-                (named, State.UNKNOWN, Fate.UNKNOWN, message + doubt),
-                (nameless, State.UNKNOWN, Fate.UNKNOWN, message + doubt + NOT_REPEATABLE),
-            )
-            if interactions
+            if found
         ]
-        stays = [maybe_processed or stays_pending(each, self._action) for each in batch.interactions]
-        kept = list(itertools.compress(batch.interactions, stays))
-        given_back = [each for each, is_kept in zip(batch.interactions, stays) if not is_kept]
+        kept = [each for each in batch.interactions if maybe_processed or stays_pending(each, self._action)]
+        given_back = [each for each in batch.interactions if not (maybe_processed or stays_pending(each, self._action))]
         if kept:
             self._record(self._journal.keep_pending, kept)
         if given_back:
             self._record(self._journal.release_claim, given_back)
         return outcomes
 
-    def _ended(self, interactions: t.Sequence[Interaction], fate: Fate, call: int | None, message: str = "") -> float:
+    def _ended(
+        self, interactions: t.Sequence[Interaction], state: AttemptState, call: int | None, message: str = ""
+    ) -> float:
         """Tell the journal how interactions ended; return the time. A journal that cannot be used need not know of those that were not claimed."""
         if isinstance(self.stopped, JournalError):
             interactions = [each for each in interactions if each.claim]
-        return self._journal.ended(interactions, fate, call, message)
+        return self._journal.ended(interactions, state, call, message)
 
     # Rejected batches
 

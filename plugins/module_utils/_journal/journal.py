@@ -18,7 +18,7 @@ import itertools
 import typing as t
 
 from .._errors import InputError, JournalError
-from .._words import Action, Fate
+from .._words import Action, AttemptState
 from . import rules
 from .ahead import ChunksAhead
 from .audit import Audit
@@ -160,13 +160,15 @@ class Journal(ScopedJournal):
                 self._ahead.claim_next()
             return chunk
 
-    def ended(self, interactions: t.Iterable[Interaction], fate: Fate, call: int | None, message: str = "") -> float:
+    def ended(
+        self, interactions: t.Iterable[Interaction], state: AttemptState, call: int | None, message: str = ""
+    ) -> float:
         """Say how interactions ended, before they are accepted, released or kept pending: so it goes into the history with that. Return the time.
 
         :param call: the number of the call that decided it; None without a call.
         """
         now = self._clock()
-        self._audit.ended(interactions, fate.value, now, call, message)
+        self._audit.ended(interactions, state.value, now, call, message)
         return now
 
     def accept(self, interactions: t.Collection[Interaction]) -> None:

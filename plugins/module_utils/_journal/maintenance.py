@@ -11,10 +11,10 @@ import typing as t
 
 from .._location import is_url
 from .._text import clean, isoformat_utc
-from .._words import Action, Fate
+from .._words import Action, AttemptState
 from . import rules
 from .backends import open_store
-from .store import Past, Query, Row, RunCounts, Scope
+from .store import PastOutcome, Query, Row, RunCounts, Scope
 
 # Seconds within which an acceptance shows that a run is under way.
 RECENT = 60
@@ -67,27 +67,17 @@ class JournalMaintenance:
         return self._store.counts()
 
     def entries(
-        self,
-        external_ids: t.Sequence[str] | None = None,
-        provider: str | None = None,
-        state: str | None = None,
-        older_than: int | None = None,
-        newer_than: int | None = None,
-        run_id: str | None = None,
-        history: bool = False,
-        page: int = 1,
-        page_size: int = 100,
+        self, history: bool = False, page: int = 1, page_size: int = 100, **filters: t.Any
     ) -> tuple[list[dict[str, t.Any]], int, int]:
-        """Return a page of the interactions that match, the latest first. None matches everything.
+        """Return a page of the interactions that match, the latest first.
 
         Return also how many match on all pages, and how many of these VCC has accepted within ``RECENT`` seconds.
 
-        :param older_than: seconds, as ``newer_than``.
-        :param run_id: of the history only.
         :param history: whether to return each outcome of the history instead.
+        :param filters: those of ``_query``.
         """
         now = self._clock()
-        query = _query(now, external_ids, provider, state, older_than, newer_than, run_id)
+        query = _query(now, **filters)
         offset = (page - 1) * page_size
         if history:
             past, matched, recent = self._store.history(query, page_size, offset, now - RECENT)
@@ -96,21 +86,13 @@ class JournalMaintenance:
         return [_entry(row, scope) for row, scope in found.rows], found.matched, found.recent
 
     def export(
-        self,
-        take: t.Callable[[t.Iterator[dict[str, t.Any]]], None],
-        external_ids: t.Sequence[str] | None = None,
-        provider: str | None = None,
-        state: str | None = None,
-        older_than: int | None = None,
-        newer_than: int | None = None,
-        run_id: str | None = None,
-        history: bool = False,
+        self, take: t.Callable[[t.Iterator[dict[str, t.Any]]], None], history: bool = False, **filters: t.Any
     ) -> None:
         """Let ``take`` have all entries that match, as ``entries`` returns them on all pages.
 
         It may be called again, with all of them from the beginning, if the journal had to be read again.
         """
-        query = _query(self._clock(), external_ids, provider, state, older_than, newer_than, run_id)
+        query = _query(self._clock(), **filters)
         if history:
             self._store.export(query, True, lambda found: take(map(_past_entry, found)))
         else:
@@ -132,19 +114,24 @@ class JournalMaintenance:
 
 def _query(
     now: float,
-    external_ids: t.Sequence[str] | None,
-    provider: str | None,
-    state: str | None,
-    older_than: int | None,
-    newer_than: int | None,
-    run_id: str | None,
+    external_ids: t.Sequence[str] | None = None,
+    provider: str | None = None,
+    state: str | None = None,
+    older_than: int | None = None,
+    newer_than: int | None = None,
+    run_id: str | None = None,
 ) -> Query:
+    """Return the query of filters. None matches everything.
+
+    :param older_than: seconds, as ``newer_than``.
+    :param run_id: of the history only.
+    """
     before = None if older_than is None else now - older_than
     after = None if newer_than is None else now - newer_than
     return Query(external_ids, provider, state, before, after, run_id)
 
 
-def _past_entry(past: Past) -> dict[str, t.Any]:
+def _past_entry(past: PastOutcome) -> dict[str, t.Any]:
     attempt, scope = past.attempt, past.scope
     return _cleaned(
         {
@@ -153,7 +140,9 @@ def _past_entry(past: Past) -> dict[str, t.Any]:
             "api_url": scope.api_url,
             "account": scope.account,
             "action": attempt.action,
-            "state": _STATES.get(attempt.action, attempt.state) if attempt.state == Fate.ACCEPTED else attempt.state,
+            "state": _STATES.get(attempt.action, attempt.state)
+            if attempt.state == AttemptState.ACCEPTED
+            else attempt.state,
             "request_id": past.request_id or None,
             "at": isoformat_utc(attempt.at),
             "call": attempt.call,
@@ -166,9 +155,9 @@ def _past_entry(past: Past) -> dict[str, t.Any]:
 
 
 def _run_entry(found: RunCounts) -> dict[str, t.Any]:
-    counts = {state: found.counts.get((action, Fate.ACCEPTED.value), 0) for action, state in _STATES.items()}
-    for fate in (Fate.FAILED.value, Fate.UNKNOWN.value):
-        counts[fate] = sum(count for (dummy, state), count in found.counts.items() if state == fate)
+    counts = {state: found.counts.get((action, AttemptState.ACCEPTED.value), 0) for action, state in _STATES.items()}
+    for ended in (AttemptState.FAILED.value, AttemptState.UNKNOWN.value):
+        counts[ended] = sum(count for (dummy, state), count in found.counts.items() if state == ended)
     begin = math.floor(found.run.started)
     parts = range(max((part for part, dummy in found.timeline), default=-1) + 1)
     return _cleaned(
@@ -183,7 +172,7 @@ def _run_entry(found: RunCounts) -> dict[str, t.Any]:
             "timeline": [
                 {
                     "from": isoformat_utc(begin + part * found.width),
-                    **{fate.value: found.timeline.get((part, fate.value), 0) for fate in Fate},
+                    **{each.value: found.timeline.get((part, each.value), 0) for each in AttemptState},
                 }
                 for part in parts
             ],

@@ -68,15 +68,16 @@ class NotificationLog(ScopedJournal):
         return list(self.record_by_id(given).values())
 
     def record_by_id(self, given: t.Iterable[Notification]) -> dict[str, tuple[str, str, str]]:
-        """Do the same, and return these by the ids of the notifications, in the order of these."""
+        """Record notifications as ``record`` does, and return the same by the ids of the notifications, in their order."""
         given = list(given)
         while True:
             changes, new, swaps = self._changes(given)
+            recorded = dict(zip(new, changes))
             if self._dry_run:
-                return dict(zip(new, changes))
+                return recorded
             keep_replaced_request_ids(self._store, swaps, self._clock())
             if not new or self._store.record(new, self._clock(), swaps):
-                return dict(zip(new, changes))
+                return recorded
 
     def _changes(self, given: list[Notification]) -> tuple[list[tuple[str, str, str]], list[str], list[Change]]:
         """Return the changes for the user, the ids of the new notifications, and the changes of rows."""

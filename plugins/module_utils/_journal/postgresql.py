@@ -63,7 +63,7 @@ from .store import (
     Ended,
     Exchanged,
     Found,
-    Past,
+    PastOutcome,
     Query,
     Registered,
     Row,
@@ -353,7 +353,7 @@ ON CONFLICT DO NOTHING
     def _history(self) -> History:
         return History(self._connection, self._version)
 
-    def history(self, query: Query, limit: int, offset: int, recent: float) -> tuple[list[Past], int, int]:
+    def history(self, query: Query, limit: int, offset: int, recent: float) -> tuple[list[PastOutcome], int, int]:
         """Return a page of the outcomes of all scopes that match, the latest first; how many match; and how many of these VCC has accepted after a time."""
         return self._history.search(query, limit, offset, recent)
 

@@ -10,8 +10,8 @@ import math
 import typing as t
 
 from .postgresql_connection import LONG_ANSWER_TIMEOUT, PostgresqlConnection, pipeline
-from .postgresql_rows import Statement, column, execute, in_transaction, joined, number_of_rows, read_all
-from .store import Attempt, Ended, Past, Query, Run, RunCounts, Scope, width_of_parts
+from .postgresql_rows import Statement, column, execute, in_transaction, joined, number_of_rows, read_all, read_page
+from .store import Attempt, Ended, PastOutcome, Query, Run, RunCounts, Scope, width_of_parts
 
 # The first version of the tables that has the history.
 _FIRST_VERSION = 3
@@ -144,7 +144,7 @@ class History:
 
         return int(self._connection.run(work))
 
-    def search(self, query: Query, limit: int, offset: int, recent: float) -> tuple[list[Past], int, int]:
+    def search(self, query: Query, limit: int, offset: int, recent: float) -> tuple[list[PastOutcome], int, int]:
         """Return a page of the outcomes that match, the latest first; how many match; and how many of these VCC has accepted after a time."""
         if not self.exists:
             return [], 0, 0
@@ -152,11 +152,7 @@ class History:
         values.update(limit=limit, offset=offset, recent=recent)
         page = f"SELECT {_COLUMNS} {matching} {_ORDER} LIMIT %(limit)s OFFSET %(offset)s"
         counts = f"SELECT count(*), count(*) FILTER (WHERE state = 'accepted' AND at > %(recent)s) {matching}"
-
-        def work(db: t.Any, again: bool) -> tuple[list[t.Any], tuple[int, int]]:
-            return execute(db, page, values).fetchall(), execute(db, counts, values).fetchone()
-
-        rows, counted = self._connection.run(work, LONG_ANSWER_TIMEOUT)
+        rows, counted = read_page(self._connection, page, counts, values)
         return [_past(row) for row in rows], *counted
 
     def run_counts(self, run_id: str, parts: int) -> RunCounts | None:
@@ -170,18 +166,12 @@ class History:
                 return None
             run, ended, calls = Run(*found[:5]), found[5], found[6]
             width = width_of_parts(run.started, ended, parts)
-            counts: dict[tuple[str, str], int] = {}
-            timeline: dict[tuple[int, str], int] = {}
-            for action, state, part, count in execute(
-                db, _COUNTS, (math.floor(run.started), width, run.key)
-            ).fetchall():
-                counts[action, state] = counts.get((action, state), 0) + count
-                timeline[part, state] = timeline.get((part, state), 0) + count
-            return RunCounts(run, ended, width, calls, counts, timeline)
+            rows = execute(db, _COUNTS, (math.floor(run.started), width, run.key)).fetchall()
+            return RunCounts.from_rows(run, ended, width, calls, rows)
 
         return t.cast("RunCounts | None", self._connection.run(work, LONG_ANSWER_TIMEOUT))
 
-    def export(self, query: Query, take: t.Callable[[t.Iterator[Past]], None]) -> None:
+    def export(self, query: Query, take: t.Callable[[t.Iterator[PastOutcome]], None]) -> None:
         """Let ``take`` have all outcomes that match, the latest first; again from the beginning if the connection was lost."""
         matching, values = _matching(query)
         if self.exists:
@@ -199,6 +189,6 @@ def _matching(query: Query) -> tuple[str, dict[str, t.Any]]:
     return f"{_PAST} {'WHERE' if conditions else ''} {conditions}", given
 
 
-def _past(row: t.Sequence[t.Any]) -> Past:
+def _past(row: t.Sequence[t.Any]) -> PastOutcome:
     """Return the outcome of a row that has ``_COLUMNS``."""
-    return Past(row[0], row[1], Scope(*row[2:5]), Attempt(Run(*row[5:10]), *row[10:]))
+    return PastOutcome(row[0], row[1], Scope(*row[2:5]), Attempt(Run(*row[5:10]), *row[10:]))

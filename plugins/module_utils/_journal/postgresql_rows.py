@@ -218,6 +218,18 @@ def number_of_rows(cursor: t.Any) -> int:
     return int(cursor.fetchone()[0] if cursor.description else cursor.rowcount)
 
 
+def read_page(
+    connection: PostgresqlConnection, page: str, counts: str, values: t.Any
+) -> tuple[list[t.Any], tuple[int, int]]:
+    """Return the rows of one query, and the only row of another one, which counts the rows on all pages and the recent ones."""
+
+    def work(db: t.Any, again: bool) -> tuple[list[t.Any], tuple[int, int]]:
+        return execute(db, page, values).fetchall(), execute(db, counts, values).fetchone()
+
+    found: tuple[list[t.Any], tuple[int, int]] = connection.run(work, LONG_ANSWER_TIMEOUT)
+    return found
+
+
 def read_all(
     connection: PostgresqlConnection,
     query: str,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 
 from .postgresql_connection import LONG_ANSWER_TIMEOUT, PostgresqlConnection
-from .postgresql_rows import execute, joined, key_of, read_all
+from .postgresql_rows import execute, joined, key_of, read_all, read_page
 from .store import Found, Query, Row, Scope
 
 # Rows that a block of pruning looks at.
@@ -60,11 +60,10 @@ OLD_HISTORY = {
 # What ``prune`` counts.
 PRUNED = (*OLD, "outcomes", "runs")
 
-_ORDER = "ORDER BY time DESC, name, api_url, account, provider"
-
 # What ``counts`` counts.
 COUNTED = ("released", "dispatched", "pending", "interactions", "providers")
 
+_ORDER = "ORDER BY time DESC, name, api_url, account, provider"
 
 _SELECT = "SELECT id, coalesce(long_external_id, external_id) AS name, action, request_id, requested_at, accepted_at, api_url, account, provider"
 
@@ -104,11 +103,7 @@ FROM vcc_journal.interaction
         values.update(limit=limit, offset=offset, recent=recent)
         page = f"{_SELECT} {matching} {_ORDER} LIMIT %(limit)s OFFSET %(offset)s"
         counts = f"SELECT count(*), count(*) FILTER (WHERE accepted_at > %(recent)s) {matching}"
-
-        def work(db: t.Any, again: bool) -> tuple[list[t.Any], tuple[int, int]]:
-            return execute(db, page, values).fetchall(), execute(db, counts, values).fetchone()
-
-        rows, counted = self._connection.run(work, LONG_ANSWER_TIMEOUT)
+        rows, counted = read_page(self._connection, page, counts, values)
         return Found(list(map(_found, rows)), *counted)
 
     def export(self, query: Query, take: t.Callable[[t.Iterator[tuple[Row, Scope]]], None]) -> None:

@@ -36,7 +36,7 @@ _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 _MISPLACED = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG)
 
-# What helps: never to go on without what the journal knows.
+# What helps: never to go on without the knowledge of the journal.
 _RESTORE = f"restore it with .recover of the command sqlite3, or from a backup; {LACKING}"
 
 

@@ -10,7 +10,7 @@ import math
 import typing as t
 
 from .sqlite_file import JournalFile, insert
-from .store import CHUNK, Attempt, Ended, Past, Query, Run, RunCounts, Scope, width_of_parts
+from .store import CHUNK, Attempt, Ended, PastOutcome, Query, Run, RunCounts, Scope, width_of_parts
 
 # A run and an attempt, in the order of the columns of ``Run`` and ``Attempt``.
 _ATTEMPT = "run.id, run_id, started, reason, job_id, number, action, state, at, call, message"
@@ -101,18 +101,18 @@ WHERE scope = ? AND (outcome.run, outcome.attempt, outcome.id) > (?, ?, ?) ORDER
             yield list(found.items())
             place = (rows[-1][0], rows[-1][5], rows[-1][11])
 
-    def history(self, query: Query, limit: int, offset: int, recent: float) -> tuple[list[Past], int, int]:
+    def history(self, query: Query, limit: int, offset: int, recent: float) -> tuple[list[PastOutcome], int, int]:
         """Return a page of the outcomes of all scopes that match, the latest first; how many match; and how many of these VCC has accepted after a time."""
         return self.read(lambda: self._history(query, limit, offset, recent))
 
-    def _history(self, query: Query, limit: int, offset: int, recent: float) -> tuple[list[Past], int, int]:
+    def _history(self, query: Query, limit: int, offset: int, recent: float) -> tuple[list[PastOutcome], int, int]:
         matching, values = self._matching(query)
         page = f"{matching} {_ORDER} LIMIT :limit OFFSET :offset"
         rows = self._db.execute(page, {**values, "limit": limit, "offset": offset}).fetchall()
         counts = f"SELECT count(*), coalesce(sum(state = 'accepted' AND at > :recent), 0) FROM ({matching})"
         return [_past(row) for row in rows], *self._db.execute(counts, {**values, "recent": recent}).fetchone()
 
-    def past(self, query: Query) -> t.Iterator[Past]:
+    def past(self, query: Query) -> t.Iterator[PastOutcome]:
         """Return all outcomes that match, while nothing else is read from the file."""
         matching, values = self._matching(query)
         return map(_past, self._db.execute(f"{matching} {_ORDER}", values))
@@ -153,17 +153,12 @@ FROM attempt CROSS JOIN outcome ON (outcome.run, outcome.attempt) = (attempt.run
 """,
             (math.floor(run.started), width, run.key),
         )
-        counts: dict[tuple[str, str], int] = {}
-        timeline: dict[tuple[int, str], int] = {}
-        for action, state, part, count in rows:
-            counts[action, state] = counts.get((action, state), 0) + count
-            timeline[part, state] = timeline.get((part, state), 0) + count
-        return RunCounts(run, ended, width, calls, counts, timeline)
+        return RunCounts.from_rows(run, ended, width, calls, rows)
 
 
 def _attempt(row: t.Sequence[t.Any]) -> Attempt:
     return Attempt(Run(*row[:5]), *row[5:11])
 
 
-def _past(row: t.Sequence[t.Any]) -> Past:
-    return Past(row[0], row[1], Scope(*row[2:5]), _attempt(row[5:]))
+def _past(row: t.Sequence[t.Any]) -> PastOutcome:
+    return PastOutcome(row[0], row[1], Scope(*row[2:5]), _attempt(row[5:]))

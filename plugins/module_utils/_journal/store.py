@@ -91,7 +91,7 @@ class Attempt(t.NamedTuple):
 Ended = tuple[int, t.Optional[str], t.Optional[str]]
 
 
-class Past(t.NamedTuple):
+class PastOutcome(t.NamedTuple):
     """An outcome of the history."""
 
     external_id: str | None
@@ -116,6 +116,18 @@ class RunCounts(t.NamedTuple):
     calls: int
     counts: dict[tuple[str, str], int]
     timeline: dict[tuple[int, str], int]
+
+    @classmethod
+    def from_rows(
+        cls, run: Run, ended: float, width: int, calls: int, rows: t.Iterable[tuple[str, str, int, int]]
+    ) -> RunCounts:
+        """Return the counts of rows, each with an action, a state, a part of the timeline, and how many interactions have ended so."""
+        counts: dict[tuple[str, str], int] = {}
+        timeline: dict[tuple[int, str], int] = {}
+        for action, state, part, count in rows:
+            counts[action, state] = counts.get((action, state), 0) + count
+            timeline[part, state] = timeline.get((part, state), 0) + count
+        return cls(run, ended, width, calls, counts, timeline)
 
 
 def width_of_parts(begin: float, end: float, parts: int) -> int:
@@ -352,7 +364,7 @@ class Store(abc.ABC):
         """
 
     @abc.abstractmethod
-    def history(self, query: Query, limit: int, offset: int, recent: float) -> tuple[list[Past], int, int]:
+    def history(self, query: Query, limit: int, offset: int, recent: float) -> tuple[list[PastOutcome], int, int]:
         """Return a page of the outcomes of all scopes that match, the latest first; how many match; and how many of these VCC has accepted after a time.
 
         :param recent: that time.

@@ -149,8 +149,7 @@ class Recorder:
 
     def _late(self, post: Post) -> None:
         self._lose(f"The journal has not answered within {ANSWER_TIMEOUT:g} seconds.")
-        self._refused += not (post.answer.done() or post.is_check)
-        post.refuse("The journal does not answer.")
+        self._refuse(post, "The journal does not answer.")
 
     def _lose(self, reason: str) -> None:
         """Say that the journal cannot be written: once for each reason, not for each POST."""
@@ -164,8 +163,12 @@ class Recorder:
     def _failed(self, batch: list[Post], reason: str) -> None:
         self._lose(reason)
         for post in batch:
-            self._refused += not (post.answer.done() or post.is_check)
-            post.refuse("The journal cannot be written.")
+            self._refuse(post, "The journal cannot be written.")
+
+    def _refuse(self, post: Post, reason: str) -> None:
+        """Count a POST that is answered with 503, and answer it."""
+        self._refused += not (post.answer.done() or post.is_check)
+        post.refuse(reason)
 
     def _recorded(self, batch: list[Post], changes: dict[str, Change]) -> None:
         self._last_success = self._loop.time()

@@ -153,6 +153,14 @@ def task(sim, folder, clock):
         client.close()
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def journal(request, task):
+    """The journal of the tasks, in a file and then in a database."""
+    if request.param == "postgresql":
+        task.journal = request.getfixturevalue("postgresql_url")
+    return task.journal
+
+
 @pytest.fixture
 def rows(folder):
     return lambda: journal_rows(folder / "journal.db")

@@ -21,14 +21,6 @@ from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import call_main,
 RUN = Run(17, "a" * 32, 1_800_000_000.0)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def journal(request, task):
-    """The journal of the tasks, in a file and then in a database."""
-    if request.param == "postgresql":
-        task.journal = request.getfixturevalue("postgresql_url")
-    return task.journal
-
-
 @pytest.fixture
 def info(sim, journal):
     """Runs the module; returns its result."""

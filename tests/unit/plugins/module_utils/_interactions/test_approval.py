@@ -25,14 +25,6 @@ UNKNOWN = (
 )
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def kept(request, task):
-    """Let tasks keep their journal in a file, or in a database. Return its location."""
-    if request.param == "postgresql":
-        task.journal = request.getfixturevalue("postgresql_url")
-    return task.journal
-
-
 @pytest.fixture
 def approve(task):
     """Return a function that returns the digest of a plan."""
@@ -40,14 +32,14 @@ def approve(task):
 
 
 @pytest.fixture
-def refused(sim, task, kept):
+def refused(sim, task, journal):
     """Return a function that runs a task which must change nothing, for real and in check mode, and returns the message."""
     task(external_id="first")  # so that there is a journal
 
     def run(**given):
-        before = len(sim.requests), content(kept)
+        before = len(sim.requests), content(journal)
         results = [task(check=check, **given) for check in (False, True)]
-        assert (len(sim.requests), content(kept)) == before
+        assert (len(sim.requests), content(journal)) == before
         assert results[0].pop("run_id")
         assert results[0] == results[1]
         assert (results[0]["failed"], results[0]["changed"], results[0]["summary"]["api_calls"]) == (True, False, 0)
@@ -70,19 +62,19 @@ def others(count):
 
 
 class TestApproved:
-    def test_same_plan_runs(self, sim, task, kept, approve):
+    def test_same_plan_runs(self, sim, task, journal, approve):
         task(external_ids=["z", "b"])
         digest = approve(external_ids=["a", "b", "c"])
         result = task(external_ids=["c", "a", "b", "a"], plan_digest=digest.upper(), diff=True)
         assert summary(result) == {"requested": 3, "released": 2, "unchanged": 1}
         assert column(result, "external_id") == ["c", "a", "b"]
         assert column(result, "evidence") == ["api", "api", "journal"]
-        assert result["interactions"][2]["request_id"] == journal_rows(kept)["b"]["request_id"]
+        assert result["interactions"][2]["request_id"] == journal_rows(journal)["b"]["request_id"]
         assert result["plan_digest"] == digest
         assert result["diff"]["before"] == "c: not known to be released\na: not known to be released\nb: released\n"
         assert sim.released == ["b", "z", "a", "c"]
 
-    def test_second_run_changes_nothing(self, sim, task, kept, approve):
+    def test_second_run_changes_nothing(self, sim, task, journal, approve):
         given = {"external_ids": others(1500), "plan_digest": approve(external_ids=others(1500))}
         assert task(**given)["changed"]
         calls = len(sim.requests)
@@ -93,7 +85,7 @@ class TestApproved:
             assert result["plan_digest"] == approve(external_ids=["other-0"])
         assert len(sim.requests) == calls
 
-    def test_pending_interaction_is_left(self, sim, task, kept, approve):
+    def test_pending_interaction_is_left(self, sim, task, journal, approve):
         digest = approve(external_ids=["a", "b"])
         sim.fault("cut", when="after")
         assert task(external_ids=["a", "b"], plan_digest=digest)["summary"]["unknown"] == 2
@@ -102,7 +94,7 @@ class TestApproved:
         assert sim.released == ["a", "b"]
         assert len(sim.ignored) == 2
 
-    def test_dispatch_with_data_and_custom_request_ids(self, sim, dispatch, task, kept):
+    def test_dispatch_with_data_and_custom_request_ids(self, sim, dispatch, task, journal):
         given = {
             "interactions": [{"external_id": "a", "request_id": "r-1", "linked_data": [{"type": "name", "value": "1"}]}]
         }
@@ -118,7 +110,7 @@ class TestApproved:
         assert not task(**given, journal_ttl=1)["changed"]
         assert sim.released == ["a", "b"]
 
-    def test_report_has_everything(self, task, kept, approve, tmp_path):
+    def test_report_has_everything(self, task, journal, approve, tmp_path):
         task(external_id="b")
         report = tmp_path / "report.jsonl"
         given = {"external_ids": ["a", "b"], "report": str(report)}
@@ -126,7 +118,7 @@ class TestApproved:
         assert sorted(report.read_text().count(f'"{each}"') for each in ("a", "b")) == [1, 1]
         assert summary(result) == {"requested": 2, "released": 1, "unchanged": 1}
 
-    def test_rejected_interaction_says_what_is_next(self, sim, task, kept, approve):
+    def test_rejected_interaction_says_what_is_next(self, sim, task, journal, approve):
         sim.poison("bad")
         result = task(external_ids=["a", "bad"], plan_digest=approve(external_ids=["a", "bad"]))
         assert result["msg"].endswith(" Run check mode again for the plan_digest of what is left.")
@@ -242,11 +234,11 @@ class TestMeanwhile:
 
         return set_up
 
-    def test_confirmation_that_ends_is_not_sent(self, sim, task, kept, approve, meanwhile):
+    def test_confirmation_that_ends_is_not_sent(self, sim, task, journal, approve, meanwhile):
         """It was not in the plan that was approved."""
         task(external_ids=["b"])
         given = {"external_ids": ["a", "b"], "plan_digest": approve(external_ids=["a", "b"])}
-        meanwhile(functools.partial(release_and_dispatch, kept, sim, "b"))
+        meanwhile(functools.partial(release_and_dispatch, journal, sim, "b"))
         assert summary(task(**given)) == {"requested": 2, "released": 1, "unchanged": 1}
         assert [effect["external_id"] for effect in sim.effects] == ["b", "a"]
 
@@ -261,10 +253,10 @@ class TestMeanwhile:
 def release_and_dispatch(location, sim, external_id):
     """Record in a journal that an interaction was dispatched anew."""
     account = next(iter(journal_rows(location).values()))["account"]
-    journal = Journal(location, sim.url, account, None, 0, action="dispatch")
-    journal.add_all([[external_id]])
-    journal.accept(journal.claim(0))
-    journal.close()
+    opened = Journal(location, sim.url, account, None, 0, action="dispatch")
+    opened.add_all([[external_id]])
+    opened.accept(opened.claim(0))
+    opened.close()
 
 
 def test_long_list(task, folder, sim, approve):

@@ -31,14 +31,6 @@ from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._interaction
 COMMON = ("external_id", "provider", "request_id", "state", "message", "call", "at", "run_id", "reason", "job_id")
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def journal(request, task):
-    """The journal of the tasks, in a file and then in a database."""
-    if request.param == "postgresql":
-        task.journal = request.getfixturevalue("postgresql_url")
-    return task.journal
-
-
 @pytest.fixture
 def history(journal):
     """Return a function that returns the outcomes of the history, the latest first."""

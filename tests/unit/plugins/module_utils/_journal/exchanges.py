@@ -12,7 +12,7 @@ from ansible_collections.vonage.vcc.plugins.module_utils._journal.journal import
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.maintenance import JournalMaintenance
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.notifications import Notification, NotificationLog
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.registrations import Registration
-from ansible_collections.vonage.vcc.plugins.module_utils._words import Fate
+from ansible_collections.vonage.vcc.plugins.module_utils._words import AttemptState
 from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal.helpers import (
     API,
     NOTHING_OLD,
@@ -156,11 +156,11 @@ def record_history(url, direct, name):
         journal.add_all(as_entries(*ids))
         first, second, third, rejected, unknown = journal.claim(0)
         for call, accepted in enumerate([[first, third], [second]], 1):
-            journal.ended(accepted, Fate.ACCEPTED, call)
+            journal.ended(accepted, AttemptState.ACCEPTED, call)
             journal.accept(accepted)
-        journal.ended([rejected], Fate.FAILED, 3, "refused")
+        journal.ended([rejected], AttemptState.FAILED, 3, "refused")
         journal.release_claim([rejected])
-        journal.ended([unknown], Fate.UNKNOWN, 4, "no answer")
+        journal.ended([unknown], AttemptState.UNKNOWN, 4, "no answer")
         journal.keep_pending([unknown])
     with contextlib.closing(JournalMaintenance(direct, dry_run=True)) as journal:
         found = journal.entries(run_id=run.run_id, history=True)[0]

@@ -10,7 +10,7 @@ import pytest
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.audit import new_run
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.store import (
     Attempt,
-    Past,
+    PastOutcome,
     Query,
     Row,
     Run,
@@ -59,13 +59,13 @@ class TestRecords:
     def test_outcome_has_all_that_was_recorded(self, everything):
         past, matched, recent = everything.history(Query(), 100, 0, NOW + 50)
         assert past == [
-            Past("e", "k", TICKETS, LOST),
-            Past("d", None, TICKETS, NOT_SENT),
-            Past(None, "key-3", TICKETS, LATER),
-            Past("a", "key-2", TICKETS, LATER),
-            Past("c", "key-c", SCOPE, FAILED),
-            Past("a", "key-a", SCOPE, ACCEPTED),
-            Past("b", "key-b", SCOPE, ACCEPTED),
+            PastOutcome("e", "k", TICKETS, LOST),
+            PastOutcome("d", None, TICKETS, NOT_SENT),
+            PastOutcome(None, "key-3", TICKETS, LATER),
+            PastOutcome("a", "key-2", TICKETS, LATER),
+            PastOutcome("c", "key-c", SCOPE, FAILED),
+            PastOutcome("a", "key-a", SCOPE, ACCEPTED),
+            PastOutcome("b", "key-b", SCOPE, ACCEPTED),
         ]
         assert (matched, recent) == (7, 2)
 
@@ -78,9 +78,9 @@ class TestRecords:
         more = [(ACCEPTED._replace(message="x"), [(100, "z", "z"), (102, "b", "key-b")]), (FAILED, [(100, "a", "r")])]
         assert store.record_attempts(more, dry_run=True) == store.record_attempts(more) == 2
         assert store.history(Query(), 10, 0, NOW)[0] == [
-            Past("a", "r", SCOPE, FAILED),
-            Past("a", "key-a", SCOPE, ACCEPTED),
-            Past("b", "key-b", SCOPE, ACCEPTED),
+            PastOutcome("a", "r", SCOPE, FAILED),
+            PastOutcome("a", "key-a", SCOPE, ACCEPTED),
+            PastOutcome("b", "key-b", SCOPE, ACCEPTED),
         ]
 
     def test_rows_that_are_marked_go_into_the_history(self, store):
@@ -122,7 +122,7 @@ class TestRecords:
         ended = [(2 * number, f"case-{number:05}", f"key-{number}") for number in range(12_000)]
         assert store.record_attempts([(ACCEPTED, ended)]) == 12_000
         assert store.history(Query(), 1, 11_999, NOW)[:2] == (
-            [Past("case-11999", "key-11999", SCOPE, ACCEPTED)],
+            [PastOutcome("case-11999", "key-11999", SCOPE, ACCEPTED)],
             12_000,
         )
         taken = []
