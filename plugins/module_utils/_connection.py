@@ -13,6 +13,10 @@ from ._paths import check_paths
 from ._text import place, shown, without_user
 from ._validation import check_number, check_token, checked_url
 
+REGIONS = ("emea", "nam", "apac")
+
+DOMAIN = "newvoicemedia.com"
+
 # The hosts of the release guide, and the newer ones of the API reference.
 TOKEN_URL = "https://{region}.{domain}/Auth/connect/token"
 
@@ -90,7 +94,7 @@ def _account(params: t.Mapping[str, t.Any]) -> str:
 def _api_url(params: t.Mapping[str, t.Any]) -> str:
     region, domain = params["region"], params["domain"]
     if not re.fullmatch(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", domain):
-        raise InputError(f"domain must be a host name such as newvoicemedia.com, not '{shown(without_user(domain))}'.")
+        raise InputError(f"domain must be a host name such as {DOMAIN}, not '{shown(without_user(domain))}'.")
     api_url = params["api_url"] or (API_URL.format(region=region, domain=domain) if region else None)
     if not api_url:
         raise InputError(

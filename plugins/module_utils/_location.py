@@ -9,6 +9,8 @@ import re
 import typing as t
 from urllib.parse import unquote
 
+from ._errors import InputError
+
 # libpq takes the word in lower case only.
 _URL = re.compile(r"postgres(ql)?://")
 
@@ -44,6 +46,18 @@ def is_url(journal: str) -> bool:
 def has_scheme(journal: str) -> bool:
     """Return whether a journal is meant as a URL or as parameters of a connection, right or wrong, and not as a path."""
     return bool(_SCHEME.match(journal))
+
+
+def check_scheme(journal: str, path: str = "a path") -> None:
+    """Raise InputError for a journal that is meant as a URL and cannot be one of PostgreSQL.
+
+    :param path: what a journal in a file must be, for the message.
+    """
+    if is_url(journal):
+        if not journal.isprintable():
+            raise InputError("journal has a character that no URL can have: remove it, or write it as %XX.")
+    elif has_scheme(journal):
+        raise InputError(f"journal must be {path}, or {URL_FORM}.")
 
 
 def is_ambiguous(journal: str) -> bool:

@@ -15,8 +15,9 @@ from ansible.module_utils.common.parameters import set_fallbacks
 from ansible.module_utils.errors import AnsibleFallbackNotFound
 from ansible.module_utils.parsing.convert_bool import boolean
 
+from ._connection import DOMAIN, REGIONS
 from ._errors import InputError
-from ._location import URL_FORM, has_scheme, is_url
+from ._location import check_scheme, has_scheme, is_url
 from ._paths import check_paths
 from ._text import place, shown
 from ._validation import Spec, check_data, check_texts, check_types
@@ -106,12 +107,9 @@ def with_defaults(spec: Spec, args: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
 
 def _location(journal: str) -> str:
     """Return the URL of a journal as it is, or its path with the home folder and variables in place. Raises InputError."""
+    check_scheme(journal)
     if is_url(journal):
-        if not journal.isprintable():
-            raise InputError("journal has a character that no URL can have: remove it, or write it as %XX.")
         return journal
-    if has_scheme(journal):
-        raise InputError(f"journal must be a path, or {URL_FORM}.")
     _check_path("journal", journal)
     return _expanded(journal)
 
@@ -189,8 +187,8 @@ def _expanded(path: str) -> str:
 # The connection and auth options of every module: their environment variables are VCC_ and the option's name in capitals.
 CONNECTION_SPEC = with_environment(
     {
-        "region": {"type": "str", "choices": ["emea", "nam", "apac"]},
-        "domain": {"type": "str", "default": "newvoicemedia.com"},
+        "region": {"type": "str", "choices": list(REGIONS)},
+        "domain": {"type": "str", "default": DOMAIN},
         "api_url": {"type": "str"},
         "auth_url": {"type": "str"},
         "account": {"type": "str"},

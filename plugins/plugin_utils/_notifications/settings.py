@@ -9,11 +9,11 @@ import os
 import sys
 import typing as t
 
-from ansible_collections.vonage.vcc.plugins.module_utils._connection import journal_scope
+from ansible_collections.vonage.vcc.plugins.module_utils._connection import DOMAIN, REGIONS, journal_scope
 from ansible_collections.vonage.vcc.plugins.module_utils._errors import InputError
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.backends import missing_library
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.sqlite_errors import SQLITE_IMPORT_ERROR
-from ansible_collections.vonage.vcc.plugins.module_utils._location import URL_FORM, has_scheme, is_url
+from ansible_collections.vonage.vcc.plugins.module_utils._location import URL_FORM, check_scheme, is_url
 from ansible_collections.vonage.vcc.plugins.module_utils._paths import check_paths
 from ansible_collections.vonage.vcc.plugins.module_utils._text import place, shown
 from ansible_collections.vonage.vcc.plugins.module_utils._validation import as_text, check_name, check_token
@@ -24,13 +24,11 @@ DEFAULTS: dict[str, t.Any] = {
     "port": 5000,
     "health_path": "/health",
     "max_body": 1024 * 1024,
-    "domain": "newvoicemedia.com",
+    "domain": DOMAIN,
 }
 
 # The options whose values come from VCC_ and the name in capitals if they are not set, as in a task.
 FROM_ENVIRONMENT = ("journal", "region", "domain", "api_url", "account", "client_id")
-
-REGIONS = ("emea", "nam", "apac")
 
 OPTIONS = ("host", "port", "token", "certfile", "keyfile", "health_path", "max_body", "provider", *FROM_ENVIRONMENT)
 
@@ -150,12 +148,8 @@ def _journal(value: t.Any) -> str:
         raise InputError(
             f"journal is missing: set it or {place('VCC_JOURNAL')} to the absolute path of the journal of your tasks, or to {URL_FORM}."
         )
-    if is_url(value):
-        if not value.isprintable():
-            raise InputError("journal has a character that no URL can have: remove it, or write it as %XX.")
-    elif has_scheme(value):
-        raise InputError(f"journal must be an absolute path, or {URL_FORM}.")
-    else:
+    check_scheme(value, "an absolute path")
+    if not is_url(value):
         value = os.path.expanduser(os.path.expandvars(value))
         if not os.path.isabs(value):
             raise InputError(f"journal must be an absolute path or {URL_FORM}, not '{shown(value)}'.")
