@@ -185,17 +185,6 @@ class TestDelay:
 
 
 class TestPassing:
-    def test_turns(self, proxy, connect):
-        connection = connect(autocommit=True)
-        before = proxy.turns
-        for dummy in range(3):
-            connection.execute("SELECT 1")
-        assert proxy.turns - before == 3
-        with connection.pipeline():
-            for dummy in range(3):
-                connection.execute("SELECT 1")
-        assert proxy.turns - before == 4
-
     def test_many_bytes_both_ways(self, connect):
         text = "x" * 3_000_000
         assert connect().execute("SELECT %s", [text]).fetchone() == (text,)
