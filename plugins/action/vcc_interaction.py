@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run vcc_interaction in Ansible's own process where that equals running the module; else run the module."""
+"""Run vcc_interaction in Ansible's own process if the result equals that of the module; otherwise run the module."""
 
 from __future__ import annotations
 
@@ -122,9 +122,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]
 
 
 def _plain(value: t.Any) -> t.Any:
-    """Return a copy with plain text in place of Ansible's own types, which are slow to copy, and of a vault's."""
+    """Return a copy with plain text in place of Ansible's own types, which are slow to copy, and of vaulted values."""
     if isinstance(value, str):
-        return str.__str__(value)  # which those of !unsafe would answer with themselves
+        return str.__str__(value)  # because str() returns !unsafe text as it is
     if isinstance(value, t.Mapping):
         return {_plain(name): _plain(each) for name, each in value.items()}
     if getattr(value, "__ENCRYPTED__", False):  # of !vault, in ansible-core before 2.19
@@ -133,7 +133,7 @@ def _plain(value: t.Any) -> t.Any:
 
 
 def _without(secrets: set[str], result: dict[str, t.Any]) -> dict[str, t.Any]:
-    """Return a result without secrets. Ansible's own function is slow, so it is used only if there is a secret in it."""
+    """Return a result without secrets. Ansible's own function is slow, so call it only if the result has a secret."""
     text = json.dumps(result)
     found = any(json.dumps(secret)[1:-1] in text for secret in secrets)
     return t.cast("dict[str, t.Any]", remove_values(result, secrets)) if found else result

@@ -53,15 +53,15 @@ import typing as t
 
 import yaml
 
-# What does not count at the ends of a text, or of a line of ids.
+# The characters to strip from the ends of a text, or of a line of ids.
 BLANKS = " \t\r\n"
 
-# How many values the aliases of YAML may add to a text: a few lines of aliases of aliases stand for more values than fit into memory.
+# The maximum number of values that YAML aliases add to a text. A few lines of nested aliases can expand to more values than fit into memory.
 MAX_ALIASED = 1_000_000
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """A loader for which every plain scalar but null is text."""
+    """A YAML loader that reads every plain scalar except null as text."""
 
     yaml_implicit_resolvers: dict[str, list[t.Any]] = {}
 
@@ -70,15 +70,15 @@ _Loader.add_implicit_resolver("tag:yaml.org,2002:null", re.compile(r"(~|null|Nul
 
 
 def from_text(value: t.Any, lines: bool = False) -> t.Any:
-    """Return the list or dictionary of a text, and any other value unchanged, also text that is neither.
+    """Return the list or dictionary that a text represents. Return any other value unchanged, including text that is neither.
 
     :param lines: whether the text is a list of ids, one a line, unless it is a list in JSON.
     """
     if lines and (_is_date(value) or (isinstance(value, int) and not isinstance(value, bool))):
-        return [value]  # as ansible-core 2.19 reads the answer of a survey, one id of digits or one that is a date
+        return [value]  # ansible-core 2.19 reads the only id in the answer of a survey as a number or a date
     if not isinstance(value, str):
         return value
-    value = str.__str__(value)  # plain text in place of Ansible's own types, which libyaml does not read
+    value = str.__str__(value)  # plain text, because libyaml does not read Ansible's own types
     text = value.strip(BLANKS)
     if not text:
         return ""
@@ -102,21 +102,21 @@ def _data(text: str, default: str) -> t.Any:
             data = yaml.load(text, _Loader)  # noqa: S506 - derived from SafeLoader
             if _count(data, {}) > MAX_ALIASED + len(text):
                 return default
-            json.dumps(data)  # refuses what JSON cannot hold: a date with a tag, or a list within itself
+            json.dumps(data)  # refuses a date with a tag, or a list within itself
         except (yaml.YAMLError, RecursionError, TypeError, ValueError):
             return default
     return data if isinstance(data, (dict, list)) else default
 
 
 def _count(data: t.Any, known: dict[int, int]) -> int:
-    """Return the number of values in data. Those behind an alias of YAML count each time, but take no time of their own.
+    """Return the number of values in data. Each use of a YAML alias counts, but takes no further time.
 
     :param known: the counts so far, by the ``id()`` of the list or dictionary.
     """
     if not isinstance(data, (dict, list)):
         return 1
     if id(data) not in known:
-        known[id(data)] = 1  # for an alias of itself within it
+        known[id(data)] = 1  # ends the recursion of a value within itself
         known[id(data)] += sum(_count(each, known) for each in (data.values() if isinstance(data, dict) else data))
     return known[id(data)]
 

@@ -28,7 +28,7 @@ LONGEST_TIMEOUT = 3600
 # The warning of every module if validate_certs is false.
 UNVERIFIED = "validate_certs is false: anyone on the way to VCC can read the token and change what is sent."
 
-# What users of the playbooks set in place of an option, for messages.
+# For messages: how users of the playbooks set an option.
 IN_PLAYBOOKS = "The playbooks of the collection take each option as a variable, such as vcc_region or vcc_client_id."
 
 

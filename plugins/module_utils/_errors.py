@@ -6,13 +6,13 @@
 ::
 
     VccError                    a failure of a task, with a sentence for the user
-        InputError              the task cannot be done as its options, files or settings stand
+        InputError              the task cannot be done with its options, files or settings
         JournalError            the journal cannot be read or written
-        StoppedError            VCC has rejected so much that a task sends no more
+        StoppedError            VCC has rejected so many calls that the task stops sending
         ApiError                a call failed
             AuthError           VCC rejects the credentials or the token
             RejectedError       VCC, or a proxy before it, rejects the call with another 4xx
-            NoResponseError     no response of VCC, or one that cannot be relied on
+            NoResponseError     no response from VCC, or an unreliable one
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class VccError(Exception):
 
 
 class InputError(VccError):
-    """The task cannot be done as its options, files or settings stand.
+    """The task cannot be done with its options, files or settings.
 
     Most are raised before the first call. A line of ``src``, or the token cache, can also fail later.
     """
@@ -39,13 +39,13 @@ class JournalError(VccError):
 
 
 class StoppedError(VccError):
-    """VCC has rejected so many calls or interactions that a task sends no more."""
+    """VCC has rejected so many calls or interactions that the task stops sending."""
 
 
 class ApiError(VccError):
     """A call failed.
 
-    :param maybe_processed: whether VCC may have processed an attempt of the call all the same.
+    :param maybe_processed: whether VCC may nevertheless have processed an attempt of the call.
     """
 
     def __init__(self, message: str, maybe_processed: bool = False) -> None:
@@ -58,10 +58,10 @@ class AuthError(ApiError):
 
 
 class RejectedError(ApiError):
-    """A call is rejected with a status of 4xx other than those of AuthError.
+    """VCC, or a proxy before it, rejects a call with a 4xx other than those of AuthError.
 
     :param status: the status.
-    :param by_vcc: whether VCC can have rejected it. A proxy or gateway did if the status is 407, or the body is neither empty nor JSON.
+    :param by_vcc: whether VCC may have rejected it. A proxy or gateway did if the status is 407, or the body is neither empty nor JSON.
     """
 
     def __init__(self, message: str, status: int, by_vcc: bool, maybe_processed: bool = False) -> None:
@@ -71,4 +71,4 @@ class RejectedError(ApiError):
 
 
 class NoResponseError(ApiError):
-    """No response that can be relied on: no connection, a timeout, 429 or 5xx after the last retry, a redirect, or an HTML page."""
+    """No reliable response: no connection, a timeout, 429 or 5xx after the last retry, a redirect, or an HTML page."""

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Private files and folders, and who may have written a file."""
+"""Private files and folders, and checks of who may have written a file."""
 
 from __future__ import annotations
 
@@ -57,9 +57,9 @@ def _existing(folder: str) -> str:
 
 
 def is_shared(folder: str) -> bool:
-    """Return whether a folder is shared with a group: the group may write to it and owns new files in it, and other users may not.
+    """Return whether a folder is shared with a group: the group owns new files in it, and only the owner and the group may write to it.
 
-    A process of group 0 needs no setgid bit in a folder of group 0, because its files belong to that group; containers of OpenShift run so.
+    A process of group 0 needs no setgid bit in a folder of group 0, because its files belong to that group. Containers of OpenShift run in group 0.
     """
     info = os.stat(folder)
     given = info.st_mode & stat.S_ISGID or info.st_gid == 0 == os.getegid()
@@ -67,7 +67,7 @@ def is_shared(folder: str) -> bool:
 
 
 def distrust(path: str) -> str:
-    """Return why other users may have written an existing file, or an empty text if they cannot have. Raises OSError.
+    """Return why other users may have written an existing file, or an empty text if they cannot. Raises OSError.
 
     A file of another user is trusted if the file and its folder are shared with a group of this process.
     """

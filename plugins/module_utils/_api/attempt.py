@@ -18,7 +18,7 @@ class DeadlineExceededError(Exception):
 class Attempt:
     """One request and its response, in a thread of its own, so that the caller never waits longer than its limit.
 
-    ``sent`` is true from the moment when a byte of the request may leave on an established connection, with its tunnel and TLS.
+    ``sent`` is true from the moment when a byte of the request may leave on a connection whose tunnel and TLS are established.
     An attempt that is abandoned before that moment never sends its request.
     """
 

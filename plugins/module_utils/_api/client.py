@@ -36,14 +36,13 @@ BODY_LIMIT = 100_000
 class Client:
     """VCC's APIs, with the token that each call needs. Tasks with equal connections can share a client, and threads can call at once.
 
-    ``calls`` is the number of requests to the APIs, with retries and without those for tokens.
-
     :param http: sends the requests.
     :param auth: provides the tokens.
     :param api_url: the URL of the API gateway, without a trailing slash.
     :param scope: the scope of the tokens of ``auth``.
     :param secrets: texts that no error repeats.
     :param quoting: whether an error repeats the server's message.
+    :ivar calls: the number of requests to the APIs, including retries and without those for tokens.
     """
 
     def __init__(
@@ -134,7 +133,7 @@ class Client:
         return items, meta if isinstance(meta, dict) else {}
 
     def _check_accepted(self, response: Response) -> None:
-        """Raise RejectedError for a 4xx, and NoResponseError for any other response but a 200 of VCC's."""
+        """Raise RejectedError for a 4xx, and NoResponseError for any other response except a 200 from VCC."""
         if response.status == 200 and response.is_empty_or_json():
             return
         if 400 <= response.status < 500:
@@ -154,7 +153,7 @@ class Client:
         return response.detail(tuple(self.secrets)) if self._quoting else ""
 
     def _unexpected(self, response: Response) -> NoResponseError:
-        """Return the error for a response that VCC does not give, so that the call may or may not have reached VCC."""
+        """Return the error for a response that VCC never gives. The call may or may not have reached VCC."""
         return NoResponseError(
             f"{self._api_url} answered with status {response.status} in a way that VCC does not: check api_url, region and any proxy in between.",
             maybe_processed=True,

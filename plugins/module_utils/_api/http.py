@@ -43,8 +43,8 @@ TUNNEL_REFUSED = re.compile(r"Tunnel connection failed: (\d{3})")
 # The statuses that are worth a retry: the fair-use limit, and errors of the server.
 RETRY_STATUSES = (429, 500, 502, 503, 504)
 
-# Seconds between two requests from which on a wait for the turn is worth a word.
-LONG_TURN = 10
+# ``Http.waiting`` reports a wait for ``requests_per_minute`` only if requests are at least this number of seconds apart.
+LONG_INTERVAL = 10
 
 # Seconds that a call may wait between its attempts, beyond (retries + 1) x timeout.
 MAX_WAIT = 60
@@ -94,7 +94,7 @@ class Response(t.NamedTuple):
         return not self.body.strip() or self.is_json()
 
     def is_by_vcc(self) -> bool:
-        """Return whether VCC can have rejected the request, rather than a proxy or gateway. Only a proxy returns 407."""
+        """Return whether VCC may have rejected the request, rather than a proxy or gateway. Only a proxy returns 407."""
         return self.is_empty_or_json() and self.status != 407
 
     def detail(self, secrets: t.Iterable[str] = ()) -> str:
@@ -128,7 +128,7 @@ def _reveals(message: str, secret: str) -> bool:
 class Wait(t.NamedTuple):
     """Why a call waits before its next attempt.
 
-    :param reason: the answer, or what came in place of one, such as "VCC answers 429".
+    :param reason: the cause of the wait, such as "VCC answers 429".
     :param until: when the wait ends, by the clock of the session.
     """
 
@@ -179,14 +179,14 @@ class Http:
         self._session.close()
 
     def waiting(self) -> str:
-        """Return why calls wait now, and for how many seconds more; empty if they do not. Any thread may ask while others call.
+        """Return why calls wait now, and for how many more seconds; empty if they do not wait. Any thread may ask while others call.
 
-        A wait for the turn of a request counts if turns are ``LONG_TURN`` seconds apart.
+        A wait for ``requests_per_minute`` counts only if requests are at least ``LONG_INTERVAL`` seconds apart.
         """
         wait, now, turn = self._wait, self._clock(), self.limiter.turn()
         if wait and wait.until > now:
             return f"{wait.reason}, waiting {math.ceil(wait.until - now)} s"
-        if turn > now and self.limiter.interval >= LONG_TURN:
+        if turn > now and self.limiter.interval >= LONG_INTERVAL:
             return f"requests_per_minute allows the next request in {math.ceil(turn - now)} s"
         return ""
 
@@ -248,7 +248,7 @@ class Http:
                     return Response(status, content, maybe_processed)
                 limited = status == 429
                 reason = f"answers {status}"
-                # A 429 comes before any processing; behind any other of these statuses, VCC may have processed the call.
+                # A 429 comes before any processing. After any other of these statuses, VCC may have processed the call.
                 maybe_processed = maybe_processed or not limited
                 message = f"{label} {url} keeps answering with status {status}"
                 requested = self._parse_retry_after(retry_after)
@@ -271,13 +271,13 @@ class Http:
             self._sleep(delay)
 
     def _announce(self, label: str, reason: str, delay: float) -> None:
-        """Let ``waiting`` say for some seconds why this call waits."""
+        """Let ``waiting`` report for ``delay`` seconds why this call waits."""
         self._wait = Wait(f"{_server(label)} {reason}", self._clock() + delay)
 
     def _send_once(
         self, method: str, url: str, headers: dict[str, str], data: bytes | dict[str, str] | None
     ) -> tuple[int, bytes, str | None]:
-        """Send one request; return the status, the body (empty for a redirect) and ``Retry-After``. Raises exceptions of requests and below."""
+        """Send one request; return the status, the body (empty for a redirect) and ``Retry-After``. Raises exceptions of requests and of the layers below."""
         response = self._session.request(
             method,
             url,
@@ -312,7 +312,7 @@ class Http:
 
 
 def _server(label: str) -> str:
-    """Return the name of a server without the word that leads to its URL."""
+    """Return the name of a server from a label, without ``at``."""
     return label[: -len(" at")] if label.endswith(" at") else label
 
 

@@ -41,10 +41,10 @@ class RateLimiter:
         return start - turn
 
     def turn(self) -> float:
-        """Return when the last request that has asked for its turn may leave, by the clock. For any thread, without a lock."""
+        """Return the time at which the last request in line may leave, by the clock. Any thread may ask, because this takes no lock."""
         return self._next_at - self.interval
 
     def hold_back(self, seconds: float) -> None:
-        """Let no request leave for some seconds, because the fair-use limit covers all calls of the account."""
+        """Let no request leave for ``seconds`` seconds, because the fair-use limit covers all calls of the account."""
         with self._lock:
             self._not_before = max(self._not_before, self._clock() + seconds)

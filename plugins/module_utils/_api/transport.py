@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The HTTP session: complete final responses, proxies and certificate authorities.
 
-``requests`` and urllib3 do the work. This module closes their gaps by subclasses of urllib3's and ``http.client``'s classes.
+``requests`` and urllib3 do the work. This module closes their gaps with subclasses of urllib3's and ``http.client``'s classes.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ except ImportError:
 
     REQUESTS_IMPORT_ERROR = traceback.format_exc()
 
-# No request asks to switch protocols, and no HTTP follows that status.
+# No request asks to switch protocols, and no HTTP response follows that status.
 SWITCHING_PROTOCOLS = 101
 
 # The environment variables for certificate authorities, in the order of requests.
@@ -63,7 +63,7 @@ class _SocketReader(io.RawIOBase):
 
 
 class _LineReader(io.BufferedReader):
-    """Returns complete lines only, because http.client takes a status line or header that is cut off for a complete one."""
+    """Returns complete lines only, because http.client accepts a status line or header that is cut off."""
 
     def readline(self, size: int | None = -1) -> bytes:
         """Return the next line, at most ``size`` bytes of it. Raises RemoteDisconnected if the end of the stream cuts it off."""

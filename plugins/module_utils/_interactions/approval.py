@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A plan that someone has approved: whether a task still has it, and what has changed since."""
+"""The comparison of the plan of a task with an approved plan, and the changes since the approval."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from .outcome import ACTIONS, Evidence, Outcome, State
 from .plan import plan
 from .plan_digest import PlanDigest
 
-# How many of the interactions that are done last, and of those at the end of the list, are tried together.
+# ``_change`` combines up to this number of the interactions done last with up to this number from the end of the list.
 PAIRED = 200
 
 NOT_SENT = "not sent, because the plan differs from plan_digest: run check mode again for its plan_digest."
 
 
 class Change(t.NamedTuple):
-    """What has changed since the approval.
+    """The changes since the approval.
 
     :param done: how many of the approved interactions are done.
     :param new: how many interactions were not approved.
@@ -34,13 +34,13 @@ class Change(t.NamedTuple):
 
 
 def compare(journal: Journal, state: State, digest: PlanDigest, approved: str) -> None:
-    """Compare the plan of a task with an approved one, without a claim, and add it to the digest.
+    """Compare the plan of a task with an approved plan, and add it to the digest. Claim nothing.
 
-    What the journal confirms by now stays as it is: ``journal.worklist`` leaves it out from now on, so that nothing is sent but what was compared.
+    Interactions that the journal confirms are settled: ``journal.worklist`` leaves them out from now on, so that the task sends only what it has compared.
 
     :param digest: a digest without items.
     :param approved: the digest of the approved plan.
-    Raises InputError if the plan differs, unless nothing is left of it; and JournalError.
+    Raises InputError if the plan differs, unless nothing is left of it. Raises JournalError.
     """
     for step in plan(journal.plan, state):
         if isinstance(step, Outcome):
@@ -50,14 +50,14 @@ def compare(journal: Journal, state: State, digest: PlanDigest, approved: str) -
     if digest.hexdigest() == approved:
         return
     change = _change(journal, digest, approved)
-    # A second run of an approved task finds all of it done, which is no reason to fail.
+    # A second run of an approved task finds all interactions done, which is not a failure.
     if not digest.count and change:
         return
     raise InputError(_message(state, digest.count, journal.worklist.count(), change))
 
 
 def settled(journal: Journal, state: State) -> t.Iterator[Outcome]:
-    """Yield the outcomes of the interactions that the journal confirmed when ``compare`` looked."""
+    """Yield the outcomes of the interactions that the journal confirmed during ``compare``."""
     for chunk in journal.worklist.settled():
         found = [Interaction(seq, name, request_id, True, False, data) for seq, name, request_id, data in chunk]
         yield Outcome(found, state, False, Evidence.JOURNAL)
@@ -70,10 +70,10 @@ def refused(journal: Journal, state: State) -> t.Iterator[Outcome]:
 
 
 def _change(journal: Journal, digest: PlanDigest, approved: str) -> Change | None:
-    """Return what has changed, or None if that cannot be found out.
+    """Return the changes, or None if they cannot be determined.
 
-    A digest says only whether a guess is right. What the journal has confirmed last is likely to be done since, and the end of a list to be new. So this
-    tries each number of both, and each single interaction as a new one. Gone interactions cannot be guessed.
+    A digest can only confirm a guess. Interactions that the journal confirmed last are probably done since the approval, and those at the end of the list
+    are probably new. So this tries each number of both, and each single interaction as a new one. Removed interactions cannot be guessed.
     """
     for number, more in enumerate(_sums(digest, journal.worklist.latest()), 1):
         if digest.hexdigest(more, number) == approved:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Entries: the interactions that a task asks for, each with its ids and its data checked."""
+"""Entries: the interactions that a task asks for, each with checked ids and data."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The limits of failure: when a task has failed so often that it sends no more."""
+"""The failure limits: the number of failures after which a task stops sending."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Lists of ids, one a line: refuse a line that is not an id, because the file is something else than a list of ids."""
+"""Check lists of ids, one a line. A line that is not an id shows that the file is not a list of ids."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .._validation import MAX_ID_LENGTH, check_id
 
 _LIKE_JSON = "looks like JSON, not like an id: set src_format to json or jsonl, or give such ids as CSV"
 
-# The patterns of lines that are not ids, with the message for each. Every other format takes such an id.
+# The patterns of lines that are not ids, with the message for each. Every other format accepts such an id.
 _OTHER_LINES = [
     (re.compile(pattern), message)
     for pattern, message in (
@@ -52,7 +52,7 @@ _OTHER_PARTS = re.compile(
     re.IGNORECASE,
 )
 
-# Every line that ``_OTHER_PARTS`` finds has one of these, which are quick to search for.
+# Every line that matches ``_OTHER_PARTS`` has one of these, which are quick to search for.
 _MARKS = ("external_id", "EXTERNAL_ID", "<", "ENC[", "age-encryption.org", '",', '";', '"|', '"\t', "',", "';")
 
 _first_of = operator.itemgetter(0)
@@ -66,7 +66,7 @@ def check_lines(path: str, number: int, lines: list[str], ids: list[str]) -> Non
     :param number: the number of the first line.
     :param ids: the lines that are not blank.
     """
-    # The lines as a whole are quick to check. Only if that finds something does each line need a check.
+    # Check all lines at once, which is quick. Check each line only if that finds something.
     whole = "".join(ids)
     if (
         not (whole.isascii() and whole.isprintable())
@@ -80,7 +80,7 @@ def check_lines(path: str, number: int, lines: list[str], ids: list[str]) -> Non
 
 
 def check_first_line(position: str, text: str) -> None:
-    """Raise InputError for the header of a table, however it writes external_id."""
+    """Raise InputError for the header of a table, in any spelling of external_id."""
     for delimiter, remedy in (
         ("\t", "set src_format to tsv"),
         (",", "set src_format to csv"),

@@ -12,9 +12,9 @@ def derive_request_id(key: str, account: str, provider: str | None, action: str,
     """Return the request id of an interaction: the first 32 hexadecimal digits of the SHA-256 of five lines of UTF-8.
 
     The lines are the account, the provider, the action, the external id and the key, and each ends with a line feed. This never changes, because
-    people compute it elsewhere, and because a run with another version must send the same ids.
+    users compute the ids elsewhere, and because other versions must send the same ids.
 
-    :param account: the option account, or else client_id; empty for neither.
+    :param account: the option account, or else client_id; empty if neither is set.
     :param provider: None for none.
     :param action: "release" or "dispatch".
     """

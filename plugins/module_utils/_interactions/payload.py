@@ -46,7 +46,7 @@ class PayloadBuilder:
 
     :param route: the route of a dispatch.
     :param data: linked_data and routing_data of interactions that have none of their own.
-    :ivar common: JSON of the route and these data; empty for a release.
+    :ivar common: JSON of the route and this data; empty for a release.
     Raises InputError for data that VCC cannot take.
     """
 
@@ -96,7 +96,7 @@ class PayloadBuilder:
 
 
 def _in_names_of_vcc(value: t.Any) -> t.Any:
-    """Return options by the names that VCC has for them, without those that are not set."""
+    """Return the options that are set, under VCC's names."""
     if isinstance(value, dict):
         return {name.replace("_", ""): _in_names_of_vcc(each) for name, each in value.items() if each is not None}
     return [_in_names_of_vcc(each) for each in value] if isinstance(value, list) else value

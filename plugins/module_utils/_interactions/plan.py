@@ -29,7 +29,7 @@ def plan(next_chunk: t.Callable[[int], list[Interaction]], state: State) -> t.It
 def preview(journal: Journal, state: State, digest: PlanDigest | None = None) -> t.Iterator[Outcome]:
     """Yield the outcomes that the plan predicts: those of check mode, which sends nothing. Raises JournalError.
 
-    :param digest: what to add the interactions to that are left to send.
+    :param digest: the digest to which to add the interactions that are left to send.
     """
     for step in plan(journal.plan, state):
         if isinstance(step, Outcome):

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The digest of a plan: what a task has left to do, in 64 hexadecimal digits that someone can approve."""
+"""The digest of a plan: 64 hexadecimal digits that stand for the interactions left to do, for an approval."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .._errors import InputError
 from .._journal.rules import Interaction
 from .._text import shown
 
-# The version of the format. Another format has another version, so that no digest of one is a digest of the other.
+# The version of the format. Each format has its own version, so that digests of two formats never match.
 VERSION = 1
 
 # The bytes of an item's hash, and of the sum of all.
@@ -39,20 +39,20 @@ def check_plan_digest(value: str) -> str:
 
 
 class PlanDigest:
-    """The digest of a plan, computed as the plan streams by, in memory that does not grow with it.
+    """The digest of a plan, computed as interactions are added. Its memory does not grow with the plan.
 
     An item of the plan is canonical JSON: a list of the external id, the custom request id and the SHA-256 of the route and the data, each null if there is
     none. Canonical JSON is ASCII, without white space, and with its names in order. The hash of an item is the first 512 bytes of its SHAKE256. The sum of
     these hashes as numbers, modulo 2**4096, does not depend on the order of the items. The digest is the SHA-256 of three parts: the canonical JSON of the
     scope and a line feed, the number of items and a line feed, and the sum in 512 bytes, the highest first.
 
-    The sum is that wide because the list may come from someone who needs the approval. Of numbers of 256 bits, that person could find another list with
-    the same sum in some 2**32 steps (Wagner's algorithm for the generalized birthday problem takes 2**(2 * sqrt(bits)) steps). With 4096 bits it takes
+    The sum is this wide because the person who needs the approval may have written the list. With sums of 256 bits, that person could find another list
+    with the same sum in about 2**32 steps (Wagner's algorithm for the generalized birthday problem takes 2**(2 * sqrt(bits)) steps). With 4096 bits it takes
     2**128 steps, as many as a collision of SHA-256.
 
-    The digest never depends on a request id that the collection makes, on the journal, or on how calls are made.
+    The digest never depends on a request id that the collection creates, on the journal, or on how calls are made.
 
-    :param scope: what all items share: the API, the account, the provider, the action and the like, as values of JSON.
+    :param scope: the values that all items share, such as the API, the account, the provider and the action, as values of JSON.
     :param common: JSON of the route and the data of an item without its own; empty for a release.
     """
 
@@ -85,8 +85,8 @@ class PlanDigest:
     def hexdigest(self, more: int = 0, count: int = 0) -> str:
         """Return the digest in 64 hexadecimal digits.
 
-        :param more: the sum of the hashes of items that the plan would have as well; less than 0 for items that it would not have.
-        :param count: the number of these items, with the same sign.
+        :param more: the sum of the hashes of items to add; negative to leave items out.
+        :param count: the number of these items, negative to leave them out.
         """
         total = (self._sum + more) % (1 << (8 * WIDTH))
         whole = self._begin.copy()
@@ -95,5 +95,5 @@ class PlanDigest:
 
 
 def _hash_of_data(data: str) -> str:
-    """Return JSON of the hash of data, whatever the order of its names; null for none."""
+    """Return JSON of the hash of data, which does not depend on the order of its names; null for none."""
     return f'"{hashlib.sha256(_encode(json.loads(data)).encode()).hexdigest()}"' if data else "null"

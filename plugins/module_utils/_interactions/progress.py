@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The progress of a task: when to show it, and in which words."""
+"""The progress of a task: when to show it, and its wording."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LONGEST_PAUSE = 60.0
 
 
 def pauses() -> t.Iterator[float]:
-    """Yield the seconds before each line. The time of a task doubles from one line to the next, until a line comes every ``LONGEST_PAUSE`` seconds."""
+    """Yield the seconds before each line. The elapsed time doubles from line to line, until a line comes every ``LONGEST_PAUSE`` seconds."""
     elapsed = 0.0
     while True:
         pause = min(max(elapsed, FIRST_LINE), LONGEST_PAUSE)
@@ -27,13 +27,13 @@ def pauses() -> t.Iterator[float]:
 
 
 class Work(t.NamedTuple):
-    """What a task has to do, and where its numbers are.
+    """The work of a task, and the sources of its numbers.
 
     :param state: the state that the task asks for.
     :param counts: the numbers of the summary, which change while the task works.
     :param calls: returns the number of calls so far.
     :param waiting: returns why calls wait now; empty if they do not.
-    :param advice: returns what comes of running the task again after an interruption.
+    :param advice: returns advice on running the task again after an interruption.
     :param dry_run: whether the task only predicts.
     """
 
@@ -47,7 +47,7 @@ class Work(t.NamedTuple):
 
 
 class Progress:
-    """How far a task is. Only the thread of the task writes it. Any thread may read it, because reading changes nothing and takes no lock.
+    """The progress of a task. Only the thread of the task writes it. Any thread may read it, because reading changes nothing and takes no lock.
 
     :param clock: returns a time in seconds that never goes back.
     """
@@ -58,12 +58,12 @@ class Progress:
         self._began_at = 0.0
 
     def begin(self, work: Work) -> None:
-        """Begin, once it is known what there is to do."""
+        """Begin, once the work is known."""
         self._began_at = self._clock()
         self._work = work
 
     def line(self) -> str:
-        """Return how far the task is."""
+        """Return a line that says how far the task is."""
         work = self._work
         if not work:
             return "no call yet, because the task still reads its interactions and the journal"
@@ -80,7 +80,7 @@ class Progress:
         return ", ".join(parts) + (f"; {waiting}" if waiting else "")
 
     def last_line(self) -> str:
-        """Return how far an interrupted task is, and what comes of running it again."""
+        """Return the last line of an interrupted task: how far it is, and advice on running it again."""
         work = self._work
         if not work:
             return "interrupted before its first call: it has sent nothing"
@@ -89,13 +89,13 @@ class Progress:
         return f"interrupted: {_counts(work)}; {work.advice()}"
 
     def _rate(self, work: Work) -> float:
-        """Return how many interactions come to an end in a minute. Those that the journal confirms do not count if there are others."""
+        """Return the number of interactions that end in a minute. Those that the journal confirms count only if there are no others."""
         seconds = self._clock() - self._began_at
         sent = _seen(work) - work.counts["unchanged"]
         return (sent or _seen(work)) * 60 / seconds if seconds > 0 else 0.0
 
     def _time_left(self, work: Work, rate: float) -> float:
-        """Return the seconds that the rest takes at a rate, and at least what ``requests_per_minute`` leaves its calls."""
+        """Return the seconds that the rest takes at a rate, but at least the seconds that ``requests_per_minute`` requires."""
         left, calls = _left(work), work.calls()
         seconds = left * 60 / rate
         sent = _seen(work) - work.counts["unchanged"]
@@ -107,7 +107,7 @@ class Progress:
 def rerun_advice(
     journal: str, journal_ttl: int, force: bool, has_key: bool, nameless: int, requested: int, approved: bool = False
 ) -> str:
-    """Return what comes of running an interrupted task again.
+    """Return advice on running an interrupted task again.
 
     :param journal: the location of the journal; empty for no journal.
     :param journal_ttl: seconds; 0 for no limit.

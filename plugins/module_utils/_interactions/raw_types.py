@@ -10,8 +10,8 @@ import typing as t
 from .._errors import InputError
 from .._validation import Spec, check_list, check_raw_ids, check_texts, check_types
 
-# The options of vcc_interaction whose texts must not be converted from anything else. Two runs of one operation would derive other request ids: from a
-# survey, ansible-core 2.19 takes 2026-11-28T10:00:00Z or 1.50 as YAML does, and 2.16 as text.
+# The options of vcc_interaction that take only text, a whole number or a date. With other values, two runs of one operation could derive different request
+# ids: in the answer of a survey, ansible-core 2.19 reads 2026-11-28T10:00:00Z or 1.50 as YAML, and 2.16 reads it as text.
 TEXTS = (
     "account",
     "external_id",

@@ -18,10 +18,11 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 class Report:
-    """A file with a line of JSON for every outcome, written as calls end. Without a path, nothing.
+    """A file with a line of JSON for every outcome, written as calls end. Without a path, it writes nothing.
 
-    :param dry_run: whether to only check that the file can be written.
-    :param run: the run whose outcomes they are.
+    :param dry_run: whether to check only that the file can be written.
+    :param run: the run of the outcomes.
+    :ivar problem: why the file is not complete; empty if it is.
     Raises InputError for a link, a device, a pipe and the file of another user, and for a file that is not a report.
     """
 
@@ -46,7 +47,10 @@ class Report:
             raise unwritable(REPORT, path, exc.strerror) from None
 
     def ending(self, at: float) -> str:
-        """Return the end of each line of an outcome that was known at a time: what all of its lines have in common, encoded once."""
+        """Return the end of each line of an outcome: the fields that all its lines share, encoded once.
+
+        :param at: when the outcome was known, in seconds since the epoch.
+        """
         if not (self._file and self._run):
             return "}"
         common = {
@@ -58,7 +62,7 @@ class Report:
         return f",{_encode(common)[1:]}"
 
     def write(self, entry: dict[str, t.Any], ending: str) -> None:
-        """Write a line. If that fails, write no more, and have the reason in ``problem``."""
+        """Write a line. If that fails, set ``problem``, and write no more."""
         if self._file:
             try:
                 self._file.write(f"{_encode(entry)[:-1]}{ending}\n")
@@ -66,7 +70,7 @@ class Report:
                 self._fail(exc)
 
     def close(self) -> None:
-        """Close the file. If that fails, have the reason in ``problem``."""
+        """Close the file. If that fails, set ``problem``."""
         if self._file:
             try:
                 self._file.close()

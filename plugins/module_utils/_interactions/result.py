@@ -28,7 +28,7 @@ class Result:
 
     :param requested: the number of distinct interactions that the task asked for.
     :param state: the state that the task asks for.
-    :param approved: whether the task has a plan_digest, so that what is left of it is another plan.
+    :param approved: whether the task has a plan_digest, so that running it again needs a new one.
     :param clock: returns seconds of the epoch.
     """
 
@@ -84,7 +84,7 @@ class Result:
         """Return the task's result.
 
         :param error: the error that kept the task or its outcomes from being complete.
-        :param unrecorded: how many interactions VCC has accepted of which the journal may not know that.
+        :param unrecorded: the number of interactions that VCC has accepted, but that the journal may not have as accepted.
         """
         counts = self.counts
         seen = counts[self._state] + counts["unchanged"] + counts["failed"] + counts["unknown"]

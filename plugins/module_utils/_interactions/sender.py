@@ -45,7 +45,7 @@ class NotSentError(VccError):
 
 
 class Sender:
-    """Sends the interactions that the journal has left, and yields the outcome of each.
+    """Sends the interactions that the journal does not confirm, and yields the outcome of each.
 
     The chunks of the journal become batches. Each batch is sent in one call, and the end of the call decides the outcomes. VCC rejects a call as a whole
     because of one interaction, so the halves of a rejected batch are sent again, down to that interaction.
@@ -55,7 +55,7 @@ class Sender:
     :param calls_in_flight: the number of calls at once.
     :param max_failures: the number of rejected interactions that stops the task. None stops it only if VCC rejects the task as a whole.
     :ivar stopped: why the task sends no more, or None.
-    :ivar unrecorded: how many interactions VCC has accepted of which the journal may not know that.
+    :ivar unrecorded: the number of interactions that VCC has accepted, but that the journal may not have as accepted.
     """
 
     def __init__(
@@ -131,7 +131,7 @@ class Sender:
     def _next_chunk(self, after: int) -> list[Interaction]:
         """Claim the next chunk of the worklist. Only read it if nothing of it is left to send, or if the task has stopped.
 
-        The token comes before the first claim, because a claim without a call would leave its rows pending.
+        Get the token before the first claim, because a claim without a call would leave its rows pending.
         """
         if self.stopped or not self._has_token:
             chunk = self._read_chunk(after)
@@ -165,7 +165,7 @@ class Sender:
 
     def _add(self, batch: Batch) -> None:
         """Add a batch to those that wait for their call."""
-        # The journal has each acceptance before the next call. Only a claim that is made ahead, behind a wire, may write it while that call is made.
+        # The journal records each acceptance before the next call, or during it if the store is remote and the next claim records it.
         self._record_accepted()
         heapq.heappush(self._waiting, (-batch.depth, next(self._numbers), batch))
         self._start_calls()
@@ -250,7 +250,7 @@ class Sender:
 
     def _handle_rejection(self, batch: Batch, error: RejectedError) -> list[Outcome]:
         if error.maybe_processed:  # by an earlier attempt of this call, whose answer was lost
-            # Their claims stay, whatever was there before them.
+            # Their claims stay, whatever rows they replaced.
             doubtful = [each._replace(pending=True, previous=None) for each in batch.interactions]
             batch = batch._replace(interactions=doubtful)
         alone = len(batch.interactions) == 1
@@ -264,7 +264,7 @@ class Sender:
             self._split(batch)
             return []
         if not_found:
-            # This confirms nothing, and an earlier dispatch is not confirmed any more either.
+            # This confirms nothing, and an earlier dispatch is no longer confirmed.
             self._record(self._journal.release_claim, [batch.interactions[0]._replace(previous=None)])
             return [Outcome(batch.interactions, State.RELEASED, False, Evidence.STATUS, NOT_FOUND, batch.call)]
         return self._failed_outcomes(batch, f"{error}: check {HINTS[self._action]}.", Evidence.STATUS)
@@ -292,7 +292,7 @@ class Sender:
     ) -> list[Outcome]:
         """Return the outcomes of interactions that VCC did not accept in this call: failed, or unknown if VCC may have processed them.
 
-        A claim of which VCC has processed nothing gives way to the row before, unless the next run must repeat an earlier attempt.
+        A claim of which VCC has processed nothing is withdrawn, unless the next run must repeat an earlier attempt.
 
         :param maybe_processed: whether VCC may have processed this call.
         :param answered: whether VCC's answer is about these interactions alone.
@@ -327,7 +327,7 @@ class Sender:
     def _ended(
         self, interactions: t.Sequence[Interaction], state: AttemptState, call: int | None, message: str = ""
     ) -> float:
-        """Tell the journal how interactions ended; return the time. A journal that cannot be used need not know of those that were not claimed."""
+        """Tell the journal how interactions ended; return the time. After an error of the journal, tell it only of those with a claim."""
         if isinstance(self.stopped, JournalError):
             interactions = [each for each in interactions if each.claim]
         return self._journal.ended(interactions, state, call, message)
@@ -336,7 +336,7 @@ class Sender:
 
     def _split(self, batch: Batch) -> None:
         """Add the halves of a batch to those that are left to send."""
-        # While VCC has accepted nothing, the interactions that go alone come from all parts of the batch.
+        # While VCC has accepted nothing, the interactions that are sent alone come from all parts of the batch.
         mixed = (
             self._action is Action.RELEASE and not self._limit.accepts and len(batch.interactions) > MIN_REJECTED_ALONE
         )
@@ -372,7 +372,7 @@ class Sender:
             self._accepted = []
 
     def _record(self, write: t.Callable[[list[Interaction]], None], interactions: list[Interaction]) -> bool:
-        """Write to the journal what VCC did, and return whether that worked. If not, stop: the rows stay pending, which makes the next run safe."""
+        """Write outcomes to the journal, and return whether that worked. If not, stop: the rows stay pending, which makes the next run safe."""
         try:
             write(interactions)
         except JournalError as exc:
@@ -387,5 +387,5 @@ class Sender:
 
 
 def _is_about_interaction(error: RejectedError) -> bool:
-    """Return whether one interaction of the call can be the reason. A page of HTML with 404 says that the address is wrong."""
+    """Return whether one interaction of the call can be the reason. An HTML page with 404 means that the URL is wrong."""
     return error.status in SPLIT_STATUSES and (error.status != 404 or error.by_vcc)

@@ -61,11 +61,11 @@ Lines = t.Iterator[tuple[int, str]]
 
 
 def read_file(path: str, file_format: str, action: Action) -> t.Iterator[Entry | list[str]]:
-    """Yield an entry for each interaction of a file in order. Entries that are only an external id may come as a list of many.
+    """Yield an entry for each interaction of a file in order. Entries with only an external id may come together, as a list of ids.
 
     :param file_format: text, csv, tsv, jsonl or json, or "auto" for the format of the extension.
     :param action: the action that the task asks for. Only a dispatch has data.
-    Raises InputError, with the line, for a file that cannot be read or has something else than interactions.
+    Raises InputError, with the line, for a file that cannot be read or has anything but interactions.
     """
     if file_format == "auto":
         file_format = _format_of(path)
@@ -182,7 +182,7 @@ class _AmbiguousError(Exception):
 
 
 def _unambiguous(pairs: list[tuple[str, t.Any]]) -> dict[str, t.Any]:
-    """Return the object of these pairs. Raises _AmbiguousError."""
+    """Return the object of these pairs. Raises _AmbiguousError for a name that occurs twice."""
     fields = dict(pairs)
     if len(fields) < len(pairs):
         seen: set[str] = set()
@@ -244,7 +244,7 @@ def _read_jsonl(path: str, lines: Lines, action: Action) -> t.Iterator[Entry]:
 
 
 def _read_table(path: str, lines: Lines, delimiter: str) -> t.Iterator[Entry]:
-    """Yield the entries of a table with the column external_id, and maybe request_id."""
+    """Yield the entries of a table with the column external_id, and optionally request_id."""
     # The limit applies to the whole process, so it must never be lowered.
     if csv.field_size_limit() < MAX_LINE_LENGTH:
         csv.field_size_limit(MAX_LINE_LENGTH)

@@ -36,7 +36,7 @@ class Source(t.NamedTuple):
         return sum(interaction["external_id"] is None for interaction in self.interactions or ())
 
     def read(self) -> t.Iterator[Entry | list[str]]:
-        """Yield an entry for each interaction in order, with duplicates. Entries that are only an external id may come as a list of many.
+        """Yield an entry for each interaction in order, with duplicates. Entries with only an external id may come together, as a list of ids.
 
         Raises InputError, with the index or line, for an interaction that cannot exist and for a file that cannot be read.
         """

@@ -45,7 +45,7 @@ class Task(t.NamedTuple):
     :param data: linked_data and routing_data of a dispatch.
     :param journal_path: empty for no journal.
     :param report_path: None for no report.
-    :param plan_digest: the digest of the plan that was approved; None for none.
+    :param plan_digest: the digest of the approved plan; None for none.
     """
 
     connection: Connection
@@ -133,7 +133,7 @@ def run(
 
     :param params: the options, validated with the spec of vcc_interaction.
     :param clients: the clients of earlier tasks, by connection. A new client is added.
-    :param progress: learns how far the task is, for another thread that shows it.
+    :param progress: gets the progress of the task, for another thread that shows it.
     """
     try:
         return _run(Task.from_params(params), check_mode, diff_mode, clients, progress)
@@ -231,7 +231,7 @@ def _digest(task: Task, common: str) -> PlanDigest:
 
 
 def _refusal(task: Task, journal: Journal, digest: PlanDigest) -> VccError | None:
-    """Compare the plan with the one that was approved, if one was. Return the error that keeps the task from all calls, or None."""
+    """Compare the plan with the approved plan, if there is one. Return the error that keeps the task from making any call, or None."""
     if task.plan_digest is None:
         return None
     try:
@@ -279,7 +279,7 @@ def _collect(outcomes: t.Iterator[Outcome], result: Result) -> VccError | None:
 
 
 def _rerun_advice(task: Task, requested: int, journal: str) -> str:
-    """Return what comes of running the task again after an interruption.
+    """Return advice on running the task again after an interruption.
 
     :param requested: the number of distinct interactions that it asked for.
     :param journal: the location of its journal; empty for no journal.
@@ -296,7 +296,7 @@ def _warnings(task: Task, requested: int, journal: dict[str, t.Any], has_new_req
 
     :param requested: the number of distinct interactions that it asked for.
     :param journal: the journal of its result.
-    :param has_new_request_ids: whether the task chooses the request id of an interaction by itself.
+    :param has_new_request_ids: whether the task itself chooses the request id of an interaction.
     """
     warnings = []
     if not requested and task.source.path:
@@ -315,7 +315,7 @@ def _warnings(task: Task, requested: int, journal: dict[str, t.Any], has_new_req
 
 
 def _warning_of_new_journal(journal: dict[str, t.Any]) -> str:
-    """Return the warning of a dispatch whose journal knows of no earlier one."""
+    """Return the warning of a dispatch whose journal has no earlier one."""
     if not journal["location"]:
         return (
             "This task has no journal: a second run dispatches again. Keep a journal where every run finds it, such as in PostgreSQL, or set"
