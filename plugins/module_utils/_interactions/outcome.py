@@ -40,7 +40,7 @@ class Outcome(t.NamedTuple):
     :param changed: whether this task brought them into the state.
     :param message: the error and its remedy; empty without an error.
     :param call: the number of the call that decided it, from 1 in each task; None without a call.
-    :param at: when it was known, in seconds of the epoch; None for now.
+    :param at: when it was known, in seconds since the epoch; None for now.
     """
 
     interactions: t.Sequence[Interaction]

@@ -29,7 +29,7 @@ class Result:
     :param requested: the number of distinct interactions that the task asked for.
     :param state: the state that the task asks for.
     :param approved: whether the task has a plan_digest, so that running it again needs a new one.
-    :param clock: returns seconds of the epoch.
+    :param clock: returns seconds since the epoch.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Chunks of the worklist that are looked up or claimed before they are asked for, so that nobody waits for a store behind a wire."""
+"""Chunks of the worklist that are looked up and claimed in advance, so that the caller does not wait for a remote store."""
 
 from __future__ import annotations
 
@@ -18,50 +18,50 @@ CHUNKS_AT_ONCE = 5
 
 
 class ChunksAhead:
-    """The chunks of a worklist on their way to the caller, of which a few are ahead of it if the store is remote.
+    """Looks up and claims the chunks of a worklist for the caller, a few of them in advance if the store is remote.
 
-    While the caller sends a chunk, an exchange claims the chunk behind it, and the one behind that is prepared:
+    While the caller sends a chunk, an exchange claims the next one, and the one after that is prepared:
 
-    1. A chunk is looked up, in the exchange that claims the chunk before it. In a run that finds all confirmed, a turn on the wire looks several up.
-    2. Its claims are prepared while that exchange is under way, in case the journal has no rows of it. That needs no store.
-    3. An exchange claims it, in a thread of its own. It also accepts what the caller has sent before, and looks the next chunk up.
-    4. ``take_claimed`` waits for the end of the exchange and hands the chunk out. From then on its claims are the caller's, which sends them, and then
+    1. A chunk is looked up, in the exchange that claims the previous chunk. While everything is confirmed, one round trip looks several chunks up.
+    2. Its claims are prepared during that exchange, in case the journal has no rows of the chunk. That needs no store.
+    3. An exchange claims it, in a thread of its own. The exchange also accepts the interactions that the caller has sent, and looks the next chunk up.
+    4. ``take_claimed`` waits for the end of the exchange and returns the chunk. From then on its claims belong to the caller, which sends them, and then
        accepts, releases or keeps each.
 
-    Nobody sends claims that are not handed out, so ``take_back`` withdraws them. Until the first claim, and where it finds nothing ahead, the caller
-    looks a chunk up and claims it with ``look_up_to_claim`` and ``claim``.
+    The caller does not send claims before it has them, so ``take_back`` can withdraw them. Until the first claim, and if nothing is claimed in advance,
+    the caller looks a chunk up and claims it with ``look_up_to_claim`` and ``claim``.
 
-    Two threads use the store, but never both at once: that of an exchange ahead, and that of the caller, which calls ``wait`` before it uses the store.
-    The methods of this class do so themselves. With a store that is not remote, nothing is ahead, and there is one thread.
+    Two threads use the store, but never both at once: that of an exchange in advance, and that of the caller, which calls ``wait`` before it uses the
+    store. The methods of this class do so themselves. If the store is not remote, nothing happens in advance, and there is one thread.
     """
 
     def __init__(self, store: Store, worklist: Worklist, claims: Claims) -> None:
         self._store = store
         self._worklist = worklist
         self._claims = claims
-        self._looked_up: list[LookedUp] = []  # chunks that follow one another
-        self._prepared: Prepared | None = None  # the chunk behind the one that is being claimed
-        self._claiming: Claiming | None = None  # not handed out
-        self._background: Background | None = None  # the exchange that may be under way
+        self._looked_up: list[LookedUp] = []  # consecutive chunks
+        self._prepared: Prepared | None = None  # the chunk after the one that is being claimed
+        self._claiming: Claiming | None = None  # in advance: the caller does not have it yet
+        self._background: Background | None = None  # the exchange that may be in progress
         self._accepted: list[Interaction] = []  # for the next exchange
 
     def look_up(self, after: int) -> LookedUp:
-        """Return the chunk behind a place with its rows, to plan it. Leave nothing ahead that is claimed."""
+        """Return the chunk after a place with its rows, to plan it. First withdraw claims in advance."""
         self.flush()
-        # Where the chunk before is confirmed, the next ones may be too.
+        # If the previous chunk is confirmed, the next ones may be too.
         return self._look_up(after, CHUNKS_AT_ONCE if after else 1)
 
     def look_up_to_claim(self, after: int) -> LookedUp:
-        """Return the chunk behind a place with its rows, for ``claim``."""
+        """Return the chunk after a place with its rows, for ``claim``."""
         self.take_back()
         found = self._look_up(after)
         del self._looked_up[:1]
         return found
 
     def _look_up(self, after: int, count: int = 1) -> LookedUp:
-        """Return a chunk with its rows. If a turn on the wire is needed for that, look several chunks up.
+        """Return a chunk with its rows. If that needs a round trip, look several chunks up.
 
-        :param count: how many chunks.
+        :param count: the number of chunks in that case.
         """
         while self._looked_up and self._looked_up[0].after != after:
             del self._looked_up[0]
@@ -77,7 +77,7 @@ class ChunksAhead:
         return found
 
     def _chunk(self, after: int) -> list[Wanted]:
-        """Return the chunk of the worklist behind a place."""
+        """Return the chunk of the worklist after a place."""
         with self._worklist.wrap_errors():
             return self._worklist.chunk(after)
 
@@ -89,9 +89,9 @@ class ChunksAhead:
         return self._end(self._begin(found, accepted))
 
     def claim_next(self, accepted: t.Collection[Interaction] = ()) -> None:
-        """Begin to claim the next chunk if it is looked up, while the caller sends the one before it.
+        """Begin to claim the next chunk if it is looked up, while the caller sends the previous one.
 
-        :param accepted: interactions to accept in the same exchange, or in the next one if no chunk is looked up, which saves one.
+        :param accepted: interactions to accept in the same exchange, or in the next one if no chunk is looked up, which saves an exchange.
         """
         if not (self._looked_up and self._looked_up[0].wanted):
             self._accepted = list(accepted)
@@ -105,7 +105,7 @@ class ChunksAhead:
             self._prepared = self._claims.prepare(LookedUp(claiming.found.last, claiming.following, {}))
 
     def take_claimed(self, after: int) -> list[Interaction]:
-        """Hand out the chunk behind a place if it is claimed ahead; return an empty list if not."""
+        """Return the chunk after a place if it is claimed in advance; otherwise return an empty list."""
         self.wait()
         claiming = self._claiming
         if not claiming or claiming.found.after != after:
@@ -114,7 +114,7 @@ class ChunksAhead:
         return self._end(claiming)
 
     def _begin(self, found: LookedUp, accepted: t.Iterable[Interaction]) -> Claiming:
-        """Return the exchange that claims a chunk. With a remote store it looks the next chunk up, unless that is looked up."""
+        """Return the exchange that claims a chunk. In a remote store it also looks the next chunk up, unless that is done."""
         following = self._chunk(found.last) if self._store.remote and found.wanted and not self._looked_up else []
         prepared, self._prepared = self._prepared, None
         if not prepared or prepared.found.after != found.after or found.rows:
@@ -129,7 +129,7 @@ class ChunksAhead:
         return self._claims.claim_lost(claiming, exchanged.done)
 
     def take_back(self) -> None:
-        """Take back the claims that are not handed out. A pending row that such a claim has taken up stays pending."""
+        """Withdraw the claims that the caller does not have yet. A pending row that such a claim has taken over stays pending."""
         self.wait()
         claiming, self._claiming = self._claiming, None
         if claiming:
@@ -144,24 +144,24 @@ class ChunksAhead:
         self._claims.accept(self._take_accepted(interactions))
 
     def _take_accepted(self, interactions: t.Iterable[Interaction]) -> list[Interaction]:
-        """Return what the next exchange must accept: what waits for it, and these interactions."""
+        """Return the interactions that the next exchange must accept: those that wait for it, and these."""
         accepted, self._accepted = [*self._accepted, *interactions], []
         return accepted
 
     def flush(self) -> None:
-        """Leave nothing ahead: take back what is not handed out, and accept what waits for the next exchange."""
+        """Withdraw the claims that the caller does not have yet, and accept the interactions that wait for the next exchange."""
         self.take_back()
         self.accept()
 
     def wait(self) -> None:
-        """Wait for the exchange that is under way, because only one thread at a time uses the store, also after an interruption."""
+        """Wait for the exchange in progress, because only one thread at a time may use the store, even after an interruption."""
         if self._background:
             self._background.wait()
             self._background = None
 
 
 class Background:
-    """An exchange in a thread of its own, which does not keep the process from ending. Calling it waits for the end."""
+    """An exchange in a thread of its own, which does not delay the end of the process. A call waits for its result."""
 
     def __init__(self, exchange: t.Callable[..., Exchanged]) -> None:
         self._exchange = exchange
@@ -181,16 +181,16 @@ class Background:
             self._sent.set()
 
     def wait_until_sent(self) -> None:
-        """Wait until all is on its way to the store. Before, both threads would compete for the interpreter, and the store would wait."""
+        """Wait until all statements are sent. Until then, both threads would compete for the interpreter, and the store would wait."""
         self._sent.wait()
 
     def __call__(self) -> Exchanged:
-        """Return what the exchange has brought, or raise its error."""
+        """Return the result of the exchange, or raise its error."""
         self.wait()
         if self._done is None:
             raise t.cast(BaseException, self._error)
         return self._done
 
     def wait(self) -> None:
-        """Wait for the end of the exchange. An interrupted ``Thread.join`` would take the thread for ended, so this waits for an event."""
+        """Wait for the end of the exchange. This waits for an event, because an interrupted ``Thread.join`` would mark the thread as ended."""
         self._over.wait()

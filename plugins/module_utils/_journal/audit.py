@@ -17,7 +17,7 @@ from .store import Attempt, Ended, Run, Store
 def new_run(started: float, reason: str | None, job_id: str | None) -> Run:
     """Return a run with an id of its own.
 
-    :param started: seconds of the epoch.
+    :param started: seconds since the epoch.
     """
     run_id = uuid.uuid4().hex
     return Run(int(run_id[:16], 16) >> 1, run_id, started, reason, job_id)
@@ -26,7 +26,7 @@ def new_run(started: float, reason: str | None, job_id: str | None) -> Run:
 class Audit:
     """The outcomes of a run that its store does not have yet.
 
-    Those that VCC has accepted go into the history with the exchange that marks their claims; all others go by themselves.
+    The exchange that marks claims as accepted also writes their outcomes to the history; all other outcomes are written separately.
 
     :param run: None for a run that leaves no history.
     :ivar has_begun: whether the run has claimed interactions. Before that, those that are not sent leave no history.
@@ -43,7 +43,7 @@ class Audit:
     def ended(
         self, interactions: t.Iterable[Interaction], state: str, at: float, call: int | None, message: str
     ) -> None:
-        """Take note of how interactions ended."""
+        """Remember how interactions ended, until the store has it."""
         if not self._run:
             return
         places = [each.seq for each in interactions if each.claim or self.has_begun]
@@ -63,20 +63,20 @@ class Audit:
         return [run for run, dummy in found], [attempt for dummy, attempt in found]
 
     def forget(self, interactions: t.Iterable[Interaction]) -> None:
-        """Forget how interactions ended, which the store has by now."""
+        """Forget how interactions ended, because the store has it."""
         if self._attempts:
             for each in interactions:
                 self._attempts.pop(each.seq, None)
 
     def record(self, interactions: t.Collection[Interaction]) -> None:
-        """Put into the history how interactions ended, unless it has that already."""
+        """Write to the history how interactions ended, unless it has that already."""
         if not self._attempts:
             return
         ended: dict[Attempt, list[Ended]] = {}
         for each in interactions:
             attempt = self._attempts.get(each.seq)
             if attempt:
-                # Claims have large numbers, and places small ones.
+                # The ids of claims are large numbers, and places are small ones.
                 ended.setdefault(attempt, []).append((each.claim or each.seq, each.external_id, each.request_id))
         if ended:
             self._store.record_attempts(list(ended.items()))

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The backends of the journal, one of which opens a store."""
+"""The backends of the journal, and the choice between them."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ def open_store(journal: str, scope: Scope | None, dry_run: bool = False, show_on
     """Open the store of a journal. Raises JournalError if it cannot be used.
 
     :param journal: the path of a file or the URL of a database; empty for a store that ends with the task.
-    :param scope: None for what a store says of all scopes.
+    :param scope: None for the methods for all scopes alone.
     :param dry_run: change nothing.
     :param show_only: only show its contents, even if another user may have written it.
     """
     if is_url(journal):
-        # Only here, because psycopg takes a while to import.
+        # Imported only if needed, because psycopg takes a while to import.
         from .postgresql import PostgresqlStore  # pylint: disable=import-outside-toplevel
 
         return PostgresqlStore(journal, scope, dry_run)

@@ -1,11 +1,10 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The claims of a task: the pending rows that it writes before its calls, and what becomes of them.
+"""The claims of a task: the pending rows that it writes before its calls, and their further states.
 
-A claim is a row with an id that no other claim ever has. A process that takes up the claim of another process, or replaces it, writes the row anew.
-So the process that made a claim finds it by its id as long as nothing has come in between. A claim that is taken back gives way to the row that was
-there before, with the id that it had.
+A claim is a row with an id that no other claim ever has. A process that takes over or replaces the claim of another process writes a new row with a new id.
+So a process finds its claim by the id as long as no other process has replaced the row. Withdrawing a claim restores the previous row, with its id.
 """
 
 from __future__ import annotations
@@ -22,10 +21,10 @@ from .store import Change, Exchanged, Row, Store
 
 
 class LookedUp(t.NamedTuple):
-    """A chunk of the worklist that is looked up.
+    """A chunk of the worklist, with its rows of the journal.
 
-    :param after: the place behind which it begins.
-    :param rows: what the journal had of it, by external id.
+    :param after: the place after which it begins.
+    :param rows: the rows, by external id.
     """
 
     after: int
@@ -34,14 +33,14 @@ class LookedUp(t.NamedTuple):
 
     @property
     def last(self) -> int:
-        """Return the place of its last interaction, behind which the next chunk begins."""
+        """Return the place of its last interaction, after which the next chunk begins."""
         return self.wanted[-1][0]
 
 
 class Prepared(t.NamedTuple):
-    """A chunk with the claims that are chosen for it, before the exchange that writes them.
+    """A chunk with its claims, before the exchange that writes them.
 
-    :param chunk: what it is if all claims take effect.
+    :param chunk: its interactions if all claims take effect.
     :param changes: the rows of the claims, in the order of the chunk.
     """
 
@@ -53,10 +52,10 @@ class Prepared(t.NamedTuple):
 class Claiming(t.NamedTuple):
     """A chunk and the exchange with the store that claims it.
 
-    :param chunk: what it is if all claims take effect.
+    :param chunk: its interactions if all claims take effect.
     :param accepted: claims that the same exchange marks as accepted.
     :param now: the time of these marks.
-    :param following: the chunk behind it, which the same exchange looks up.
+    :param following: the next chunk, which the same exchange looks up.
     :param exchange: makes the exchange, or waits for its end.
     """
 
@@ -74,20 +73,20 @@ class Claiming(t.NamedTuple):
 
 
 class Claims:
-    """Makes the claims of one task, and records what VCC has made of them.
+    """Makes the claims of one task, and records their outcomes.
 
-    A chunk is claimed in four steps: ``ChunksAhead`` looks it up, ``prepare`` chooses its claims, ``begin`` gives the exchange that writes them, and
-    ``end`` makes the exchange. ``claim_lost`` repeats these steps for the claims that came too late, because another process was quicker.
+    A chunk is claimed in four steps: ``ChunksAhead`` looks it up, ``prepare`` chooses its claims, ``begin`` returns the exchange that writes them, and
+    ``end`` makes the exchange. ``claim_lost`` repeats these steps for claims that came too late, because another process was quicker.
 
-    A row belongs to the process that wrote it last. ``accept`` and ``release`` change only rows that are still those of the task; ``reconcile`` decides
-    about the others, for ``accept`` too.
+    A row belongs to the process that wrote it last. ``accept`` and ``release`` change only rows that still belong to the task; ``reconcile``
+    decides about the others, also for ``accept``.
 
-    ``prepare`` does not use the store if there is no key, so it may run beside the exchange of another chunk.
+    ``prepare`` does not use the store if there is no key, so it may run during the exchange of another chunk.
 
     :param ids: the ids of the claims.
-    :param terms: what the task asks for.
+    :param terms: the terms of the task.
     :param has_key: whether request ids are derived from external ids.
-    :param audit: knows how interactions ended, for the history.
+    :param audit: has the outcomes of interactions, for the history.
     """
 
     def __init__(
@@ -106,12 +105,12 @@ class Claims:
         self._action = terms.action
         self._has_key = has_key
         self._audit = audit
-        self._doubtful: set[str] = set()  # request ids that VCC may have had before another action
+        self._doubtful: set[str] = set()  # request ids that VCC may have received before another action
 
     def classify(self, found: LookedUp, ids: t.Iterator[tuple[int, str | None]]) -> list[Interaction]:
-        """Return what the journal says of a chunk. What VCC has accepted with a derived request id is confirmed, whenever that was.
+        """Return a chunk with the knowledge of the journal. An acceptance with a derived request id confirms its interaction at any age.
 
-        :param ids: ids of claims with request ids, of which each interaction that must be sent takes one.
+        :param ids: ids of claims with request ids; each interaction that must be sent takes one.
         """
         wanted, rows = found.wanted, found.rows
         chunk = rules.classify(wanted, rows, self._terms, self._clock(), ids)
@@ -125,12 +124,12 @@ class Claims:
         unanswered = {use.request_id: rows.get(use.external_id or "") for use in used if use.unanswered}
         self._doubtful.difference_update(unanswered)
         self._doubtful.update(each for each, row in unanswered.items() if rules.is_doubtful(each, row, self._action))
-        # A custom request id counts as kept from its claim on.
+        # A custom request id is kept from its claim on, so it is not accepted if its row is pending.
         accepted -= {row.request_id for row in own if row.accepted_at is None}
         return rules.confirm(wanted, chunk, accepted, unanswered)
 
     def prepare(self, found: LookedUp) -> Prepared:
-        """Choose the claims of a chunk, and write nothing."""
+        """Choose the claims of a chunk. Write nothing."""
         chunk = self.classify(found, iter(self._ids.take(len(found.wanted))))
         changes: list[Change] = [
             (
@@ -143,10 +142,10 @@ class Claims:
         return Prepared(found, chunk, changes)
 
     def begin(self, prepared: Prepared, accepted: list[Interaction], following: list[Wanted]) -> Claiming:
-        """Return the exchange that claims a chunk, ready to be made. First keep the request ids that rows lose by it.
+        """Return the exchange that claims a chunk, without making it. First keep the request ids that it replaces.
 
         :param accepted: interactions to accept in the same exchange.
-        :param following: the chunk behind it, to look up in the same exchange.
+        :param following: the next chunk, to look up in the same exchange.
         """
         now = self._clock()
         marked = self._claims_to_mark(accepted, now)
@@ -163,7 +162,7 @@ class Claims:
         return Claiming(prepared.found, prepared.chunk, marked, now, following, exchange)
 
     def end(self, claiming: Claiming) -> Exchanged:
-        """Make the exchange that claims a chunk, or wait for its end. Return what it has brought; some claims may be lost."""
+        """Make the exchange that claims a chunk, or wait for its end. Return its result; some claims may be lost."""
         exchanged = claiming.exchange()
         if exchanged.marked < len(claiming.accepted):
             self.reconcile(claiming.accepted, claiming.now)
@@ -171,9 +170,9 @@ class Claims:
         return exchanged
 
     def claim_lost(self, claiming: Claiming, done: list[bool]) -> list[Interaction]:
-        """Return a chunk with all its claims. Look up and claim again interactions whose rows another process has replaced meanwhile.
+        """Return a chunk with all its claims. Look up and claim again the interactions whose rows another process has replaced meanwhile.
 
-        :param done: for each claim whether it took effect.
+        :param done: whether each claim took effect.
         """
         if all(done):
             return claiming.chunk
@@ -197,10 +196,10 @@ class Claims:
         self._audit.forget(marked)
 
     def _claims_to_mark(self, interactions: t.Collection[Interaction], now: float) -> list[Interaction]:
-        """Return the claims to mark as accepted. The history gets the others now.
+        """Return the claims to mark as accepted, and reconcile the others.
 
-        A request id that VCC may have had before another action is only kept: it confirms no state, because VCC may have ignored it now. Or VCC has
-        processed it now, so an action of another process that has replaced the claim is not confirmed either.
+        A request id that VCC may have received before another action is only kept. It confirms no state, because VCC may have ignored it now. If VCC has
+        processed it now, an action of another process that has replaced the claim is not confirmed either.
         """
         doubtful = self._doubtful
         marked = [each for each in interactions if each.claim and not (doubtful and each.request_id in doubtful)]
@@ -215,12 +214,12 @@ class Claims:
         return [each for name, each in claimed.items() if name in rows and rows[name].claim == each.claim]
 
     def release(self, interactions: t.Collection[Interaction]) -> None:
-        """Take back claims. A claim that another process has taken up since stays."""
+        """Withdraw claims. A claim that another process has taken over stays."""
         self._audit.record(interactions)
         self._store.swap([rules.release_claim(each, self._action) for each in interactions if each.claim])
 
     def reconcile(self, interactions: t.Collection[Interaction], accepted_at: float | None) -> None:
-        """Record of claims that VCC has or may have taken them, whatever other processes have made of their rows.
+        """Record that VCC has processed claims, or may have, even if other processes have replaced their rows.
 
         :param accepted_at: when VCC accepted them; None if its answer is not known.
         """

@@ -21,7 +21,7 @@ _READ_SIZE = 1024 * 1024
 
 
 class Export:
-    """A file of entries. It is opened at once, and written when the entries come.
+    """A file of entries, which is opened at once and written later.
 
     :param dry_run: write nothing; only say whether that would change the file.
     :ivar count: how many entries it has.
@@ -47,7 +47,7 @@ class Export:
             self._handle = None
 
     def write(self, entries: t.Iterator[dict[str, t.Any]]) -> None:
-        """Replace the content of the file by entries. Raises InputError if that fails, and leaves a part of them then."""
+        """Replace the content of the file with entries. Raises InputError if that fails; the file then has only a part of them."""
         self.count = 0
         digest = hashlib.sha256()
         try:

@@ -1,14 +1,14 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The journal of a task: what it asks of VCC, and what VCC has accepted.
+"""The journal of a task: its requests to VCC, and VCC's acceptances.
 
-A row of the journal says which action an interaction had last, dispatch or release, with which request id, and when VCC accepted it. A row without
-that time is pending. Rows are durable before their call. A later run that finds a pending row repeats the call with the same request id, because VCC
-processes only the first call with it. An action ends what the row said of the other action.
+A row of the journal has the last action of an interaction, dispatch or release, its request id, and the time at which VCC accepted it. A row without that
+time is pending. Rows are durable before their call. A later run that finds a pending row repeats the call with the same request id, because VCC processes
+only the first call with it. The row of an action replaces that of the other action.
 
 ``Worklist`` has the interactions that the task asks for. They go through the journal in chunks: ``ChunksAhead`` decides when a chunk is looked up and
-claimed, ``Claims`` makes and records its claims, ``rules`` says what a row means, and ``Store`` keeps the rows.
+claimed, ``Claims`` makes and records its claims, ``rules`` defines the meaning of a row, and ``Store`` keeps the rows.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ class Journal(ScopedJournal):
     :param journal: the path of a file or the URL of a database; empty for a journal that ends with the task.
     :param ttl: seconds for which a row counts; 0 for ever.
     :param action: "release" or "dispatch"; rows of the other action confirm nothing.
-    :param force: whether to ask again for what is confirmed or pending, with a new request id.
+    :param force: whether to ask again for confirmed and pending interactions, with new request ids.
     :param dry_run: write nothing.
-    :param clock: return seconds of the epoch; None for the clock of the store.
-    :param derive: return the request id of an external id; None to make new ones.
-    :param begin_run: return the run that begins at a time, for the history; None to leave no history.
+    :param clock: returns seconds since the epoch; None for the clock of the store.
+    :param derive: returns the request id of an external id; None to make new ones.
+    :param begin_run: returns the run that begins at a time, for the history; None to leave no history.
     :ivar run: that run.
     """
 
@@ -61,7 +61,7 @@ class Journal(ScopedJournal):
         begin_run: t.Callable[[float], Run] | None = None,
     ) -> None:
         super().__init__(journal, api_url, account, provider, dry_run, clock)
-        # SQLite takes a plain text quicker than another kind of text.
+        # SQLite takes a plain str faster than a subclass of it.
         self._action = Action(action).value
         self._terms = Terms(self._action, ttl, force)
         self.run = begin_run(self._clock()) if begin_run and not dry_run else None
@@ -80,7 +80,7 @@ class Journal(ScopedJournal):
     def close(self) -> None:
         """Close the worklist and the store."""
         try:
-            with contextlib.suppress(JournalError):  # what stays is only pending
+            with contextlib.suppress(JournalError):  # rows that stay are only pending
                 self._ahead.flush()
         finally:
             self._worklist.close()
@@ -92,7 +92,7 @@ class Journal(ScopedJournal):
         return self._worklist
 
     def add_all(self, entries: t.Iterable[Entry | list[str]]) -> int:
-        """Put entries on the worklist; plain duplicates count once. Return how many distinct interactions it has.
+        """Put entries on the worklist; duplicates count once. Return the number of distinct interactions.
 
         :param entries: entries with their data as JSON, if any; or lists of external ids.
         Raises InputError for an interaction with two request ids or with differing data, and for a request id that stands for two interactions or
@@ -113,7 +113,7 @@ class Journal(ScopedJournal):
             return count
 
     def _check_rows(self) -> None:
-        """Read the rows of the whole worklist, so that a damaged page shows before the first call, not at the chunk that needs it."""
+        """Read the rows of the whole worklist, so that a damaged page is found before the first call, not at the chunk that needs it."""
         if not self._checked:
             with self._worklist.wrap_errors():
                 for external_ids in self._worklist.external_ids():
@@ -121,23 +121,23 @@ class Journal(ScopedJournal):
             self._checked = True
 
     def has_new_request_ids(self) -> bool:
-        """Return whether the task chooses the request id of an interaction with an external id by itself."""
+        """Return whether the task itself chooses the request id of an interaction with an external id."""
         with self._worklist.wrap_errors():
             return self._worklist.has_new_request_ids()
 
     def plan(self, after: int) -> list[Interaction]:
-        """Return the next chunk of the worklist, in the order in which it must be sent; empty at its end. Write nothing.
+        """Return the next chunk of the worklist, in the order of sending; empty at its end. Write nothing.
 
-        :param after: the place of the last one of the chunk before; 0 for the first chunk.
+        :param after: the place of the last interaction of the previous chunk; 0 for the first chunk.
         """
         return self._claims.classify(self._ahead.look_up(after), itertools.repeat((0, None)))
 
     def claim(self, after: int, accepted: t.Collection[Interaction] = ()) -> list[Interaction]:
-        """Return the same chunk, with a request id for each interaction that must be sent, recorded as pending.
+        """Return the chunk of ``plan``, with a request id for each interaction that must be sent, recorded as pending.
 
-        Of two processes at once, the second one finds the request ids of the first one, or its confirmations. A claim that it takes up becomes its own.
+        If two processes claim at once, the second one finds the request ids or the confirmations of the first. A claim that it takes over becomes its own.
 
-        :param accepted: interactions to accept in the same exchange with the store, which saves one.
+        :param accepted: interactions to accept in the same exchange with the store, which saves an exchange.
         """
         self._check_rows()
         self._audit.has_begun = True
@@ -163,7 +163,7 @@ class Journal(ScopedJournal):
     def ended(
         self, interactions: t.Iterable[Interaction], state: AttemptState, call: int | None, message: str = ""
     ) -> float:
-        """Say how interactions ended, before they are accepted, released or kept pending: so it goes into the history with that. Return the time.
+        """Note how interactions ended, and return the time. The next ``accept``, ``release_claim`` or ``keep_pending`` writes it to the history.
 
         :param call: the number of the call that decided it; None without a call.
         """
@@ -172,9 +172,9 @@ class Journal(ScopedJournal):
         return now
 
     def accept(self, interactions: t.Collection[Interaction]) -> None:
-        """Record that VCC has accepted these: from now on they are confirmed.
+        """Record that VCC has accepted interactions, so that they are confirmed from now on.
 
-        Where another process has asked for something else meanwhile, nobody knows which of the two VCC took last: neither is confirmed then.
+        If another process has asked for the other action meanwhile, neither is confirmed, because it is not known which of the two VCC processed last.
         """
         with self._store.transaction():
             self._ahead.accept(interactions)
@@ -183,14 +183,14 @@ class Journal(ScopedJournal):
                 self._keep_request_ids([each for each in interactions if each.external_id is None])
 
     def release_claim(self, interactions: t.Collection[Interaction]) -> None:
-        """Take back claims of which VCC has processed nothing: what the journal said before, it says again.
+        """Withdraw claims of which VCC has processed nothing, and restore the previous rows.
 
-        A claim that another process has taken up since stays, because the call of that process may still have its effect.
+        A claim that another process has taken over stays, because the call of that process may still take effect.
         """
         self._ahead.wait()
         with self._store.transaction():
             if self._custom_ids:
-                # First, because a request id that is kept and has no row is one that VCC has had: another process would be refused it.
+                # Before the rows, because a kept request id without a row counts as one that VCC has received, which another process must not use.
                 gone = [
                     (each.request_id, each.external_id) for each in self._claims.own(interactions) if each.request_id
                 ]
@@ -198,9 +198,9 @@ class Journal(ScopedJournal):
             self._claims.release(interactions)
 
     def keep_pending(self, interactions: t.Collection[Interaction]) -> None:
-        """Make sure that claims without a known answer are still there, in case another process has taken them back.
+        """Make sure that claims without a known answer still exist, in case another process has withdrawn them.
 
-        Where another process has asked for something else meanwhile, that is not confirmed any more, as with ``accept``.
+        If another process has asked for the other action meanwhile, that is no longer confirmed, as with ``accept``.
         """
         self._ahead.wait()
         with self._store.transaction():
@@ -213,7 +213,7 @@ class Journal(ScopedJournal):
         self._store.keep_request_ids(self._action, self._clock(), custom)
 
     def _check_request_ids_again(self, wanted: list[Wanted], chunk: list[Interaction]) -> None:
-        """Check custom request ids once they are kept, because another process may have kept one since the check before. Raises InputError."""
+        """Check custom request ids again once they are kept, because another process may have kept one since the first check. Raises InputError."""
         try:
             check_request_ids(self._store, wanted, self._terms, self._clock(), rules.is_of_another)
         except InputError:

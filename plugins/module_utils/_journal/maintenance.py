@@ -27,7 +27,7 @@ _STATES = {Action.RELEASE.value: rules.RowState.RELEASED.value, Action.DISPATCH.
 
 
 class JournalMaintenance:
-    """The journal of all scopes, to show and to prune. One that is missing counts as empty, and is never made.
+    """The journal of all scopes, to show and to prune. A missing journal counts as empty, and is never created.
 
     :param dry_run: change nothing.
     :param show_only: only show its contents, even if another user may have written it.
@@ -63,17 +63,17 @@ class JournalMaintenance:
         }
 
     def counts(self) -> dict[str, int]:
-        """Return how many interactions are in which state, and how many registrations of providers are known."""
+        """Return the number of interactions in each state, and the number of known registrations of providers."""
         return self._store.counts()
 
     def entries(
         self, history: bool = False, page: int = 1, page_size: int = 100, **filters: t.Any
     ) -> tuple[list[dict[str, t.Any]], int, int]:
-        """Return a page of the interactions that match, the latest first.
+        """Return a page of the matching interactions, the latest first.
 
-        Return also how many match on all pages, and how many of these VCC has accepted within ``RECENT`` seconds.
+        Also return the number of matches on all pages, and of those that VCC has accepted within ``RECENT`` seconds.
 
-        :param history: whether to return each outcome of the history instead.
+        :param history: whether to return the outcomes of the history instead.
         :param filters: those of ``_query``.
         """
         now = self._clock()
@@ -88,9 +88,9 @@ class JournalMaintenance:
     def export(
         self, take: t.Callable[[t.Iterator[dict[str, t.Any]]], None], history: bool = False, **filters: t.Any
     ) -> None:
-        """Let ``take`` have all entries that match, as ``entries`` returns them on all pages.
+        """Pass all matching entries to ``take``, as ``entries`` returns them on all pages.
 
-        It may be called again, with all of them from the beginning, if the journal had to be read again.
+        If the journal must be read again, this calls ``take`` again, with all entries from the beginning.
         """
         query = _query(self._clock(), **filters)
         if history:
@@ -99,7 +99,7 @@ class JournalMaintenance:
             self._store.export(query, False, lambda found: take(_entry(*each) for each in found))
 
     def run(self, run_id: str) -> dict[str, t.Any] | None:
-        """Return what came of a run, None for a run that the journal does not know.
+        """Return the results of a run; None for a run that the journal does not have.
 
         ``{"run_id", "started", "ended", "reason", "job_id", "calls", "counts": {"released", "dispatched", "failed", "unknown"},
         "timeline": [{"from", "accepted", "failed", "unknown"}]}``, where each part of the timeline has the same length.
@@ -108,7 +108,7 @@ class JournalMaintenance:
         return _run_entry(found) if found else None
 
     def prune(self, older_than: int) -> dict[str, int]:
-        """Forget rows that are ``older_than`` seconds old; a dry run only counts them. Return how many of each kind there are."""
+        """Delete rows that are at least ``older_than`` seconds old; a dry run only counts them. Return the number of each kind."""
         return self._store.prune(self._clock() - older_than, self._dry_run)
 
 
@@ -196,5 +196,5 @@ def _entry(row: Row, scope: Scope) -> dict[str, t.Any]:
 
 
 def _cleaned(entry: dict[str, t.Any]) -> dict[str, t.Any]:
-    # No text that this collection has written has a control character, but others may have written to the file.
+    # This collection writes no control characters, but others may have written to the file.
     return {name: clean(value) if isinstance(value, str) else value for name, value in entry.items()}

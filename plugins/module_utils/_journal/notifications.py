@@ -14,12 +14,12 @@ from .claim_ids import ClaimIds
 from .scoped import ScopedJournal, keep_replaced_request_ids
 from .store import Change, Row
 
-# VCC's words for the fate of an interaction.
+# The kinds of notifications, in VCC's spelling.
 RELEASE = "Release"
 
 ASSIGN = "AssignToAgent"
 
-# Seconds for which the ids of rows follow one another.
+# Seconds for which rows have consecutive ids.
 LONGEST_RUN = 3600
 
 
@@ -32,9 +32,9 @@ class Notification(t.NamedTuple):
 
 
 def parse_notifications(notifications: t.Iterable[t.Any]) -> tuple[list[Notification], int]:
-    """Return the notifications of interactions with an external id, and how many others there are.
+    """Return the notifications of interactions with an external id, and the number of others.
 
-    The contract: ``[{"notification", "objectid", "notificationid", ...}]``. Raises InputError for an object that is no notification.
+    The contract: ``[{"notification", "objectid", "notificationid", ...}]``. Raises InputError for an object that is not a notification.
     """
     found: list[Notification] = []
     ignored = 0
@@ -45,7 +45,7 @@ def parse_notifications(notifications: t.Iterable[t.Any]) -> tuple[list[Notifica
             raise InputError(
                 f"{position} has no notification or no notificationid: give VCC's notifications as they came."
             )
-        # These ids are of VCC and of other systems, so they may begin and end with any character.
+        # VCC and other systems choose these ids, so they may begin and end with any character.
         notification_id = check_id(f"{position}.notificationid", notification["notificationid"], visible=False)
         if kind in (RELEASE, ASSIGN) and isinstance(external_id, (str, int)) and external_id != "":
             objectid = check_id(f"{position}.objectid", external_id, visible=False)
@@ -61,14 +61,14 @@ class NotificationLog(ScopedJournal):
     _ids_until = 0.0
 
     def record(self, given: t.Iterable[Notification]) -> list[tuple[str, str, str]]:
-        """Record notifications that are not recorded yet; a dry run only says which those are.
+        """Record notifications that are not recorded yet; a dry run only returns them.
 
         Return (external id, state before, state after) for each. A notification counts once, however often it comes.
         """
         return list(self.record_by_id(given).values())
 
     def record_by_id(self, given: t.Iterable[Notification]) -> dict[str, tuple[str, str, str]]:
-        """Record notifications as ``record`` does, and return the same by the ids of the notifications, in their order."""
+        """Record notifications as ``record`` does. Return the same changes in order, by the ids of the notifications."""
         given = list(given)
         while True:
             changes, new, swaps = self._changes(given)
@@ -102,7 +102,7 @@ class NotificationLog(ScopedJournal):
             known[notification.external_id] = after
             changes.append((notification.external_id, rules.state_of(before).value, rules.state_of(after).value))
         if now > self._ids_until:
-            # An endpoint runs for months. So it does not use up the ids of its time, among which other runs draw theirs.
+            # An endpoint runs for months. It must not use up the range of ids from which other runs draw theirs.
             self._ids, self._ids_until = ClaimIds(now), now + LONGEST_RUN
         ids = self._ids.take(len(known))
         swaps = [

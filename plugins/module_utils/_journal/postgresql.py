@@ -3,14 +3,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The store in a PostgreSQL database.
 
-A change is a compare-and-swap in a statement of its own, so no lock is held across a turn on the wire. Every piece of work can be repeated: the ids of
-the rows that it writes tell whether an attempt whose answer was lost has taken effect. Locks are taken in the order of the external ids for new rows,
-and of the ids for others, so that sessions do not deadlock.
+A change is a compare-and-swap in a statement of its own, so no lock outlasts a round trip. All work can be repeated: the ids of the rows that it writes
+show whether an attempt with a lost answer has taken effect. New rows are locked in the order of their external ids, and others in the order of their ids, so
+that sessions do not deadlock.
 """
 
 from __future__ import annotations
 
-# ruff: noqa: S608 -- queries are put together from constants alone
+# ruff: noqa: S608 -- queries are built from constants alone
 import contextlib
 import itertools
 import random
@@ -74,7 +74,7 @@ from .store import (
     Use,
 )
 
-# How often in succession changes may fail to take effect. Other processes never come first so often, but a trigger or a policy may.
+# The maximum number of consecutive exchanges without effect. Other processes never win so often, but a trigger or a policy may prevent every change.
 ATTEMPTS = 100
 
 # Seconds between two of these attempts, at most.
@@ -98,7 +98,7 @@ class PostgresqlStore(Store):
             self._offset = facts.time - time.monotonic()
             check_facts(self.location, facts, dry_run, is_needed=scope is not None)
             self._version: int | None = facts.version
-            # Check mode predicts what a run does.
+            # Check mode predicts that a run creates it.
             self.created = facts.version is None and dry_run
             if facts.version is None and not dry_run and scope is not None:
                 self._create()
@@ -112,13 +112,13 @@ class PostgresqlStore(Store):
             raise
 
     def _create(self) -> None:
-        # Of an attempt whose answer was lost, nobody knows whether it has made it.
+        # An attempt with a lost answer may have created it.
         has_schema = self._facts.has_schema
         self.created = self._connection.run(lambda db, again: create_schema(db, has_schema) or again) or self.created
         self._version = SCHEMA_VERSION
 
     def set_up(self, roles: list[str], dry_run: bool) -> SetUp:
-        """Make the schema if there is none, bring it to this version, and let roles read and write it. With ``dry_run`` do nothing."""
+        """Create the schema if it is missing, bring it to this version, and let roles read and write it. With ``dry_run`` change nothing."""
         is_missing = self._version is None
         is_old = self._version in EARLIER_VERSIONS
         self._connection.run(lambda db, again: check_roles(db, roles))
@@ -129,7 +129,7 @@ class PostgresqlStore(Store):
         if is_old:
             self._migrate(dry_run)
         without = self._connection.run(lambda db, again: roles_without_rights(db, roles))
-        # Of a right that a role may not grant, PostgreSQL only warns.
+        # PostgreSQL only warns if a role may not grant a right.
         if without and self._version is not None and not self._connection.run(lambda db, again: may_grant(db)):
             raise JournalError(
                 f"The journal {self.location} cannot be used by {', '.join(without)} (the role of its URL may not grant the rights): run the task as the"
@@ -153,11 +153,11 @@ class PostgresqlStore(Store):
         self._connection.close()
 
     def clock(self) -> float:
-        """Return the time of the server, in seconds of the epoch."""
+        """Return the time of the server, in seconds since the epoch."""
         return float(self._offset + time.monotonic())
 
     def transaction(self) -> t.ContextManager[None]:
-        """Return a context that does nothing: each change stands alone."""
+        """Return a context that does nothing, because each change is separate."""
         return contextlib.nullcontext()
 
     def rows(self, external_ids: t.Sequence[str]) -> dict[str, Row]:
@@ -165,18 +165,18 @@ class PostgresqlStore(Store):
         return self.exchange(look_up=external_ids).rows
 
     def check(self, external_ids: t.Sequence[str]) -> None:
-        """Do nothing: the server looks after its pages."""
+        """Do nothing: the server checks its pages when it reads them."""
 
     def has_claims(self, first: int, last: int) -> bool:
-        """Return False, since a claim with the id of another one loses like any other."""
+        """Return False: a claim with the id of another row takes no effect, as one that another process has overtaken."""
         return False
 
     def swap(self, changes: t.Sequence[Change]) -> list[bool]:
-        """Replace each row that is still the one that was seen. Return for each change whether it took effect."""
+        """Replace each row that is still as it was seen. Return for each change whether it took effect."""
         return self.exchange(changes=changes).done
 
     def mark(self, first: int, last: int, accepted_at: float, attempt: Attempt | None = None) -> int:
-        """Mark all rows with an id from ``first`` to ``last`` as accepted, and return how many there are."""
+        """Mark all rows with an id from ``first`` to ``last`` as accepted, and return their number."""
         return self.exchange([(first, last)], accepted_at, attempts=[attempt]).marked
 
     def exchange(
@@ -188,7 +188,7 @@ class PostgresqlStore(Store):
         sent: t.Callable[[], object] | None = None,
         attempts: t.Sequence[Attempt | None] = (),
     ) -> Exchanged:
-        """Mark rows as accepted, each run of them by its first and last id; replace rows; and look other rows up: in one turn on the wire."""
+        """Mark rows as accepted, each series of them by its first and last id; replace rows; and look other rows up: in one round trip."""
         if self._scope is None or not (marks or changes or look_up):
             return Exchanged(0, [], {})
         swap = Swap(self._scope, changes)
@@ -212,7 +212,7 @@ class PostgresqlStore(Store):
             rows = rows_of(cursors.pop(0).fetchone(), wanted) if wanted else {}
             written = claims_of(cursors)
             if marks and changes and not written:
-                # A transaction that writes nothing makes nothing durable.
+                # The transaction that should make the marks durable has written nothing.
                 with pipeline(db):
                     marked = in_transaction(db, mark_rows)
             return Exchanged(sum(map(number_of_rows, marked)), swap.done(db, written, again), rows)
@@ -223,9 +223,9 @@ class PostgresqlStore(Store):
         return exchanged
 
     def _count_attempt(self, has_taken_effect: bool) -> None:
-        """Wait a little after changes that have not taken effect, because they are repeated at once.
+        """Wait a little after changes that have not taken effect, because the caller repeats them at once.
 
-        Raises JournalError if they fail again and again, because nobody would ever stop to repeat them.
+        Raises JournalError after ``ATTEMPTS`` of them, because the caller would repeat them forever.
         """
         self._attempts = 0 if has_taken_effect else self._attempts + 1
         if self._attempts >= ATTEMPTS:
@@ -256,9 +256,9 @@ class PostgresqlStore(Store):
     def keep_request_ids(
         self, action: str, now: float, pairs: t.Iterable[tuple[str, str | None]], unanswered: bool = False
     ) -> None:
-        """Keep request ids that VCC may have had and that no row has, each with its external id.
+        """Keep request ids that VCC may have received and that no row has, each with its external id.
 
-        :param unanswered: whether VCC's answer is not known. What is kept as answered stays so.
+        :param unanswered: whether VCC's answer is not known. A request id that is kept as answered stays so.
         """
         columns = pairs_of(pairs)
         if columns:
@@ -280,7 +280,7 @@ class PostgresqlStore(Store):
         return Registered(bytes(row[0]), *row[1:]) if row else None
 
     def swap_registration(self, seen: bytes | None, registered: Registered | None) -> bool:
-        """Replace the registration with the key that was seen, None for none. Return whether it was still there."""
+        """Replace the registration if its key is still ``seen``, None for no registration. Return whether it was."""
         if seen is None and registered is None:
             return False
         if registered is None:
@@ -321,7 +321,7 @@ CROSS JOIN LATERAL (SELECT 1 FROM vcc_journal.notification WHERE scope = %s AND 
         return t.cast("set[str]", self._connection.run(work))
 
     def record(self, notification_ids: t.Sequence[str], now: float, changes: t.Sequence[Change] = ()) -> bool:
-        """Record notifications and replace rows, all or nothing. Return whether it took effect: nothing of it has come in between."""
+        """Record notifications and replace rows, all or nothing. Return False if another process has recorded or replaced one of them first."""
         keys = sorted(map(key_of, notification_ids))
         query = f"""
 INSERT INTO vcc_journal.notification (scope, id, recorded_at) SELECT %s, id, %s FROM unnest({column()}) AS new (id)
@@ -333,7 +333,7 @@ ON CONFLICT DO NOTHING
             with db.transaction() as transaction:
                 db.execute(DURABLE)
                 recorded = db.execute(query, (self._scope, now, joined(keys))).rowcount
-                # What an attempt without an answer has recorded, it has recorded with its changes.
+                # An attempt with a lost answer has recorded them, together with its changes.
                 if again and not recorded:
                     return True
                 if recorded == len(keys) and all(swap.done(db, claims_of(swap.execute(db)), False)):
@@ -346,7 +346,7 @@ ON CONFLICT DO NOTHING
         return has_taken_effect
 
     def record_attempts(self, attempts: t.Sequence[tuple[Attempt, t.Sequence[Ended]]], dry_run: bool = False) -> int:
-        """Put attempts of the scope into the history, or with ``dry_run`` nothing. Return how many interactions were not there."""
+        """Add attempts of the scope to the history, unless ``dry_run`` is set. Return the number of interactions that it did not have."""
         return self._history.record(self._scope, attempts, dry_run)
 
     @property
@@ -354,15 +354,15 @@ ON CONFLICT DO NOTHING
         return History(self._connection, self._version)
 
     def history(self, query: Query, limit: int, offset: int, recent: float) -> tuple[list[PastOutcome], int, int]:
-        """Return a page of the outcomes of all scopes that match, the latest first; how many match; and how many of these VCC has accepted after a time."""
+        """Return a page of the matching outcomes of all scopes, the latest first, the number of matches, and the number of those accepted after ``recent``."""
         return self._history.search(query, limit, offset, recent)
 
     def run_counts(self, run_id: str, parts: int) -> RunCounts | None:
-        """Return what came of a run, None for a run that the journal does not know."""
+        """Return the results of a run; None for a run that the journal does not have."""
         return self._history.run_counts(run_id, parts)
 
     def export(self, query: Query, history: bool, take: t.Callable[[t.Iterator[t.Any]], None]) -> None:
-        """Let ``take`` have all that matches, in the order of a search: rows with their scopes, or outcomes of the history."""
+        """Pass all matches to ``take``, in the order of a search: rows with their scopes, or outcomes of the history."""
         if history:
             self._history.export(query, take)
         elif self._version is not None:
@@ -384,17 +384,17 @@ ON CONFLICT DO NOTHING
         }
 
     def counts(self) -> dict[str, int]:
-        """Return how many interactions of all scopes are in which state, and how many registrations of providers are known."""
+        """Return the number of interactions of all scopes in each state, and the number of known registrations of providers."""
         return dict.fromkeys(COUNTED, 0) if self._version is None else AllScopes(self._connection).counts()
 
     def search(self, query: Query, limit: int, offset: int, recent: float) -> Found:
-        """Return a page of the rows of all scopes that match, the latest first, and how many match on all pages."""
+        """Return a page of the matching rows of all scopes, the latest first, and the number of matches on all pages."""
         if self._version is None:
             return Found([], 0, 0)
         return AllScopes(self._connection).search(query, limit, offset, recent)
 
     def prune(self, before: float, dry_run: bool) -> dict[str, int]:
-        """Delete rows of a time or older in all scopes, or with ``dry_run`` none. Return how many of each kind there are."""
+        """Delete the rows of all scopes that are not later than ``before``; with ``dry_run`` only count them. Return the number of each kind."""
         if self._version is None:
             return dict.fromkeys(PRUNED, 0)
         return AllScopes(self._connection).prune(before, dry_run, self._history.exists)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A connection to PostgreSQL that outlives lost connections, and the sentences for its errors."""
+"""A connection to PostgreSQL that is opened again after a loss, and the messages for its errors."""
 
 from __future__ import annotations
 
@@ -30,46 +30,46 @@ from .._errors import JournalError
 from .._location import is_ambiguous, secrets_of, without_password
 from .store import LACKING
 
-# Without a handler, Python prints what psycopg warns of, such as a lost connection that is then replaced.
+# Without a handler, Python prints the warnings of psycopg, such as one of a lost connection that is then replaced.
 logging.getLogger("psycopg").addHandler(logging.NullHandler())
 
-# Seconds for which work is repeated after a lost connection, a deadlock or a failover, and a connection to a server that starts or is full.
+# Seconds for which work is repeated after a lost connection, a deadlock or a failover, and while a server starts or is full.
 PATIENCE = 60
 
 # Seconds without an answer after which a connection counts as lost; longer for work on all rows.
 ANSWER_TIMEOUT = 60
 LONG_ANSWER_TIMEOUT = 600
 
-# The same once the task has given up: it must end, and not wait anew for each thing that it must still record.
+# The same after the first work that failed for good, so that the task ends without a long wait for each record that is left.
 LAST_ANSWER_TIMEOUT = 5
 
-# Seconds for which a statement waits for a lock. It must give up before its connection is ended: the server would go on with it, and commit it later.
+# Seconds for which a statement waits for a lock. It must give up before its connection is ended, because the server would go on and commit it later.
 LOCK_TIMEOUT = 50
 
-# Seconds between two looks at whether a connection has its answer in time.
+# Seconds between two checks that a connection has its answer in time.
 LOOK_EVERY = 0.1
 
 # Seconds for a connection to each host, unless the URL or the environment says otherwise.
 CONNECT_TIMEOUT = 10
 
-# The states of errors that another attempt can mend: a lost connection, a server that shuts down or starts, a serialization failure, a deadlock,
+# The states of errors that another attempt can avoid: a lost connection, a server that shuts down or starts, a serialization failure, a deadlock,
 # and a server that has become a standby. An error without a state is that of a lost connection.
 _TRANSIENT = re.compile(r"08...|57P0[1-5]|40001|40P01|25006|25P03|53300")
 
-# What a server says that soon has a connection, or a pooler of it. Errors of a connection have no state, and a server may speak another language:
-# what cannot be read is treated as if it was not said.
+# The messages of a server, or of its pooler, that will soon have a free connection. Errors of a connection have no state, so their text must do. A text in
+# another language does not match.
 _BUSY = re.compile(
     r"database system is (starting up|shutting down|in recovery mode|not yet accepting connections)|terminating connection"
     r"|too many clients already|too many connections for|remaining connection slots|no more connections allowed"
 )
 
-# What one of several hosts says that is not the primary, or not yet.
+# The messages of a host, one of several, that is not the primary, or not yet.
 _STANDBY = re.compile(r"session is read-only|server is in hot standby mode")
 
-# Of an error that says that a statement has waited for a lock.
+# The state of an error after a statement has waited too long for a lock.
 _LOCKED = "55P03"
 
-# What no waiting mends.
+# The messages of errors that do not go away with time.
 _HOPELESS = re.compile(
     r"authentication failed|no password supplied|not permitted to log in|pg_hba\.conf|(role|database) .* does not exist|permission denied for database"
     r"|not currently accepting connections|unrecognized configuration parameter|invalid value for parameter|certificate|server does not support SSL"
@@ -84,7 +84,7 @@ NAME_THE_PRIMARY = "let the URL name the primary, or all hosts with target_sessi
 
 _RESTORE = f"have its schema restored from a backup; {LACKING}"
 
-# What helps against an error of a connection, by what libpq says.
+# The remedies for errors of a connection, by the message of libpq.
 _CONNECTING = (
     (r"invalid (port|integer|option|\S+ value)|(invalid|bad) value for", "correct the URL"),
     (
@@ -116,7 +116,7 @@ _CONNECTING = (
     (r"service file|definition of service", "check PGSERVICE and the file of PGSERVICEFILE"),
 )
 
-# What helps against an error of a statement, by its state.
+# The remedies for errors of a statement, by its state.
 _STATEMENTS = {
     "42501": "have the rights on the schema vcc_journal granted to the role of the URL, as the documentation of the option journal says",
     "25006": NAME_THE_PRIMARY,
@@ -130,7 +130,7 @@ _STATEMENTS = {
     "XX002": "have the index rebuilt with REINDEX",
 }
 
-# What helps where no server has answered.
+# The remedy if no server has answered.
 _FIND = "check the host and the port of the URL, and see if the server runs and can be reached"
 
 _AGAIN = "see if the server runs and can be reached, and run the task again: it takes up what it has begun"
@@ -140,10 +140,10 @@ class Work(t.Protocol):
     """Work with a connection."""
 
     def __call__(self, db: t.Any, again: bool) -> t.Any:
-        """Do it.
+        """Do the work, and return its result.
 
         :param db: a connection of psycopg that commits each statement.
-        :param again: whether an earlier attempt may have taken effect although its answer was lost.
+        :param again: whether an earlier attempt with a lost answer may have taken effect.
         """
 
 
@@ -151,7 +151,8 @@ class PostgresqlConnection:
     """A connection to the database of a URL.
 
     :ivar location: the URL without a password.
-    :ivar host: the host that it has reached.
+    :ivar host: the host of the connection.
+    :ivar database: the name of the database.
     Every method raises JournalError.
     """
 
@@ -188,7 +189,7 @@ class PostgresqlConnection:
         self._has_been_reached = True
 
     def run(self, work: Work, timeout: float | None = None) -> t.Any:
-        """Return the result of work. Repeat it while errors are transient, for as long as PATIENCE.
+        """Return the result of work. Repeat it after transient errors, for at most PATIENCE seconds.
 
         :param timeout: seconds after which a server that does not answer counts as lost; None for ANSWER_TIMEOUT.
         """
@@ -206,9 +207,9 @@ class PostgresqlConnection:
                     self._has_given_up = False
                     return result
                 except BaseException as exc:
-                    # A transaction may be open. A new connection may find the new primary, where this server has become a standby.
+                    # A transaction may be open. If this server has become a standby, a new connection may find the new primary.
                     self._disconnect()
-                    # Patience is for one failure, as in ``LAST_ANSWER_TIMEOUT``.
+                    # Only the first failure is worth a wait, as in ``LAST_ANSWER_TIMEOUT``.
                     deadline = deadline or time.monotonic() + (0 if self._has_given_up else PATIENCE)
                     if not isinstance(exc, psycopg.Error) or not self._is_transient(exc):
                         self._has_given_up = self._has_given_up or getattr(exc, "sqlstate", None) == _LOCKED
@@ -216,7 +217,7 @@ class PostgresqlConnection:
                     if time.monotonic() >= deadline:
                         self._has_given_up = True
                         raise
-                # Of several transactions in one turn, the first ones may have taken effect.
+                # Some transactions of the work may have taken effect.
                 again = again or not self._is_connecting
                 time.sleep(pause * random.uniform(0.5, 1.5))
                 pause = min(pause * 2, 2.0)
@@ -239,7 +240,7 @@ class PostgresqlConnection:
         return self._has_been_reached
 
     def _is_hopeless(self, said: str) -> bool:
-        """Return whether the error of a connection is one that no waiting mends, at each host. Older versions of psycopg tell that of the last host."""
+        """Return whether the errors of all hosts are permanent. Older versions of psycopg report only the error of the last host."""
         attempts = _ATTEMPT.split(said)[1:]
         if not attempts:
             return bool(_HOPELESS.search(said)) and not _has_several_hosts(self._parameters)
@@ -250,7 +251,7 @@ class PostgresqlConnection:
 
     @contextlib.contextmanager
     def wrap_errors(self) -> t.Iterator[None]:
-        """Turn errors of psycopg into a sentence for the user."""
+        """Turn errors of psycopg into a JournalError with a sentence for the user."""
         try:
             yield
         except (psycopg.Error, UnicodeError, OSError) as exc:
@@ -273,16 +274,16 @@ class PostgresqlConnection:
 
 
 def pipeline(db: t.Any) -> t.ContextManager[t.Any]:
-    """Return a context that sends statements in one turn on the wire, or one by one with a libpq before 14."""
+    """Return a context that sends statements in one round trip, or one by one with a libpq before 14."""
     return t.cast(
         "t.ContextManager[t.Any]", db.pipeline() if psycopg.Pipeline.is_supported() else contextlib.nullcontext()
     )
 
 
 class _Watchdog:
-    """Ends a connection whose peer does not answer in time, for which libpq would wait forever.
+    """Ends a connection whose peer does not answer in time, because libpq would wait forever.
 
-    One thread looks every now and then, because a timer for each turn on the wire would take longer than most turns.
+    One thread checks periodically, because a timer for each round trip would take longer than most round trips.
     """
 
     def __init__(self) -> None:
@@ -297,7 +298,7 @@ class _Watchdog:
 
     @contextlib.contextmanager
     def watch(self, db: t.Any, timeout: float) -> t.Iterator[None]:
-        """Watch a connection within the block, which must end after some seconds."""
+        """Watch a connection within the block, and end it after ``timeout`` seconds. Raises OperationalError then."""
         with self._lock:
             self._watched = db, time.monotonic() + timeout
         try:
@@ -328,9 +329,9 @@ class _Watchdog:
 def _parameters(url: str, location: str) -> dict[str, t.Any]:
     """Return the parameters of a connection. Raises JournalError for a URL that libpq cannot read."""
     parameters: dict[str, t.Any] | None = None
-    # Of a password that libpq reads in part, the rest would be the name of a host.
+    # If libpq reads only a part of a password, it takes the rest for the name of a host.
     if not is_ambiguous(url):
-        with contextlib.suppress(psycopg.Error):  # its message may quote a part of the password
+        with contextlib.suppress(psycopg.Error):  # its message may repeat a part of the password
             parameters = conninfo.conninfo_to_dict(url)
     if parameters is None:
         raise JournalError(
@@ -338,7 +339,7 @@ def _parameters(url: str, location: str) -> dict[str, t.Any]:
             " characters of a user, a password or a name."
         )
     known = _settings(parameters)
-    # That of a service is "prefer" too if the service has none.
+    # The sslmode of a service is "prefer" too if the service sets none.
     is_set = parameters.get("sslmode") or os.environ.get("PGSSLMODE") or known.get("sslmode") != "prefer"
     if not is_set and not _are_local(known.get("host"), known.get("hostaddr")):
         parameters["sslmode"] = "verify-full"
@@ -351,7 +352,7 @@ def _parameters(url: str, location: str) -> dict[str, t.Any]:
 
 def _settings(parameters: t.Mapping[str, t.Any]) -> dict[str, str]:
     """Return the settings of a connection with these parameters. Others come from a service, the environment or libpq itself."""
-    # A value that libpq refuses keeps it from connecting to anything, and a password from looking for one in a file.
+    # An invalid value keeps libpq from connecting, and a password keeps it from looking for one in a file.
     refused = {**parameters, "password": "-", "target_session_attrs": "-"}
     connection = psycopg.pq.PGconn.connect_start(conninfo.make_conninfo(**refused).encode())
     try:
@@ -366,7 +367,7 @@ def _has_several_hosts(parameters: t.Mapping[str, t.Any]) -> bool:
 
 
 def _are_local(hosts: t.Any, addresses: t.Any) -> bool:
-    """Return whether all hosts are sockets or the loopback. No host is the socket of this host."""
+    """Return whether all hosts are sockets or the loopback. Without a host, libpq uses the socket of this host."""
     return all(map(_is_local, str(addresses or hosts or "").split(",")))
 
 

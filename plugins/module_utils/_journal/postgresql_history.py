@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-# ruff: noqa: S608 -- queries are put together from constants alone
+# ruff: noqa: S608 -- queries are built from constants alone
 import math
 import typing as t
 
@@ -22,7 +22,7 @@ _ATTEMPT = """
 INSERT INTO vcc_journal.attempt (run, scope, number, action, state, at, call, message) VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING
 """
 
-# The rows that are marked go into the history on the server, so that they need not go over the wire.
+# The server copies the marked rows into the history, so that they need not cross the network.
 _MARK = f"""
 WITH run AS ({_RUN}), attempt AS ({_ATTEMPT}),
 marked AS (
@@ -60,7 +60,7 @@ _COLUMNS = """
 outcome.external_id, outcome.request_id, api_url, account, provider, run.id, run_id, started, reason, job_id, number, action, state, at, call, message
 """
 
-# The order of the tables is that of their keys, with or without statistics: OFFSET keeps the planner from another one.
+# The tables are read in the order of their keys, with or without statistics: OFFSET keeps the planner from another order.
 _PAST = """
 FROM vcc_journal.run AS run
 CROSS JOIN LATERAL (SELECT * FROM vcc_journal.attempt AS known WHERE known.run = run.id OFFSET 0) AS attempt
@@ -98,7 +98,7 @@ WHERE attempt.run = %s GROUP BY 1, 2, 3
 
 
 def statement_of_mark(scope: int, first: int, last: int, accepted_at: float, attempt: Attempt) -> Statement:
-    """Return the statement that marks rows as accepted, and puts them into the history. It returns how many there are."""
+    """Return the statement that marks rows as accepted, and adds them to the history. It returns their number."""
     return _MARK, (*_values(scope, attempt), accepted_at, first, last, attempt.run.key, attempt.number)
 
 
@@ -116,7 +116,7 @@ def _columns(ended: t.Sequence[Ended]) -> tuple[str, str, str]:
 
 
 class History:
-    """The history of all runs. Without its tables, there is none.
+    """The history of all runs. It is empty if its tables are missing.
 
     :param version: the version of the tables; None for no tables.
     """
@@ -126,7 +126,7 @@ class History:
         self.exists = version is not None and version >= _FIRST_VERSION
 
     def record(self, scope: int | None, attempts: t.Sequence[tuple[Attempt, t.Sequence[Ended]]], dry_run: bool) -> int:
-        """Put attempts of a scope into the history, or with ``dry_run`` nothing. Return how many interactions were not there."""
+        """Add attempts of a scope to the history, unless ``dry_run`` is set. Return the number of interactions that it did not have."""
         if not self.exists:
             return sum(len(ended) for dummy, ended in attempts)
         statements: list[Statement] = []
@@ -145,7 +145,7 @@ class History:
         return int(self._connection.run(work))
 
     def search(self, query: Query, limit: int, offset: int, recent: float) -> tuple[list[PastOutcome], int, int]:
-        """Return a page of the outcomes that match, the latest first; how many match; and how many of these VCC has accepted after a time."""
+        """Return a page of the matching outcomes, the latest first, the number of matches, and the number of those accepted after ``recent``."""
         if not self.exists:
             return [], 0, 0
         matching, values = _matching(query)
@@ -156,7 +156,7 @@ class History:
         return [_past(row) for row in rows], *counted
 
     def run_counts(self, run_id: str, parts: int) -> RunCounts | None:
-        """Return what came of a run, None for a run that the journal does not know."""
+        """Return the results of a run; None for a run that the journal does not have."""
         if not self.exists:
             return None
 
@@ -172,7 +172,7 @@ class History:
         return t.cast("RunCounts | None", self._connection.run(work, LONG_ANSWER_TIMEOUT))
 
     def export(self, query: Query, take: t.Callable[[t.Iterator[PastOutcome]], None]) -> None:
-        """Let ``take`` have all outcomes that match, the latest first; again from the beginning if the connection was lost."""
+        """Pass all matching outcomes to ``take``, the latest first; again from the beginning if the connection was lost."""
         matching, values = _matching(query)
         if self.exists:
             read_all(self._connection, f"SELECT {_COLUMNS} {matching} {_ORDER}", values, _past, take)
@@ -181,7 +181,7 @@ class History:
 
 
 def _matching(query: Query) -> tuple[str, dict[str, t.Any]]:
-    """Return the SQL that selects what matches, and its values."""
+    """Return the SQL that selects the matches, and its values."""
     given: dict[str, t.Any] = {name: value for name, value in query._asdict().items() if value is not None}
     conditions = " AND ".join(_CONDITIONS[name] for name in given)
     if "external_ids" in given:

@@ -1,11 +1,11 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The SQL of request ids in PostgreSQL: those that are kept without a row, and the uses of any."""
+"""The SQL of request ids in PostgreSQL: those that are kept without a row, and the uses of all."""
 
 from __future__ import annotations
 
-# ruff: noqa: S608 -- queries are put together from constants alone
+# ruff: noqa: S608 -- queries are built from constants alone
 import typing as t
 
 from .claim_ids import claim_of
@@ -39,10 +39,9 @@ WHERE (scope.api_url, scope.account) = (%s, %s)
 
 
 def statements_of_uses(request_ids: t.Sequence[str], scope: Scope) -> tuple[dict[str, str], list[Statement]]:
-    """Return the statements that find the uses of request ids in all scopes of an API and an account.
+    """Return the request ids by their keys in an index, and the statements that find their uses in all scopes of an API and an account.
 
-    Their rows have a request id, the id of a scope, and the fields of a ``Use`` from ``external_id``. Return before them the request ids by what a row
-    has of them.
+    The rows of the statements have such a key or a request id, the id of a scope, and the fields of a ``Use`` from ``external_id`` on.
     """
     keys = {key_of(request_id): request_id for request_id in request_ids}
     claims = [(claim, each) for each in request_ids for claim in [claim_of(each)] if claim is not None]

@@ -1,15 +1,15 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The rows of a journal in PostgreSQL: their SQL, and how they go over the wire.
+"""The rows of a journal in PostgreSQL: their SQL, and their transfer.
 
-A column of values goes over the wire as one text, which psycopg handles much quicker than an array. No id has the character that divides them. A value
-that all new rows have in common goes over the wire once.
+A column of values is transferred as one text, which psycopg handles much faster than an array. No id has the character that separates them. A value that
+all new rows share is transferred once.
 """
 
 from __future__ import annotations
 
-# ruff: noqa: S608 -- queries are put together from constants alone
+# ruff: noqa: S608 -- queries are built from constants alone
 import hashlib
 import operator
 import typing as t
@@ -19,7 +19,7 @@ from .store import CHUNK, Change, Row
 
 DIVIDER = "\x1f"
 
-# The longest text, in bytes of UTF-8, that an index takes as it is. An entry of an index has at most 2,704 bytes.
+# The longest text, in bytes of UTF-8, that goes into an index unchanged. An entry of an index has at most 2,704 bytes.
 _LONGEST_KEY = 2000
 
 # No id begins with this.
@@ -30,24 +30,25 @@ KEY = f"""
 CASE WHEN octet_length({{0}}) <= {_LONGEST_KEY} THEN {{0}} ELSE E'\\x01' || encode(sha256(convert_to({{0}}, 'UTF8')), 'hex') END
 """
 
-# The SQL that limits how long a transaction waits for a lock, where the user sets no limit.
+# The SQL that limits how long a transaction waits for a lock, unless the user sets a limit.
 LIMIT_LOCKS = (
     "set_config('lock_timeout',"
     f" CASE current_setting('lock_timeout') WHEN '0' THEN '{LOCK_TIMEOUT}s' ELSE current_setting('lock_timeout') END, true)"
 )
 
-# Rows that go over the wire at once while all are read.
+# Rows to fetch at once while all are read.
 _AT_ONCE = 5 * CHUNK
 
 # A statement and its values.
 Statement = tuple[str, t.Sequence[t.Any]]
 
-# The planner must use the indexes even before it has statistics, and in their order, in which rows are locked. A claim must survive a crash of the server.
-# With these settings, it takes all statements for so costly that it would compile them, for longer than they take.
-# A time that is read has all its digits, because it is compared when the row is replaced.
-# The end of a transaction need not be durable if that of a later one, in the same turn, makes it so. Where a middlebox forgets a connection in the
-# middle of a transaction, the server must let go of its locks before the next attempt gives up.
-# No function or operator of another role may take the place of one of PostgreSQL.
+# The settings of each transaction:
+# - enable_*: the planner must use the indexes even without statistics, and read them in order, because that is the order of the locks.
+# - jit: with these settings, all statements seem so costly that the server would compile them, which takes longer than they do.
+# - extra_float_digits: a time needs all its digits, because it is compared when the row is replaced.
+# - search_path: no function or operator of another role may replace one of PostgreSQL.
+# - idle_in_transaction_session_timeout: if a connection is lost within a transaction, its locks must end before the next attempt gives up.
+# - synchronous_commit: a claim must survive a crash of the server. A commit need not be durable if a later one of the same round trip makes it so.
 _BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
 _SETTINGS = f"""
 SELECT set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true),
@@ -83,13 +84,13 @@ _NEW = ", ".join(
     ]
 )
 
-# The columns of new rows, with the values that all of them have in common.
+# The columns of new rows, with the values that all of them share.
 _VALUES = (
     "new.id, new.external_id, new.long_external_id, coalesce(new.action, %s), coalesce(new.request_id, ''), coalesce(new.requested_at, %s),"
     " new.accepted_at"
 )
 
-# A chunk of new interactions lies in a gap between the rows, which is quick to see: the index has texts in the order in which Python has them.
+# A chunk of new interactions often lies in a gap between the rows, which is quick to check: the index orders texts as Python does.
 ROWS = f"""
 SELECT string_agg(row.id::text, E'\\x1f'), string_agg(wanted.external_id, E'\\x1f'), string_agg(row.action, E'\\x1f'),
     string_agg(row.request_id, E'\\x1f'), string_agg(row.requested_at::text, E'\\x1f'), string_agg(coalesce(row.accepted_at::text, ''), E'\\x1f')
@@ -109,8 +110,8 @@ WITH put AS (
 SELECT string_agg(id::text, E'\\x1f') FROM put
 """
 
-# The rows that are still as they were seen, locked in the order of their ids. One that another session has locked is about to be another row: to wait
-# for it would lock that one, out of order.
+# The rows that are still as they were seen, locked in the order of their ids. A row that another session has locked is about to be replaced. Waiting for it
+# would lock its replacement, out of order.
 _LOCKED = f"""
 seen AS MATERIALIZED (
     SELECT * FROM unnest({column("bigint")}, {column("double precision", "''")}, {{new}}) AS seen (seen_id, seen_accepted_at, {{columns}})
@@ -130,8 +131,8 @@ put AS (
 SELECT string_agg(seen_id::text, E'\\x1f') FROM put
 """
 
-# A pending row is deleted if VCC has processed nothing of it, so its custom request id is forgotten: in the same statement, because nobody can tell from
-# a row that is gone whether an attempt without an answer has deleted it.
+# A pending row is deleted if VCC has processed nothing of it, so its custom request id is forgotten: in the same statement, because a missing row does not
+# show whether an attempt with a lost answer has deleted it.
 _DELETE = f"""
 WITH {_LOCKED.format(new=column("bigint"), columns="ignored")},
 gone AS (DELETE FROM vcc_journal.interaction AS row USING locked WHERE row.id = locked_id RETURNING row.*),
@@ -152,7 +153,7 @@ MARK = "UPDATE vcc_journal.interaction SET accepted_at = %s WHERE id BETWEEN %s 
 
 
 class Swap:
-    """Changes of rows, as statements: new rows, replaced rows and deleted rows each have one."""
+    """Changes of rows as statements: one each for new, replaced and deleted rows."""
 
     def __init__(self, scope: int, changes: t.Sequence[Change]) -> None:
         self._changes = changes
@@ -171,19 +172,19 @@ class Swap:
             self._statements.append((_INSERT, (scope, *_in_common(new), *_columns(new))))
 
     def send(self, db: t.Any, before: t.Sequence[Statement]) -> list[t.Any]:
-        """Send each statement in a transaction of its own into a pipeline, the first one behind those before; return all cursors."""
+        """Send each statement in a transaction of its own into a pipeline, the first one after those of ``before``; return all cursors."""
         first, rest = self._statements[:1], self._statements[1:]
         transactions = [[*before, *first], *([each] for each in rest)]
         return [cursor for statements in transactions for cursor in in_transaction(db, statements)]
 
     def execute(self, db: t.Any) -> list[t.Any]:
-        """Execute the statements in the transaction that is open; return their cursors."""
+        """Execute the statements in the open transaction; return their cursors."""
         return [db.execute(*statement) for statement in self._statements]
 
     def done(self, db: t.Any, written: set[int], again: bool) -> list[bool]:
-        """Return for each change whether it took effect, also in an attempt whose answer was lost.
+        """Return for each change whether it took effect, even in an attempt with a lost answer.
 
-        Of a row that is deleted, nobody can tell who has deleted it: such a change has not taken effect then.
+        A deletion in such an attempt counts as without effect, because it is not known which process has deleted the row.
 
         :param written: the ids that the statements return.
         """
@@ -207,21 +208,21 @@ def in_transaction(db: t.Any, statements: t.Sequence[Statement], settings: str |
 
 
 def execute(db: t.Any, query: str, values: t.Any = ()) -> t.Any:
-    """Execute a statement in a transaction of its own, in one turn on the wire; return its cursor."""
+    """Execute a statement in a transaction of its own, in one round trip; return its cursor."""
     with pipeline(db):
         (cursor,) = in_transaction(db, [(query, values)])
     return cursor
 
 
 def number_of_rows(cursor: t.Any) -> int:
-    """Return how many rows a statement has changed: what it says in its only row, if it has one."""
+    """Return the number of rows that a statement has changed: the value of its only row, if it returns one."""
     return int(cursor.fetchone()[0] if cursor.description else cursor.rowcount)
 
 
 def read_page(
     connection: PostgresqlConnection, page: str, counts: str, values: t.Any
 ) -> tuple[list[t.Any], tuple[int, int]]:
-    """Return the rows of one query, and the only row of another one, which counts the rows on all pages and the recent ones."""
+    """Return the rows of a query, and the only row of a second query, which counts the rows on all pages and the recent ones."""
 
     def work(db: t.Any, again: bool) -> tuple[list[t.Any], tuple[int, int]]:
         return execute(db, page, values).fetchall(), execute(db, counts, values).fetchone()
@@ -237,7 +238,7 @@ def read_all(
     make: t.Callable[[t.Any], t.Any],
     take: t.Callable[[t.Iterator[t.Any]], None],
 ) -> None:
-    """Let ``take`` have what is made of all rows of a query; again from the beginning if the connection was lost. Memory does not grow with them."""
+    """Pass all rows of a query, converted by ``make``, to ``take``; again from the beginning if the connection was lost. Memory does not grow with them."""
 
     def work(db: t.Any, again: bool) -> None:
         with db.transaction():
@@ -251,7 +252,7 @@ def read_all(
 
 
 def key_of(text: str) -> str:
-    """Return the key of a text in an index: the text itself, or the hash of one that is too long."""
+    """Return the key of a text in an index: the text itself, or its hash if it is too long."""
     if len(text) * 4 <= _LONGEST_KEY or len(text.encode()) <= _LONGEST_KEY:
         return text
     return _HASHED + hashlib.sha256(text.encode()).hexdigest()
@@ -262,7 +263,7 @@ def joined(values: t.Iterable[str]) -> str:
 
 
 def pairs_of(pairs: t.Iterable[tuple[str, str | None]]) -> tuple[str, str] | None:
-    """Return the columns of pairs of a request id and an external id, in the order in which they are locked; None for no pairs."""
+    """Return the columns of pairs of a request id and an external id, in the order of locking; None for no pairs."""
     found = sorted((key_of(request_id), external_id or "") for request_id, external_id in pairs)
     if not found:
         return None
@@ -270,7 +271,7 @@ def pairs_of(pairs: t.Iterable[tuple[str, str | None]]) -> tuple[str, str] | Non
 
 
 def _columns(rows: list[Row]) -> tuple[str, ...]:
-    """Return the columns of rows; without those that ``_in_common`` has, and those that are empty."""
+    """Return the columns of rows. A column is empty if ``_in_common`` has its value, or if no row has a value."""
     claims, external_ids, actions, request_ids, requested_at, accepted_at = zip(*rows)
     keys = list(map(key_of, external_ids))
     is_long = any(map(operator.is_not, keys, external_ids))
@@ -286,12 +287,12 @@ def _columns(rows: list[Row]) -> tuple[str, ...]:
 
 
 def _in_common(rows: list[Row]) -> tuple[str, float]:
-    """Return the action and the time that all rows have if their columns are empty."""
+    """Return the action and the time that all rows share if these columns are empty."""
     return rows[0].action, rows[0].requested_at
 
 
 def _seen(rows: t.Iterable[Row]) -> tuple[str, str]:
-    """Return the columns that say how rows were seen."""
+    """Return the columns with the ids and times of rows as they were seen."""
     found = list(rows)
     return joined(str(row.claim) for row in found), joined(_text_of(row.accepted_at) for row in found)
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-# ruff: noqa: S608 -- queries are put together from constants alone
+# ruff: noqa: S608 -- queries are built from constants alone
 import contextlib
 import typing as t
 
@@ -22,7 +22,7 @@ SCHEMA = "vcc_journal"
 
 SCHEMA_VERSION = 3
 
-# One process makes the schema, under a lock with this key.
+# A lock, so that only one process at a time creates the schema.
 _LOCK = f"""
 SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
 SET LOCAL search_path = pg_catalog;
@@ -30,8 +30,8 @@ SELECT {LIMIT_LOCKS};
 SELECT pg_advisory_xact_lock({0x56434331});
 """
 
-# Half of each page is left free, so that accepting a row needs no new entry in any index. No index may have ``accepted_at`` in it for that. The
-# request id of a row is made from its id if that is even: see ``ClaimIds``. Texts too long for an index are kept as their hash: see ``key_of``.
+# Half of each page stays free, so that accepting a row needs no new entry in any index. For the same reason, no index may have ``accepted_at``. The request
+# id of a row is made from its id if that is even: see ``ClaimIds``. An index has the hash of a text that is too long for it: see ``key_of``.
 _MAKE_SCHEMA = "CREATE SCHEMA IF NOT EXISTS vcc_journal;"
 
 _PRESENT = f"""
@@ -82,7 +82,7 @@ CREATE TABLE IF NOT EXISTS vcc_journal.custom_request (
 );
 """
 
-# How interactions ended: in which attempt of which run. All that the interactions of an attempt have in common is there once.
+# The outcome of each interaction, with its attempt and run. Values that all interactions of an attempt share are stored once.
 _HISTORY = """\
 CREATE TABLE IF NOT EXISTS vcc_journal.run (
     id bigint PRIMARY KEY,
@@ -114,7 +114,7 @@ CREATE TABLE IF NOT EXISTS vcc_journal.outcome (
 
 TABLES = _PRESENT + _HISTORY
 
-# Roles that may use the journal may use its new tables too.
+# Roles with rights on the journal get the same rights on its new tables.
 _GRANT_HISTORY = """
 DO $$ DECLARE granted record; BEGIN
     FOR granted IN
@@ -128,7 +128,7 @@ DO $$ DECLARE granted record; BEGIN
 END $$;
 """
 
-# What tables of an earlier version lack beside new tables.
+# The changes of earlier tables, besides the new tables.
 UPGRADE = f"""\
 ALTER TABLE vcc_journal.custom_request ADD COLUMN IF NOT EXISTS unanswered boolean NOT NULL DEFAULT false;
 UPDATE vcc_journal.version SET version = {SCHEMA_VERSION} WHERE version < {SCHEMA_VERSION};
@@ -138,14 +138,13 @@ EARLIER_VERSIONS = (1, 2)
 
 _VERSION = f"INSERT INTO {SCHEMA}.version SELECT {SCHEMA_VERSION} WHERE NOT EXISTS (SELECT FROM {SCHEMA}.version)"
 
-# What the role of a task needs. Reading needs USAGE and SELECT alone.
+# The rights that the role of a task needs. Reading needs only USAGE and SELECT.
 _GRANTS = """
 GRANT USAGE ON SCHEMA vcc_journal TO {role};
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA vcc_journal TO {role};
 """
 
-# One row: the encoding, whether it is a standby, the time, whether the role may make what is missing, whether there is a schema, whether the role may use
-# it, how many tables it has, those that the role may not read, and those that it may not write.
+# The fields of ``Facts`` up to ``unwritable``, in one row.
 _FACTS = """
 SELECT current_setting('server_encoding'), pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean,
     extract(epoch FROM clock_timestamp())::double precision,
@@ -162,17 +161,17 @@ SELECT current_setting('server_encoding'), pg_is_in_recovery() OR current_settin
 FROM (SELECT) AS here LEFT JOIN pg_namespace AS schema ON schema.nspname = 'vcc_journal'
 """
 
-# What the tables say: the version and the id of a scope.
+# The other fields, from the tables: the version and the id of a scope.
 _KNOWN = """
     , (SELECT version FROM vcc_journal.version LIMIT 1)
     , (SELECT id FROM vcc_journal.scope WHERE key = %s)
 """
 
-# How many tables each version has.
+# The number of tables of each version.
 _TABLE_COUNTS = {version: _PRESENT.count("CREATE TABLE") for version in EARLIER_VERSIONS}
 _TABLE_COUNTS[SCHEMA_VERSION] = TABLES.count("CREATE TABLE")
 
-# What helps where the role may not make the schema or its tables.
+# The remedy if the role may not create the schema or its tables.
 _STATE_PRESENT = (
     "run vonage.vcc.vcc_journal with state=present as a role that may make {}, or have the SQL of guide_postgresql run"
 )
@@ -183,10 +182,15 @@ _GRANT_TO = "as the option grant_to of vonage.vcc.vcc_journal does"
 class Facts(t.NamedTuple):
     """The state of a database, as the role of a connection sees it.
 
-    :param time: the time of the server, in seconds of the epoch.
-    :param may_create: whether the role may make the tables, and the schema if it is missing.
-    :param version: the version of the tables, None if there are none.
-    :param scope: the id of the scope that was asked for, if the tables have it.
+    :param is_read_only: whether the server is a standby, or the session is read-only.
+    :param time: the time of the server, in seconds since the epoch.
+    :param may_create: whether the role may create the tables, and the schema if it is missing.
+    :param may_use: whether the role may use the schema; None if it is missing.
+    :param tables: the number of tables in the schema.
+    :param unreadable: the tables that the role may not read.
+    :param unwritable: the tables that the role may not write.
+    :param version: the version of the tables; None if there are none.
+    :param scope: the id of the requested scope, if the tables have it.
     """
 
     encoding: str
@@ -208,13 +212,13 @@ class Facts(t.NamedTuple):
 
     @property
     def needed(self) -> int:
-        """Return how many tables a journal of its version has; at least how many, if the role may not read which version that is."""
+        """Return the number of tables of a journal of its version; the least of any version if the role may not read it."""
         if self.version is None and (self.unreadable or not self.may_use):
             return min(_TABLE_COUNTS.values())
         return _TABLE_COUNTS.get(self.version or SCHEMA_VERSION, 0)
 
 
-# Why a journal without some of its tables cannot be used, and a remedy. To make them anew would repeat what they knew of.
+# Why a journal with missing tables cannot be used, and the remedy. With new tables in their place, tasks would repeat earlier work.
 DAMAGED = (
     f"tables of its schema {SCHEMA} are missing",
     f"have them restored from a backup; {LACKING}",
@@ -222,9 +226,9 @@ DAMAGED = (
 
 
 def read_facts(db: t.Any, scope_key: str) -> Facts:
-    """Return the state of the database: in one turn on the wire if the journal can be read.
+    """Return the state of the database: in one round trip if the journal can be read.
 
-    :param scope_key: what the table of scopes has of the scope that is asked for.
+    :param scope_key: the key of the requested scope in its table.
     """
     try:
         facts = Facts(*execute(db, _FACTS.format(known=_KNOWN), (scope_key,)).fetchone())
@@ -250,7 +254,7 @@ def check_facts(location: str, facts: Facts, dry_run: bool, is_needed: bool) -> 
     """Raise JournalError if the database cannot be used.
 
     :param dry_run: whether it is only read.
-    :param is_needed: whether a task needs it: if it is missing, the task must make it. Without that, one of an earlier version can be read.
+    :param is_needed: whether a task must have a journal of this version, and create a missing one. Otherwise one of an earlier version can be read.
     """
     why = remedy = ""
     if facts.encoding != "UTF8":
@@ -278,7 +282,7 @@ def check_facts(location: str, facts: Facts, dry_run: bool, is_needed: bool) -> 
         why = "its server is a read-only standby, or the session is read-only"
         remedy = NAME_THE_PRIMARY
     elif is_needed and facts.version is None and not facts.may_create:
-        # Check mode says so too, because it predicts what a task of the same role does.
+        # Check mode says so too, because it predicts the result of a task with the same role.
         why = f"its database has no schema {SCHEMA} with tables, and the role of its URL may not make one"
         remedy = _STATE_PRESENT.format("it")
         if facts.has_schema:
@@ -292,9 +296,9 @@ def check_facts(location: str, facts: Facts, dry_run: bool, is_needed: bool) -> 
 
 
 def create_schema(db: t.Any, has_schema: bool) -> bool:
-    """Make the schema and its tables. Return whether this session was the one that made them.
+    """Create the schema and its tables. Return whether this session created them.
 
-    :param has_schema: whether there is a schema, in which the role may make tables although it may make no schema.
+    :param has_schema: whether there is a schema. Then the role needs no right to create one.
     """
     tables = TABLES.replace(_MAKE_SCHEMA, "") if has_schema else TABLES
     return bool(_execute_all(db, _LOCK + tables + _VERSION).rowcount)
@@ -307,16 +311,16 @@ def owns_tables(db: t.Any) -> bool:
 
 
 def migrate(db: t.Any) -> None:
-    """Bring the tables to this version; tasks of an earlier one that are under way go on to work with them.
+    """Bring the tables to this version; running tasks of an earlier version can still use them.
 
-    Of several sessions at once, each finds the work of those before.
+    Several sessions at once do no harm: each waits, and finds the work of the others done.
     """
     _execute_all(db, _LOCK + TABLES.replace(_MAKE_SCHEMA, "") + _GRANT_HISTORY + UPGRADE)
 
 
 def _execute_all(db: t.Any, statements: str) -> t.Any:
     """Execute statements in a transaction of their own; return the cursor of the last one."""
-    # Without values, these go over the wire as one query, which is a transaction.
+    # Without values, psycopg sends these as one query, which is a transaction.
     cursor = db.execute(statements)
     while cursor.nextset():
         pass
@@ -324,7 +328,7 @@ def _execute_all(db: t.Any, statements: str) -> t.Any:
 
 
 def make_scope(db: t.Any, scope_key: str, scope: Scope) -> int:
-    """Return the id of a scope, which is made if it is missing."""
+    """Return the id of a scope. Create a missing scope."""
     find = f"SELECT id FROM {SCHEMA}.scope WHERE key = %s"
     make = f"INSERT INTO {SCHEMA}.scope (key, api_url, account, provider) VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING RETURNING id"
     values = (scope_key, *scope, scope_key)
@@ -338,7 +342,7 @@ def check_roles(db: t.Any, roles: t.Sequence[str]) -> None:
         execute(db, "SELECT has_database_privilege(%s, current_database(), 'CONNECT')", (role,))
 
 
-# Whether a role has the rights of a task. With no journal, no row.
+# Whether a role has the rights of a task. Without a schema, there is no row.
 _HAS_RIGHTS = """
 SELECT has_schema_privilege({role}, schema.oid, 'USAGE{option}') AND NOT EXISTS (
     SELECT FROM pg_class, unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS privilege
@@ -349,7 +353,7 @@ FROM pg_namespace AS schema WHERE schema.nspname = 'vcc_journal'
 
 
 def roles_without_rights(db: t.Any, roles: t.Sequence[str]) -> list[str]:
-    """Return which roles may not read and write the journal. With no journal, these are all."""
+    """Return the roles that may not read and write the journal: all of them if there is none."""
     query = _HAS_RIGHTS.format(role="%s", option="")
     return [role for role in roles if not (execute(db, query, (role, role)).fetchone() or [False])[0]]
 

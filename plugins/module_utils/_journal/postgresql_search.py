@@ -5,19 +5,19 @@
 
 from __future__ import annotations
 
-# ruff: noqa: S608 -- queries are put together from constants alone
+# ruff: noqa: S608 -- queries are built from constants alone
 import typing as t
 
 from .postgresql_connection import LONG_ANSWER_TIMEOUT, PostgresqlConnection
 from .postgresql_rows import execute, joined, key_of, read_all, read_page
 from .store import Found, Query, Row, Scope
 
-# Rows that a block of pruning looks at.
+# Rows in a block of pruning.
 _BLOCK = 10_000
 
 _TIME = "coalesce(accepted_at, requested_at)"
 
-# The interactions of all scopes, or those with some ids, which are found by their index in each scope.
+# The interactions of all scopes; or those with certain ids, which an index finds in each scope.
 _ALL = "vcc_journal.scope AS scope JOIN vcc_journal.interaction AS row ON row.scope = scope.id"
 _WANTED = """
 unnest(string_to_array(%(external_ids)s, E'\\x1f')) AS wanted (external_id) CROSS JOIN vcc_journal.scope AS scope
@@ -38,14 +38,14 @@ WHERE (%(provider)s::text IS NULL OR provider = %(provider)s)
     AND (%(after)s::double precision IS NULL OR time > %(after)s)
 """
 
-# What is pruned of a table: its key, and the time of a row.
+# The tables to prune: the name, the key, and the time of a row.
 OLD = {
     "interactions": ("interaction", "id", _TIME),
     "notifications": ("notification", "scope, id", "recorded_at"),
     "request_ids": ("custom_request", "scope, request_id", "requested_at"),
 }
 
-# The same of the history.
+# The same for the history.
 OLD_HISTORY = {
     "outcomes": (
         "outcome",
@@ -57,10 +57,10 @@ OLD_HISTORY = {
     "runs": ("run", "id", "coalesce((SELECT max(at) FROM vcc_journal.attempt AS own WHERE own.run = run.id), started)"),
 }
 
-# What ``prune`` counts.
+# The keys of the result of ``prune``.
 PRUNED = (*OLD, "outcomes", "runs")
 
-# What ``counts`` counts.
+# The keys of the result of ``counts``.
 COUNTED = ("released", "dispatched", "pending", "interactions", "providers")
 
 _ORDER = "ORDER BY time DESC, name, api_url, account, provider"
@@ -69,7 +69,7 @@ _SELECT = "SELECT id, coalesce(long_external_id, external_id) AS name, action, r
 
 
 def _matching(query: Query) -> tuple[str, dict[str, t.Any]]:
-    """Return the SQL that selects what matches, and its values."""
+    """Return the SQL that selects the matches, and its values."""
     values: dict[str, t.Any] = query._asdict()
     if query.external_ids is not None:
         values["external_ids"] = joined(sorted(set(map(key_of, query.external_ids))))
@@ -87,7 +87,7 @@ class AllScopes:
         self._connection = connection
 
     def counts(self) -> dict[str, int]:
-        """Return how many interactions of all scopes are in which state, and how many registrations of providers are known."""
+        """Return the number of interactions of all scopes in each state, and the number of known registrations of providers."""
         query = """
 SELECT count(*) FILTER (WHERE accepted_at IS NOT NULL AND action = 'release'), count(*) FILTER (WHERE accepted_at IS NOT NULL AND action <> 'release'),
     count(*) FILTER (WHERE accepted_at IS NULL), count(*),
@@ -98,7 +98,7 @@ FROM vcc_journal.interaction
         return dict(zip(COUNTED, row))
 
     def search(self, query: Query, limit: int, offset: int, recent: float) -> Found:
-        """Return a page of the rows of all scopes that match, the latest first, and how many match on all pages."""
+        """Return a page of the matching rows of all scopes, the latest first, and the number of matches on all pages."""
         matching, values = _matching(query)
         values.update(limit=limit, offset=offset, recent=recent)
         page = f"{_SELECT} {matching} {_ORDER} LIMIT %(limit)s OFFSET %(offset)s"
@@ -107,12 +107,12 @@ FROM vcc_journal.interaction
         return Found(list(map(_found, rows)), *counted)
 
     def export(self, query: Query, take: t.Callable[[t.Iterator[tuple[Row, Scope]]], None]) -> None:
-        """Let ``take`` have all rows that match, the latest first; again from the beginning if the connection was lost."""
+        """Pass all matching rows to ``take``, the latest first; again from the beginning if the connection was lost."""
         matching, values = _matching(query)
         read_all(self._connection, f"{_SELECT} {matching} {_ORDER}", values, _found, take)
 
     def prune(self, before: float, dry_run: bool, has_history: bool) -> dict[str, int]:
-        """Delete rows of a time or older in all scopes, or with ``dry_run`` none. Return how many of each kind there are.
+        """Delete the rows of all scopes that are not later than ``before``; with ``dry_run`` only count them. Return the number of each kind.
 
         :param has_history: whether the tables have a history.
         """
@@ -120,7 +120,7 @@ FROM vcc_journal.interaction
         pruned = {name: prune(before, *old) for name, old in OLD.items()}
         for name, old in OLD_HISTORY.items():
             pruned[name] = prune(before, *old) if has_history else 0
-        del pruned["attempts"]  # which is what outcomes have in common
+        del pruned["attempts"]  # not a kind of its own: the values that outcomes share
         return pruned
 
     def _count_old(self, before: float, table: str, key: str, changed_at: str) -> int:
@@ -155,6 +155,6 @@ UNION ALL SELECT (SELECT count(*) FROM gone), {", ".join(["NULL"] * (key.count("
             deleted += int(count)
             is_lost = is_lost or again
             if last[0] is None:
-                # A lost answer had a count too.
+                # The count of a lost answer is missing.
                 return max(deleted, known - self._count_old(before, table, key, changed_at)) if is_lost else deleted
             place = tuple(last)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How providers are registered, as far as the journal knows."""
+"""The registrations of providers that the journal knows."""
 
 from __future__ import annotations
 
@@ -13,22 +13,21 @@ import typing as t
 from .scoped import ScopedJournal
 from .store import Registered
 
-# Seconds for which another process that has begun to register a provider, and has not recorded how that ended, may still be doing so, unless its row
-# says how long it may take.
+# Seconds for which another process may still register a provider, if it has begun and not recorded the end, unless its row has a longer time.
 OVERLAP_SECONDS = 600
 
-# The setting of a pending row that says how long its process may take.
+# The setting of a pending row with the seconds that its process may take.
 _SECONDS = "seconds"
 
 
 class Registration(ScopedJournal):
     """The registration of one provider: a keyed hash of each setting, never its value.
 
-    ``settings`` are texts by name. The journal has them once VCC has accepted them; from before the call until then it does not know them.
+    ``settings`` are texts by name. The journal has them once VCC has accepted them. From the beginning of the call until then, they are not known.
     """
 
     def compare(self, settings: t.Mapping[str, str]) -> dict[str, str] | None:
-        """Return the fate of each setting: "same", "changed", "added" or "removed"; None if the journal does not know how the provider is registered."""
+        """Return "same", "changed", "added" or "removed" for each setting; None if the journal does not know how the provider is registered."""
         row = self._store.registration()
         if not row or row.accepted_at is None:
             return None
@@ -43,16 +42,16 @@ class Registration(ScopedJournal):
         return found
 
     def begin(self, seconds: float = OVERLAP_SECONDS) -> None:
-        """Durably record that the registration is about to change, for at most so many seconds."""
+        """Durably record that the registration is about to change, within ``seconds`` seconds."""
         self._begun = Registered(os.urandom(32), json.dumps({_SECONDS: seconds}), self._clock())
         row = self._store.registration()
         while not self._store.swap_registration(row.key if row else None, self._begun):
             row = self._store.registration()
-        # Another process may still register it, and VCC may take the call of that process last.
+        # Another process may still register it, and VCC may process the call of that process last.
         self._contested = row if row and _is_under_way(row, self._begun.requested_at) else None
 
     def accept(self, settings: t.Mapping[str, str]) -> None:
-        """Record that VCC has accepted these, unless another process registered too, because nobody knows then who came last."""
+        """Record that VCC has accepted settings, unless another process registered too, because it is not known which call VCC processed last."""
         if self._contested:
             self._restore()
             return
@@ -60,7 +59,7 @@ class Registration(ScopedJournal):
         self._replace(self._begun._replace(settings=json.dumps(hashed), accepted_at=self._clock()))
 
     def cancel(self) -> None:
-        """Record that this process has ended, and that nobody knows how the provider is registered."""
+        """Record that this process has ended, and that it is not known how the provider is registered."""
         if self._contested:
             self._restore()
         else:

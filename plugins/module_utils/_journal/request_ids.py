@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Refuse request ids that VCC would ignore without a word, because it may have had them before."""
+"""Refuse request ids whose request VCC would silently ignore, because it may have received them before."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .store import Store, Use
 def check_request_ids(
     store: Store, wanted: list[Wanted], terms: Terms, now: float, is_conflict: t.Callable[..., bool] = rules.is_conflict
 ) -> None:
-    """Refuse a custom request id that VCC may have had for something else or in an earlier call. Raises InputError."""
+    """Refuse a custom request id that VCC may have received for another interaction or action, or in an earlier call. Raises InputError."""
     for each, use in _uses(store, wanted):
         if is_conflict(use, each, terms, now):
             external_id = each[1]
@@ -33,7 +33,7 @@ def check_request_ids(
 
 
 def check_key(store: Store, wanted: list[Wanted]) -> None:
-    """Refuse to ask anew with derived request ids that were used. Raises InputError."""
+    """Refuse ``force`` with derived request ids that were used before. Raises InputError."""
     for each, dummy in _uses(store, wanted):
         raise InputError(
             f"The idempotency_key has been used for '{shown(each[1] or '')}' before, and VCC would ignore it: force needs a new key."
@@ -41,7 +41,7 @@ def check_key(store: Store, wanted: list[Wanted]) -> None:
 
 
 def _uses(store: Store, wanted: list[Wanted]) -> t.Iterator[tuple[Wanted, Use]]:
-    """Yield the interactions whose request ids were used, each with the uses, in their order."""
+    """Yield each use of a request id with its interaction, in the order of the interactions."""
     found: dict[str, list[Use]] = {}
     for use in store.uses([each[2] for each in wanted if each[2] is not None]):
         found.setdefault(use.request_id, []).append(use)

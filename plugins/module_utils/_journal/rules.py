@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The rules of the journal: the meaning of a row, and the row that follows from an event.
 
-These are pure functions, without a file, a clock or chance. The journal looks rows up, applies a rule, and replaces each row that it has seen by the
-row that the rule returns. If another process has replaced the row meanwhile, the journal looks it up again and applies the rule once more.
+These are pure functions, without files, clocks or random numbers. The journal looks rows up, applies a rule, and replaces each row with the row that the
+rule returns. If another process has replaced the row meanwhile, the journal looks it up again and applies the rule once more.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .store import Change, Row, Use
 
 
 class RowState(Word):
-    """The states that a row can say, and the one of no row."""
+    """The states of a row, and the state without a row."""
 
     RELEASED = "released"
     DISPATCHED = "dispatched"
@@ -30,7 +30,7 @@ class Terms(t.NamedTuple):
 
     :param action: "release" or "dispatch"; a row of the other action confirms nothing.
     :param ttl: seconds for which a row counts; 0 for ever.
-    :param force: whether to ask again for what is confirmed or pending, with a new request id.
+    :param force: whether to ask again for confirmed and pending interactions, with new request ids.
     """
 
     action: str
@@ -39,15 +39,15 @@ class Terms(t.NamedTuple):
 
 
 class Interaction(t.NamedTuple):
-    """One interaction of the worklist, with the knowledge of the journal.
+    """An interaction of the worklist, with the knowledge of the journal.
 
     :param seq: its place among the distinct interactions that the task asks for, from 1.
-    :param external_id: None for a dispatch without one, of which the journal keeps no row.
-    :param request_id: the one to ask with, or the one of the row; None if it is not made yet.
-    :param confirmed: the journal confirms that VCC accepted it; nothing is left to do.
-    :param pending: it was asked for before, and VCC's answer is not known.
-    :param data: JSON to send of this interaction alone, or None.
-    :param previous: the row that confirms it, or the row that its claim replaces, if any; None for a claim that takes up a pending row.
+    :param external_id: None for a dispatch without an external id, for which the journal keeps no row.
+    :param request_id: the request id to send, or that of the row; None if it is not made yet.
+    :param confirmed: whether the journal confirms that VCC accepted it, so that nothing is left to do.
+    :param pending: whether an earlier request was sent whose answer is not known.
+    :param data: JSON of this interaction's own data, or None.
+    :param previous: the row that confirms it, or the row that its claim replaces, if any; None for a claim that takes over a pending row.
     :param requested_at: the time in the row of its claim.
     :param claim: the id of that row; 0 if there is none.
     """
@@ -63,22 +63,22 @@ class Interaction(t.NamedTuple):
     claim: int = 0
 
 
-# The request id of a pending row whose next attempt must have another one than the attempts before.
+# The request id of a pending row whose next attempt must have a request id that no earlier attempt had.
 NEVER_SENT = ""
 
-# One interaction of the worklist: its place, its external id, its custom request id and its data, the last three if any. A plain tuple, because there
-# are many.
+# An interaction of the worklist: its place, and its external id, custom request id and data, each None if it has none. A plain tuple, because there are
+# many.
 Wanted = tuple[int, t.Optional[str], t.Optional[str], t.Optional[str]]
 
 
-# Makes a named tuple of a tuple, in half the time that its class takes.
+# Makes a named tuple from a tuple in half the time of its class.
 _new = tuple.__new__
 
 
 def counts(changed_at: float, ttl: int, now: float) -> bool:
     """Return whether a row is young enough to count: accepted, or requested if it is pending, within ``ttl`` seconds.
 
-    A time far in the future comes from a wrong clock, so it counts no more than one far in the past.
+    A time far in the future comes from a wrong clock, so it counts as little as a time far in the past.
     """
     return not ttl or abs(now - changed_at) < ttl
 
@@ -88,10 +88,10 @@ def classify(
 ) -> list[Interaction]:
     """Return interactions with the knowledge of the journal.
 
-    This calls no function for most of them, not even ``counts``, because a task may have 100,000.
+    For speed, this calls no function for most of them, not even ``counts``: a task may have 100,000.
 
     :param rows: the rows by external id.
-    :param ids: ids of claims with request ids, of which each interaction that must be sent takes one.
+    :param ids: ids of claims with request ids; each interaction that must be sent takes one.
     """
     action, ttl, force = terms
     found = []
@@ -119,10 +119,10 @@ def classify(
 def claim(
     wanted: Wanted, row: Row | None, terms: Terms, now: float, claim_id: int = 0, new_id: str | None = None
 ) -> Interaction:
-    """Return an interaction that no row confirms, with the request id to ask with.
+    """Return an interaction that no row confirms, with the request id to send.
 
-    A pending row keeps its request id, because the call may have had its effect: VCC ignores a second call with that id. It keeps its time too, because
-    nobody knows for how long VCC remembers a request id.
+    A pending row keeps its request id, because the call may have had its effect, and VCC ignores a second call with that id. It keeps its time too,
+    because it is not known for how long VCC remembers a request id.
 
     :param claim_id: the id of the row that is written for it; 0 if none is written.
     :param new_id: a new request id, used if neither the task nor a pending row has one.
@@ -146,8 +146,8 @@ def claim(
 def keep_request_id(wanted: Wanted, row: Row | None, lost: Interaction) -> Wanted:
     """Return the interaction to claim again after its claim was lost.
 
-    If the row has the request id of the lost claim, that claim took effect, its answer was lost, and another process has taken it up. VCC gets the same
-    request id from both then, even with ``force``.
+    If the row has the request id of the lost claim, that claim took effect, its answer was lost, and another process has taken it over. Then both
+    processes send the same request id, even with ``force``.
     """
     seq, external_id, request_id, data = wanted
     is_own = row is not None and row.request_id == lost.request_id
@@ -174,10 +174,10 @@ def confirm(
     accepted: t.Container[str | None],
     unanswered: t.Container[str | None],
 ) -> list[Interaction]:
-    """Return interactions of which those are confirmed whose custom request id VCC has accepted, whenever that was.
+    """Confirm the interactions whose custom request id VCC has accepted at any time. Return all interactions.
 
     :param wanted: the same interactions as the task asks for them.
-    :param unanswered: the custom request ids that VCC may have had; an interaction with one of them is pending.
+    :param unanswered: the custom request ids that VCC may have received; an interaction with one of them is pending.
     """
     return [
         each
@@ -192,9 +192,9 @@ def confirm(
 
 
 def replaced_request_ids(changes: t.Iterable[Change]) -> dict[tuple[str, bool], list[tuple[str, str | None]]]:
-    """Return the request ids that VCC may have had and that rows lose by changes, with their external ids, by action and whether they are unanswered.
+    """Return the request ids that changes replace and that VCC may have received, with their external ids, by action and whether they are unanswered.
 
-    A request id that is made from its row is never asked for again, so that it can be forgotten.
+    A request id that is made from the id of its row is never used again, so it can be forgotten.
     """
     found: dict[tuple[str, bool], list[tuple[str, str | None]]] = {}
     for old, new in changes:
@@ -204,17 +204,17 @@ def replaced_request_ids(changes: t.Iterable[Change]) -> dict[tuple[str, bool], 
 
 
 def release_claim(interaction: Interaction, action: str) -> Change:
-    """Take back a claim of which VCC has processed nothing: the row that was there before comes back, with its id.
+    """Return the change that withdraws a claim of which VCC has processed nothing: it restores the previous row, with its id.
 
-    This takes effect only if the row is still that of the claim. Another process may have taken it up, and its call may still have an effect.
+    It takes effect only if the row is still that of the claim. Another process may have taken it over, and the call of that process may still take effect.
     """
     return row_of_claim(interaction, action), interaction.previous
 
 
 def stays_pending(interaction: Interaction, action: str) -> bool:
-    """Return whether a claim stays although VCC has processed nothing of its call: one that follows a pending row of the same action.
+    """Return whether a claim stays although VCC has processed nothing of its call, because it follows a pending row of the same action.
 
-    Other interactions are pending because of a request id that was kept, which stays kept.
+    Other interactions are pending because their request id was kept, and it stays kept.
     """
     row = interaction.previous
     return interaction.pending and (row is None or (row.action == action and row.accepted_at is None))
@@ -229,47 +229,47 @@ def reconcile(
     claim_id: int,
     is_doubtful: bool = False,
 ) -> Change | None:
-    """Record of a claim that VCC has taken or may have taken it, whatever other processes have made of its row. Return None for no change.
+    """Return the change that records that VCC has processed a claim, or may have, even if other processes have replaced its row. None for no change.
 
-    :param row: what the journal has of the interaction now.
+    :param row: the present row of the interaction.
     :param accepted_at: when VCC accepted it; None if its answer is not known.
-    :param claim_id: the id of a row that is written anew.
+    :param claim_id: the id of a new row.
     :param is_doubtful: whether VCC may have ignored its request id, so that it confirms nothing.
     """
     request_id = interaction.request_id
     if is_doubtful:
         request_id, accepted_at = NEVER_SENT, None
     if row is None:
-        # A release withdrew the row, because it found nothing to release. Whether a dispatch came before or after that, nobody knows. Or a user pruned it.
+        # A release that found nothing withdrew the row, or a user pruned it. It is not known whether a dispatch came before or after that release.
         if action == Action.DISPATCH:
             return None
         return None, row_of_claim(interaction, action, is_doubtful)._replace(
             claim=_other(claim_id), requested_at=now, accepted_at=accepted_at
         )
     if row.action != action:
-        # Nobody knows which of the two actions VCC took last, so the other one is not confirmed any more, nor will its own answer confirm it. Its
-        # request ids may have been processed before this action, and VCC would ignore them from now on.
+        # It is not known which action VCC processed last. So the other one is no longer confirmed, and its own answer will not confirm it. VCC may have
+        # processed its request ids before this action, and would ignore them from now on.
         return row, row._replace(claim=_other(claim_id), request_id=NEVER_SENT, accepted_at=None)
     if row.request_id == request_id:
         return None if accepted_at is None else (row, row._replace(accepted_at=accepted_at))
     if row.accepted_at is None:
-        # Another process has asked anew. If VCC rejects that, the row must not go back to the row before.
+        # Another process has sent a new request. If VCC rejects that, the previous row must not come back.
         return row, row._replace(claim=_other(claim_id))
     return None
 
 
 def is_doubtful(request_id: str, row: Row | None, action: str) -> bool:
-    """Return whether another action may have come after an earlier call with a request id, which VCC would ignore now.
+    """Return whether another action may have followed an earlier call with a request id, so that VCC would ignore the id now.
 
-    An accepted row for the same action has come after that one. A pending row of another attempt says nothing of what came before.
+    An accepted row of the same action is later than that other action. A pending row of another attempt does not show what came before it.
     """
     return row is None or row.action != action or (row.accepted_at is None and row.request_id != request_id)
 
 
 def notify(row: Row | None, is_release: bool, external_id: str, notification_id: str) -> Row | None:
-    """Return the row that is known of an interaction after a notification; ``record_notification`` gives that its id and times.
+    """Return the row of an interaction after a notification; ``record_notification`` adds its id and times.
 
-    A release is a confirmation. An assignment to an agent ends one, because an agent has the interaction again; a pending release stays pending.
+    A release is a confirmation. An assignment to an agent ends it, because an agent has the interaction again; a pending release stays pending.
     """
     if is_release:
         known = row is not None and row.action == Action.RELEASE
@@ -281,10 +281,10 @@ def notify(row: Row | None, is_release: bool, external_id: str, notification_id:
 def record_notification(row: Row | None, known: Row | None, now: float, claim_id: int) -> Change | None:
     """Return the change that the notifications of one interaction make. Return None for no change.
 
-    A release and a pending row are written anew, so that a claim that is taken back later does not bring back an earlier confirmation.
+    A release and a pending row get a new id, so that withdrawing a claim later does not restore an earlier confirmation.
 
-    :param row: what the journal has of the interaction.
-    :param known: what is known after all notifications.
+    :param row: the row of the interaction before the notifications.
+    :param known: the row after all notifications.
     """
     if known is None:
         return (row, None) if row else None
@@ -296,7 +296,7 @@ def record_notification(row: Row | None, known: Row | None, now: float, claim_id
 
 
 def state_of(row: Row | None) -> RowState:
-    """Return the state that a row says."""
+    """Return the state of an interaction with this row."""
     if row is None:
         return RowState.UNKNOWN
     if row.accepted_at is None:
@@ -305,7 +305,7 @@ def state_of(row: Row | None) -> RowState:
 
 
 def is_conflict(use: Use, wanted: Wanted, terms: Terms, now: float) -> bool:
-    """Return whether VCC would ignore a custom request id because of an earlier use: for something else, or in a call that must not be repeated."""
+    """Return whether VCC would ignore a custom request id because of an earlier use: for another interaction or action, or in a call not to repeat."""
     if is_of_another(use, wanted, terms, now):
         return True
     if not use.processed:

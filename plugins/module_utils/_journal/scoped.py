@@ -20,7 +20,7 @@ class ScopedJournal:
     :param journal: the path of a file or the URL of a database; empty for a journal that ends with the task.
     :param provider: None for none.
     :param dry_run: write nothing.
-    :param clock: return seconds of the epoch; None for the clock of the store.
+    :param clock: returns seconds since the epoch; None for the clock of the store.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class ScopedJournal:
         self._store.close()
 
     def now(self) -> float:
-        """Return the time by the clock of the journal, in seconds of the epoch."""
+        """Return the time by the clock of the journal, in seconds since the epoch."""
         return self._clock()
 
     def description(self) -> dict[str, t.Any]:
@@ -52,6 +52,6 @@ class ScopedJournal:
 
 
 def keep_replaced_request_ids(store: Store, changes: t.Iterable[Change], now: float) -> None:
-    """Keep the request ids that VCC may have had and that rows lose by changes."""
+    """Keep the request ids that changes replace and that VCC may have received."""
     for (action, unanswered), pairs in rules.replaced_request_ids(changes).items():
         store.keep_request_ids(action, now, pairs, unanswered)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Make a journal before a task needs it, and let roles use it."""
+"""Create a journal before a task needs it, and let roles use it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .store import SetUp
 
 
 def set_up(journal: str, roles: t.Sequence[str] = (), dry_run: bool = False) -> SetUp:
-    """Make a journal that is missing, bring it to this version, and let roles read and write it. Raises InputError and JournalError.
+    """Create a missing journal, bring it to this version, and let roles read and write it. Raises InputError and JournalError.
 
     :param journal: the path of a file or the URL of a database.
     :param roles: roles of the database.

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-# ruff: noqa: S608 -- queries are put together from constants and numbers of parameters alone
+# ruff: noqa: S608 -- queries are built from constants and numbers of parameters alone
 import itertools
 import os
 import time
@@ -17,12 +17,12 @@ from .sqlite_history import HistoryFile
 from .sqlite_prune import Pruner
 from .store import CHUNK, Attempt, Change, Found, Query, Registered, Row, Scope, SetUp, Store, Use
 
-# Values of one statement. Old versions of SQLite take 999.
+# The number of values of one statement. Old versions of SQLite allow 999.
 VALUES_AT_ONCE = 400
 
 _ROW = "id, external_id, action, request_id, asked, accepted"
 
-# The time of the row that the action of a used request id has now, and whether that was in this scope.
+# Joins the present row of the interaction and the action of a used request id.
 _NOW = "LEFT JOIN interaction AS now ON (now.scope, now.external_id, now.action) = (used.scope, used.external_id, used.action)"
 
 # Rows in the order of the columns of ``Row``, with their scope.
@@ -31,7 +31,7 @@ SELECT interaction.id, external_id, action, request_id, asked, accepted, api_url
     CASE WHEN accepted IS NULL THEN 'pending' WHEN action = 'release' THEN 'released' ELSE 'dispatched' END AS state
 """
 
-# The interactions of all scopes, or those with the ids in temp.wanted, which are found by their index in each scope.
+# The interactions of all scopes; or those with the ids in temp.wanted, which an index finds in each scope.
 _ALL = f"{_COLUMNS} FROM interaction JOIN scope ON scope.id = interaction.scope"
 _WANTED = f"""
 {_COLUMNS}
@@ -50,7 +50,7 @@ _ORDER = "ORDER BY time DESC, external_id, api_url, account, provider"
 
 
 class _OvertakenError(Exception):
-    """Another process has written first."""
+    """Another process has recorded a notification or replaced a row first."""
 
 
 class SqliteStore(HistoryFile, Store):
@@ -64,7 +64,7 @@ class SqliteStore(HistoryFile, Store):
         self._key = scope
         try:
             if not dry_run:
-                # Takes the write lock, so that a journal that cannot be written fails here.
+                # This takes the write lock, so that a journal that cannot be written fails here.
                 with self.transaction():
                     self._db.execute("INSERT OR IGNORE INTO scope (api_url, account, provider) VALUES (?, ?, ?)", scope)
             row = self.read(
@@ -79,11 +79,11 @@ class SqliteStore(HistoryFile, Store):
             self._scope = row[0]
 
     def set_up(self, roles: list[str], dry_run: bool) -> SetUp:
-        """Return whether the file was missing or empty; opening it has made it. A file has no roles."""
+        """Return whether the file was missing or empty. Opening it has created it. A file has no roles."""
         return SetUp(self.created or (dry_run and self.schema_version() is None), False, [])
 
     def clock(self) -> float:
-        """Return the time, in seconds of the epoch."""
+        """Return the time, in seconds since the epoch."""
         return time.time()
 
     def rows(self, external_ids: t.Sequence[str]) -> dict[str, Row]:
@@ -93,12 +93,12 @@ class SqliteStore(HistoryFile, Store):
     def _rows(self, external_ids: t.Sequence[str]) -> dict[str, Row]:
         if not external_ids:
             return {}
-        # A chunk of new interactions lies in a gap between the rows, which is quick to see: SQLite orders texts as Python does.
+        # A chunk of new interactions often lies in a gap between the rows, which is quick to check: SQLite orders texts as Python does.
         gap = "SELECT 1 FROM interaction WHERE scope = ? AND external_id BETWEEN ? AND ? LIMIT 1"
         if not self._db.execute(gap, (self._scope, min(external_ids), max(external_ids))).fetchone():
             return {}
         query = f"SELECT {_ROW} FROM interaction WHERE scope = ? AND external_id IN"
-        new = tuple.__new__  # quicker than Row._make
+        new = tuple.__new__  # faster than Row._make
         return {row[1]: new(Row, row) for row in self._select(query, external_ids)}
 
     def check(self, external_ids: t.Sequence[str]) -> None:
@@ -113,10 +113,10 @@ class SqliteStore(HistoryFile, Store):
         return self.read(lambda: self._db.execute(query, (first, last)).fetchone() is not None)
 
     def swap(self, changes: t.Sequence[Change]) -> list[bool]:
-        """Replace each row that is still the one that was seen. Return for each change whether it took effect."""
+        """Replace each row that is still as it was seen. Return for each change whether it took effect."""
         with self.transaction():
             if not any(old for old, dummy in changes):
-                # A task that asks for new interactions only.
+                # The fast case: a task that asks only for new interactions.
                 new = [row for dummy, row in changes if row]
                 if self._insert("IGNORE", new) == len(new):
                     return [True] * len(changes)
@@ -138,7 +138,7 @@ class SqliteStore(HistoryFile, Store):
             return done
 
     def mark(self, first: int, last: int, accepted_at: float, attempt: Attempt | None = None) -> int:
-        """Mark all rows with an id from ``first`` to ``last`` as accepted, and return how many there are."""
+        """Mark all rows with an id from ``first`` to ``last`` as accepted, and return their number."""
         with self.transaction():
             if attempt:
                 self.record_range(first, last, attempt)
@@ -162,7 +162,7 @@ class SqliteStore(HistoryFile, Store):
         )
 
     def _select(self, query: str, values: t.Sequence[str]) -> list[t.Any]:
-        """Return the rows of this scope that a query selects. It ends with IN."""
+        """Return the rows of this scope that a query selects. The query ends with IN, and the values follow."""
         rows: list[t.Any] = []
         for part in _parts(values):
             rows += self._db.execute(f"{query} ({_marks(part)})", (self._scope, *part)).fetchall()
@@ -200,9 +200,9 @@ class SqliteStore(HistoryFile, Store):
     def keep_request_ids(
         self, action: str, now: float, pairs: t.Iterable[tuple[str, str | None]], unanswered: bool = False
     ) -> None:
-        """Keep request ids that VCC may have had and that no row has, each with its external id.
+        """Keep request ids that VCC may have received and that no row has, each with its external id.
 
-        :param unanswered: whether VCC's answer is not known. What is kept as answered stays so.
+        :param unanswered: whether VCC's answer is not known. A request id that is kept as answered stays so.
         """
         self._db.executemany(
             "INSERT INTO own_request (scope, request_id, external_id, action, asked, unanswered) VALUES (?, ?, ?, ?, ?, ?)"
@@ -227,7 +227,7 @@ class SqliteStore(HistoryFile, Store):
         return Registered._make(row) if row else None
 
     def swap_registration(self, seen: bytes | None, registered: Registered | None) -> bool:
-        """Replace the registration with the key that was seen, None for none. Return whether it was still there."""
+        """Replace the registration if its key is still ``seen``, None for no registration. Return whether it was."""
         with self.transaction():
             row = self._db.execute("SELECT key FROM registration WHERE scope = ?", (self._scope,)).fetchone()
             if (row[0] if row else None) != seen:
@@ -246,7 +246,7 @@ class SqliteStore(HistoryFile, Store):
         return self.read(lambda: {each for (each,) in self._select(query, notification_ids)})
 
     def record(self, notification_ids: t.Sequence[str], now: float, changes: t.Sequence[Change] = ()) -> bool:
-        """Record notifications and replace rows, all or nothing. Return whether it took effect: nothing of it has come in between."""
+        """Record notifications and replace rows, all or nothing. Return False if another process has recorded or replaced one of them first."""
         with self.wrap_errors():
             try:
                 with self.transaction():
@@ -272,7 +272,7 @@ class SqliteStore(HistoryFile, Store):
         return {"backend": "sqlite", "location": self.location, "host": None, "database": None}
 
     def counts(self) -> dict[str, int]:
-        """Return how many interactions of all scopes are in which state, and how many registrations of providers are known."""
+        """Return the number of interactions of all scopes in each state, and the number of known registrations of providers."""
         return self.read(self._counts)
 
     def _counts(self) -> dict[str, int]:
@@ -289,7 +289,7 @@ class SqliteStore(HistoryFile, Store):
         }
 
     def search(self, query: Query, limit: int, offset: int, recent: float) -> Found:
-        """Return a page of the rows of all scopes that match, the latest first, and how many match on all pages."""
+        """Return a page of the matching rows of all scopes, the latest first, and the number of matches on all pages."""
         return self.read(lambda: self._search(query, limit, offset, recent))
 
     def scopes(self) -> list[Scope]:
@@ -304,7 +304,7 @@ class SqliteStore(HistoryFile, Store):
             yield [Row(*row) for row in rows]
 
     def kept_request_ids(self) -> t.Iterator[tuple[str, float, bool, list[tuple[str, str | None]]]]:
-        """Yield the request ids of the scope that were kept, each with its external id, by action, time and whether they are unanswered."""
+        """Yield the kept request ids of the scope, each with its external id, by action, time and whether they are unanswered."""
         query = (
             "SELECT action, asked, unanswered, request_id, external_id FROM own_request"
             f" WHERE scope = ? AND request_id > ? ORDER BY request_id LIMIT {CHUNK}"
@@ -316,14 +316,18 @@ class SqliteStore(HistoryFile, Store):
                 yield action, now, bool(unanswered), [row[3:] for row in group]
 
     def notifications(self) -> t.Iterator[tuple[float, list[str]]]:
-        """Yield the notifications of the scope that were recorded, by time."""
+        """Yield the recorded notifications of the scope, by time."""
         query = f"SELECT noted, id FROM notification WHERE scope = ? AND id > ? ORDER BY id LIMIT {CHUNK}"
         for rows in self._chunks(query, 1):
             for now, group in itertools.groupby(sorted(rows), key=lambda row: row[0]):
                 yield now, [row[1] for row in group]
 
     def _chunks(self, query: str, key: int) -> t.Iterator[list[t.Any]]:
-        """Yield the rows of a query by the scope and the key behind which a chunk begins, which is the column of this index."""
+        """Yield the rows of a query in chunks.
+
+        :param query: takes the scope, and the key after which a chunk begins.
+        :param key: the index of the column with that key.
+        """
         after = ""
         while True:
             rows = self.read(lambda after=after: self._db.execute(query, (self._scope, after)).fetchall())  # type: ignore[misc]
@@ -342,14 +346,14 @@ class SqliteStore(HistoryFile, Store):
         return Found(list(map(_found, rows)), matched, accepted)
 
     def _matching_rows(self, query: Query) -> tuple[str, dict[str, t.Any]]:
-        """Return the SQL that selects what matches, and its values."""
+        """Return the SQL that selects the matches, and its values."""
         if query.external_ids is not None:
             self.want(query.external_ids)
         values = {"provider": query.provider, "state": query.state, "before": query.before, "after": query.after}
         return _MATCHING.format(known=_ALL if query.external_ids is None else _WANTED), values
 
     def export(self, query: Query, history: bool, take: t.Callable[[t.Iterator[t.Any]], None]) -> None:
-        """Let ``take`` have all that matches, in the order of a search: rows with their scopes, or outcomes of the history."""
+        """Pass all matches to ``take``, in the order of a search: rows with their scopes, or outcomes of the history."""
 
         def read() -> None:
             if history:
@@ -365,10 +369,10 @@ class SqliteStore(HistoryFile, Store):
         return count
 
     def prune(self, before: float, dry_run: bool) -> dict[str, int]:
-        """Delete rows of a time or older in all scopes, or with ``dry_run`` none. Return how many of each kind there are."""
+        """Delete the rows of all scopes that are not later than ``before``; with ``dry_run`` only count them. Return the number of each kind."""
         pruner = Pruner(self)
         pruned = pruner.count(before) if dry_run else pruner.prune(before)
-        del pruned["attempts"]  # which is what outcomes have in common
+        del pruned["attempts"]  # not a kind of its own: the values that outcomes share
         return pruned
 
 
@@ -377,7 +381,7 @@ def _found(row: t.Sequence[t.Any]) -> tuple[Row, Scope]:
 
 
 def _parts(values: t.Sequence[t.Any]) -> t.Iterator[t.Sequence[t.Any]]:
-    """Divide values into parts that one statement takes."""
+    """Divide values into parts that fit into one statement."""
     return (values[at : at + VALUES_AT_ONCE] for at in range(0, len(values), VALUES_AT_ONCE))
 
 

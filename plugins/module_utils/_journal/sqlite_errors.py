@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The sentences for errors of SQLite and of the file system."""
+"""The messages for errors of SQLite and of the file system."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from .store import LACKING
 # Seconds to wait for another process that writes to the journal.
 BUSY_TIMEOUT = 60
 
-# A folder with so few bytes left is full, whatever the last write was.
+# A file system with fewer free bytes counts as full.
 LITTLE_ROOM = 256 * 1024
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -36,12 +36,12 @@ _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 _MISPLACED = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG)
 
-# What helps: never to go on without the knowledge of the journal.
+# The remedy for damage. It is never to go on without the journal.
 _RESTORE = f"restore it with .recover of the command sqlite3, or from a backup; {LACKING}"
 
 
 class SqliteErrors:
-    """Words the errors of a database of SQLite.
+    """Turns errors of SQLite into messages.
 
     :param path: the file of the journal; empty if it is not in a file of SQLite.
     :param show_only: whether it is read only to show its contents.
@@ -61,7 +61,7 @@ class SqliteErrors:
 
     @contextlib.contextmanager
     def wrap_errors(self) -> t.Iterator[None]:
-        """Turn errors of SQLite and of the file system into a sentence for the user."""
+        """Turn errors of SQLite and of the file system into a JournalError with a sentence for the user."""
         try:
             yield
         except (sqlite3.Error, OSError, ValueError) as exc:
@@ -102,7 +102,7 @@ class SqliteErrors:
         return why, "run the task again when that is mended; what it says stays right"
 
     def _without_room(self) -> str:
-        """Return the folders that are full, or else those that may be."""
+        """Return the folders that are full; if none is known to be full, those that may be."""
         folders = {_temporary_folder(): "the folder for temporary files (TMPDIR)"}
         if self.path:
             folders[os.path.dirname(self.path)] = "the folder of the journal"

@@ -25,17 +25,17 @@ Result = t.TypeVar("Result")
 
 APPLICATION_ID = 0x56434331
 
-# Nanoseconds within which a file system may give two writes the same time; and one whose times are whole seconds, some of them even ones.
+# Nanoseconds within which a file system may give two writes the same time; and the same for file systems with times in whole or even seconds.
 TICK_NS = 50_000_000
 WHOLE_TICK_NS = 2_000_000_000
 
-# Rows that one statement writes, which is much quicker than one at a time. Old versions of SQLite take 999 values.
+# Rows that one statement writes, which is much faster than one at a time. Old versions of SQLite allow 999 values.
 ROWS_AT_ONCE = 100
 
-# Whether the request id of a row is not made from its own id: see ``ClaimIds``. Rows with low ids are of earlier versions.
+# Whether the request id of a row is not made from its id: see ``ClaimIds``. Rows with low ids come from earlier versions.
 OTHER_REQUEST = "(id & 1 OR id < 4294967296)"
 
-# The id of an interaction's row is that of a claim. A new claim has a new id, and a claim that is taken back gives way to the row before with its id.
+# The id of a row in ``interaction`` is that of its claim. A new claim has a new id. Withdrawing a claim restores the previous row with its id.
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS scope (
     id INTEGER PRIMARY KEY,
@@ -78,8 +78,8 @@ CREATE TABLE IF NOT EXISTS own_request (
 ) WITHOUT ROWID;
 """
 
-# How interactions ended: in which attempt of which run. All that the interactions of an attempt have in common is there once. Rows of a run lie together,
-# in the order in which they are written, so that writing them is cheap. There is no other index.
+# The outcome of each interaction, with its attempt and run. Values that all interactions of an attempt share are stored once. Rows of a run lie together in
+# the order of writing, so that writing them is cheap. There is no other index.
 _HISTORY = """
 CREATE TABLE IF NOT EXISTS run (
     id INTEGER PRIMARY KEY,
@@ -111,10 +111,10 @@ CREATE TABLE IF NOT EXISTS outcome (
 
 SCHEMA_VERSION = 3
 
-# A journal of an earlier version of this collection lacks it. That version goes on to work with it.
+# A journal of an earlier version of this collection lacks this column. That version can still use the journal with it.
 _ADD_COLUMN = "ALTER TABLE own_request ADD COLUMN unanswered INTEGER NOT NULL DEFAULT 0"
 
-# They keep the time of a task from growing with the journal. Most rows are in none of them, so that they cost little.
+# Indexes that keep the time of a task from growing with the journal. Most rows are in none of them, so they cost little.
 _INDEXES = {
     "pending": "interaction (id) WHERE accepted IS NULL",
     "dispatch": "interaction (id) WHERE action = 'dispatch'",
@@ -126,8 +126,8 @@ class JournalFile(SqliteErrors):
     """A journal as a SQLite file.
 
     :param path: the file; empty for a journal that ends with the task.
-    :param dry_run: read an existing file, make none, and change nothing. It fails where a run that changes something would.
-    :param show_only: read a file that others may have written or that cannot be written, only to show its contents.
+    :param dry_run: read an existing file, and change nothing. It fails if a run that changes something would fail.
+    :param show_only: only show the contents, even of a file that other users may have written or that this user cannot write.
     Every method raises JournalError for a file that cannot be used.
     """
 
@@ -140,7 +140,7 @@ class JournalFile(SqliteErrors):
 
     @property
     def db(self) -> sqlite3.Connection:
-        """The connection, another one after each ``read`` that has opened the file again."""
+        """The connection. ``read`` replaces it if it opens the file again."""
         return self._db
 
     def close(self) -> None:
@@ -213,7 +213,7 @@ class JournalFile(SqliteErrors):
             db.close()
 
     def read(self, read: t.Callable[[], Result]) -> Result:
-        """Return what ``read`` reads from the file. Read again if another process has written to it meanwhile and SQLite could not see that."""
+        """Return what ``read`` reads from the file. Read again if another process has written to it meanwhile in a way that SQLite does not see."""
         with self.wrap_errors():
             while True:
                 try:
@@ -232,7 +232,7 @@ class JournalFile(SqliteErrors):
         return self._version is None or (_version(self.path) == self._version and not _has_log(self.path))
 
     def _prepare(self, db: sqlite3.Connection, writable: bool) -> None:
-        """Check that the file is a journal, and make it one if it is empty."""
+        """Check that the file is a journal. Create the tables in an empty file."""
         names = {name for (name,) in db.execute("SELECT name FROM sqlite_master")}
         if names and db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
             raise JournalError(
@@ -255,7 +255,7 @@ class JournalFile(SqliteErrors):
             return
         db.execute("PRAGMA synchronous = FULL")
         if not names:
-            # So that pruning can make the file smaller. It counts for a new file only.
+            # So that pruning can make the file smaller. It takes effect in a new file only.
             db.execute("PRAGMA auto_vacuum = INCREMENTAL")
         if db.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
             _patiently(lambda: db.execute("PRAGMA journal_mode = WAL"))
@@ -278,7 +278,7 @@ class JournalFile(SqliteErrors):
 
     @contextlib.contextmanager
     def transaction(self) -> t.Iterator[None]:
-        """Run one transaction: all of it or nothing. A transaction within another is part of that."""
+        """Run the block as one transaction, all or nothing. A transaction within another one is part of the outer one."""
         if self._db.in_transaction:
             yield
             return
@@ -294,7 +294,7 @@ class JournalFile(SqliteErrors):
 
 
 def insert(db: sqlite3.Connection, statement: str, row: str, rows: t.Iterable[t.Sequence[t.Any]]) -> int:
-    """Insert rows with a statement that ends with VALUES, and return how many rows it inserted.
+    """Insert rows with a statement that ends with VALUES, and return the number of inserted rows.
 
     :param row: the SQL of one of them, with a parameter for each of its values.
     """
@@ -311,7 +311,7 @@ def _has_column(db: sqlite3.Connection) -> bool:
 
 
 def _remedy(why: str) -> str:
-    """Return a remedy against distrust of a file."""
+    """Return the remedy for a file that ``distrust`` refuses."""
     if why.startswith("can be written"):
         return "take that right from others with chmod o-w, if what it says is right"
     if why.startswith("belongs"):
@@ -320,13 +320,13 @@ def _remedy(why: str) -> str:
 
 
 def _version(path: str) -> tuple[int, ...]:
-    """Return values that change with each write to a file: where it is, its time and its size."""
+    """Return values that change with each write to a file: its identity, time and size."""
     info = os.stat(path)
     return info.st_dev, info.st_ino, info.st_mtime_ns, info.st_size
 
 
 def _settled_version(path: str) -> tuple[int, ...]:
-    """Return the version of a file once its time is so old that any later write changes it, for that time moves in ticks."""
+    """Return the version of a file once its time is so old that any later write changes it. Times of files advance in ticks."""
     while True:
         version = _version(path)
         tick = TICK_NS if version[2] % 1_000_000_000 else WHOLE_TICK_NS
@@ -337,7 +337,7 @@ def _settled_version(path: str) -> tuple[int, ...]:
 
 
 def _has_log(path: str) -> bool:
-    """Return whether another run, which may have been killed, may have written rows that are not in the file yet."""
+    """Return whether the log may have rows that are not in the file yet, from another run or from a killed one."""
     try:
         return os.path.getsize(path + "-wal") > 0
     except FileNotFoundError:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-# ruff: noqa: S608 -- queries are put together from constants alone
+# ruff: noqa: S608 -- queries are built from constants alone
 import math
 import typing as t
 
@@ -17,7 +17,7 @@ _ATTEMPT = "run.id, run_id, started, reason, job_id, number, action, state, at, 
 
 _STATE = "CASE WHEN state <> 'accepted' THEN state WHEN action = 'release' THEN 'released' ELSE 'dispatched' END"
 
-# The order of the tables is that of their keys.
+# CROSS JOIN keeps SQLite from reading the tables in another order than that of their keys.
 _PAST = f"""
 SELECT external_id, request_id, api_url, account, provider, {_ATTEMPT}
 FROM run CROSS JOIN attempt ON attempt.run = run.id CROSS JOIN scope ON scope.id = attempt.scope
@@ -43,7 +43,7 @@ class HistoryFile(JournalFile):
     _scope = 0
 
     def record_range(self, first: int, last: int, attempt: Attempt) -> None:
-        """Put the rows with an id from ``first`` to ``last`` into the history."""
+        """Add the rows with an id from ``first`` to ``last`` to the history."""
         self._record_attempt(attempt)
         self._db.execute(
             "INSERT OR IGNORE INTO outcome (run, attempt, id, external_id, request_id)"
@@ -52,7 +52,7 @@ class HistoryFile(JournalFile):
         )
 
     def record_attempts(self, attempts: t.Sequence[tuple[Attempt, t.Sequence[Ended]]], dry_run: bool = False) -> int:
-        """Put attempts of the scope into the history, or with ``dry_run`` nothing. Return how many interactions were not there."""
+        """Add attempts of the scope to the history, unless ``dry_run`` is set. Return the number of interactions that it did not have."""
         if dry_run:
             return self.read(lambda: sum(self._missing(*each) for each in attempts))
         recorded = 0
@@ -78,7 +78,7 @@ class HistoryFile(JournalFile):
         )
 
     def _missing(self, attempt: Attempt, ended: t.Sequence[Ended]) -> int:
-        """Return how many interactions of an attempt are not in the history."""
+        """Return the number of interactions of an attempt that are not in the history."""
         query = "SELECT id FROM outcome WHERE (run, attempt) = (?, ?)"
         known = {each for (each,) in self._db.execute(query, (attempt.run.key, attempt.number))}
         return sum(each[0] not in known for each in ended)
@@ -102,7 +102,7 @@ WHERE scope = ? AND (outcome.run, outcome.attempt, outcome.id) > (?, ?, ?) ORDER
             place = (rows[-1][0], rows[-1][5], rows[-1][11])
 
     def history(self, query: Query, limit: int, offset: int, recent: float) -> tuple[list[PastOutcome], int, int]:
-        """Return a page of the outcomes of all scopes that match, the latest first; how many match; and how many of these VCC has accepted after a time."""
+        """Return a page of the matching outcomes of all scopes, the latest first, the number of matches, and the number of those accepted after ``recent``."""
         return self.read(lambda: self._history(query, limit, offset, recent))
 
     def _history(self, query: Query, limit: int, offset: int, recent: float) -> tuple[list[PastOutcome], int, int]:
@@ -113,12 +113,12 @@ WHERE scope = ? AND (outcome.run, outcome.attempt, outcome.id) > (?, ?, ?) ORDER
         return [_past(row) for row in rows], *self._db.execute(counts, {**values, "recent": recent}).fetchone()
 
     def past(self, query: Query) -> t.Iterator[PastOutcome]:
-        """Return all outcomes that match, while nothing else is read from the file."""
+        """Return all matching outcomes. Read nothing else from the file meanwhile."""
         matching, values = self._matching(query)
         return map(_past, self._db.execute(f"{matching} {_ORDER}", values))
 
     def _matching(self, query: Query) -> tuple[str, dict[str, t.Any]]:
-        """Return the statement that selects what matches, and its values."""
+        """Return the statement that selects the matches, and its values."""
         if query.external_ids is not None:
             self.want(query.external_ids)
         given = {name: value for name, value in query._asdict().items() if value is not None}
@@ -127,13 +127,13 @@ WHERE scope = ? AND (outcome.run, outcome.attempt, outcome.id) > (?, ?, ?) ORDER
         return f"{_PAST} {'WHERE' if conditions else ''} {conditions}", given
 
     def want(self, external_ids: t.Iterable[str]) -> None:
-        """Put external ids into temp.wanted."""
+        """Fill temp.wanted with external ids."""
         self._db.execute("CREATE TEMP TABLE IF NOT EXISTS wanted (external_id TEXT PRIMARY KEY)")
         self._db.execute("DELETE FROM temp.wanted")
         insert(self._db, "INSERT OR IGNORE INTO temp.wanted VALUES ", "(?)", ((each,) for each in external_ids))
 
     def run_counts(self, run_id: str, parts: int) -> RunCounts | None:
-        """Return what came of a run, None for a run that the file does not know."""
+        """Return the results of a run; None for a run that the file does not have."""
         return self.read(lambda: self._run_counts(run_id, parts))
 
     def _run_counts(self, run_id: str, parts: int) -> RunCounts | None:

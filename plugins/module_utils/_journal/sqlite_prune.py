@@ -13,7 +13,7 @@ from .sqlite_file import JournalFile
 
 
 class _Old(t.NamedTuple):
-    """A table with old rows: its key, a place before its first row, and the time of a row."""
+    """A table to prune: its name, its key, a place before its first row, and the time of a row, in SQL."""
 
     table: str
     key: str
@@ -24,11 +24,11 @@ class _Old(t.NamedTuple):
         return f"FROM {self.table} WHERE {self.time} <= ?"
 
     def end_of_block(self) -> str:
-        """The key of the last row of a block behind a place, by the place and the rows of a block before its last one."""
+        """Return the SQL of the key of the last row of a block. Its values: the place after which the block begins, and the rows of the block less one."""
         return f"SELECT {self.key} FROM {self.table} WHERE {self._beyond('>')} ORDER BY {self.key} LIMIT 1 OFFSET ?"  # noqa: S608
 
     def delete(self, limited: bool) -> str:
-        """By the place behind which the block begins, that of its last row if it is limited, and a time."""
+        """Return the SQL that deletes the old rows of a block. Its values: the place after which it begins, that of its last row if ``limited``, a time."""
         limit = f"AND {self._beyond('<=')}" if limited else ""
         return f"DELETE FROM {self.table} WHERE {self._beyond('>')} {limit} AND {self.time} <= ?"  # noqa: S608
 
@@ -51,20 +51,19 @@ _OLD = {
     "runs": _Old("run", "id", (-1,), "coalesce((SELECT max(at) FROM attempt WHERE attempt.run = run.id), started)"),
 }
 
-# Seconds for which a transaction should hold the lock, and for which it is left to others then: the longest time for which SQLite waits before it tries
-# again is 0.1 seconds.
+# Seconds for which a transaction should hold the lock, and then leave it to other processes: SQLite waits at most 0.1 seconds before it tries again.
 HOLD_SECONDS = 0.4
 PAUSE_SECONDS = 0.11
 
-# Settings of SQLite while it prunes. Deleted rows are in all parts of the index, so a larger cache and a longer log write a page once where it would be
-# written many times. A power cut may bring back deleted rows, which does no harm.
+# Settings of SQLite while it prunes. Deleted rows are in all parts of the index, so a larger cache and a longer log save writing a page many times. A power
+# cut may restore deleted rows, which does no harm.
 _PRUNE_PRAGMAS = ("cache_size = -32768", "wal_autocheckpoint = 16384", "synchronous = NORMAL")
 
 
 class Pruner:
-    """Deletes old rows of a file. Other processes write meanwhile, since each transaction is short.
+    """Deletes old rows of a file. Other processes can write meanwhile, because each transaction is short.
 
-    A pruner that is interrupted leaves the rest for the next time.
+    After an interruption, the next run deletes the rest.
     """
 
     def __init__(self, file: JournalFile) -> None:
@@ -72,7 +71,7 @@ class Pruner:
         self._db = file.db
 
     def count(self, before: float) -> dict[str, int]:
-        """Return how many rows of each kind are of a time or older."""
+        """Return the number of rows of each kind that are not later than ``before``."""
         return self._file.read(
             lambda: {
                 name: self._file.db.execute(f"SELECT count(*) {old.counted()}", (before,)).fetchone()[0]
@@ -81,7 +80,7 @@ class Pruner:
         )
 
     def prune(self, before: float) -> dict[str, int]:
-        """Delete the rows that are of a time or older. Return how many of each kind those were."""
+        """Delete the rows that are not later than ``before``. Return the number of each kind."""
         pruned = self.count(before)
         if not any(pruned.values()):
             return pruned
@@ -93,7 +92,7 @@ class Pruner:
         return pruned
 
     def _delete(self, pace: _Pace, before: float, old: _Old) -> int:
-        """Delete the old rows of a table, block by block in the order of its key; return how many those were."""
+        """Delete the old rows of a table, block by block in the order of its key; return their number."""
         deleted = 0
         place = old.begin
         while True:
@@ -105,7 +104,7 @@ class Pruner:
             place = last
 
     def _give_back(self, pace: _Pace) -> None:
-        """Make the file smaller by the pages that are free. A file that was not made for that stays as it is."""
+        """Make the file smaller by its free pages. A file without incremental auto-vacuum keeps its size."""
         with self._file.wrap_errors():
             left = self._number_of_free_pages()
             while left:
@@ -121,7 +120,7 @@ class Pruner:
 
 
 class _Pace:
-    """Sizes blocks of work so that each holds the lock for a short time, and lets other processes in between."""
+    """Sizes blocks of work so that each holds the lock for a short time, and pauses between them for other processes."""
 
     def __init__(self) -> None:
         self._size = 1000
@@ -129,7 +128,7 @@ class _Pace:
 
     @contextlib.contextmanager
     def block(self) -> t.Iterator[int]:
-        """Yield how much to do in one transaction."""
+        """Yield the size of the next block."""
         if self._held > HOLD_SECONDS / 2:
             time.sleep(PAUSE_SECONDS)
             self._held = 0.0

@@ -13,15 +13,15 @@ import typing as t
 # Interactions that are looked up and claimed in one transaction.
 CHUNK = 1000
 
-# The cost of a journal that is restored from a backup.
+# For messages: the effect of restoring a journal from a backup.
 LACKING = "what that lacks, the next run may release or dispatch a second time"
 
 
 class Row(t.NamedTuple):
     """The last action of an interaction.
 
-    :param claim: the id of the row. A row that is written anew gets another one, so the process that wrote it can tell.
-    :param requested_at: seconds of the epoch, as ``accepted_at``.
+    :param claim: the id of the row. Each new row gets another id, so a process can tell whether the row is still its own.
+    :param requested_at: seconds since the epoch, like ``accepted_at``.
     :param accepted_at: None while it is pending, because VCC's answer is not known.
     """
 
@@ -43,7 +43,7 @@ Change = tuple[t.Optional[Row], t.Optional[Row]]
 
 
 class Scope(t.NamedTuple):
-    """The owner of rows. An interaction of another scope is another interaction.
+    """The owner of rows. The same external id in another scope is another interaction.
 
     :param provider: empty for none.
     """
@@ -54,12 +54,12 @@ class Scope(t.NamedTuple):
 
 
 class Run(t.NamedTuple):
-    """A run of a task, to which outcomes belong.
+    """A run of a task, which has outcomes.
 
     :param key: its number in the store.
-    :param run_id: 32 hexadecimal digits, from the first of which the number is made.
-    :param started: seconds of the epoch.
-    :param job_id: the number of the job of AAP or AWX.
+    :param run_id: 32 hexadecimal digits; the number is made from the first of them.
+    :param started: seconds since the epoch.
+    :param job_id: the id of the job of AAP or AWX.
     """
 
     key: int
@@ -70,11 +70,11 @@ class Run(t.NamedTuple):
 
 
 class Attempt(t.NamedTuple):
-    """How some interactions ended in a run at one time: those of a call, or those that were not sent.
+    """The end of some interactions at one time of a run: those of a call, or those that were not sent.
 
-    :param number: its place among those of its run, from 1.
+    :param number: its place among the attempts of its run, from 1.
     :param state: "accepted", "failed" or "unknown".
-    :param at: seconds of the epoch.
+    :param at: seconds since the epoch.
     :param call: the number of the call that decided it; None without a call.
     """
 
@@ -87,7 +87,7 @@ class Attempt(t.NamedTuple):
     message: str
 
 
-# An interaction that ended in an attempt: a number that no other one of the run has, its external id and its request id.
+# An interaction that ended in an attempt: a number that is unique in the run, its external id and its request id.
 Ended = tuple[int, t.Optional[str], t.Optional[str]]
 
 
@@ -101,13 +101,13 @@ class PastOutcome(t.NamedTuple):
 
 
 class RunCounts(t.NamedTuple):
-    """What came of a run.
+    """The results of a run.
 
     :param ended: the time of its last outcome.
-    :param width: the seconds of a part of the timeline, which begins at the second in which the run began.
+    :param width: the seconds of each part of the timeline, which begins at the second in which the run began.
     :param calls: the number of the last call that decided an outcome.
-    :param counts: how many interactions have ended, by action and state.
-    :param timeline: how many interactions have ended in each of its parts of equal length that has any, by the number of the part and the state.
+    :param counts: the number of interactions that have ended, by action and state.
+    :param timeline: the number of interactions that have ended, by the number of the part and the state, without zeros.
     """
 
     run: Run
@@ -121,7 +121,7 @@ class RunCounts(t.NamedTuple):
     def from_rows(
         cls, run: Run, ended: float, width: int, calls: int, rows: t.Iterable[tuple[str, str, int, int]]
     ) -> RunCounts:
-        """Return the counts of rows, each with an action, a state, a part of the timeline, and how many interactions have ended so."""
+        """Return the counts from rows, each with an action, a state, a part of the timeline, and the number of interactions that ended so."""
         counts: dict[tuple[str, str], int] = {}
         timeline: dict[tuple[int, str], int] = {}
         for action, state, part, count in rows:
@@ -131,7 +131,7 @@ class RunCounts(t.NamedTuple):
 
 
 def width_of_parts(begin: float, end: float, parts: int) -> int:
-    """Return the whole seconds of each of at most so many parts of a time."""
+    """Return the length of a part, in whole seconds, if a time is divided into at most ``parts`` equal parts."""
     return max(1, -(-(math.floor(end) - math.floor(begin) + 1) // parts))
 
 
@@ -139,8 +139,8 @@ class Use(t.NamedTuple):
     """A use of a request id that the journal knows of.
 
     :param here: whether it was in the scope of the task.
-    :param processed: whether VCC may have processed it; a row that is pending is repeated with it.
-    :param changed_at: the time of the row that the same action of the same interaction has now, if any.
+    :param processed: whether VCC may have processed it; False for a pending row, which is repeated with it.
+    :param changed_at: the time of the present row of the same action of the same interaction, if any.
     :param unanswered: whether it was kept without VCC's answer.
     """
 
@@ -156,11 +156,11 @@ class Use(t.NamedTuple):
 class Query(t.NamedTuple):
     """The terms of a search in all scopes; None matches everything.
 
-    :param provider: empty for rows without one.
-    :param state: "released", "dispatched" or "pending"; of the history also "failed" or "unknown".
+    :param provider: empty for rows without a provider.
+    :param state: "released", "dispatched" or "pending"; in the history, "failed" or "unknown" instead of "pending".
     :param before: the latest time of a row: accepted, or requested if it is pending.
-    :param after: a time before that of each row.
-    :param run_id: of the history only.
+    :param after: a time that each row is later than.
+    :param run_id: for the history only.
     """
 
     external_ids: t.Sequence[str] | None = None
@@ -175,8 +175,8 @@ class Found(t.NamedTuple):
     """The result of a search.
 
     :param rows: a page of the rows, each with its scope.
-    :param matched: how many rows match, on all pages.
-    :param recent: how many of these VCC has accepted after a time.
+    :param matched: the number of matches on all pages.
+    :param recent: the number of those that VCC has accepted after a time.
     """
 
     rows: list[tuple[Row, Scope]]
@@ -187,7 +187,7 @@ class Found(t.NamedTuple):
 class Registered(t.NamedTuple):
     """How a provider is registered.
 
-    :param key: the key of the hashes, and the mark of the process that wrote it.
+    :param key: the key of the hashes, which also identifies the process that wrote it.
     :param settings: JSON of the hashes by name.
     :param accepted_at: None while VCC's answer is not known.
     """
@@ -199,12 +199,12 @@ class Registered(t.NamedTuple):
 
     @property
     def changed_at(self) -> float:
-        """Return the time of the row, as that of an interaction."""
+        """Return the time of the row: accepted, or requested if it is pending."""
         return self.requested_at if self.accepted_at is None else self.accepted_at
 
 
 class SetUp(t.NamedTuple):
-    """The changes that make a store usable; after a dry run, those that are left to make.
+    """The changes that make a store usable; after a dry run, those that a run would make.
 
     :param created: whether the tables were missing.
     :param migrated: whether the tables were of an earlier version.
@@ -219,8 +219,8 @@ class SetUp(t.NamedTuple):
 class Exchanged(t.NamedTuple):
     """The result of an exchange with a store.
 
-    :param marked: how many rows it marked as accepted.
-    :param done: for each change whether it took effect.
+    :param marked: the number of rows that it marked as accepted.
+    :param done: whether each change took effect.
     :param rows: the rows that were looked up, by external id.
     """
 
@@ -230,13 +230,13 @@ class Exchanged(t.NamedTuple):
 
 
 class Store(abc.ABC):
-    """The rows of one scope, wherever they are kept. ``rules`` knows their meaning.
+    """The rows of one scope, in a file or a database. ``rules`` defines their meaning.
 
     Every method raises JournalError if the store cannot be used. Every change is durable when its transaction ends.
 
-    :cvar remote: whether an exchange takes a turn on the wire, and others may write between two of them.
+    :cvar remote: whether an exchange takes a round trip, and other processes may write between two exchanges.
     :ivar location: the path or the URL of the store, without a password; empty for one that ends with the task.
-    :ivar created: whether this process has made it.
+    :ivar created: whether this process has created it.
     """
 
     remote = False
@@ -249,18 +249,18 @@ class Store(abc.ABC):
 
     @abc.abstractmethod
     def set_up(self, roles: list[str], dry_run: bool) -> SetUp:
-        """Make the tables if there are none, bring them to this version, and let roles of the database read and write them.
+        """Create missing tables, bring them to this version, and let roles of the database read and write them.
 
-        With ``dry_run`` do nothing. Return the changes.
+        With ``dry_run`` change nothing. Return the changes.
         """
 
     @abc.abstractmethod
     def clock(self) -> float:
-        """Return the time by the clock that counts for the store, in seconds of the epoch."""
+        """Return the time by the clock of the store, in seconds since the epoch."""
 
     @abc.abstractmethod
     def transaction(self) -> t.ContextManager[None]:
-        """Return a context whose changes take effect together or not at all. A store for which each change stands alone may ignore it."""
+        """Return a context whose changes take effect together or not at all. A store whose changes are separate may ignore it."""
 
     @abc.abstractmethod
     def rows(self, external_ids: t.Sequence[str]) -> dict[str, Row]:
@@ -272,13 +272,13 @@ class Store(abc.ABC):
 
     @abc.abstractmethod
     def swap(self, changes: t.Sequence[Change]) -> list[bool]:
-        """Replace each row that is still the one that was seen: with the same id, and accepted as then. Return for each change whether it took effect."""
+        """Replace each row that is still as it was seen, with the same id and ``accepted_at``. Return for each change whether it took effect."""
 
     @abc.abstractmethod
     def mark(self, first: int, last: int, accepted_at: float, attempt: Attempt | None = None) -> int:
-        """Mark all rows with an id from ``first`` to ``last`` as accepted, and return how many there are.
+        """Mark all rows with an id from ``first`` to ``last`` as accepted, and return their number.
 
-        :param attempt: the attempt that goes into the history with them.
+        :param attempt: the attempt to add to the history with them.
         """
 
     def exchange(
@@ -290,10 +290,10 @@ class Store(abc.ABC):
         sent: t.Callable[[], object] | None = None,
         attempts: t.Sequence[Attempt | None] = (),
     ) -> Exchanged:
-        """Mark rows as accepted, each run of them by its first and last id; replace rows; and look other rows up.
+        """Mark rows as accepted, each series of them by its first and last id; replace rows; and look other rows up.
 
-        :param sent: what to call once all is on its way, if there is a way.
-        :param attempts: the attempts that go into the history with the rows that are marked.
+        :param sent: a function to call once all statements are sent to a remote store.
+        :param attempts: the attempts to add to the history with the marked rows.
         """
         with self.transaction():
             runs = itertools.zip_longest(marks, attempts)
@@ -302,14 +302,14 @@ class Store(abc.ABC):
 
     @abc.abstractmethod
     def record_attempts(self, attempts: t.Sequence[tuple[Attempt, t.Sequence[Ended]]], dry_run: bool = False) -> int:
-        """Put attempts of the scope into the history, each with interactions that ended in it, or with ``dry_run`` nothing.
+        """Add attempts of the scope to the history, each with the interactions that ended in it, unless ``dry_run`` is set.
 
-        What is there already stays as it is. Return how many interactions were not there.
+        Entries that it already has stay as they are. Return the number of interactions that it did not have.
         """
 
     @abc.abstractmethod
     def has_claims(self, first: int, last: int) -> bool:
-        """Return whether there is a row with an id from ``first`` to ``last``. A store that makes sure that claims have ids of their own may say no."""
+        """Return whether there is a row with an id from ``first`` to ``last``. A store that refuses claims with the id of another row may return False."""
 
     @abc.abstractmethod
     def uses(self, request_ids: t.Sequence[str]) -> list[Use]:
@@ -319,9 +319,9 @@ class Store(abc.ABC):
     def keep_request_ids(
         self, action: str, now: float, pairs: t.Iterable[tuple[str, str | None]], unanswered: bool = False
     ) -> None:
-        """Keep request ids that VCC may have had and that no row has, each with its external id.
+        """Keep request ids that VCC may have received and that no row has, each with its external id.
 
-        :param unanswered: whether VCC's answer is not known. What is kept as answered stays so.
+        :param unanswered: whether VCC's answer is not known. A request id that is kept as answered stays so.
         """
 
     @abc.abstractmethod
@@ -334,7 +334,7 @@ class Store(abc.ABC):
 
     @abc.abstractmethod
     def swap_registration(self, seen: bytes | None, registered: Registered | None) -> bool:
-        """Replace the registration with the key that was seen, None for none. Return whether it was still there."""
+        """Replace the registration if its key is still ``seen``, None for no registration. Return whether it was."""
 
     @abc.abstractmethod
     def recorded(self, notification_ids: t.Sequence[str]) -> set[str]:
@@ -342,7 +342,7 @@ class Store(abc.ABC):
 
     @abc.abstractmethod
     def record(self, notification_ids: t.Sequence[str], now: float, changes: t.Sequence[Change] = ()) -> bool:
-        """Record notifications and replace rows, all or nothing. Return whether it took effect: nothing of it has come in between."""
+        """Record notifications and replace rows, all or nothing. Return False if another process has recorded or replaced one of them first."""
 
     @abc.abstractmethod
     def schema_version(self) -> int | None:
@@ -354,36 +354,36 @@ class Store(abc.ABC):
 
     @abc.abstractmethod
     def counts(self) -> dict[str, int]:
-        """Return how many interactions of all scopes are in which state, and how many registrations of providers are known."""
+        """Return the number of interactions of all scopes in each state, and the number of known registrations of providers."""
 
     @abc.abstractmethod
     def search(self, query: Query, limit: int, offset: int, recent: float) -> Found:
-        """Return a page of the rows of all scopes that match, the latest first, and how many match on all pages.
+        """Return a page of the matching rows of all scopes, the latest first, and the number of matches on all pages.
 
         :param recent: the time after which an acceptance counts as recent.
         """
 
     @abc.abstractmethod
     def history(self, query: Query, limit: int, offset: int, recent: float) -> tuple[list[PastOutcome], int, int]:
-        """Return a page of the outcomes of all scopes that match, the latest first; how many match; and how many of these VCC has accepted after a time.
+        """Return a page of the matching outcomes of all scopes, the latest first, the number of matches, and the number of those accepted after ``recent``.
 
-        :param recent: that time.
+        :param recent: seconds since the epoch.
         """
 
     @abc.abstractmethod
     def run_counts(self, run_id: str, parts: int) -> RunCounts | None:
-        """Return what came of a run, None for a run that the store does not know.
+        """Return the results of a run; None for a run that the store does not have.
 
-        :param parts: the largest number of parts of its timeline, each of whole seconds.
+        :param parts: the maximum number of parts of its timeline, each of whole seconds.
         """
 
     @abc.abstractmethod
     def export(self, query: Query, history: bool, take: t.Callable[[t.Iterator[t.Any]], None]) -> None:
-        """Let ``take`` have all that matches, in the order of a search: (row, scope) of each interaction, or each outcome of the history.
+        """Pass all matches to ``take``, in the order of a search: (row, scope) of each interaction, or each outcome of the history.
 
-        It may be called again, with everything from the beginning, if the store had to be read again.
+        If the store must be read again, this calls ``take`` again, with all matches from the beginning.
         """
 
     @abc.abstractmethod
     def prune(self, before: float, dry_run: bool) -> dict[str, int]:
-        """Delete rows of a time or older in all scopes, or with ``dry_run`` none. Return how many of each kind there are."""
+        """Delete the rows of all scopes that are not later than ``before``; with ``dry_run`` only count them. Return the number of each kind."""

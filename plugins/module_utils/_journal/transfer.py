@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bring a journal in a SQLite file into another journal, which keeps what is newer there."""
+"""Import a journal in a SQLite file into another journal, which keeps its newer rows."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from .store import Change, Row, Store
 
 
 def transfer(path: str, journal: str, dry_run: bool = False) -> dict[str, int]:
-    """Bring the rows of a SQLite journal into another journal. Return how many rows of each kind that are, or with ``dry_run`` would be.
+    """Import the rows of a SQLite journal into another journal. Return the number of imported rows of each kind; with ``dry_run`` only count them.
 
-    A row that the journal has already, or has a newer one of, is left alone, so an import that was interrupted can be repeated. Once other tasks use the
-    journal, that would bring back what they have ended or pruned.
+    A row that the journal already has, or has in a newer version, stays as it is. So an interrupted import can be repeated, until other tasks use the
+    journal. After that, an import would bring back confirmations that they have ended, and rows that they have pruned.
 
     Raises InputError for a file that is missing, and JournalError if either cannot be used.
 
@@ -33,7 +33,7 @@ def transfer(path: str, journal: str, dry_run: bool = False) -> dict[str, int]:
     if not os.path.lexists(path):
         raise InputError(f"import_from {path} cannot be imported (there is no such file): check the path.")
     imported = {"interactions": 0, "request_ids": 0, "notifications": 0, "registrations": 0, "outcomes": 0}
-    open_store(journal, None, dry_run=True).close()  # which fails even if nothing is to be imported
+    open_store(journal, None, dry_run=True).close()  # fails even if there is nothing to import
     try:
         with contextlib.closing(_Source(path, None, dry_run=True)) as source:
             scopes = source.scopes()
@@ -49,7 +49,7 @@ def transfer(path: str, journal: str, dry_run: bool = False) -> dict[str, int]:
 
 
 class _Source(SqliteStore):
-    """The file that is imported."""
+    """The file to import."""
 
     option = "import_from"
 
@@ -65,7 +65,7 @@ class _Transfer:
 
     def run(self) -> dict[str, int]:
         return {
-            # Before the rows, because a request id must not be taken for a new one meanwhile.
+            # Before the rows, because other tasks must not use a request id as a new one meanwhile.
             "request_ids": sum(map(self._request_ids, self._source.kept_request_ids())),
             "interactions": sum(map(self._rows, self._source.all_rows())),
             "notifications": sum(map(self._notifications, self._source.notifications())),
@@ -82,7 +82,7 @@ class _Transfer:
             for row, (claim, dummy) in zip(rows, self._ids.take(len(rows))):
                 there = known.get(row.external_id)
                 if not there or there.changed_at < row.changed_at:
-                    # An even id says that the request id is made from it. Others may be taken in another journal.
+                    # An even id means that the request id is made from it. Such a row keeps its id; another one gets a new id, because its own may be in use.
                     changes.append(
                         (there, row if claim_of(row.request_id) == row.claim else row._replace(claim=claim | 1))
                     )

@@ -33,8 +33,8 @@ CREATE TABLE work (
 CREATE UNIQUE INDEX custom_request_id ON work (request_id) WHERE request_id IS NOT NULL;
 """
 
-# The order of the worklist, behind some place. Dispatches queue in the order in which the task asks for them. The order of releases does not matter, and
-# a journal is written much quicker in the order of its index.
+# The order of the worklist, after a place. Dispatches queue in the order in which the task asks for them. The order of releases does not matter, and
+# writing a journal is much faster in the order of its index.
 _BEHIND = {
     Action.DISPATCH: "seq > ? ORDER BY seq",
     Action.RELEASE: "external_id > coalesce((SELECT external_id FROM work WHERE seq = ?), '') ORDER BY external_id",
@@ -46,7 +46,7 @@ class Worklist(SqliteErrors):
 
     :param action: the action that it asks for.
     :param path: the file of the journal, if it has one, for messages.
-    :param derive: return the request id of an external id; None to derive none.
+    :param derive: returns the request id of an external id; None to derive none.
     """
 
     def __init__(self, action: str, path: str, derive: t.Callable[[str], str] | None = None) -> None:
@@ -61,7 +61,7 @@ class Worklist(SqliteErrors):
         self._db.close()
 
     def add_all(self, entries: t.Iterable[Entry | list[str]]) -> int:
-        """Add entries; plain duplicates count once. Return how many distinct interactions there are.
+        """Add entries; duplicates count once. Return the number of distinct interactions.
 
         Raises InputError for an interaction with two request ids or with differing data, and for a request id of two interactions.
         """
@@ -72,7 +72,7 @@ class Worklist(SqliteErrors):
             if isinstance(entry, list):
                 ids += entry
             else:
-                # Only data can contradict data, so ids are compared one by one from the first data on.
+                # Duplicates can differ in data only once an entry has data, so from then on entries are added one by one.
                 has_data = has_data or entry.data is not None
                 if has_data or entry.request_id is not None or entry.external_id is None:
                     self._add_ids(ids)
@@ -86,20 +86,20 @@ class Worklist(SqliteErrors):
         return self.count()
 
     def count(self) -> int:
-        """Return how many distinct interactions there are."""
+        """Return the number of distinct interactions."""
         with self.wrap_errors():
             count: int = self._db.execute("SELECT count(*) FROM work").fetchone()[0]
             return count
 
     def _add_ids(self, ids: list[str]) -> None:
-        """Add interactions that are an external id alone, and empty the list."""
+        """Add interactions with only an external id, and empty the list."""
         insert(self._db, "INSERT OR IGNORE INTO work (external_id) VALUES ", "(?)", zip(ids))
         ids.clear()
 
     def chunk(self, after: int) -> list[Wanted]:
-        """Return the next interactions in the order in which they must be sent, without those that are settled; none at the end.
+        """Return the next interactions in the order of sending, without settled ones; none at the end.
 
-        :param after: the place of the last one of the chunk before; 0 for the first chunk.
+        :param after: the place of the last interaction of the previous chunk; 0 for the first chunk.
         """
         found = self._db.execute(f"SELECT seq, external_id, request_id, data {self._behind}", (after,)).fetchall()
         if not self._derive:
@@ -138,7 +138,7 @@ class Worklist(SqliteErrors):
         ]
 
     def custom_ids(self, interactions: t.Iterable[Interaction]) -> dict[int, str]:
-        """Return the request ids of the user's choice for interactions, by ``seq``, whatever request ids their rows have."""
+        """Return the request ids of the user's choice by ``seq``, even for interactions whose rows have other request ids."""
         query = "SELECT request_id FROM work WHERE seq = ? AND request_id IS NOT NULL"
         with self.wrap_errors():
             if not self.has_custom_request_ids():
@@ -147,7 +147,7 @@ class Worklist(SqliteErrors):
         return {seq: row[0] for seq, row in found if row}
 
     def settle(self, interactions: t.Sequence[Interaction]) -> None:
-        """Leave interactions that the journal confirms out of the chunks from now on."""
+        """From now on, leave interactions that the journal confirms out of the chunks."""
         times = [(each.previous and each.previous.accepted_at) or 0.0 for each in interactions]
         rows = [(each.request_id, accepted_at, each.seq) for each, accepted_at in zip(interactions, times)]
         with self.wrap_errors():
@@ -156,12 +156,12 @@ class Worklist(SqliteErrors):
             self._db.execute("COMMIT")
 
     def settled(self) -> t.Iterator[list[Wanted]]:
-        """Yield the interactions that are settled in their order, a chunk at a time, each with the request id that VCC accepted."""
+        """Yield the settled interactions in their order, a chunk at a time, each with the request id that VCC accepted."""
         query = "SELECT seq, external_id, previous_id, data FROM work WHERE accepted_at IS NOT NULL ORDER BY seq"
         return self._stream(query)
 
     def latest(self) -> t.Iterator[Wanted]:
-        """Yield the interactions that are settled, the one that VCC accepted last first, each with its custom request id."""
+        """Yield the settled interactions with their custom request ids, the latest acceptance first."""
         query = (
             "SELECT seq, external_id, request_id, data FROM work WHERE accepted_at IS NOT NULL"
             " ORDER BY accepted_at DESC, seq DESC"
@@ -169,7 +169,7 @@ class Worklist(SqliteErrors):
         return itertools.chain.from_iterable(self._stream(query))
 
     def last(self) -> t.Iterator[Wanted]:
-        """Yield the interactions that are not settled, the one that the task asks for last first, each with its custom request id."""
+        """Yield the interactions that are not settled with their custom request ids, the end of the list first."""
         query = "SELECT seq, external_id, request_id, data FROM work WHERE accepted_at IS NULL ORDER BY seq DESC"
         return itertools.chain.from_iterable(self._stream(query))
 
