@@ -5,7 +5,7 @@
 BIN := $(CURDIR)/.venv/bin
 READY := .venv/ready
 
-# Number of rounds of `make torture`, the seed of the first, and the backend of the journal: sqlite, postgresql, or both.
+# The number of rounds of `make torture`, the seed of the first, and the backend of the journal: sqlite or postgresql, both if empty.
 ROUNDS ?= 1000
 SEED ?= 1
 BACKEND ?=

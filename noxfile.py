@@ -71,7 +71,7 @@ def integration(session: nox.Session) -> None:
 
 @part_of_test
 def faults(session: nox.Session) -> None:
-    """Run a dozen rounds of the fault tests on each backend; the session torture of `make check` runs more, and `make torture` any number."""
+    """Run a dozen rounds of the fault tests on each backend. The session torture of `make check` runs more; `make torture` runs any number."""
     pytest_in_venv(session, "--numprocesses", "auto", "-k", "test_round", "tests/faults")
 
 
@@ -106,13 +106,13 @@ def build_docs(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def docs(session: nox.Session) -> None:
-    """Build the documentation as a site, and say where it is."""
+    """Build the documentation as a site, and print its address."""
     build_docs(session)
 
 
 @nox.session(name="docs-test")
 def docs_test(session: nox.Session) -> None:
-    """Build the documentation as a site, check its links, and look at its pages and at that of a run in a browser."""
+    """Build the documentation as a site, check its links, and open its pages and that of a run in a browser."""
     session.install("-r", "tests/simulator/requirements.txt")
     session.install("pytest", "pytest-xdist", "psycopg[binary]", "requests", "trustme")
     build_docs(session)
@@ -146,7 +146,7 @@ def bench_self_test(session: nox.Session) -> None:
 
 
 def install_rulebook(session: nox.Session) -> None:
-    """Install ansible-rulebook and what its tests need."""
+    """Install ansible-rulebook and the requirements of its tests."""
     if missing := matrix.rulebook_missing():
         session.skip(missing)
     session.install("-r", "tests/simulator/requirements.txt")
@@ -155,27 +155,27 @@ def install_rulebook(session: nox.Session) -> None:
 
 @nox.session(python=matrix.rulebook_python())
 def rulebook(session: nox.Session) -> None:
-    """Run the rulebook in ansible-rulebook, let the simulator notify it, and end it under load."""
+    """Run the rulebook in ansible-rulebook with notifications from the simulator, and end it under load."""
     install_rulebook(session)
     session.run("pytest", "tests/rulebook", "tests/unit/extensions", *session.posargs)
 
 
 @nox.session(python=matrix.rulebook_python(), default=False)
 def load(session: nox.Session) -> None:
-    """Measure how many notifications the rulebook takes, and look for lost ones after SIGTERM and SIGKILL."""
+    """Measure the rate of notifications that the rulebook accepts, and look for lost ones after SIGTERM and SIGKILL."""
     install_rulebook(session)
     session.run("python", "tests/rulebook/load.py", *session.posargs, env={"PYTHONPATH": str(COLLECTIONS)})
 
 
 @nox.session(venv_backend="none")
 def torture(session: nox.Session) -> None:
-    """Run the fault tests that `make test` leaves out, in .venv: regressions, broken engines, and sixty rounds more."""
+    """Run the fault tests that `make test` leaves out, in .venv: regressions, broken engines, and sixty more rounds."""
     pytest_in_venv(session, "--numprocesses", "auto", "-k", "not test_round", "tests/faults")
     session.run("make", "torture", "ROUNDS=60", "SEED=101")
 
 
 def ansible_test(session: nox.Session, pair: matrix.Pair) -> None:
-    """Run ansible-test in a copy of the collection, because it requires an ansible_collections tree."""
+    """Run ansible-test in a copy of the collection, because it requires a tree of ansible_collections."""
     release, pip = matrix.CORES[pair.core]
     session.install(f"ansible-core=={release}", env={"UV_CONSTRAINT": ""})
     seed = Path.home() / ".ansible" / "test" / "cache" / f"get_pip_{pip.replace('.', '_')}.py"
@@ -213,7 +213,7 @@ def runner(session: nox.Session, pair: matrix.Pair) -> None:
 
 
 def add_session(pair: matrix.Pair, command: Callable[[nox.Session, matrix.Pair], None], what: str) -> None:
-    """Add the session of one pair, which is skipped on a machine without its Python."""
+    """Add the session of one pair. It is skipped if its Python is missing."""
 
     def run(session: nox.Session) -> None:
         if pair.missing:

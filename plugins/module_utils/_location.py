@@ -14,23 +14,23 @@ from ._errors import InputError
 # libpq takes the word in lower case only.
 _URL = re.compile(r"postgres(ql)?://")
 
-# What is no path, although it is no such URL either: another scheme, a URL in quotes or without its colon, a login, or the parameters of libpq. A password
-# may be in it.
+# Texts that are neither a path nor such a URL: another scheme, a URL in quotes or without its colon, a login, or the parameters of libpq. They may have a
+# password.
 _SCHEME = re.compile(
     r"[\s'\"]*([A-Za-z][A-Za-z0-9+.:-]*://|postgres(ql)?:|postgres(ql)?//|//[^/]*@)|[^/]*:[^/]*@|.*\bpassword\s*=",
     re.IGNORECASE | re.DOTALL,
 )
 
-# What a URL of a journal must be, for messages.
+# For messages: the form of a URL of a journal.
 URL_FORM = "a URL such as postgresql://user@host/database"
 
-# The user and the password of a URL: as libpq reads them, up to the first @ that comes before a slash; and with a password in which an @ or a slash is
-# not written as %XX, up to the last @ before the query.
+# The user and the password of a URL. The first pattern is that of libpq: up to the first @ before a slash. The second one is for a password in which an @
+# or a slash is not written as %XX: up to the last @ before the query.
 _LOGINS = (re.compile(r"[^@/:]*:([^@/]*)@"), re.compile(r"[^@:]*:(.*)@", re.DOTALL))
 
 _QUERY = re.compile(r"\?(?=[^?&=@/]+=)")
 
-# The parameters of a query that hold no secret. Any other one, a mistyped or a future one, may hold one.
+# The parameters of a query that are not secret. Any other parameter, such as a mistyped or a future one, may be secret.
 _HARMLESS = re.compile(
     r"host|hostaddr|port|dbname|user|passfile|service|servicefile|options|(fallback_)?application_name|client_encoding|connect_timeout|tcp_user_timeout"
     r"|keepalives\w*|replication|target_session_attrs|load_balance_hosts|channel_binding|require_?auth|requirepeer|gss\w+|krb\w+|ssl(?!password)\w+"
@@ -44,14 +44,14 @@ def is_url(journal: str) -> bool:
 
 
 def has_scheme(journal: str) -> bool:
-    """Return whether a journal is meant as a URL or as parameters of a connection, right or wrong, and not as a path."""
+    """Return whether a journal is meant as a URL or as parameters of a connection, valid or not, rather than as a path."""
     return bool(_SCHEME.match(journal))
 
 
 def check_scheme(journal: str, path: str = "a path") -> None:
-    """Raise InputError for a journal that is meant as a URL and cannot be one of PostgreSQL.
+    """Raise InputError for a journal that is meant as a URL, but cannot be a URL of PostgreSQL.
 
-    :param path: what a journal in a file must be, for the message.
+    :param path: for the message: the form of a journal in a file.
     """
     if is_url(journal):
         if not journal.isprintable():
@@ -61,24 +61,24 @@ def check_scheme(journal: str, path: str = "a path") -> None:
 
 
 def is_ambiguous(journal: str) -> bool:
-    """Return whether libpq ends the password of a URL before its end, because a character is not written as %XX."""
+    """Return whether libpq reads only a part of the password of a URL, because a character is not written as %XX."""
     start, end = _password(journal)
     return bool(re.search("[@/]", journal[start:end]))
 
 
 def secrets_of(journal: str | None) -> set[str]:
-    """Return the passwords in the URL of a journal, as they stand there and as libpq reads them."""
+    """Return the passwords in the URL of a journal, as written and as libpq reads them."""
     if not isinstance(journal, str) or not has_scheme(journal):
         return set()
     start, end = _password(journal)
     found = [journal[start:end], *(value for dummy, value in _parameters(journal)[1])]
     secrets = {text for password in found for text in (password, unquote(password)) if text}
-    # Where the password is in something that is no URL, nobody knows.
+    # In a text that is not a URL, the place of the password is not known, so all of it is secret.
     return secrets or (set() if is_url(journal) else {journal})
 
 
 def without_password(journal: str) -> str:
-    """Return the URL of a journal without passwords; a path as it is."""
+    """Return the URL of a journal without passwords, and a path unchanged."""
     if not is_url(journal):
         return journal
     harmless, dummy = _parameters(journal)
@@ -89,7 +89,7 @@ def without_password(journal: str) -> str:
 
 
 def _password(journal: str) -> tuple[int, int]:
-    """Return where the password before the host of a URL begins and ends; 0 and 0 if there is none."""
+    """Return the begin and the end of the password before the host of a URL; 0 and 0 if there is none."""
     slashes = journal.find("//") + 2
     begin = slashes if slashes > 1 else journal.find(":") + 1
     login = _LOGINS[0].match(journal, begin)
@@ -99,7 +99,7 @@ def _password(journal: str) -> tuple[int, int]:
 
 
 def _parameters(journal: str) -> tuple[list[str], list[tuple[str, str]]]:
-    """Return the parameters in the query of a URL that hold no secret, as they stand there; and the names and values of the others."""
+    """Return the parameters in the query of a URL that are not secret, as written; and the names and values of the others."""
     query = _QUERY.search(journal, _password(journal)[1])
     harmless, others = [], []
     for parameter in journal[query.end() :].split("&") if query else []:
@@ -114,7 +114,7 @@ def _parameters(journal: str) -> tuple[list[str], list[tuple[str, str]]]:
 
 
 def backend_of(journal: str) -> t.Literal["none", "postgresql", "sqlite"]:
-    """Return the backend of a journal; an empty text is no journal."""
+    """Return the backend of a journal. An empty text means no journal."""
     if not journal:
         return "none"
     return "postgresql" if is_url(journal) else "sqlite"

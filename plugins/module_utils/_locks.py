@@ -10,7 +10,7 @@ import os
 
 
 def holders(path: str) -> str:
-    """Return the other processes that hold a write lock on a file, as Linux lists them, or an empty text."""
+    """Return the other processes that hold a write lock on a file, for a message. Return an empty text if Linux lists none."""
     try:
         inode = os.stat(path).st_ino
         with open("/proc/locks", encoding="ascii", errors="replace") as file:

@@ -25,12 +25,12 @@ from ._options import (
 from ._text import LONGEST_MESSAGE, shown, without_user
 from ._validation import check_types, number_warnings, secret_texts
 
-# The options in which a user and a password can stand, although they are refused there.
+# The options that may have a user and a password, although they are refused there.
 URLS = ("api_url", "auth_url", "endpoint", "domain")
 
 
 class Module(AnsibleModule):  # type: ignore[misc]
-    """An AnsibleModule that treats blank options as not set, and fails with a sentence where Ansible would end with a traceback.
+    """An AnsibleModule that treats blank options as not set, and fails with a sentence in place of Ansible's traceback.
 
     Its output has no control characters and no password of a URL.
 
@@ -50,7 +50,7 @@ class Module(AnsibleModule):  # type: ignore[misc]
             refusal = str(exc)
         except CONVERSION_ERRORS:
             refusal = CONVERSION_FAILED
-        # Ansible does not know yet which of the values are secrets, and the message may repeat one.
+        # Ansible does not know yet which values are secret, and the message may repeat one.
         self.no_log_values.update(secret_texts(self.argument_spec, self.given))
         self.params = {}
         self.fail_json(changed=False, msg=refusal)
@@ -59,7 +59,7 @@ class Module(AnsibleModule):  # type: ignore[misc]
         super()._load_params()
         self.given = without_blanks(self.argument_spec, self.params)
         self.variables = from_environment(self.argument_spec, self.given)
-        # Before Ansible converts them: it would write out all digits of 1e999999999.
+        # Before Ansible converts them, because it would compute all digits of 1e999999999.
         check_types(self.argument_spec, self.given)
         self.params = with_defaults(self.argument_spec, self.given)
 
@@ -96,7 +96,7 @@ def create_module(**spec: t.Any) -> Module:
 def run_module(module: Module, run: t.Callable[[set[str]], dict[str, t.Any]]) -> None:
     """Run a module, and end with its result.
 
-    :param run: returns the result. It adds each secret to the set that it is given, and may raise VccError.
+    :param run: returns the result. It adds each secret to its argument, and may raise VccError.
     """
     psycopg = missing_library(module.params.get("journal")) or ("psycopg", None)
     for library, error in (("requests", REQUESTS_IMPORT_ERROR), ("sqlite3", SQLITE_IMPORT_ERROR), psycopg):

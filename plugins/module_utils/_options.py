@@ -48,7 +48,7 @@ def without_blanks(spec: Spec, args: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """
     kept: dict[str, t.Any] = {}
     for name, value in args.items():
-        option = spec.get(name, {"required": True})  # Ansible refuses an unknown option
+        option = spec.get(name, {"required": True})  # so that Ansible refuses an unknown option
         if option.get("required") or (name == "journal" and value == ""):
             pass
         elif value is None or value == "":
@@ -64,7 +64,7 @@ def without_blanks(spec: Spec, args: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
 def _within(spec: Spec, value: t.Any) -> t.Any:
     if isinstance(value, t.Mapping):
         kept = without_blanks(spec, value)
-        # An empty request id is a mistake if the interaction has no other id: nothing would tell a second dispatch from the first.
+        # An empty request id is a mistake if the interaction has no other id, because nothing would identify a second dispatch.
         if "request_id" in value and not kept.get("external_id"):
             kept["request_id"] = value["request_id"]
         return kept
@@ -83,7 +83,7 @@ def from_environment(spec: Spec, args: t.Mapping[str, t.Any]) -> dict[str, str]:
 
 
 def with_defaults(spec: Spec, args: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """Return the options of ``without_blanks`` with those from the environment. Raises InputError for a wrong variable or path."""
+    """Return the options of ``without_blanks`` with those from the environment and the default journal. Raises InputError for an invalid variable or path."""
     variables = from_environment(spec, args)
     settings = dict(args)
     set_fallbacks(spec, settings)
@@ -106,7 +106,7 @@ def with_defaults(spec: Spec, args: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
 
 
 def _location(journal: str) -> str:
-    """Return the URL of a journal as it is, or its path with the home folder and variables in place. Raises InputError."""
+    """Return the URL of a journal unchanged, or its path with ``~`` and variables expanded. Raises InputError."""
     check_scheme(journal)
     if is_url(journal):
         return journal
@@ -115,7 +115,7 @@ def _location(journal: str) -> str:
 
 
 def name_variables(message: str, variables: t.Mapping[str, str]) -> str:
-    """Return the message of a failure. If it is about an option from the environment, the name of the variable precedes it."""
+    """Return the message of a failure. If it is about an option from the environment, put the name of the variable before it."""
     for name, variable in variables.items():
         # "journal ..." and "The token cache ..."
         if re.match(rf"(The )?{name.replace('_', '[ _]')}\b", message):
@@ -135,7 +135,7 @@ def journal_path(params: t.Mapping[str, t.Any]) -> str:
 
 
 def _check_variable(name: str, option: t.Mapping[str, t.Any], value: str) -> None:
-    """Raise InputError for a variable with a wrong value, because Ansible would blame an option that the task does not set."""
+    """Raise InputError for an invalid value of a variable, because Ansible's message would name an option that the task does not set."""
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -160,7 +160,7 @@ def _check_variable(name: str, option: t.Mapping[str, t.Any], value: str) -> Non
 
 
 def _check_path(name: str, path: str) -> None:
-    """Raise InputError for a path with an unknown user or variable, because Ansible would look for it in the current folder."""
+    """Raise InputError for a path with an unknown user or variable, because Ansible would use it in the current folder."""
     if path.startswith(("~", "$")) and not os.path.isabs(_expanded(path)):
         raise InputError(
             f"{name} {path!r:.200} does not lead to an absolute path on {os.uname().nodename}: "
@@ -212,7 +212,7 @@ KEY_SPEC = with_environment({"idempotency_key": {"type": "str", "no_log": False}
 # The option reason of the tasks that dispatch or release.
 REASON_SPEC = with_environment({"reason": {"type": "str"}})
 
-# The option progress of vcc_interaction, which only the action plugin heeds.
+# The option progress of vcc_interaction, which only the action plugin uses.
 PROGRESS_SPEC = with_environment({"progress": {"type": "bool", "default": True}})
 
 _LINKED_DATA: dict[str, t.Any] = {
@@ -250,7 +250,7 @@ _ROUTING_DATA: dict[str, t.Any] = {
 # The data of an interaction that is dispatched.
 DATA_SPEC = {"linked_data": _LINKED_DATA, "routing_data": _ROUTING_DATA}
 
-# The exceptions of Ansible's own check for a value that it cannot convert, and the message if the value is unknown.
+# The exceptions of Ansible's own check for a value that it cannot convert, and the message if that value is not known.
 CONVERSION_ERRORS = (OverflowError, TypeError, UnicodeEncodeError)
 
 CONVERSION_FAILED = (

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files of JSON lines that a task writes: only a new file, an empty one, or an earlier one of the same kind is replaced."""
+"""Files of JSON lines that a task writes. They replace only an empty file or an earlier one of the same kind."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from ._errors import InputError
 from ._files import check_file
 from ._text import shown
 
-# The bytes within which the first line of a file of ours ends.
+# The maximum length of the first line of a file that this collection wrote, in bytes.
 LONGEST_LINE = 64 * 1024
 
 
 class Output(t.NamedTuple):
     """An option that names a file to write.
 
-    :param option: its name, and that of such a file.
-    :param key: a key that the first line of such a file has, and no other kind of file.
+    :param option: the name of the option, and of the kind of file.
+    :param key: a key in the first line of such a file and of no other kind.
     """
 
     option: str
@@ -35,9 +35,9 @@ EXPORT = Output("export", "api_url")
 
 
 def open_output(output: Output, path: str, dry_run: bool = False) -> int | None:
-    """Open a file to write, make it private, and leave its content. Return its descriptor, None for a missing one with ``dry_run``.
+    """Open a file to write, make it private, and keep its content. Return its descriptor; None for a missing file with ``dry_run``.
 
-    :param dry_run: whether to only check that it can be written; then the descriptor is for reading.
+    :param dry_run: whether to check only that it can be written; then the descriptor is for reading.
     Raises InputError for a link, a device, a pipe and the file of another user, and for a file with other content.
     """
     try:
@@ -54,7 +54,7 @@ def _opened(output: Output, path: str, dry_run: bool) -> int:
     if not dry_run:
         with contextlib.suppress(FileExistsError):
             return os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600)
-    # The check comes before the file is opened, because that starts some devices and waits for the reader of a pipe.
+    # Check before opening, because opening starts some devices and waits for the reader of a pipe.
     _check(output, path, os.lstat(path))
     handle = os.open(path, flags)
     try:
@@ -73,13 +73,13 @@ def _opened(output: Output, path: str, dry_run: bool) -> int:
 
 
 def _is_earlier(output: Output, begin: bytes) -> bool:
-    """Return whether a file with this beginning is empty or an earlier one of its kind. Its first line may be cut off."""
+    """Return whether a file with this beginning is empty or an earlier file of the same kind. Its first line may be cut off."""
     line, whole, dummy = begin.partition(b"\n")
     return not begin or (begin.startswith(b'{"external_id":') and (f'"{output.key}":'.encode() in line or not whole))
 
 
 def _check(output: Output, path: str, info: os.stat_result) -> None:
-    """Raise InputError unless the file is a regular file of this user's, with one name."""
+    """Raise InputError unless the file is a regular file of this user, with one name."""
     option = output.option
     if stat.S_ISLNK(info.st_mode):
         raise unwritable(output, path, "it is a symbolic link", f"set {option} to the file itself")

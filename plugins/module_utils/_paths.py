@@ -15,15 +15,15 @@ from ._location import is_url
 # The options that name a file on the host that runs the task.
 PATHS = ("src", "report", "journal", "token_cache", "ca_path", "import_from", "export")
 
-# The bytes of a path, with the one that ends it.
+# The maximum length of a path in bytes, including the null byte at its end.
 PATH_MAX = 4096
 
-# The options that name a file to write, with the endings of the files that belong to it.
+# The options that name a file to write, with the suffixes of the files that belong to it.
 WRITTEN = {"report": (), "export": (), "journal": ("-wal", "-shm", "-journal"), "token_cache": (".lock",)}
 
 
 def check_paths(params: t.Mapping[str, t.Any]) -> None:
-    """Raise InputError for an option of ``PATHS`` that cannot be a path, or whose file another option names too."""
+    """Raise InputError for an option of ``PATHS`` that cannot be a path, or that names the same file as another option."""
     paths = {name: params.get(name) for name in PATHS}
     if is_url(paths["journal"] or ""):
         paths["journal"] = None
@@ -41,7 +41,7 @@ def check_paths(params: t.Mapping[str, t.Any]) -> None:
 
 
 def check_distinct(paths: t.Mapping[str, str | None]) -> None:
-    """Raise InputError if a file that a task writes is also another file of the task, even by a different path.
+    """Raise InputError if two options name the same file, even by different paths, and the task writes it.
 
     :param paths: the paths by the names of the options.
     """
@@ -59,7 +59,7 @@ def check_distinct(paths: t.Mapping[str, str | None]) -> None:
 
 
 def _identity(path: str) -> t.Any:
-    """Return a value that is equal for all paths of a file, with links, mounts, and for a missing file its capitals, resolved."""
+    """Return a value that is the same for all paths of a file, despite links and mounts, and for a missing file despite capitals."""
     path = os.path.realpath(path)
     missing: list[str] = []
     while True:

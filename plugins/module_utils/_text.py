@@ -16,7 +16,7 @@ SHOWN = 1024
 # The maximum length of a message, in characters.
 LONGEST_MESSAGE = 10_000
 
-# The maximum number of columns that a message names, and of characters of each.
+# The maximum number of columns that a message names, and of characters in each name.
 COLUMNS = 10
 COLUMN_LENGTH = 50
 
@@ -25,7 +25,7 @@ REPLACEMENT = "\ufffd"
 
 
 def shown(text: str, limit: int = SHOWN) -> str:
-    """Return ``text`` for a message: with at most ``limit`` characters, and escapes for those that are not printable."""
+    """Return ``text`` for a message: at most ``limit`` characters, with escapes for those that are not printable."""
     if len(text) <= limit and text.isprintable():
         return text
     line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text[: limit + 1])
@@ -33,7 +33,7 @@ def shown(text: str, limit: int = SHOWN) -> str:
 
 
 def shown_names(names: t.Sequence[str]) -> str:
-    """Return the first of many names for a message, and how many more there are."""
+    """Return the first names of a list for a message, and the number of the others."""
     first = ", ".join(shown(name, COLUMN_LENGTH) for name in names[:COLUMNS])
     return first if len(names) <= COLUMNS else f"{first} and {len(names) - COLUMNS} more"
 
@@ -46,7 +46,7 @@ def clean(text: str) -> str:
 
 
 def without_user(url: str) -> str:
-    """Return a URL with the user and the password masked: all before the last @, because a password may have any character."""
+    """Return a URL with the user and the password masked: all text before the last @, because a password may have any character."""
     scheme, slashes, rest = url.partition("//")
     if not slashes:
         scheme, rest = "", url
@@ -65,5 +65,5 @@ def place(variable: str) -> str:
 
 
 def isoformat_utc(seconds: float) -> str:
-    """Return a time of the epoch as ISO 8601 in UTC, to the second."""
+    """Return a time in seconds since the epoch as ISO 8601 in UTC, to the second."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))

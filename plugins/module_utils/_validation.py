@@ -22,15 +22,15 @@ MAX_ID_LENGTH = 1024
 # The longest reason of a task, in characters.
 MAX_REASON_LENGTH = 500
 
-# The maximum of any number: beyond any use, and within the range of SQLite and of clocks.
+# The maximum of any number: larger than any useful one, and within the range of SQLite and of clocks.
 HIGHEST = 10**12
 
-# Invisible characters whose categories do not say so: fillers, a blank of Braille, and variation selectors.
+# Invisible characters in categories of visible ones: fillers, the blank of Braille, and variation selectors.
 _VARIANTS = frozenset(map(chr, (*range(0x180B, 0x180E), 0x180F, *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))))
 
 _INVISIBLE = _VARIANTS | frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 
-# Printable ASCII without the characters that end the path of a URL or that some parsers read as a slash; and the same with a query.
+# Printable ASCII without characters that end the path of a URL or that some parsers read as a slash. The second pattern allows a query.
 _URL_CHARACTERS = re.compile(r"[!\"$->@-\[\]-~]+")
 
 _URL_CHARACTERS_AND_QUERY = re.compile(r"[!\"$-\[\]-~]+")
@@ -61,7 +61,7 @@ def check_raw_ids(args: t.Mapping[str, t.Any]) -> None:
 
 
 def check_types(spec: Spec, args: t.Mapping[str, t.Any], prefix: str = "") -> None:
-    """Raise InputError for a value that breaks Ansible's own conversion: an infinite or huge number, or no dictionary."""
+    """Raise InputError for a value that breaks Ansible's own conversion: an infinite or huge number, or anything but a dictionary."""
     for position, option, value in walk(spec, args, prefix):
         if option["type"] == "int":
             _check_finite(position, value)
@@ -77,7 +77,7 @@ def check_texts(spec: Spec, args: t.Mapping[str, t.Any], prefix: str = "") -> No
 
 
 def number_warnings(spec: Spec, args: t.Mapping[str, t.Any]) -> list[str]:
-    """Return a warning if options of the type str have numbers, which YAML may have changed; else an empty list."""
+    """Return a list with a warning if options of the type str have numbers, which YAML may have changed; otherwise an empty list."""
     found = [
         position if option.get("no_log") else f"{position} as '{value}'"
         for position, option, value in walk(spec, args)
@@ -112,7 +112,7 @@ def walk(
 ) -> t.Iterator[tuple[str, t.Mapping[str, t.Any], t.Any]]:
     """Yield (position, option, value) for each option that is set, each element of a list, and each option within those.
 
-    :param prefix: text before each position, which is such as ``interactions[0].request_id``.
+    :param prefix: text before each position. A position is a path such as ``interactions[0].request_id``.
     """
     for name, option in spec.items():
         if name not in args:
@@ -183,10 +183,10 @@ def check_id(
 ) -> str:
     """Return an id as text. Raise InputError for an id that no interaction can have.
 
-    :param visible: whether to refuse an invisible character at either end, because it is a mistake in an id that people write.
+    :param visible: whether to refuse an invisible character at either end, which is a mistake in an id that users write.
     """
     text = as_text(position, value)
-    # The common case, because it is quick to check: a printable ASCII id is right but for its length.
+    # Skip these checks for printable ASCII, which is the common case and quick to check.
     if not (text.isascii() and text.isprintable()):
         if any(unicodedata.category(char) == "Cc" for char in text):
             raise InputError(f"{position} has a control character, which {what} cannot have: remove it.")
@@ -230,7 +230,7 @@ def _is_invisible(char: str) -> bool:
 def as_text(position: str, value: t.Any) -> str:
     """Return text, a whole number or a date as text. Raise InputError for any other value.
 
-    YAML reads no other spelling as a date without a time, so nothing is lost. That of a time is.
+    YAML reads only this spelling as a date, so the text is the original. A time has several spellings, so its original is lost.
     """
     if isinstance(value, str):
         return value
@@ -250,14 +250,14 @@ def check_unicode(position: str, value: t.Any) -> None:
 def check_number(
     params: t.Mapping[str, t.Any], name: str, lowest: int, highest: int = HIGHEST, prefix: str = ""
 ) -> None:
-    """Raise InputError for a number that is not whole or not from ``lowest`` to ``highest``. None is no error."""
+    """Raise InputError for a number that is not whole or not from ``lowest`` to ``highest``. None passes."""
     value = params[name]
     if isinstance(value, bool):  # Ansible converts it to 0 or 1
         raise InputError(f"{prefix}{name} must be a whole number, not {value}.")
     if value is None or lowest <= value <= highest:
         return
     limit = f"{lowest} or more" if value < lowest else f"{highest} or less"
-    actual = f", not {value}" if abs(value) <= HIGHEST else ""  # Python does not write thousands of digits
+    actual = f", not {value}" if abs(value) <= HIGHEST else ""  # Python refuses to write thousands of digits
     raise InputError(f"{prefix}{name} must be {limit}{actual}.")
 
 
@@ -267,14 +267,14 @@ def checked_url(name: str, url: str) -> str:
         raise InputError(
             f"{name} must begin with https://: over plain http, credentials are sent to this host itself only."
         )
-    # In a URL whose password has a slash, the user is parsed as the host, and the rest as the path.
+    # If a password has a slash, urlsplit takes the user for the host, and the rest for the path.
     if "@" in url:
         raise InputError(_WITH_USER.format(name=name))
     return url.rstrip("/")
 
 
 def https_url(name: str, url: str) -> str:
-    """Return ``url``, which VCC calls. Raise InputError if it is no URL or does not begin with https://."""
+    """Return ``url``, which VCC calls. Raise InputError if it is not a URL or does not begin with https://."""
     if _scheme(name, url, _URL_CHARACTERS_AND_QUERY, "https://hooks.example.com/vcc") != "https":
         raise InputError(f"{name} must begin with https://, since VCC calls no other.")
     return url

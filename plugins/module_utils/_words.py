@@ -9,7 +9,7 @@ import enum
 
 
 class Word(str, enum.Enum):
-    """A word of options, calls, rows and results: equal to its text as a key of a dictionary too, and its text in a message."""
+    """A word of options, calls, rows and results. It is equal to its text, even as a key of a dictionary, and a message shows its text."""
 
     def __hash__(self) -> int:
         return str.__hash__(self)

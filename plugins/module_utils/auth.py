@@ -7,7 +7,7 @@ The API reference documents OAuth 2.0 client credentials: ``POST {token endpoint
 ``client_secret`` and ``scope`` returns ``{"access_token", "expires_in", "token_type"}``. A client must reuse a token for its ``expires_in``
 seconds, and take a 401 of an API as the sign that it has expired. Error bodies follow RFC 6749, section 5.2: ``{"error": CODE}``.
 
-Modules of other collections may use ``connection_options``, ``api_url``, ``TokenProvider`` and ``VccError``; the guide to the other APIs shows one.
+Modules of other collections may use ``connection_options``, ``api_url``, ``TokenProvider`` and ``VccError``; the guide to the other APIs has an example.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _ERROR_CODE = re.compile(r"[a-z_]{1,40}")
 
 def connection_options() -> dict[str, dict[str, t.Any]]:
     """Return the argument spec of the connection options, for a module of another collection. Unset options come from the environment."""
-    # Not above: the client of the APIs imports this file, and does not know Ansible.
+    # Imported only here, because the client of the APIs imports this file, and must not import Ansible.
     from ._options import CONNECTION_SPEC
 
     return dict(CONNECTION_SPEC)
@@ -185,7 +185,7 @@ class TokenProvider:
             return token == self._cached_value
 
     def _get_token(self, rejected: str | None) -> Token:
-        """Return a token from the cache, unless it is ``rejected`` or about to expire; else request one and cache it."""
+        """Return a token from the cache, unless it is ``rejected`` or about to expire; otherwise request one and cache it."""
         if self._cache is None:
             return self._request_token()
         with self._cache.locked() as entries:
@@ -216,7 +216,7 @@ class TokenProvider:
     def _request_token(self) -> Token:
         """Request a token with the client credentials. Raises AuthError and NoResponseError.
 
-        The lifetime begins with the request, so that a slow response cannot lengthen it. A token without a valid ``expires_in`` has no end.
+        The lifetime begins with the request, so that a slow response cannot extend it. A token without a valid ``expires_in`` does not expire.
         """
         requested_at = self._clock()
         form = {
@@ -230,7 +230,7 @@ class TokenProvider:
                 "POST", self._auth_url, "The token endpoint", headers={"Accept": "application/json"}, form=form
             )
         except NoResponseError as exc:
-            exc.maybe_processed = False  # because the call to the API has not begun
+            exc.maybe_processed = False  # the call to the API has not begun
             raise
         body = response.json() if response.is_json() else None
         fields: dict[str, t.Any] = body if isinstance(body, dict) else {}

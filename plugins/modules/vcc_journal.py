@@ -194,7 +194,7 @@ from ansible_collections.vonage.vcc.plugins.module_utils._options import CONNECT
 from ansible_collections.vonage.vcc.plugins.module_utils._text import shown
 from ansible_collections.vonage.vcc.plugins.module_utils._validation import check_name, check_number
 
-# The options of which each asks for something else.
+# The options that each ask for a different action.
 ACTIONS = ("state", "import_from", "older_than", "notifications")
 
 SPEC: dict[str, t.Any] = {
@@ -215,7 +215,7 @@ SPEC: dict[str, t.Any] = {
 
 
 def run(params: dict[str, t.Any], check_mode: bool, diff_mode: bool) -> dict[str, t.Any]:
-    """Make, fill or prune the journal, or record notifications, and return the result. Raises InputError and JournalError."""
+    """Create, fill or prune the journal, or record notifications, and return the result. Raises InputError and JournalError."""
     action = next(name for name in ACTIONS if params[name] is not None)
     functions = {"state": make, "import_from": bring_in, "older_than": prune, "notifications": note}
     result, before, after = functions[action](params, check_mode)
@@ -230,7 +230,7 @@ def run(params: dict[str, t.Any], check_mode: bool, diff_mode: bool) -> dict[str
 
 
 def make(params: dict[str, t.Any], check_mode: bool) -> tuple[dict[str, t.Any], str, str]:
-    """Make the journal; return the result, and the text of the diff before and after."""
+    """Create the journal; return the result, and the text of the diff before and after."""
     done = set_up(journal_path(params), params["grant_to"] or [], check_mode)
     found = "missing" if done.created else "of an earlier version" if done.migrated else "present"
     before = f"journal: {found}\n" + "".join(f"role {shown(role)}: lacks rights\n" for role in done.granted)

@@ -334,7 +334,7 @@ from ansible_collections.vonage.vcc.plugins.module_utils._validation import (
 # The maximum page_size.
 MAX_PAGE_SIZE = 10_000
 
-# The options that choose entries, and those that choose a page of them.
+# The options that select entries, and those that select a page of them.
 FILTERS = ("external_ids", "provider", "state", "older_than", "newer_than", "run_id")
 PAGES = ("page", "page_size")
 
@@ -361,13 +361,13 @@ SPEC: dict[str, t.Any] = {
 
 
 def run(params: dict[str, t.Any], check_mode: bool = False) -> dict[str, t.Any]:
-    """Search the journal, export what matches, and return the result. Raises InputError and JournalError."""
+    """Search the journal, export the matches, and return the result. Raises InputError and JournalError."""
     history = params["history"] or params["run_id"] is not None
     _check(params, history)
     filters = {**{name: params[name] for name in FILTERS}, "history": history}
     path = journal_path(params)
     with contextlib.ExitStack() as stack:
-        # A file that cannot be written is no reason to read the journal.
+        # Before the journal is read, so that a file that cannot be written fails at once.
         export = (
             stack.enter_context(contextlib.closing(Export(params["export"], check_mode))) if params["export"] else None
         )
@@ -391,7 +391,7 @@ def run(params: dict[str, t.Any], check_mode: bool = False) -> dict[str, t.Any]:
 
 
 def _check_export(export: Export, path: str, journal: dict[str, t.Any]) -> None:
-    """Raise InputError for a journal that does not exist, such as one with a misspelt path, in place of an earlier export."""
+    """Raise InputError if a journal that does not exist, such as one with a misspelt path, would replace an earlier export."""
     if export.had_entries and not journal["exists"]:
         raise InputError(
             f"export {shown(path)} has entries, and the journal {shown(journal['location'])} that would replace them does not exist:"

@@ -149,13 +149,13 @@ from ansible_collections.vonage.vcc.plugins.module_utils._validation import chec
 MAX_PAGES = 10_000
 MAX_ITEMS = 100_000
 
-# The list ends after this number of successive pages without a new interaction, whatever their count in the answers.
+# Reading ends after this number of consecutive pages without a new interaction, even if the answers promise more.
 STALE_PAGES = 20
 
-# The levels of an item to return; the items of the contract have five.
+# The maximum nesting of an item; items of the API reference have five levels.
 MAX_LEVELS = 20
 
-# The first number that is not returned: beyond any number that VCC means, and within the range of every JSON parser.
+# Numbers from here on become null: VCC has no such numbers, and some JSON parsers fail at larger ones.
 NUMBER_LIMIT = 1e300
 
 # The maximum length of the name of a property, in characters.
@@ -206,7 +206,7 @@ def run(params: t.Mapping[str, t.Any], secrets: set[str]) -> dict[str, t.Any]:
 
 
 def _all_pages(client: Client, limit: int) -> tuple[list[dict[str, t.Any]], int | None]:
-    """Return the items of all pages, each once, and the total of the last page. Raises ApiError if the pages do not end.
+    """Return the items of all pages, each once, and the total in the last page. Raises ApiError if the pages do not end.
 
     Interactions begin and end between the calls. An item has VCC's own ``guid`` and no external id.
     """
@@ -219,7 +219,7 @@ def _all_pages(client: Client, limit: int) -> tuple[list[dict[str, t.Any]], int 
         reported = _number(meta.get("totalCount"))
         before = len(found)
         for item in items:
-            # An item that has moved to a later page meanwhile comes twice.
+            # An item that moves to a later page between calls comes twice.
             guid = item.get("guid")
             found[guid if isinstance(guid, str) else len(found)] = item
         # A server may return the same page again and again.
@@ -241,7 +241,7 @@ def _all_pages(client: Client, limit: int) -> tuple[list[dict[str, t.Any]], int 
 
 
 def _sanitized(value: t.Any, levels: int = MAX_LEVELS) -> t.Any:
-    """Return a value of VCC with printable texts, finite numbers and at most ``levels`` levels, so that a result can have it."""
+    """Return a value from VCC that a result can have: with printable texts, finite numbers and at most ``levels`` levels."""
     if isinstance(value, str):
         return clean(value)
     if isinstance(value, (int, float)):

@@ -191,7 +191,7 @@ SPEC: dict[str, t.Any] = {
 
 
 def run(params: t.Mapping[str, t.Any], check_mode: bool, diff_mode: bool, secrets: set[str]) -> dict[str, t.Any]:
-    """Register the provider unless the journal says that it is registered with the same settings, and return the result.
+    """Register the provider unless the journal confirms a registration with the same settings, and return the result.
 
     :param params: the options, validated with ``SPEC``.
     :param secrets: collects the texts that no output may contain.
@@ -224,7 +224,7 @@ def run(params: t.Mapping[str, t.Any], check_mode: bool, diff_mode: bool, secret
             result["diff"] = _diff(name, settings, found)
         if changed and not check_mode:
             client.authenticate()
-            # Before the call, a token may be renewed, and the call repeated with it.
+            # Up to three calls: a request for a new token, and the call itself twice.
             journal.begin(3 * longest_call(connection.timeout, connection.retries))
             _register(client, journal, name, body)
             try:
@@ -283,7 +283,7 @@ def _header(name: str, value: t.Any) -> str:
 
 
 def _settings(fields: dict[str, t.Any]) -> dict[str, str]:
-    """Return each setting by the name that a diff shows."""
+    """Return the settings by their names in a diff."""
     settings = {f"headers.{name}": value for name, value in fields.get("headers", {}).items()}
     settings.update(
         (f"agent_actions_permitted.{name}", str(fields["agentactionspermitted"][spelled]))

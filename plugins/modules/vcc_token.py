@@ -115,7 +115,7 @@ def run(params: dict[str, t.Any]) -> dict[str, t.Any]:
         if " " in check_name(f"scopes[{index}]", scope):
             raise InputError(f"scopes[{index}] has a blank in it: make it two scopes.")
     if params["auth_url"] and not params["api_url"]:
-        # A token needs no call to the API, so any URL will do.
+        # Getting a token makes no call to the API, so any valid api_url will do.
         params["api_url"] = checked_url("auth_url", params["auth_url"])
     connection = Connection.from_params({**params, "access_token": None})
     token = Client.from_connection(connection, " ".join(params["scopes"])).authenticate()

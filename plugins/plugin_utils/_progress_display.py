@@ -22,7 +22,7 @@ from ansible_collections.vonage.vcc.plugins.module_utils._interactions.progress 
 # The signals with which Ansible, a terminal or a process manager interrupts a worker.
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
-# Seconds to wait for a line that is on its way, for a place to write the last one, and before the next look for the controller.
+# Seconds to wait for a line in progress, for standard error to accept the last line, and between checks for the controller.
 PATIENCE = 1.0
 
 
@@ -34,7 +34,7 @@ def _duplicate_stderr() -> int | None:
 
 
 # The controller imports this file before it forks a worker. A worker needs this copy for its last line: since ansible-core 2.19 it has no standard
-# error of its own, and the controller shows none of its lines any more once it is interrupted itself.
+# error of its own, and an interrupted controller no longer shows its lines.
 _STDERR = _duplicate_stderr()
 
 
@@ -42,9 +42,9 @@ class ProgressDisplay:
     """A context in which a task shows its progress: on standard error, so that the output of a callback such as JSON stays whole.
 
     A thread shows the lines through Ansible's display, which hands them to the controller. It only reads ``progress``.
-    If a signal or an exception of Ansible interrupts the task, the last line says how far it is. The signal takes its course then.
+    If a signal or an exception of Ansible interrupts the task, the last line says how far it is. Then the previous handler of the signal runs.
 
-    :param name: what each line begins with.
+    :param name: the beginning of each line.
     """
 
     def __init__(self, progress: Progress, name: str) -> None:
@@ -68,11 +68,11 @@ class ProgressDisplay:
     def __exit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, traceback: types.TracebackType | None
     ) -> None:
-        # In this order, because a signal within _end would wait for what this thread holds.
+        # In this order, because the handler of a signal during _end would wait for a lock of this thread.
         self._restore_handlers()
         self._end()
         if exc and not isinstance(exc, Exception) and not self._is_interrupted:
-            # The timeout of a task leaves the controller as it was, and Ctrl+C does not.
+            # After the timeout of a task, the controller still shows lines. After Ctrl+C it does not.
             show = self._write if isinstance(exc, KeyboardInterrupt) else self._show
             show(self._progress.last_line())
 
@@ -86,9 +86,9 @@ class ProgressDisplay:
                     self._show(self._progress.line())
 
     def _has_ended(self, seconds: float) -> bool:
-        """Wait for some seconds, and return whether the task has ended. Interrupt it if its controller has gone without a word to its worker.
+        """Wait for some seconds, and return whether the task has ended. Interrupt the task if its controller has ended.
 
-        SIGKILL ends only the controller, and so does SIGTERM before ansible-core 2.19. Nobody would see the work go on.
+        SIGKILL ends only the controller, and so does SIGTERM before ansible-core 2.19. The worker would go on unseen.
         """
         parent = multiprocessing.parent_process()
         until = time.monotonic() + seconds
@@ -105,7 +105,7 @@ class ProgressDisplay:
             self._display.display(f"{self._name}: {line}.", stderr=True)
 
     def _write(self, line: str) -> None:
-        """Write a line past the controller, unless nobody reads it."""
+        """Write a line directly to standard error, unless it blocks."""
         if _STDERR is None:
             return
         with contextlib.suppress(OSError):
@@ -115,7 +115,7 @@ class ProgressDisplay:
                 os.write(_STDERR, f"{self._name}: {line}.\n".encode())
 
     def _on_signal(self, number: int, frame: types.FrameType | None) -> None:
-        """Say how far the task is, and let the signal take its course."""
+        """Show the last line, and run the previous handler of the signal."""
         for each in self._handlers:
             signal.signal(each, signal.SIG_IGN)  # a second signal would cut the line off
         self._is_interrupted = True
@@ -129,7 +129,7 @@ class ProgressDisplay:
             os.kill(os.getpid(), number)
 
     def _end(self) -> None:
-        """Show no more lines. Wait for one on its way: it comes before the result, and must not keep the queue to the controller locked for ever."""
+        """Show no more lines. Wait for a line in progress, because the result must follow it, and it must not leave the queue to the controller locked."""
         self._ended.set()
         if self._lock.acquire(timeout=PATIENCE):
             self._lock.release()

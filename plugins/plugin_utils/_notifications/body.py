@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a POST of VCC holds, and the events that come of it."""
+"""The notifications in a POST of VCC, and the events for the rulebook."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ Change = tuple[str, str, str]
 class Item(t.NamedTuple):
     """A notification of a POST.
 
-    :param notification: what the journal records; None for one that it ignores.
-    :param text: JSON of it, as VCC sent it.
+    :param notification: the notification to record; None for one that the journal ignores.
+    :param text: JSON of the notification, as VCC sent it.
+    :param kind: its kind, in VCC's spelling.
     """
 
     notification: Notification | None
@@ -71,9 +72,9 @@ def _finite(text: str) -> float:
 
 
 def events_of(items: t.Iterable[Item], changes: dict[str, Change], provider: str) -> list[str]:
-    """Return JSON of the events of a POST: one for each notification that the journal has had for the first time, or that it ignores.
+    """Return JSON of the events of a POST: one for each notification that is new to the journal, or that it ignores.
 
-    :param changes: what was recorded, by the ids of notifications; the event of one takes it from here, so that it has no second.
+    :param changes: the recorded changes by the ids of notifications. Each event removes its change, so that a notification has only one event.
     """
     events = []
     for item in items:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The events on their way to the rulebook: a queue of limited size before the pipe to its process."""
+"""The transfer of events to the rulebook: a queue of limited size, and the pipe to its process."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ import typing as t
 
 logger = logging.getLogger("vonage.vcc")
 
-# Bytes of events that may wait for the rules, beside those in the pipe.
+# Bytes of events that may wait for the rules, besides those in the pipe.
 MAX_WAITING = 64 * 1024 * 1024
 
-# Bytes of a frame, but for its last event.
+# Bytes of a frame without its last event.
 FRAME = 64 * 1024
 
 
 class EventPipe:
-    """Writes events to a pipe as it takes them: frames of a JSON array each, with its length in four bytes before it.
+    """Writes events to a pipe as fast as the pipe accepts them: in frames of a length in four bytes and a JSON array.
 
-    :param on_closed: is called when nobody reads the pipe any more.
+    :param on_closed: a function to call when the reader has closed the pipe.
     """
 
     def __init__(self, on_closed: t.Callable[[], object]) -> None:

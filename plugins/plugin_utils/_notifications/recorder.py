@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Records notifications: all POSTs that wait for the journal share one transaction."""
+"""Record notifications: all POSTs that wait for the journal share one transaction."""
 
 from __future__ import annotations
 
@@ -20,31 +20,33 @@ from .body import Change, Item
 
 logger = logging.getLogger("vonage.vcc")
 
-# Notifications of one transaction, but for those of its last POST.
+# Notifications of one transaction, without those of its last POST.
 BATCH = 2000
 
-# Seconds in which a POST is answered, before whoever posts gives it up.
+# Seconds within which a POST is answered, before its client gives up.
 ANSWER_TIMEOUT = 8.0
 
-# Seconds before another attempt to write what could not be written.
+# Seconds before another attempt to write after a failure.
 RETRY_AFTER = 2.0
 
-# Seconds after which a look at the health of a journal that was not written meanwhile opens it anew.
+# Seconds without a write after which a health check opens the journal again.
 IDLE = 5.0
 
-# Bytes of POSTs that may wait for the journal, and what one counts for beside its body.
+# Bytes of POSTs that may wait for the journal, and the bytes of each POST besides its body.
 MAX_WAITING = 32 * 1024 * 1024
 OVERHEAD = 2000
 
 
 class UnavailableError(Exception):
-    """The notifications of a POST are not recorded, or nobody knows whether they are."""
+    """The notifications of a POST are not recorded, or may not be."""
 
 
 class Post:
     """A POST that waits for the journal.
 
-    :ivar answer: the number of notifications that were recorded first by it.
+    :param weight: the bytes that it counts for while it waits.
+    :param answer: gets the number of notifications that it was the first to bring.
+    :param is_check: whether it only checks the journal.
     """
 
     def __init__(self, items: list[Item], weight: int, answer: asyncio.Future[int], is_check: bool = False) -> None:
@@ -54,10 +56,10 @@ class Post:
         self.is_check = is_check
 
     def refuse(self, reason: str) -> None:
-        """Answer that the journal has not taken it."""
+        """Answer that it is not recorded."""
         if not self.answer.done():
             self.answer.set_exception(UnavailableError(reason))
-            self.answer.exception()  # so that nobody has to fetch it
+            self.answer.exception()  # so that asyncio does not report an exception that nobody retrieves
 
 
 class Recorder:
@@ -65,7 +67,7 @@ class Recorder:
 
     :param open_log: opens the journal.
     :param path: the file of the journal; None for a database.
-    :param on_recorded: is told of each POST that is durable, with the changes of its batch by the ids of notifications. It returns how many are of the POST.
+    :param on_recorded: a function to call with each recorded POST and the changes of its batch, by the ids of notifications. It returns how many are new.
     """
 
     def __init__(
@@ -90,7 +92,7 @@ class Recorder:
         self._reason = ""
         self._next_trial = 0.0
         self.is_writable = True
-        # A daemon, so that a journal that does not answer does not keep the process.
+        # A daemon thread, so that a journal that does not answer does not delay the end of the process.
         self._thread = threading.Thread(target=self._run, name="vcc-notifications", daemon=True)
 
     async def start(self) -> None:
@@ -99,9 +101,9 @@ class Recorder:
         await self._opened
 
     async def record(self, items: list[Item], size: int) -> int:
-        """Record notifications that ``check_available`` has let in, and return how many were not recorded before. Raises UnavailableError.
+        """Record notifications, and return the number of new ones. Call ``check_available`` first. Raises UnavailableError.
 
-        :param size: bytes of the body.
+        :param size: the bytes of the body.
         """
         post = Post(items, size + OVERHEAD, self._loop.create_future())
         return await self._submit(post, ANSWER_TIMEOUT)
@@ -109,7 +111,7 @@ class Recorder:
     def check_available(self) -> None:
         """Raise UnavailableError if a POST cannot be recorded now."""
         if not self.is_writable and self._loop.time() > self._next_trial:
-            # Every now and then, one is tried: the journal may refuse what it failed at, and nothing else.
+            # Let one POST in from time to time, because the journal may refuse only the one that it failed at.
             self._next_trial = self._loop.time() + RETRY_AFTER
         elif not self.is_writable:
             self._refused += 1
@@ -124,7 +126,7 @@ class Recorder:
             raise UnavailableError("Too many notifications wait for the journal.")
 
     async def check(self) -> bool:
-        """Return whether the journal can be written: as of the last seconds."""
+        """Return whether the journal can be written. The result may be some seconds old."""
         if self.is_writable and self._loop.time() - self._last_success > IDLE:
             try:
                 await self._submit(Post([], OVERHEAD, self._loop.create_future(), is_check=True), ANSWER_TIMEOUT)
@@ -133,7 +135,7 @@ class Recorder:
         return self.is_writable
 
     async def stop(self, timeout: float) -> None:
-        """Write what waits, unless the journal cannot be written, and close it."""
+        """Write the POSTs that wait, unless the journal cannot be written, and close it."""
         self._stopping.set()
         self._posts.put(None)
         await asyncio.wait([self._ended], timeout=timeout)
@@ -152,7 +154,7 @@ class Recorder:
         self._refuse(post, "The journal does not answer.")
 
     def _lose(self, reason: str) -> None:
-        """Say that the journal cannot be written: once for each reason, not for each POST."""
+        """Note that the journal cannot be written. Log it once for each reason, not for each POST."""
         if self.is_writable:
             self._next_trial = self._loop.time() + RETRY_AFTER
         self.is_writable = False
@@ -184,7 +186,7 @@ class Recorder:
                 post.answer.set_result(count)
 
     def _give_up(self, posts: list[Post], reason: str) -> None:
-        """Forget POSTs that the journal refuses though it takes others. They have been answered with 503."""
+        """Discard POSTs that the journal refuses although it accepts others. They were answered with 503."""
         count = sum(len(post.items) for post in posts)
         noun = "notification" if count == 1 else "notifications"
         logger.error("A POST of %d %s cannot be recorded, although others can: %s", count, noun, reason)
@@ -192,7 +194,7 @@ class Recorder:
             self._waiting -= post.weight
             post.refuse("The journal cannot take them.")
 
-    # In the thread
+    # The methods below run in the thread.
 
     def _call(self, function: t.Callable[..., t.Any], *args: t.Any) -> None:
         try:
@@ -222,7 +224,7 @@ class Recorder:
         return log
 
     def _identity(self) -> tuple[int, int] | None:
-        """Return which file the path leads to. SQLite would go on to write to one that was removed or replaced, and nobody would ever read that."""
+        """Return the identity of the file at the path. SQLite would go on writing to a file that was removed or replaced, which no task reads."""
         if not self._path:
             return None
         try:
@@ -232,7 +234,7 @@ class Recorder:
         return info.st_dev, info.st_ino
 
     def _take(self) -> list[Post]:
-        """Return the next POST and all others that wait too; nothing when the source stops and nothing waits."""
+        """Return the next POST and all others that wait; an empty list when the source stops and none waits."""
         batch: list[Post] = []
         count = 0
         while count < BATCH:
@@ -250,9 +252,9 @@ class Recorder:
         return batch
 
     def _write(self, log: NotificationLog | None, batch: list[Post]) -> NotificationLog | None:
-        """Write a batch. Write it again as long as it fails: that shows when the journal can be written again, and a repeated notification counts once.
+        """Write a batch, and repeat it until it succeeds. Each attempt shows whether the journal can be written again, and a repeated notification counts once.
 
-        From the second attempt on, each POST is written alone, and those that come meanwhile too. If any can be written, those that cannot are given up.
+        From the second attempt on, each POST is written alone, including those that have come meanwhile. If any succeeds, those that fail are discarded.
         """
         parts = [batch]
         while True:
@@ -264,7 +266,7 @@ class Recorder:
                 return self._write_parts(log, parts, batch)
             except VccError as exc:
                 reason = str(exc)
-            except Exception as exc:  # whatever it is, nothing is recorded
+            except Exception as exc:  # after any error, nothing is recorded
                 reason = f"The journal cannot be used ({type(exc).__name__})."
             if log:
                 log.close()
@@ -288,8 +290,8 @@ class Recorder:
     def _write_parts(self, log: NotificationLog, parts: list[list[Post]], batch: list[Post]) -> NotificationLog:
         """Write parts of a batch, in a transaction each, and return the open journal.
 
-        Raises the error of a part if nothing could be written, and the error of a journal that cannot be opened again. What is new by then leaves the
-        batch with its events, because the journal would not call it new another time.
+        Raises the error of a part if nothing new was written, or if the journal cannot be opened again. New notifications that are already written leave the
+        batch with their events, because the journal would not report them as new again.
         """
         done: list[tuple[list[Post], dict[str, Change]]] = []
         failed: list[tuple[list[Post], Exception]] = []

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The endpoint for VCC's notifications, a process of its own beside ansible-rulebook.
 
-It has its own process so that neither rules, nor the signals that end ansible-rulebook, hold an answer up. Its standard input begins with a line, the
-options in JSON; its end tells the process to stop. Events go to standard output, and log lines to standard error: the number of a level and a text.
+It has its own process so that neither rules nor the signals that end ansible-rulebook delay an answer. The first line of its standard input has the options
+in JSON, and the end of the input stops the process. Events go to standard output. Log lines go to standard error: the number of a level and a text.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ from .settings import Settings
 
 logger = logging.getLogger("vonage.vcc")
 
-# Seconds for the body of a POST, and for the head of a request or the next one of its connection.
+# Seconds for the body of a POST, and for the head of a request or the next request of a connection.
 BODY_TIMEOUT = 10.0
 IDLE_TIMEOUT = 30.0
 
-# Seconds for which the rest of a refused body is read and forgotten, so that the client sees the answer.
+# Seconds for which the rest of a refused body is read and discarded, so that the client gets the answer.
 LINGERING_TIME = 2.0
 
-# Seconds for POSTs that are in hand when the source stops. Before that, clients with a connection that stays open are told that it ends, for some seconds.
+# Seconds for open POSTs when the source stops. Before that, for GRACE seconds, answers tell clients that their connection ends.
 STOP_TIMEOUT = 9.0
 GRACE = 0.5
 
@@ -57,7 +57,7 @@ PAUSE = 60.0
 
 
 class Refusals:
-    """Logs refused requests: the first one, and then how many there were, so that nobody can fill the log."""
+    """Logs refused requests: the first one, and then the number of others, so that a client cannot fill the log."""
 
     def __init__(self) -> None:
         self._last = -PAUSE
@@ -118,7 +118,7 @@ class Endpoint:
         if (request.content_length or 0) > self._settings.max_body:
             return self._refuse(413, too_large)
         try:
-            # Before the body is read, so that it takes no memory.
+            # Before the body is read, so that it uses no memory.
             self._check_available()
             if request.content.is_eof():
                 body = await request.read()
@@ -157,7 +157,7 @@ class Endpoint:
 
 
 def give_events(pipe: EventPipe, provider: str, post: Post, changes: dict[str, Change]) -> int:
-    """Give the rulebook the events of a POST that is recorded, and return how many notifications it was the first to bring."""
+    """Send the events of a recorded POST to the rulebook, and return the number of notifications that it was the first to bring."""
     before = len(changes)
     pipe.add(events_of(post.items, changes, provider))
     return before - len(changes)
@@ -175,10 +175,10 @@ class LogLines(logging.Handler):
 
 def main() -> int:
     """Serve until the process must stop; return its exit code."""
-    # What prints to standard output by mistake would end up between the events.
+    # Output that a library prints by mistake must not mix with the events.
     events = os.dup(1)
     os.dup2(2, 1)
-    # Not of aiohttp and psycopg: they log a traceback for what a client does, and the end of a connection that is replaced.
+    # Not those of aiohttp and psycopg, which log tracebacks of errors of clients, and the ends of connections that are replaced.
     logging.getLogger().addHandler(logging.NullHandler())
     for name in ("vonage.vcc", "asyncio"):
         logging.getLogger(name).addHandler(LogLines())
@@ -225,7 +225,7 @@ async def serve(args: dict[str, t.Any], events: int) -> None:
     await runner.setup()
     try:
         try:
-            # Not a site of aiohttp: older versions end the connections when it stops to listen.
+            # Not a site of aiohttp, because older versions end the connections when it stops listening.
             listener = await loop.create_server(runner.server, settings.host, settings.port, ssl=context, backlog=1024)
         except OSError as exc:
             why = os.strerror(exc.errno) if exc.errno and exc.errno > 0 else exc.strerror or str(exc)
@@ -255,7 +255,7 @@ async def serve(args: dict[str, t.Any], events: int) -> None:
 
 
 def make_runner(endpoint: Endpoint, max_body: int) -> t.Any:
-    """Return the server of an endpoint, which does not listen yet."""
+    """Return the runner of an endpoint. It does not listen yet."""
     app = web.Application(client_max_size=max_body)
     app.router.add_route("*", "/{path:.*}", endpoint.answer)
     return web.AppRunner(
@@ -268,12 +268,12 @@ def make_runner(endpoint: Endpoint, max_body: int) -> t.Any:
 
 
 def tls_context(settings: Settings) -> ssl.SSLContext | None:
-    """Return the context of TLS, None without a certificate. Raises InputError."""
+    """Return the TLS context; None without a certificate. Raises InputError."""
     if not settings.certfile:
         return None
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     try:
-        # Without a password, OpenSSL would ask for that of an encrypted key at the terminal.
+        # Without this, OpenSSL would ask at the terminal for the password of an encrypted key.
         context.load_cert_chain(settings.certfile, settings.keyfile, password=lambda: "")
     except (OSError, ValueError) as exc:
         why = "no certificate with its key in PEM, or the key is encrypted"

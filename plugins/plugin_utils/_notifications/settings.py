@@ -27,7 +27,7 @@ DEFAULTS: dict[str, t.Any] = {
     "domain": DOMAIN,
 }
 
-# The options whose values come from VCC_ and the name in capitals if they are not set, as in a task.
+# The options that come from an environment variable if they are not set, as in a task: VCC_ and the name in capitals.
 FROM_ENVIRONMENT = ("journal", "region", "domain", "api_url", "account", "client_id")
 
 OPTIONS = ("host", "port", "token", "certfile", "keyfile", "health_path", "max_body", "provider", *FROM_ENVIRONMENT)
@@ -40,7 +40,7 @@ class Settings(t.NamedTuple):
     """The validated options.
 
     :param port: 0 for any free port.
-    :param max_body: bytes of a POST.
+    :param max_body: the maximum number of bytes of a POST.
     :param journal: an absolute path or a URL.
     """
 
@@ -83,7 +83,7 @@ class Settings(t.NamedTuple):
 
 
 def _value(args: t.Mapping[str, t.Any], name: str) -> t.Any:
-    """Return what the rulebook, the environment or the default says, None for nothing."""
+    """Return the value from the rulebook, the environment or the defaults; None if none has one."""
     value = args.get(name)
     if value is not None and value != "":
         return value
@@ -110,7 +110,7 @@ def _token(value: t.Any) -> bytes:
     if value is None or (isinstance(value, str) and not value.strip()):
         raise InputError("token is missing: set it to the token that VCC sends as 'Authorization: Bearer ...'.")
     if not isinstance(value, str):
-        # ansible-rulebook reads a template whose result has digits alone as a number, and 1_000 is not 1000.
+        # ansible-rulebook turns a template of digits into a number, and 1_000 into 1000.
         raise InputError(
             'token must be text, and the result of its template is none: write it as "{{ my_token | string | tojson }}".'
         )
@@ -143,7 +143,7 @@ def _url_path(params: t.Mapping[str, t.Any]) -> str:
 
 
 def _journal(value: t.Any) -> str:
-    """Return the location of the journal. It has no default: nothing would be left of a journal in a container."""
+    """Return the location of the journal. It has no default, because a container would lose a journal at a default path."""
     if not isinstance(value, str) or value.strip().lower() in ("", "none"):
         raise InputError(
             f"journal is missing: set it or {place('VCC_JOURNAL')} to the absolute path of the journal of your tasks, or to {URL_FORM}."

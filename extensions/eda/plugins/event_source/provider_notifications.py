@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Take VCC's notifications, record them in the journal, and give them to the rules."""
+"""Take VCC's notifications, record them in the journal, and pass them to the rules."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ import typing as t
 
 logger = logging.getLogger("vonage.vcc.provider_notifications")
 
-# Seconds for the endpoint to answer what it has in hand. It needs less.
+# Seconds for the endpoint to answer its open requests. It needs less.
 STOP_TIMEOUT = 20.0
 
 CRITICAL = "50"
@@ -110,19 +110,19 @@ class SourceError(Exception):
 async def main(queue: asyncio.Queue[t.Any], args: dict[str, t.Any]) -> None:
     """Run the endpoint in a process, and put its events into the queue of ansible-rulebook.
 
-    Raises SourceError if it cannot begin, or if it ends of itself.
+    Raises SourceError if the endpoint cannot start, or if it ends by itself.
     """
     given = {name: value for name, value in args.items() if name not in ("feedback", "eda_feedback_queue")}
     for name, value in given.items():
         try:
             json.dumps(value)
-        except (TypeError, ValueError):  # such as a template with a variable that is not set
+        except (TypeError, ValueError):  # such as the template of an unset variable
             raise SourceError(
                 f"{name} is neither text nor a number: set the variables that the rulebook takes it from."
             ) from None
     options = json.dumps(given)
     pipe = asyncio.subprocess.PIPE
-    # It has its own group, so that Ctrl+C reaches it through ansible-rulebook only.
+    # It has its own process group, so that Ctrl+C reaches it only through ansible-rulebook.
     process = await asyncio.create_subprocess_exec(
         sys.executable, os.path.abspath(__file__), stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True
     )
@@ -146,7 +146,7 @@ async def main(queue: asyncio.Queue[t.Any], args: dict[str, t.Any]) -> None:
 
 
 async def _stop(process: asyncio.subprocess.Process, log: asyncio.Future[str]) -> None:
-    """Let the endpoint answer what it has in hand, and end it."""
+    """Let the endpoint answer its open requests, and end it."""
     process.stdin.close()
     waiting = asyncio.ensure_future(process.wait())
     try:
@@ -158,7 +158,7 @@ async def _stop(process: asyncio.subprocess.Process, log: asyncio.Future[str]) -
 
 
 async def _pass_events(process: asyncio.subprocess.Process, queue: asyncio.Queue[t.Any]) -> None:
-    """Put the events of the endpoint into a queue, as fast as that takes them."""
+    """Put the events of the endpoint into a queue, as fast as the queue accepts them."""
     with contextlib.suppress(asyncio.IncompleteReadError):  # at its end
         while True:
             size = int.from_bytes(await process.stdout.readexactly(4), "big")
@@ -167,7 +167,7 @@ async def _pass_events(process: asyncio.subprocess.Process, queue: asyncio.Queue
 
 
 async def _pass_log(process: asyncio.subprocess.Process) -> str:
-    """Log the lines of the endpoint. Return the last one of those that say why it ends, empty for none."""
+    """Log the lines of the endpoint. Return the last critical one, which says why it ends; empty for none."""
     reason = ""
     while line := await process.stderr.readline():
         level, dummy, text = line.decode(errors="replace").rstrip("\n").partition(" ")
@@ -181,7 +181,7 @@ async def _pass_log(process: asyncio.subprocess.Process) -> str:
 
 
 def serve() -> int:
-    """Run the endpoint in this process, with the collection that this file belongs to, whatever Python finds by the name of ansible_collections."""
+    """Run the endpoint in this process, with the collection of this file, even if Python finds other ansible_collections."""
     del sys.path[0]  # the folder of this file
     folder = os.path.abspath(__file__)
     for dummy in range(5):
@@ -196,6 +196,6 @@ def serve() -> int:
 
 
 if __name__ == "__main__":
-    # Threads that wait for a journal without an answer do not keep the process.
+    # Threads that wait for a journal without an answer must not delay the end of the process.
     code = serve()
     os._exit(code)
