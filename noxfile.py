@@ -50,7 +50,7 @@ def in_venv() -> dict[str, str]:
 
 
 def pytest_in_venv(session: nox.Session, *arguments: str) -> None:
-    """Run pytest in .venv."""
+    """Run pytest in .venv, and keep a report of skipped tests."""
     report = ROOT / ".nox" / "skipped" / f"{session.name}.xml"  # for summary.py
     command = (sys.executable, "-m", "pytest", f"--junit-xml={report}")
     session.run(*command, *arguments, *session.posargs, env=in_venv())

@@ -72,7 +72,7 @@ _Loader.add_implicit_resolver("tag:yaml.org,2002:null", re.compile(r"(~|null|Nul
 def from_text(value: t.Any, lines: bool = False) -> t.Any:
     """Return the list or dictionary that a text represents. Return any other value unchanged, including text that is neither.
 
-    :param lines: whether the text is a list of ids, one a line, unless it is a list in JSON.
+    :param lines: whether the text is a list of ids, one per line, unless it is a list in JSON.
     """
     if lines and (_is_date(value) or (isinstance(value, int) and not isinstance(value, bool))):
         return [value]  # ansible-core 2.19 reads the only id in the answer of a survey as a number or a date

@@ -156,6 +156,10 @@ def is_loopback(url: str) -> bool:
 
 
 def check_data(prefix: str, fields: t.Mapping[str, t.Any]) -> None:
+    """Check the names and numbers in linked_data and routing_data. Raises InputError.
+
+    :param prefix: text before each position.
+    """
     for index, link in enumerate(fields["linked_data"] or ()):
         check_name(f"{prefix}linked_data[{index}].type", link["type"])
     routing = fields["routing_data"] or {}

@@ -5,7 +5,7 @@
 
 The API reference documents OAuth 2.0 client credentials: ``POST {token endpoint}`` with the form fields ``grant_type``, ``client_id``,
 ``client_secret`` and ``scope`` returns ``{"access_token", "expires_in", "token_type"}``. A client must reuse a token for its ``expires_in``
-seconds, and take a 401 of an API as the sign that it has expired. Error bodies follow RFC 6749, section 5.2: ``{"error": CODE}``.
+seconds, and treat a 401 of an API as the sign that it has expired. Error bodies follow RFC 6749, section 5.2: ``{"error": CODE}``.
 
 Modules of other collections may use ``connection_options``, ``api_url``, ``TokenProvider`` and ``VccError``; the guide to the other APIs has an example.
 """

@@ -400,7 +400,7 @@ def _check_export(export: Export, path: str, journal: dict[str, t.Any]) -> None:
 
 
 def _check(params: dict[str, t.Any], history: bool) -> None:
-    """Check what the argument spec cannot. Raises InputError."""
+    """Check the rules that the argument spec cannot express. Raises InputError."""
     check_number(params, "older_than", 0)
     check_number(params, "newer_than", 0)
     check_number(params, "page", 1)

@@ -169,7 +169,7 @@ class Client:
     ) -> Response:
         """Make a call, and repeat it with a new token after a 401. Return the response to the last request.
 
-        The API reference takes a 401 as the sign that the token has expired: get a new one, and repeat the call.
+        The API reference says that a 401 means an expired token, and that the client must get a new one and repeat the call.
         The error or response of the repeated call says ``maybe_processed`` if any of the calls does.
 
         Raises AuthError, NoResponseError, and InputError for the token cache.

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Check lists of ids, one a line. A line that is not an id shows that the file is not a list of ids."""
+"""Check lists of ids, one per line. A line that is not an id shows that the file is not a list of ids."""
 
 from __future__ import annotations
 

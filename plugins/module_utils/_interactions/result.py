@@ -17,7 +17,7 @@ from .report import Report
 # A result lists every outcome up to this number of requested interactions.
 LISTED = 1000
 
-# A result of more interactions lists this number of failed and unknown ones at most. The report has all.
+# A result of more interactions lists at most this number of failed and unknown ones. The report has all.
 LISTED_AT_MOST = 100
 
 

@@ -215,7 +215,7 @@ class Sender:
 
     def _end_call(self) -> list[Outcome]:
         """Wait for the end of a call, and return its outcomes."""
-        # While VCC has accepted nothing, halves go one by one, because VCC may reject them all.
+        # While VCC has accepted nothing, send halves one by one, because VCC may reject them all.
         while self._halves and (self._limit.accepts or not self._open_calls):
             self._add(self._halves.pop())
         return self._handle_result(*self._next_result())
@@ -343,7 +343,7 @@ class Sender:
         self._halves += reversed(batch.halves(mixed))
 
     def _check_limit(self, error: RejectedError) -> None:
-        """Stop if VCC has rejected too much. Send one last interaction before the task stops because VCC rejects all."""
+        """Stop if VCC has rejected too many interactions. Send one last interaction before the task stops because VCC rejects all."""
         stop = self._limit.too_many_failures()
         if self._limit.rejects_all():
             if self._halves and not self._probed:

@@ -166,7 +166,7 @@ def _lines(blocks: Blocks) -> Lines:
 
 
 def _read_text(path: str, blocks: Blocks) -> t.Iterator[list[str]]:
-    """Yield the ids of a list of ids, one a line."""
+    """Yield the ids of a list of ids, one per line."""
     first = True
     for number, lines in blocks:
         ids = [text for text in lines if text and not text.isspace()]
@@ -225,7 +225,7 @@ def _read_json(path: str, file: io.FileIO, action: Action) -> t.Iterator[Entry |
 
 
 def _read_jsonl(path: str, lines: Lines, action: Action) -> t.Iterator[Entry]:
-    """Yield the entries of JSON objects, one a line."""
+    """Yield the entries of JSON objects, one per line."""
     for number, text in lines:
         if not text.strip():
             continue

@@ -105,7 +105,7 @@ class Task(t.NamedTuple):
 
 
 def _check_limits(params: t.Mapping[str, t.Any]) -> None:
-    """Check what the argument spec of vcc_interaction cannot. Raises InputError."""
+    """Check the rules that the argument spec of vcc_interaction cannot express. Raises InputError."""
     if sum(params[name] is not None for name in SOURCES) != 1:
         raise InputError(
             "Say which interactions are meant, with one of external_id, external_ids, src and interactions."

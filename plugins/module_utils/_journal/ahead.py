@@ -101,7 +101,7 @@ class ChunksAhead:
         self._background.wait_until_sent()
         self._claiming = claiming._replace(exchange=self._background)
         if claiming.following and not claiming.found.rows:
-            # The journal has probably no rows of the next chunk either.
+            # The journal probably has no rows of the next chunk either.
             self._prepared = self._claims.prepare(LookedUp(claiming.found.last, claiming.following, {}))
 
     def take_claimed(self, after: int) -> list[Interaction]:

@@ -47,6 +47,7 @@ class JournalMaintenance:
         self._clock = clock or self._store.clock
 
     def close(self) -> None:
+        """Close the store."""
         self._store.close()
 
     def description(self) -> dict[str, t.Any]:

@@ -168,7 +168,7 @@ class PostgresqlStore(Store):
         """Do nothing: the server checks its pages when it reads them."""
 
     def has_claims(self, first: int, last: int) -> bool:
-        """Return False: a claim with the id of another row takes no effect, as one that another process has overtaken."""
+        """Return False: a claim with the id of another row takes no effect, like any lost claim."""
         return False
 
     def swap(self, changes: t.Sequence[Change]) -> list[bool]:

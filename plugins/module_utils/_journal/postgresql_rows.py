@@ -259,6 +259,7 @@ def key_of(text: str) -> str:
 
 
 def joined(values: t.Iterable[str]) -> str:
+    """Return a column of values as one text."""
     return DIVIDER.join(values)
 
 

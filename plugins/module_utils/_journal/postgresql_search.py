@@ -120,7 +120,7 @@ FROM vcc_journal.interaction
         pruned = {name: prune(before, *old) for name, old in OLD.items()}
         for name, old in OLD_HISTORY.items():
             pruned[name] = prune(before, *old) if has_history else 0
-        del pruned["attempts"]  # not a kind of its own: the values that outcomes share
+        del pruned["attempts"]  # internal: the values that outcomes share
         return pruned
 
     def _count_old(self, before: float, table: str, key: str, changed_at: str) -> int:

@@ -372,7 +372,7 @@ class SqliteStore(HistoryFile, Store):
         """Delete the rows of all scopes that are not later than ``before``; with ``dry_run`` only count them. Return the number of each kind."""
         pruner = Pruner(self)
         pruned = pruner.count(before) if dry_run else pruner.prune(before)
-        del pruned["attempts"]  # not a kind of its own: the values that outcomes share
+        del pruned["attempts"]  # internal: the values that outcomes share
         return pruned
 
 

@@ -144,6 +144,7 @@ class JournalFile(SqliteErrors):
         return self._db
 
     def close(self) -> None:
+        """Close the file."""
         self._db.close()
 
     def _open(self, dry_run: bool) -> sqlite3.Connection:

@@ -185,7 +185,7 @@ class Found(t.NamedTuple):
 
 
 class Registered(t.NamedTuple):
-    """How a provider is registered.
+    """The registration of a provider.
 
     :param key: the key of the hashes, which also identifies the process that wrote it.
     :param settings: JSON of the hashes by name.

@@ -58,6 +58,7 @@ class Worklist(SqliteErrors):
             self._db.executescript(_SCHEMA)
 
     def close(self) -> None:
+        """Close the table, which deletes it."""
         self._db.close()
 
     def add_all(self, entries: t.Iterable[Entry | list[str]]) -> int:
