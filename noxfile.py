@@ -35,12 +35,12 @@ os.environ["UV_CONSTRAINT"] = str(ROOT / "tests" / "constraints.txt")
 antsibull_nox.load_antsibull_nox_toml()
 
 
-def part_of_test(function):
+def test_session(function):
     """Turn a function into a session of `make test`, which uses the Python and the ansible-core of .venv."""
     return nox.session(default=False, tags=["test"], venv_backend="none")(function)
 
 
-def in_venv() -> dict[str, str]:
+def venv_environment() -> dict[str, str]:
     """Return an environment in which the programs of .venv come first and find the collection."""
     return {
         "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS),
@@ -53,29 +53,29 @@ def pytest_in_venv(session: nox.Session, *arguments: str) -> None:
     """Run pytest in .venv, and keep a report of skipped tests."""
     report = ROOT / ".nox" / "skipped" / f"{session.name}.xml"  # for summary.py
     command = (sys.executable, "-m", "pytest", f"--junit-xml={report}")
-    session.run(*command, *arguments, *session.posargs, env=in_venv())
+    session.run(*command, *arguments, *session.posargs, env=venv_environment())
 
 
-@part_of_test
+@test_session
 def units(session: nox.Session) -> None:
     """Run the unit tests with the Python and the ansible-core of .venv."""
     pytest_in_venv(session, "--numprocesses", "auto")
 
 
-@part_of_test
+@test_session
 def integration(session: nox.Session) -> None:
     """Run the integration target with the ansible-core of .venv: the action plugin, the module and the playbooks."""
     session.chdir("tests/integration/targets/vcc")
-    session.run("bash", "runme.sh", env=in_venv())
+    session.run("bash", "runme.sh", env=venv_environment())
 
 
-@part_of_test
+@test_session
 def faults(session: nox.Session) -> None:
     """Run a dozen rounds of the fault tests on each backend. The session torture of `make check` runs more; `make torture` runs any number."""
     pytest_in_venv(session, "--numprocesses", "auto", "-k", "test_round", "tests/faults")
 
 
-@part_of_test
+@test_session
 def examples(session: nox.Session) -> None:
     """Build and install the collection, and run the examples of README, guides, modules and playbooks."""
     pytest_in_venv(session, "--numprocesses", "auto", "tests/examples")

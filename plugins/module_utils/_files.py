@@ -66,7 +66,7 @@ def is_shared(folder: str) -> bool:
     return bool(given and info.st_mode & stat.S_IWGRP and not info.st_mode & stat.S_IWOTH)
 
 
-def distrust(path: str) -> str:
+def untrusted_reason(path: str) -> str:
     """Return why other users may have written an existing file, or an empty text if they cannot. Raises OSError.
 
     A file of another user is trusted if the file and its folder are shared with a group of this process.

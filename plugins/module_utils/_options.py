@@ -54,21 +54,21 @@ def without_blanks(spec: Spec, args: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         elif value is None or value == "":
             continue
         elif "options" in option:
-            value = _within(option["options"], value)
+            value = _without_nested_blanks(option["options"], value)
         kept[name] = value
     if "external_id" in args and not any(name in kept for name in SOURCES):
         kept["external_id"] = args["external_id"]
     return kept
 
 
-def _within(spec: Spec, value: t.Any) -> t.Any:
+def _without_nested_blanks(spec: Spec, value: t.Any) -> t.Any:
     if isinstance(value, t.Mapping):
         kept = without_blanks(spec, value)
         # An empty request id is a mistake if the interaction has no other id, because nothing would identify a second dispatch.
         if "request_id" in value and not kept.get("external_id"):
             kept["request_id"] = value["request_id"]
         return kept
-    return [_within(spec, each) for each in value] if isinstance(value, (list, tuple)) else value
+    return [_without_nested_blanks(spec, each) for each in value] if isinstance(value, (list, tuple)) else value
 
 
 def from_environment(spec: Spec, args: t.Mapping[str, t.Any]) -> dict[str, str]:

@@ -44,12 +44,12 @@ def open_output(output: Output, path: str, dry_run: bool = False) -> int | None:
         if dry_run and not os.path.lexists(path):
             check_file(path)
             return None
-        return _opened(output, path, dry_run)
+        return _open(output, path, dry_run)
     except OSError as exc:
         raise unwritable(output, path, exc.strerror) from None
 
 
-def _opened(output: Output, path: str, dry_run: bool) -> int:
+def _open(output: Output, path: str, dry_run: bool) -> int:
     flags = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
     if not dry_run:
         with contextlib.suppress(FileExistsError):

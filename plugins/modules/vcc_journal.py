@@ -217,7 +217,12 @@ SPEC: dict[str, t.Any] = {
 def run(params: dict[str, t.Any], check_mode: bool, diff_mode: bool) -> dict[str, t.Any]:
     """Create, fill or prune the journal, or record notifications, and return the result. Raises InputError and JournalError."""
     action = next(name for name in ACTIONS if params[name] is not None)
-    functions = {"state": make, "import_from": bring_in, "older_than": prune, "notifications": note}
+    functions = {
+        "state": create,
+        "import_from": import_journal,
+        "older_than": prune,
+        "notifications": record_notifications,
+    }
     result, before, after = functions[action](params, check_mode)
     if diff_mode:
         result["diff"] = {
@@ -229,7 +234,7 @@ def run(params: dict[str, t.Any], check_mode: bool, diff_mode: bool) -> dict[str
     return result
 
 
-def make(params: dict[str, t.Any], check_mode: bool) -> tuple[dict[str, t.Any], str, str]:
+def create(params: dict[str, t.Any], check_mode: bool) -> tuple[dict[str, t.Any], str, str]:
     """Create the journal; return the result, and the text of the diff before and after."""
     done = set_up(journal_path(params), params["grant_to"] or [], check_mode)
     found = "missing" if done.created else "of an earlier version" if done.migrated else "present"
@@ -238,7 +243,7 @@ def make(params: dict[str, t.Any], check_mode: bool) -> tuple[dict[str, t.Any], 
     return {"changed": any(done), **done._asdict()}, before, after
 
 
-def bring_in(params: dict[str, t.Any], check_mode: bool) -> tuple[dict[str, t.Any], str, str]:
+def import_journal(params: dict[str, t.Any], check_mode: bool) -> tuple[dict[str, t.Any], str, str]:
     """Import a journal; return the result, and the text of the diff before and after."""
     imported = transfer(params["import_from"], journal_path(params), check_mode)
     before = "".join(f"missing {name}: {count}\n" for name, count in imported.items())
@@ -246,7 +251,7 @@ def bring_in(params: dict[str, t.Any], check_mode: bool) -> tuple[dict[str, t.An
     return {"changed": any(imported.values()), "imported": imported}, before, after
 
 
-def note(params: dict[str, t.Any], check_mode: bool) -> tuple[dict[str, t.Any], str, str]:
+def record_notifications(params: dict[str, t.Any], check_mode: bool) -> tuple[dict[str, t.Any], str, str]:
     """Record notifications; return the result, and the text of the diff before and after."""
     provider = check_name("provider", params["provider"]) if params["provider"] else None
     given, ignored = parse_notifications(params["notifications"])

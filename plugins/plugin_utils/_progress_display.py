@@ -23,7 +23,7 @@ from ansible_collections.vonage.vcc.plugins.module_utils._interactions.progress 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 # Seconds to wait for a line in progress, for standard error to accept the last line, and between checks for the controller.
-PATIENCE = 1.0
+WAIT_SECONDS = 1.0
 
 
 def _duplicate_stderr() -> int | None:
@@ -93,7 +93,7 @@ class ProgressDisplay:
         parent = multiprocessing.parent_process()
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:
-            if self._ended.wait(min(left, PATIENCE)):
+            if self._ended.wait(min(left, WAIT_SECONDS)):
                 return True
             if parent and os.getppid() != parent.pid:
                 os.kill(os.getpid(), signal.SIGTERM)
@@ -111,7 +111,7 @@ class ProgressDisplay:
         with contextlib.suppress(OSError):
             poll = select.poll()
             poll.register(_STDERR, select.POLLOUT)
-            if poll.poll(PATIENCE * 1000):
+            if poll.poll(WAIT_SECONDS * 1000):
                 os.write(_STDERR, f"{self._name}: {line}.\n".encode())
 
     def _on_signal(self, number: int, frame: types.FrameType | None) -> None:
@@ -131,7 +131,7 @@ class ProgressDisplay:
     def _end(self) -> None:
         """Show no more lines. Wait for a line in progress, because the result must follow it, and it must not leave the queue to the controller locked."""
         self._ended.set()
-        if self._lock.acquire(timeout=PATIENCE):
+        if self._lock.acquire(timeout=WAIT_SECONDS):
             self._lock.release()
 
     def _restore_handlers(self) -> None:

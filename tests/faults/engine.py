@@ -129,7 +129,7 @@ def _allows_same_file(_job):
 
 def _trusts_any_journal(_job):
     """Use the journal of another user."""
-    sqlite_file.distrust = lambda path: ""
+    sqlite_file.untrusted_reason = lambda path: ""
 
 
 def _omits_results(_job):

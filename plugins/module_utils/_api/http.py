@@ -183,11 +183,11 @@ class Http:
 
         A wait for ``requests_per_minute`` counts only if requests are at least ``LONG_INTERVAL`` seconds apart.
         """
-        wait, now, turn = self._wait, self._clock(), self.limiter.turn()
+        wait, now, start = self._wait, self._clock(), self.limiter.last_start()
         if wait and wait.until > now:
             return f"{wait.reason}, waiting {math.ceil(wait.until - now)} s"
-        if turn > now and self.limiter.interval >= LONG_INTERVAL:
-            return f"requests_per_minute allows the next request in {math.ceil(turn - now)} s"
+        if start > now and self.limiter.interval >= LONG_INTERVAL:
+            return f"requests_per_minute allows the next request in {math.ceil(start - now)} s"
         return ""
 
     def find_proxies(self, url: str) -> dict[str, str]:

@@ -40,7 +40,7 @@ class RateLimiter:
                 start = max(start, self._not_before)
         return start - turn
 
-    def turn(self) -> float:
+    def last_start(self) -> float:
         """Return the time at which the last request in line may leave, by the clock. Any thread may ask, because this takes no lock."""
         return self._next_at - self.interval
 

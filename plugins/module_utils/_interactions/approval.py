@@ -17,7 +17,7 @@ from .plan import plan
 from .plan_digest import PlanDigest
 
 # ``_change`` combines up to this number of the interactions done last with up to this number from the end of the list.
-PAIRED = 200
+MAX_COMBINED = 200
 
 NOT_SENT = "not sent, because the plan differs from plan_digest: run check mode again for its plan_digest."
 
@@ -56,14 +56,14 @@ def compare(journal: Journal, state: State, digest: PlanDigest, approved: str) -
     raise InputError(_message(state, digest.count, journal.worklist.count(), change))
 
 
-def settled(journal: Journal, state: State) -> t.Iterator[Outcome]:
+def settled_outcomes(journal: Journal, state: State) -> t.Iterator[Outcome]:
     """Yield the outcomes of the interactions that the journal confirmed during ``compare``."""
     for chunk in journal.worklist.settled():
         found = [Interaction(seq, name, request_id, True, False, data) for seq, name, request_id, data in chunk]
         yield Outcome(found, state, False, Evidence.JOURNAL)
 
 
-def refused(journal: Journal, state: State) -> t.Iterator[Outcome]:
+def refused_outcomes(journal: Journal, state: State) -> t.Iterator[Outcome]:
     """Yield the outcomes of the interactions that are left and not sent, because the plan differs. Raises JournalError."""
     for step in plan(journal.plan, state):
         yield step if isinstance(step, Outcome) else Outcome(step, State.FAILED, False, Evidence.NONE, NOT_SENT)
@@ -83,11 +83,11 @@ def _change(journal: Journal, digest: PlanDigest, approved: str) -> Change | Non
         if approved in (digest.hexdigest(-more, -number), digest.hexdigest(before - more, -1)):
             return Change(0, number if digest.hexdigest(-more, -number) == approved else 1)
         before = more
-    done = list(itertools.islice(_sums(digest, journal.worklist.latest()), PAIRED))
-    new = list(itertools.islice(_sums(digest, journal.worklist.last()), PAIRED))
-    for (old, more), (late, less) in itertools.product(enumerate(done, 1), enumerate(new, 1)):
-        if digest.hexdigest(more - less, old - late) == approved:
-            return Change(old, late)
+    done = list(itertools.islice(_sums(digest, journal.worklist.latest()), MAX_COMBINED))
+    new = list(itertools.islice(_sums(digest, journal.worklist.last()), MAX_COMBINED))
+    for (done_count, done_sum), (new_count, new_sum) in itertools.product(enumerate(done, 1), enumerate(new, 1)):
+        if digest.hexdigest(done_sum - new_sum, done_count - new_count) == approved:
+            return Change(done_count, new_count)
     return None
 
 
@@ -103,13 +103,13 @@ def _message(state: State, left: int, requested: int, change: Change | None) -> 
     """
     if change is None:
         return (
-            f"The plan differs from plan_digest: {left} of {counted(requested)} {_is(left)} left to {ACTIONS[state]},"
+            f"The plan differs from plan_digest: {left} of {counted(requested)} {_is_or_are(left)} left to {ACTIONS[state]},"
             " and how many are new, gone or done since cannot be known."
             " Check the list and the options, run check mode again, and have its plan_digest approved."
         )
     done, new = change
-    parts = [f"{done} of the {left + done - new} approved interactions {_is(done)} done since"] if done else []
-    parts += [f"{counted(new)} {_is(new)} new" if not done else f"{new} {_is(new)} new"] if new else []
+    parts = [f"{done} of the {left + done - new} approved interactions {_is_or_are(done)} done since"] if done else []
+    parts += [f"{counted(new)} {_is_or_are(new)} new" if not done else f"{new} {_is_or_are(new)} new"] if new else []
     parts += [f"none is {' or '.join([*([] if done else ['done']), *([] if new else ['new']), 'gone'])}"]
     return (
         f"The plan differs from plan_digest: {', '.join(parts[:-1])}, and {parts[-1]}."
@@ -117,5 +117,5 @@ def _message(state: State, left: int, requested: int, change: Change | None) -> 
     )
 
 
-def _is(number: int) -> str:
+def _is_or_are(number: int) -> str:
     return "is" if number == 1 else "are"

@@ -83,7 +83,7 @@ class PayloadBuilder:
 
     def _encode_data(self, prefix: str, own: t.Mapping[str, t.Any]) -> str:
         """Return the JSON of the route and of the data: of an interaction's own, or else of the task's. Raises InputError."""
-        encoded = _encode(_in_names_of_vcc({"route": self._route, **self._data, **own}))
+        encoded = _encode(_with_vcc_names({"route": self._route, **self._data, **own}))
         try:
             size = len(encoded.encode())
         except UnicodeEncodeError:
@@ -95,8 +95,8 @@ class PayloadBuilder:
         return encoded
 
 
-def _in_names_of_vcc(value: t.Any) -> t.Any:
+def _with_vcc_names(value: t.Any) -> t.Any:
     """Return the options that are set, under VCC's names."""
     if isinstance(value, dict):
-        return {name.replace("_", ""): _in_names_of_vcc(each) for name, each in value.items() if each is not None}
-    return [_in_names_of_vcc(each) for each in value] if isinstance(value, list) else value
+        return {name.replace("_", ""): _with_vcc_names(each) for name, each in value.items() if each is not None}
+    return [_with_vcc_names(each) for each in value] if isinstance(value, list) else value

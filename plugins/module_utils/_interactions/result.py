@@ -53,9 +53,11 @@ class Result:
 
     def add(self, outcome: Outcome) -> None:
         """Count an outcome, list its interactions if there is room, and write them to the report."""
-        undone = outcome.state is not self._state
-        self.counts[outcome.state.value if undone or outcome.changed else "unchanged"] += len(outcome.interactions)
-        room = LISTED if self.counts["requested"] <= LISTED else LISTED_AT_MOST if undone else 0
+        is_done = outcome.state is self._state
+        self.counts["unchanged" if is_done and not outcome.changed else outcome.state.value] += len(
+            outcome.interactions
+        )
+        room = LISTED if self.counts["requested"] <= LISTED else 0 if is_done else LISTED_AT_MOST
         if not (room or self._report.path):
             return
         ending = self._report.ending(self._clock() if outcome.at is None else outcome.at)
@@ -94,7 +96,7 @@ class Result:
         result: dict[str, t.Any] = {"changed": counts[self._state] > 0, "summary": counts, "interactions": interactions}
         if diff_mode:
             result["diff"] = self._diff(interactions)
-        problems = [self._undone(interactions), str(error or ""), self._report.problem]
+        problems = [self._failure_message(interactions), str(error or ""), self._report.problem]
         if str(error) in problems[0]:
             problems[1] = ""
         if unrecorded:
@@ -106,7 +108,7 @@ class Result:
             result.update(failed=True, msg=" ".join(filter(None, problems)))
         return result
 
-    def _undone(self, interactions: list[dict[str, t.Any]]) -> str:
+    def _failure_message(self, interactions: list[dict[str, t.Any]]) -> str:
         """Return a sentence on the interactions that are not in the requested state; empty if all are."""
         requested, failed, unknown = (self.counts[name] for name in ("requested", "failed", "unknown"))
         first = next((entry for entry in interactions if entry["state"] != self._state), None)

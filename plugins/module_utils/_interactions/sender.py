@@ -308,8 +308,8 @@ class Sender:
         named = [each for each in unknown if each.external_id is not None]
         nameless = [each for each in unknown if each.external_id is None]
         outcomes = [
-            Outcome(found, state, False, evidence, said, batch.call, self._ended(found, ended, batch.call, said))
-            for found, state, ended, said in (
+            Outcome(found, state, False, evidence, text, batch.call, self._ended(found, ended, batch.call, text))
+            for found, state, ended, text in (
                 (failed, State.FAILED, AttemptState.FAILED, message),
                 (named, State.UNKNOWN, AttemptState.UNKNOWN, message + doubt),
                 (nameless, State.UNKNOWN, AttemptState.UNKNOWN, message + doubt + NOT_REPEATABLE),
@@ -317,11 +317,11 @@ class Sender:
             if found
         ]
         kept = [each for each in batch.interactions if maybe_processed or stays_pending(each, self._action)]
-        given_back = [each for each in batch.interactions if not (maybe_processed or stays_pending(each, self._action))]
+        withdrawn = [each for each in batch.interactions if not (maybe_processed or stays_pending(each, self._action))]
         if kept:
             self._record(self._journal.keep_pending, kept)
-        if given_back:
-            self._record(self._journal.release_claim, given_back)
+        if withdrawn:
+            self._record(self._journal.release_claim, withdrawn)
         return outcomes
 
     def _ended(

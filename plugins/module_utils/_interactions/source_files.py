@@ -70,7 +70,7 @@ def read_file(path: str, file_format: str, action: Action) -> t.Iterator[Entry |
     if file_format == "auto":
         file_format = _format_of(path)
     try:
-        with _opened(path) as file:
+        with _open_regular_file(path) as file:
             _check_magic(path, file)
             if file_format == "json":
                 yield from _read_json(path, file, action)
@@ -97,7 +97,7 @@ def _format_of(path: str) -> str:
     return file_format
 
 
-def _opened(path: str) -> io.FileIO:
+def _open_regular_file(path: str) -> io.FileIO:
     """Open a regular file. Raises OSError, and InputError for a pipe or a device, which could keep the task waiting."""
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     mode = os.fstat(handle).st_mode
@@ -127,14 +127,14 @@ def _blocks(path: str, file: io.FileIO) -> Blocks:
         if end:
             # Only a line that begins in an earlier block can be too long.
             _check_length(path, number, whole.partition(b"\n")[0])
-            lines = _decoded(path, number, whole)
+            lines = _decode_lines(path, number, whole)
             if b"\r" in whole:
                 lines = [line.removesuffix("\r") for line in lines]
             yield number, lines
             number += len(lines)
         _check_length(path, number, rest)
     if rest:
-        yield number, _decoded(path, number, rest)
+        yield number, _decode_lines(path, number, rest)
 
 
 def _check_length(path: str, number: int, line: bytes) -> None:
@@ -145,7 +145,7 @@ def _check_length(path: str, number: int, line: bytes) -> None:
         )
 
 
-def _decoded(path: str, number: int, lines: bytes) -> list[str]:
+def _decode_lines(path: str, number: int, lines: bytes) -> list[str]:
     """Return bytes as lines of text. Raises InputError, with the line, for bytes that are not UTF-8.
 
     :param number: the number of the first line.
@@ -197,7 +197,7 @@ def _read_json(path: str, file: io.FileIO, action: Action) -> t.Iterator[Entry |
         raise InputError(
             f"src {path} is longer than {MAX_JSON_LENGTH} bytes, which is too much for one JSON array: give one object a line, as jsonl."
         )
-    text = "\n".join(_decoded(path, 1, file.readall()))
+    text = "\n".join(_decode_lines(path, 1, file.readall()))
     try:
         items = json.loads(text, object_pairs_hook=_unambiguous) if text.strip() else []
     except _AmbiguousError as exc:

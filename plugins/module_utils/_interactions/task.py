@@ -21,7 +21,7 @@ from .._options import DATA_SPEC, SOURCES
 from .._text import shown
 from .._validation import check_data, check_id, check_name, check_number, check_reason
 from .._words import Action
-from .approval import compare, refused, settled
+from .approval import compare, refused_outcomes, settled_outcomes
 from .idempotency import derive_request_id
 from .outcome import ACTIONS, Outcome, State
 from .payload import PayloadBuilder
@@ -179,15 +179,15 @@ def _run(
                 )
             )
         unrecorded = 0
-        before = iter(()) if task.plan_digest is None else settled(journal, task.state)
+        settled = iter(()) if task.plan_digest is None else settled_outcomes(journal, task.state)
         if refusal:
-            error = _collect(itertools.chain(before, refused(journal, task.state)), result)
+            error = _collect(itertools.chain(settled, refused_outcomes(journal, task.state)), result)
         elif check_mode:
             steps = preview(journal, task.state, digest if task.plan_digest is None else None)
-            error = _collect(itertools.chain(before, steps), result)
+            error = _collect(itertools.chain(settled, steps), result)
         else:
             sender = Sender(journal, client, payload, task.state, task.calls_in_flight, task.max_failures)
-            error = _collect(itertools.chain(before, sender.outcomes()), result)
+            error = _collect(itertools.chain(settled, sender.outcomes()), result)
             if isinstance(sender.stopped, (JournalError, StoppedError)):
                 error = sender.stopped
             unrecorded = sender.unrecorded

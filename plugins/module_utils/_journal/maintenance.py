@@ -82,7 +82,7 @@ class JournalMaintenance:
         offset = (page - 1) * page_size
         if history:
             past, matched, recent = self._store.history(query, page_size, offset, now - RECENT)
-            return list(map(_past_entry, past)), matched, recent
+            return list(map(_history_entry, past)), matched, recent
         found = self._store.search(query, page_size, offset, now - RECENT)
         return [_entry(row, scope) for row, scope in found.rows], found.matched, found.recent
 
@@ -95,7 +95,7 @@ class JournalMaintenance:
         """
         query = _query(self._clock(), **filters)
         if history:
-            self._store.export(query, True, lambda found: take(map(_past_entry, found)))
+            self._store.export(query, True, lambda found: take(map(_history_entry, found)))
         else:
             self._store.export(query, False, lambda found: take(_entry(*each) for each in found))
 
@@ -132,7 +132,7 @@ def _query(
     return Query(external_ids, provider, state, before, after, run_id)
 
 
-def _past_entry(past: PastOutcome) -> dict[str, t.Any]:
+def _history_entry(past: PastOutcome) -> dict[str, t.Any]:
     attempt, scope = past.attempt, past.scope
     return _cleaned(
         {

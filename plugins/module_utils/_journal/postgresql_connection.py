@@ -47,7 +47,7 @@ LAST_ANSWER_TIMEOUT = 5
 LOCK_TIMEOUT = 50
 
 # Seconds between two checks that a connection has its answer in time.
-LOOK_EVERY = 0.1
+POLL_SECONDS = 0.1
 
 # Seconds for a connection to each host, unless the URL or the environment says otherwise.
 CONNECT_TIMEOUT = 10
@@ -70,7 +70,7 @@ _STANDBY = re.compile(r"session is read-only|server is in hot standby mode")
 _LOCKED = "55P03"
 
 # The messages of errors that do not go away with time.
-_HOPELESS = re.compile(
+_PERMANENT = re.compile(
     r"authentication failed|no password supplied|not permitted to log in|pg_hba\.conf|(role|database) .* does not exist|permission denied for database"
     r"|not currently accepting connections|unrecognized configuration parameter|invalid value for parameter|certificate|server does not support SSL"
 )
@@ -131,9 +131,9 @@ _STATEMENTS = {
 }
 
 # The remedy if no server has answered.
-_FIND = "check the host and the port of the URL, and see if the server runs and can be reached"
+_CHECK_SERVER = "check the host and the port of the URL, and see if the server runs and can be reached"
 
-_AGAIN = "see if the server runs and can be reached, and run the task again: it takes up what it has begun"
+_RUN_AGAIN = "see if the server runs and can be reached, and run the task again: it takes up what it has begun"
 
 
 class Work(t.Protocol):
@@ -232,22 +232,22 @@ class PostgresqlConnection:
             return False
         if not self._is_connecting:
             return True
-        said = str(exc)
+        text = str(exc)
         if self._has_been_reached:
-            return not self._is_hopeless(said)
-        is_failing_over = len(_ATTEMPT.findall(said)) > 1 and _STANDBY.search(said)
-        self._has_been_reached = bool(_BUSY.search(said) or is_failing_over)
+            return not self._is_permanent(text)
+        is_failing_over = len(_ATTEMPT.findall(text)) > 1 and _STANDBY.search(text)
+        self._has_been_reached = bool(_BUSY.search(text) or is_failing_over)
         return self._has_been_reached
 
-    def _is_hopeless(self, said: str) -> bool:
+    def _is_permanent(self, text: str) -> bool:
         """Return whether the errors of all hosts are permanent. Older versions of psycopg report only the error of the last host."""
-        attempts = _ATTEMPT.split(said)[1:]
+        attempts = _ATTEMPT.split(text)[1:]
         if not attempts:
-            return bool(_HOPELESS.search(said)) and not _has_several_hosts(self._parameters)
+            return bool(_PERMANENT.search(text)) and not _has_several_hosts(self._parameters)
         hosts: dict[str, str] = {}
         for host, error in zip(attempts[::2], attempts[1::2]):
             hosts[host] = hosts.get(host, "") + error
-        return all(map(_HOPELESS.search, hosts.values()))
+        return all(map(_PERMANENT.search, hosts.values()))
 
     @contextlib.contextmanager
     def wrap_errors(self) -> t.Iterator[None]:
@@ -261,7 +261,7 @@ class PostgresqlConnection:
                 remedy = _STATEMENTS.get(state, "look into the log of the server")
             else:
                 known = [remedy for pattern, remedy in _CONNECTING if self._is_connecting and re.search(pattern, why)]
-                remedy = [*known, _AGAIN if self._has_been_reached else _FIND][0]
+                remedy = [*known, _RUN_AGAIN if self._has_been_reached else _CHECK_SERVER][0]
             raise JournalError(f"The journal {self.location} cannot be used ({why}): {remedy}.") from None
 
     def _reason(self, exc: BaseException) -> str:
@@ -290,7 +290,7 @@ class _Watchdog:
         self._lock = threading.Lock()
         self._watched: tuple[t.Any, float] | None = None
         self._over = threading.Event()
-        threading.Thread(target=self._look, name="vcc-journal-watchdog", daemon=True).start()
+        threading.Thread(target=self._poll, name="vcc-journal-watchdog", daemon=True).start()
 
     def close(self) -> None:
         """Let the thread end."""
@@ -313,8 +313,8 @@ class _Watchdog:
             with self._lock:
                 self._watched = None
 
-    def _look(self) -> None:
-        while not self._over.wait(LOOK_EVERY):
+    def _poll(self) -> None:
+        while not self._over.wait(POLL_SECONDS):
             with self._lock:
                 if self._watched and time.monotonic() > self._watched[1]:
                     self._end(self._watched[0])

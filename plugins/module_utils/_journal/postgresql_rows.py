@@ -144,7 +144,7 @@ forgotten AS (
 SELECT string_agg(id::text, E'\\x1f') FROM gone
 """
 
-_THERE = f"""
+_EXISTING = f"""
 SELECT string_agg(row.id::text, E'\\x1f') FROM unnest({column("bigint")}) AS wanted (id)
 CROSS JOIN LATERAL (SELECT id FROM vcc_journal.interaction WHERE id = wanted.id LIMIT 1) AS row
 """
@@ -164,12 +164,12 @@ class Swap:
         if replaced:
             after = [row for old, row in replaced]
             self._statements.append(
-                (_UPDATE, (*_seen(old for old, row in replaced), *_columns(after), *_in_common(after)))
+                (_UPDATE, (*_seen(old for old, row in replaced), *_columns(after), *_shared_values(after)))
             )
         if deleted:
             self._statements.append((_DELETE, (*_seen(deleted), "")))
         if new:
-            self._statements.append((_INSERT, (scope, *_in_common(new), *_columns(new))))
+            self._statements.append((_INSERT, (scope, *_shared_values(new), *_columns(new))))
 
     def send(self, db: t.Any, before: t.Sequence[Statement]) -> list[t.Any]:
         """Send each statement in a transaction of its own into a pipeline, the first one after those of ``before``; return all cursors."""
@@ -191,8 +191,8 @@ class Swap:
         done = [(old or row).claim in written if old or row else True for old, row in self._changes]  # type: ignore[union-attr]
         if again and not all(done):
             unsure = [row.claim for (dummy, row), ok in zip(self._changes, done) if row and not ok]
-            there = claims_of([execute(db, _THERE, (joined(map(str, unsure)),))])
-            done = [ok or bool(row and row.claim in there) for ok, (dummy, row) in zip(done, self._changes)]
+            existing = claims_of([execute(db, _EXISTING, (joined(map(str, unsure)),))])
+            done = [ok or bool(row and row.claim in existing) for ok, (dummy, row) in zip(done, self._changes)]
         return done
 
 
@@ -272,7 +272,7 @@ def pairs_of(pairs: t.Iterable[tuple[str, str | None]]) -> tuple[str, str] | Non
 
 
 def _columns(rows: list[Row]) -> tuple[str, ...]:
-    """Return the columns of rows. A column is empty if ``_in_common`` has its value, or if no row has a value."""
+    """Return the columns of rows. A column is empty if ``_shared_values`` has its value, or if no row has a value."""
     claims, external_ids, actions, request_ids, requested_at, accepted_at = zip(*rows)
     keys = list(map(key_of, external_ids))
     is_long = any(map(operator.is_not, keys, external_ids))
@@ -287,7 +287,7 @@ def _columns(rows: list[Row]) -> tuple[str, ...]:
     )
 
 
-def _in_common(rows: list[Row]) -> tuple[str, float]:
+def _shared_values(rows: list[Row]) -> tuple[str, float]:
     """Return the action and the time that all rows share if these columns are empty."""
     return rows[0].action, rows[0].requested_at
 

@@ -39,14 +39,14 @@ WHERE (%(provider)s::text IS NULL OR provider = %(provider)s)
 """
 
 # The tables to prune: the name, the key, and the time of a row.
-OLD = {
+OLD_ROWS = {
     "interactions": ("interaction", "id", _TIME),
     "notifications": ("notification", "scope, id", "recorded_at"),
     "request_ids": ("custom_request", "scope, request_id", "requested_at"),
 }
 
 # The same for the history.
-OLD_HISTORY = {
+OLD_HISTORY_ROWS = {
     "outcomes": (
         "outcome",
         "run, attempt, id",
@@ -58,7 +58,7 @@ OLD_HISTORY = {
 }
 
 # The keys of the result of ``prune``.
-PRUNED = (*OLD, "outcomes", "runs")
+PRUNED = (*OLD_ROWS, "outcomes", "runs")
 
 # The keys of the result of ``counts``.
 COUNTED = ("released", "dispatched", "pending", "interactions", "providers")
@@ -117,8 +117,8 @@ FROM vcc_journal.interaction
         :param has_history: whether the tables have a history.
         """
         prune = self._count_old if dry_run else self._delete_old
-        pruned = {name: prune(before, *old) for name, old in OLD.items()}
-        for name, old in OLD_HISTORY.items():
+        pruned = {name: prune(before, *old) for name, old in OLD_ROWS.items()}
+        for name, old in OLD_HISTORY_ROWS.items():
             pruned[name] = prune(before, *old) if has_history else 0
         del pruned["attempts"]  # internal: the values that outcomes share
         return pruned

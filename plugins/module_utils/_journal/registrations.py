@@ -48,7 +48,7 @@ class Registration(ScopedJournal):
         while not self._store.swap_registration(row.key if row else None, self._begun):
             row = self._store.registration()
         # Another process may still register it, and VCC may process the call of that process last.
-        self._contested = row if row and _is_under_way(row, self._begun.requested_at) else None
+        self._contested = row if row and _is_in_progress(row, self._begun.requested_at) else None
 
     def accept(self, settings: t.Mapping[str, str]) -> None:
         """Record that VCC has accepted settings, unless another process registered too, because it is not known which call VCC processed last."""
@@ -75,7 +75,7 @@ class Registration(ScopedJournal):
         self._store.swap_registration(self._begun.key, registered)
 
 
-def _is_under_way(row: Registered, now: float) -> bool:
+def _is_in_progress(row: Registered, now: float) -> bool:
     """Return whether the process that wrote a row may still register the provider."""
     if row.accepted_at is not None:
         return False

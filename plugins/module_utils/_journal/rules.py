@@ -131,14 +131,14 @@ def claim(
     if external_id is None:
         claim_id = 0
     if custom_id:
-        claim_id = _other(claim_id)
+        claim_id = _odd_id(claim_id)
     if row is None:
         return Interaction(seq, external_id, custom_id or new_id, False, False, data, None, now, claim_id)
     pending = row.action == terms.action and row.accepted_at is None and counts(row.requested_at, terms.ttl, now)
     if pending and not terms.force:
         request_id = row.request_id or custom_id
         if request_id:
-            claim_id = _other(claim_id)
+            claim_id = _odd_id(claim_id)
         return Interaction(seq, external_id, request_id or new_id, False, True, data, None, row.requested_at, claim_id)
     return Interaction(seq, external_id, custom_id or new_id, False, pending, data, row, now, claim_id)
 
@@ -154,7 +154,7 @@ def keep_request_id(wanted: Wanted, row: Row | None, lost: Interaction) -> Wante
     return seq, external_id, lost.request_id if is_own else request_id, data
 
 
-def _other(claim_id: int) -> int:
+def _odd_id(claim_id: int) -> int:
     """Return the id of a row whose request id is not made from it."""
     return claim_id | 1 if claim_id else 0
 
@@ -244,17 +244,17 @@ def reconcile(
         if action == Action.DISPATCH:
             return None
         return None, row_of_claim(interaction, action, is_doubtful)._replace(
-            claim=_other(claim_id), requested_at=now, accepted_at=accepted_at
+            claim=_odd_id(claim_id), requested_at=now, accepted_at=accepted_at
         )
     if row.action != action:
         # It is not known which action VCC processed last. So the other one is no longer confirmed, and its own answer will not confirm it. VCC may have
         # processed its request ids before this action, and would ignore them from now on.
-        return row, row._replace(claim=_other(claim_id), request_id=NEVER_SENT, accepted_at=None)
+        return row, row._replace(claim=_odd_id(claim_id), request_id=NEVER_SENT, accepted_at=None)
     if row.request_id == request_id:
         return None if accepted_at is None else (row, row._replace(accepted_at=accepted_at))
     if row.accepted_at is None:
         # Another process has sent a new request. If VCC rejects that, the previous row must not come back.
-        return row, row._replace(claim=_other(claim_id))
+        return row, row._replace(claim=_odd_id(claim_id))
     return None
 
 
@@ -292,7 +292,7 @@ def record_notification(row: Row | None, known: Row | None, now: float, claim_id
         return None
     requested_at = row.requested_at if row else now
     accepted_at = None if known.accepted_at is None else now
-    return row, known._replace(claim=_other(claim_id), requested_at=requested_at, accepted_at=accepted_at)
+    return row, known._replace(claim=_odd_id(claim_id), requested_at=requested_at, accepted_at=accepted_at)
 
 
 def state_of(row: Row | None) -> RowState:

@@ -348,7 +348,7 @@ class SqliteStore(HistoryFile, Store):
     def _matching_rows(self, query: Query) -> tuple[str, dict[str, t.Any]]:
         """Return the SQL that selects the matches, and its values."""
         if query.external_ids is not None:
-            self.want(query.external_ids)
+            self.fill_wanted(query.external_ids)
         values = {"provider": query.provider, "state": query.state, "before": query.before, "after": query.after}
         return _MATCHING.format(known=_ALL if query.external_ids is None else _WANTED), values
 

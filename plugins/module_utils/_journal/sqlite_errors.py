@@ -28,7 +28,7 @@ from .store import LACKING
 BUSY_TIMEOUT = 60
 
 # A file system with fewer free bytes counts as full.
-LITTLE_ROOM = 256 * 1024
+MIN_FREE_BYTES = 256 * 1024
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -55,7 +55,7 @@ class SqliteErrors:
         self._show_only = show_only
 
     @property
-    def check_the_path(self) -> str:
+    def path_remedy(self) -> str:
         """Return the remedy for a path that leads to another file."""
         return f"check the path that the option {self.option} names"
 
@@ -81,7 +81,7 @@ class SqliteErrors:
                 + ("" if found else "; fuser names it")
             )
         if number in _FULL or "full" in why:
-            return why, f"make room in {self._without_room()}"
+            return why, f"make room in {self._full_folders()}"
         if "disk I/O error" in why:
             return (
                 why,
@@ -94,20 +94,20 @@ class SqliteErrors:
             files = "it, the files beside it whose names begin with its name, and its folder"
             return why, f"make {files if self.path else _temporary_folder()} {right} for the user who runs the task"
         if "not a database" in why:
-            return why, f"{self.check_the_path}; if it was the journal, it is damaged: {_RESTORE}"
+            return why, f"{self.path_remedy}; if it was the journal, it is damaged: {_RESTORE}"
         if isinstance(exc, sqlite3.DatabaseError) and not isinstance(exc, sqlite3.OperationalError):
             return why, f"it is damaged, so {_RESTORE}"
         if number in _MISPLACED:
-            return why, self.check_the_path
+            return why, self.path_remedy
         return why, "run the task again when that is mended; what it says stays right"
 
-    def _without_room(self) -> str:
+    def _full_folders(self) -> str:
         """Return the folders that are full; if none is known to be full, those that may be."""
         folders = {_temporary_folder(): "the folder for temporary files (TMPDIR)"}
         if self.path:
             folders[os.path.dirname(self.path)] = "the folder of the journal"
         names = {folder: f"{folder}, {what}" for folder, what in folders.items()}
-        full = [name for folder, name in names.items() if _room(folder) < LITTLE_ROOM]
+        full = [name for folder, name in names.items() if _free_bytes(folder) < MIN_FREE_BYTES]
         return " and in ".join(full or names.values())
 
 
@@ -117,7 +117,7 @@ def _temporary_folder() -> str:
     return next((each for each in folders if each and os.path.isdir(each) and os.access(each, os.W_OK | os.X_OK)), ".")
 
 
-def _room(folder: str) -> float:
+def _free_bytes(folder: str) -> float:
     """Return the bytes that a file system has left for this user."""
     try:
         info = os.statvfs(folder)

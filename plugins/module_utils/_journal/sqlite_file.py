@@ -17,7 +17,7 @@ with contextlib.suppress(ImportError):  # ``_module`` reports it
     import sqlite3
 
 from .._errors import JournalError
-from .._files import check_folder_for, distrust, make_file, make_folder_for
+from .._files import check_folder_for, make_file, make_folder_for, untrusted_reason
 from .._paths import WRITTEN
 from .sqlite_errors import BUSY_TIMEOUT, SqliteErrors
 
@@ -183,7 +183,7 @@ class JournalFile(SqliteErrors):
         try:
             if not stat.S_ISREG(os.fstat(handle).st_mode):
                 raise JournalError(
-                    f"The journal {self.path} cannot be used (it is no regular file): {self.check_the_path}."
+                    f"The journal {self.path} cannot be used (it is no regular file): {self.path_remedy}."
                 )
         finally:
             os.close(handle)
@@ -191,7 +191,7 @@ class JournalFile(SqliteErrors):
             why = ""
             if not self._show_only:
                 with contextlib.suppress(FileNotFoundError):
-                    why = distrust(self.path + ending)
+                    why = untrusted_reason(self.path + ending)
             if why:
                 raise JournalError(
                     f"The journal {self.path} cannot be used ({self.path + ending if ending else 'it'} {why}, so what it says may be false):"
@@ -237,7 +237,7 @@ class JournalFile(SqliteErrors):
         names = {name for (name,) in db.execute("SELECT name FROM sqlite_master")}
         if names and db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
             raise JournalError(
-                f"The journal {self.path} cannot be used (it is a database, but no journal of this collection): {self.check_the_path}."
+                f"The journal {self.path} cannot be used (it is a database, but no journal of this collection): {self.path_remedy}."
             )
         version = db.execute("PRAGMA user_version").fetchone()[0]
         if version not in (0, SCHEMA_VERSION):
@@ -259,7 +259,7 @@ class JournalFile(SqliteErrors):
             # So that pruning can make the file smaller. It takes effect in a new file only.
             db.execute("PRAGMA auto_vacuum = INCREMENTAL")
         if db.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-            _patiently(lambda: db.execute("PRAGMA journal_mode = WAL"))
+            _retry_while_locked(lambda: db.execute("PRAGMA journal_mode = WAL"))
         if not version:
             self.created = bool(self.path)
             db.executescript(
@@ -312,7 +312,7 @@ def _has_column(db: sqlite3.Connection) -> bool:
 
 
 def _remedy(why: str) -> str:
-    """Return the remedy for a file that ``distrust`` refuses."""
+    """Return the remedy for a file that ``untrusted_reason`` refuses."""
     if why.startswith("can be written"):
         return "take that right from others with chmod o-w, if what it says is right"
     if why.startswith("belongs"):
@@ -345,7 +345,7 @@ def _has_log(path: str) -> bool:
         return False
 
 
-def _patiently(act: t.Callable[[], t.Any]) -> None:
+def _retry_while_locked(act: t.Callable[[], t.Any]) -> None:
     """Retry an action that SQLite refuses at once, without its busy timeout, while another process has the file."""
     deadline = time.monotonic() + BUSY_TIMEOUT
     while True:

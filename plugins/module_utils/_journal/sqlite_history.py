@@ -120,13 +120,13 @@ WHERE scope = ? AND (outcome.run, outcome.attempt, outcome.id) > (?, ?, ?) ORDER
     def _matching(self, query: Query) -> tuple[str, dict[str, t.Any]]:
         """Return the statement that selects the matches, and its values."""
         if query.external_ids is not None:
-            self.want(query.external_ids)
+            self.fill_wanted(query.external_ids)
         given = {name: value for name, value in query._asdict().items() if value is not None}
         conditions = " AND ".join(_CONDITIONS[name] for name in given)
         given.pop("external_ids", None)
         return f"{_PAST} {'WHERE' if conditions else ''} {conditions}", given
 
-    def want(self, external_ids: t.Iterable[str]) -> None:
+    def fill_wanted(self, external_ids: t.Iterable[str]) -> None:
         """Fill temp.wanted with external ids."""
         self._db.execute("CREATE TEMP TABLE IF NOT EXISTS wanted (external_id TEXT PRIMARY KEY)")
         self._db.execute("DELETE FROM temp.wanted")

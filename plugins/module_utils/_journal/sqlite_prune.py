@@ -12,7 +12,7 @@ import typing as t
 from .sqlite_file import JournalFile
 
 
-class _Old(t.NamedTuple):
+class _OldRows(t.NamedTuple):
     """A table to prune: its name, its key, a place before its first row, and the time of a row, in SQL."""
 
     table: str
@@ -36,19 +36,19 @@ class _Old(t.NamedTuple):
         return f"({self.key}) {operator} ({', '.join('?' * len(self.begin))})"
 
 
-_OLD = {
-    "interactions": _Old("interaction", "id", (-1,), "coalesce(accepted, asked)"),
-    "notifications": _Old("notification", "scope, id", (-1, ""), "noted"),
-    "request_ids": _Old("own_request", "scope, request_id", (-1, ""), "asked"),
-    "outcomes": _Old(
+_OLD_ROWS = {
+    "interactions": _OldRows("interaction", "id", (-1,), "coalesce(accepted, asked)"),
+    "notifications": _OldRows("notification", "scope, id", (-1, ""), "noted"),
+    "request_ids": _OldRows("own_request", "scope, request_id", (-1, ""), "asked"),
+    "outcomes": _OldRows(
         "outcome",
         "run, attempt, id",
         (-1, 0, 0),
         "(SELECT at FROM attempt WHERE (attempt.run, attempt.number) = (outcome.run, outcome.attempt))",
     ),
-    "attempts": _Old("attempt", "run, number", (-1, 0), "at"),
+    "attempts": _OldRows("attempt", "run, number", (-1, 0), "at"),
     # A run is as old as its last outcome.
-    "runs": _Old("run", "id", (-1,), "coalesce((SELECT max(at) FROM attempt WHERE attempt.run = run.id), started)"),
+    "runs": _OldRows("run", "id", (-1,), "coalesce((SELECT max(at) FROM attempt WHERE attempt.run = run.id), started)"),
 }
 
 # Seconds for which a transaction should hold the lock, and then leave it to other processes: SQLite waits at most 0.1 seconds before it tries again.
@@ -75,7 +75,7 @@ class Pruner:
         return self._file.read(
             lambda: {
                 name: self._file.db.execute(f"SELECT count(*) {old.counted()}", (before,)).fetchone()[0]
-                for name, old in _OLD.items()
+                for name, old in _OLD_ROWS.items()
             }
         )
 
@@ -87,11 +87,11 @@ class Pruner:
         pace = _Pace()
         for pragma in _PRUNE_PRAGMAS:
             self._db.execute(f"PRAGMA {pragma}")
-        pruned = {name: self._delete(pace, before, old) for name, old in _OLD.items()}
-        self._give_back(_Pace())  # a page takes longer than a row
+        pruned = {name: self._delete(pace, before, old) for name, old in _OLD_ROWS.items()}
+        self._shrink(_Pace())  # a page takes longer than a row
         return pruned
 
-    def _delete(self, pace: _Pace, before: float, old: _Old) -> int:
+    def _delete(self, pace: _Pace, before: float, old: _OldRows) -> int:
         """Delete the old rows of a table, block by block in the order of its key; return their number."""
         deleted = 0
         place = old.begin
@@ -103,18 +103,18 @@ class Pruner:
                 return deleted
             place = last
 
-    def _give_back(self, pace: _Pace) -> None:
+    def _shrink(self, pace: _Pace) -> None:
         """Make the file smaller by its free pages. A file without incremental auto-vacuum keeps its size."""
         with self._file.wrap_errors():
-            left = self._number_of_free_pages()
+            left = self._free_pages()
             while left:
                 with pace.block() as size:
                     self._db.execute(f"PRAGMA incremental_vacuum({size})").fetchall()
-                before, left = left, self._number_of_free_pages()
+                before, left = left, self._free_pages()
                 if left >= before:
                     return
 
-    def _number_of_free_pages(self) -> int:
+    def _free_pages(self) -> int:
         number: int = self._db.execute("PRAGMA freelist_count").fetchone()[0]
         return number
 

@@ -32,7 +32,7 @@ class Item(t.NamedTuple):
 def parse_body(body: bytes) -> list[Item]:
     """Return the notifications in the body of a POST: a JSON array of them, or a single one. Raises InputError."""
     try:
-        posted = json.loads(body.decode("utf-8-sig"), parse_constant=_no_number, parse_float=_finite)
+        posted = json.loads(body.decode("utf-8-sig"), parse_constant=_reject_constant, parse_float=_parse_float)
     except UnicodeDecodeError:
         raise InputError("The body is not UTF-8.") from None
     except RecursionError:
@@ -60,11 +60,11 @@ def _item(index: int, notification: t.Any) -> Item:
     return Item(found[0] if found else None, text, notification["notification"])
 
 
-def _no_number(name: str) -> t.NoReturn:
+def _reject_constant(name: str) -> t.NoReturn:
     raise ValueError(name)
 
 
-def _finite(text: str) -> float:
+def _parse_float(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
         raise ValueError(text)

@@ -143,17 +143,17 @@ class Recorder:
     async def _submit(self, post: Post, timeout: float) -> int:
         self._waiting += post.weight
         self._posts.put(post)
-        timer = self._loop.call_later(timeout, self._late, post)
+        timer = self._loop.call_later(timeout, self._on_timeout, post)
         try:
             return await post.answer
         finally:
             timer.cancel()
 
-    def _late(self, post: Post) -> None:
-        self._lose(f"The journal has not answered within {ANSWER_TIMEOUT:g} seconds.")
+    def _on_timeout(self, post: Post) -> None:
+        self._mark_failed(f"The journal has not answered within {ANSWER_TIMEOUT:g} seconds.")
         self._refuse(post, "The journal does not answer.")
 
-    def _lose(self, reason: str) -> None:
+    def _mark_failed(self, reason: str) -> None:
         """Note that the journal cannot be written. Log it once for each reason, not for each POST."""
         if self.is_writable:
             self._next_trial = self._loop.time() + RETRY_AFTER
@@ -162,8 +162,8 @@ class Recorder:
             self._reason = reason
             logger.error("Notifications are answered with 503 until the journal takes them: %s", reason)
 
-    def _failed(self, batch: list[Post], reason: str) -> None:
-        self._lose(reason)
+    def _on_failure(self, batch: list[Post], reason: str) -> None:
+        self._mark_failed(reason)
         for post in batch:
             self._refuse(post, "The journal cannot be written.")
 
@@ -172,7 +172,7 @@ class Recorder:
         self._refused += not (post.answer.done() or post.is_check)
         post.refuse(reason)
 
-    def _recorded(self, batch: list[Post], changes: dict[str, Change]) -> None:
+    def _on_written(self, batch: list[Post], changes: dict[str, Change]) -> None:
         self._last_success = self._loop.time()
         if not self.is_writable or (self._is_full and self._waiting < MAX_WAITING // 2):
             logger.warning(
@@ -185,7 +185,7 @@ class Recorder:
             if not post.answer.done():
                 post.answer.set_result(count)
 
-    def _give_up(self, posts: list[Post], reason: str) -> None:
+    def _discard(self, posts: list[Post], reason: str) -> None:
         """Discard POSTs that the journal refuses although it accepts others. They were answered with 503."""
         count = sum(len(post.items) for post in posts)
         noun = "notification" if count == 1 else "notifications"
@@ -196,7 +196,7 @@ class Recorder:
 
     # The methods below run in the thread.
 
-    def _call(self, function: t.Callable[..., t.Any], *args: t.Any) -> None:
+    def _call_soon(self, function: t.Callable[..., t.Any], *args: t.Any) -> None:
         try:
             self._loop.call_soon_threadsafe(function, *args)
         except RuntimeError:  # the loop has ended
@@ -208,15 +208,15 @@ class Recorder:
             try:
                 log = self._open()
             except BaseException as exc:
-                self._call(self._opened.set_exception, exc)
+                self._call_soon(self._opened.set_exception, exc)
                 return
-            self._call(self._opened.set_result, None)
+            self._call_soon(self._opened.set_result, None)
             while batch := self._take():
                 log = self._write(log, batch)
         finally:
             if log:
                 log.close()
-            self._call(self._ended.set_result, None)
+            self._call_soon(self._ended.set_result, None)
 
     def _open(self) -> NotificationLog:
         log = self._open_log()
@@ -271,13 +271,13 @@ class Recorder:
             if log:
                 log.close()
                 log = None
-            self._call(self._failed, batch, reason)
+            self._call_soon(self._on_failure, batch, reason)
             if self._stopping.wait(RETRY_AFTER):
                 return None
-            self._take_more(batch)
+            self._take_waiting(batch)
             parts = [[post] for post in batch]
 
-    def _take_more(self, batch: list[Post]) -> None:
+    def _take_waiting(self, batch: list[Post]) -> None:
         """Add the POSTs that have come meanwhile."""
         with contextlib.suppress(queue.Empty):
             while True:
@@ -310,10 +310,10 @@ class Recorder:
         except Exception:
             for part, changes in ((part, changes) for part, changes in done if changes):
                 batch[:] = [post for post in batch if post not in part]
-                self._call(self._recorded, part, changes)
+                self._call_soon(self._on_written, part, changes)
             raise
         for part, changes in done:
-            self._call(self._recorded, part, changes)
+            self._call_soon(self._on_written, part, changes)
         for part, error in failed:
-            self._call(self._give_up, part, str(error))
+            self._call_soon(self._discard, part, str(error))
         return log

@@ -156,7 +156,7 @@ class Endpoint:
         return response
 
 
-def give_events(pipe: EventPipe, provider: str, post: Post, changes: dict[str, Change]) -> int:
+def send_events(pipe: EventPipe, provider: str, post: Post, changes: dict[str, Change]) -> int:
     """Send the events of a recorded POST to the rulebook, and return the number of notifications that it was the first to bring."""
     before = len(changes)
     pipe.add(events_of(post.items, changes, provider))
@@ -216,7 +216,7 @@ async def serve(args: dict[str, t.Any], events: int) -> None:
     recorder = Recorder(
         lambda: NotificationLog(settings.journal, settings.api_url, settings.account, settings.provider),
         None if is_url(settings.journal) else settings.journal,
-        functools.partial(give_events, pipe, settings.provider),
+        functools.partial(send_events, pipe, settings.provider),
     )
     endpoint = Endpoint(settings, recorder, pipe)
     await recorder.start()
