@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The digest of a plan: 64 hexadecimal digits that stand for the interactions left to do, for an approval."""
+"""The digest of a plan: 64 hexadecimal digits that identify the interactions left to do, so that they can be approved."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The claims of a task: the pending rows that it writes before its calls, and their further states.
+"""The claims of a task: the pending rows that it writes before its calls, and updates after them.
 
 A claim is a row with an id that no other claim ever has. A process that takes over or replaces the claim of another process writes a new row with a new id.
 So a process finds its claim by the id as long as no other process has replaced the row. Withdrawing a claim restores the previous row, with its id.

@@ -56,8 +56,8 @@ CONNECT_TIMEOUT = 10
 # and a server that has become a standby. An error without a state is that of a lost connection.
 _TRANSIENT = re.compile(r"08...|57P0[1-5]|40001|40P01|25006|25P03|53300")
 
-# The messages of a server, or of its pooler, that will soon have a free connection. Errors of a connection have no state, so their text must do. A text in
-# another language does not match.
+# The messages of a server, or of its pooler, that will soon have a free connection. Errors of a connection have no state, only a text. A text in another
+# language does not match.
 _BUSY = re.compile(
     r"database system is (starting up|shutting down|in recovery mode|not yet accepting connections)|terminating connection"
     r"|too many clients already|too many connections for|remaining connection slots|no more connections allowed"

@@ -13,7 +13,7 @@ import typing as t
 from .scoped import ScopedJournal
 from .store import Registered
 
-# Seconds for which another process may still register a provider, if it has begun and not recorded the end, unless its row has a longer time.
+# Seconds for which another process may still register a provider if it has begun, but not recorded the end. Its row may set a longer time.
 OVERLAP_SECONDS = 600
 
 # The setting of a pending row with the seconds that its process may take.

@@ -45,7 +45,7 @@ class Interaction(t.NamedTuple):
     :param external_id: None for a dispatch without an external id, for which the journal keeps no row.
     :param request_id: the request id to send, or that of the row; None if it is not made yet.
     :param confirmed: whether the journal confirms that VCC accepted it, so that nothing is left to do.
-    :param pending: whether an earlier request was sent whose answer is not known.
+    :param pending: whether it was asked for before without a known answer of VCC.
     :param data: JSON of this interaction's own data, or None.
     :param previous: the row that confirms it, or the row that its claim replaces, if any; None for a claim that takes over a pending row.
     :param requested_at: the time in the row of its claim.

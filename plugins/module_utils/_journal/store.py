@@ -70,7 +70,7 @@ class Run(t.NamedTuple):
 
 
 class Attempt(t.NamedTuple):
-    """The end of some interactions at one time of a run: those of a call, or those that were not sent.
+    """An attempt of a run: how the interactions of a call ended, or those that were not sent.
 
     :param number: its place among the attempts of its run, from 1.
     :param state: "accepted", "failed" or "unknown".
