@@ -61,6 +61,7 @@ _TRANSIENT = re.compile(r"08...|57P0[1-5]|40001|40P01|25006|25P03|53300")
 _BUSY = re.compile(
     r"database system is (starting up|shutting down|in recovery mode|not yet accepting connections)|terminating connection"
     r"|too many clients already|too many connections for|remaining connection slots|no more connections allowed"
+    r"|server login has been failing"
 )
 
 # The messages of a host, one of several, that is not the primary, or not yet.
@@ -236,7 +237,8 @@ class PostgresqlConnection:
         if self._has_been_reached:
             return not self._is_permanent(text)
         is_failing_over = len(_ATTEMPT.findall(text)) > 1 and _STANDBY.search(text)
-        self._has_been_reached = bool(_BUSY.search(text) or is_failing_over)
+        is_busy = _BUSY.search(text) and not self._is_permanent(text)  # a pooler may quote the last error of its server
+        self._has_been_reached = bool(is_busy or is_failing_over)
         return self._has_been_reached
 
     def _is_permanent(self, text: str) -> bool:

@@ -123,6 +123,23 @@ class TestFirstConnection:
         assert results == [["released"]]
         assert "no more connections allowed" in attempts[1]
 
+    @pytest.mark.parametrize("cause", ["try again later", "cached error: password authentication failed"])
+    def test_pooler_whose_login_failed(self, url, monkeypatch, cause):
+        """A pooler refuses new clients so between two attempts to log in; the moment cannot be met reliably with a real one."""
+        connect = postgresql_connection.PostgresqlConnection._connect
+        errors = [f"connection failed: FATAL: server login has been failing, {cause} (server_login_retry)"]
+
+        def refuse_once(self):
+            if errors:
+                raise psycopg.OperationalError(errors.pop())
+            connect(self)
+
+        monkeypatch.setattr(postgresql_connection.PostgresqlConnection, "_connect", refuse_once)
+        if cause == "try again later":
+            assert release(url) == ["released"]
+        else:
+            assert "check the user of the URL, and its password" in refusal(Journal, url, API, "main", None, 0)
+
     def test_setting_that_the_server_does_not_know(self, postgresql_server, url, role, attempts):
         """It says so only to a session that it has room for."""
         postgresql_server.execute(f"ALTER ROLE {role} CONNECTION LIMIT 1")
