@@ -240,9 +240,10 @@ def reconcile(
     if is_doubtful:
         request_id, accepted_at = NEVER_SENT, None
     if row is None:
-        # A release that found nothing withdrew the row, or a user pruned it. It is not known whether a dispatch came before or after that release.
+        # A release that found nothing withdrew the row, or a user pruned it. It is not known whether a dispatch came before or after that release, nor
+        # after another release that is recorded later: its pending row keeps that one from being confirmed.
         if action == Action.DISPATCH:
-            return None
+            is_doubtful, accepted_at = True, None
         return None, row_of_claim(interaction, action, is_doubtful)._replace(
             claim=_odd_id(claim_id), requested_at=now, accepted_at=accepted_at
         )

@@ -133,9 +133,9 @@ def test_released_claim_gives_way_to_the_row_before(previous):
 @pytest.mark.parametrize(
     ("action", "row", "new"),
     [
-        # Another process has taken the claim back: a release is recorded again, a dispatch is in doubt.
+        # Another process has taken the claim back: a release is recorded again, a dispatch is in doubt, and so is a release that is recorded later.
         ("release", None, Row(9, "a", "release", "mine", NOW, "accepted_at")),
-        ("dispatch", None, None),
+        ("dispatch", None, Row(9, "a", "dispatch", "", NOW)),
         # The other action is confirmed no more, nor will its own answer confirm it.
         ("release", DISPATCHED, Row(9, "a", "dispatch", "", NOW - 10)),
         ("release", DISPATCHING, Row(9, "a", "dispatch", "", NOW - 10)),
