@@ -234,12 +234,10 @@ class PostgresqlConnection:
         if not self._is_connecting:
             return True
         text = str(exc)
-        if self._has_been_reached:
-            return not self._is_permanent(text)
-        is_failing_over = len(_ATTEMPT.findall(text)) > 1 and _STANDBY.search(text)
-        is_busy = _BUSY.search(text) and not self._is_permanent(text)  # a pooler may quote the last error of its server
-        self._has_been_reached = bool(is_busy or is_failing_over)
-        return self._has_been_reached
+        if not self._has_been_reached:
+            is_failing_over = len(_ATTEMPT.findall(text)) > 1 and _STANDBY.search(text)
+            self._has_been_reached = bool(_BUSY.search(text) or is_failing_over)
+        return self._has_been_reached and not self._is_permanent(text)  # a busy pooler may quote an error of its server
 
     def _is_permanent(self, text: str) -> bool:
         """Return whether the errors of all hosts are permanent. Older versions of psycopg report only the error of the last host."""

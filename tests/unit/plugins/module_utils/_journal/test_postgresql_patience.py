@@ -68,6 +68,24 @@ def attempts(monkeypatch):
     return ended
 
 
+@pytest.fixture
+def refuse_once(monkeypatch):
+    """Make the first connection of a task fail with a message of a pooler, which gives it only for moments."""
+
+    def prepare(message):
+        connect = postgresql_connection.PostgresqlConnection._connect
+        errors = [f"connection failed: FATAL: {message}"]
+
+        def refuse(self):
+            if errors:
+                raise psycopg.OperationalError(errors.pop())
+            connect(self)
+
+        monkeypatch.setattr(postgresql_connection.PostgresqlConnection, "_connect", refuse)
+
+    return prepare
+
+
 def release(url):
     """Release an interaction, and return what the journal says of it."""
     with exchanges.opened(url) as journal:
@@ -123,22 +141,13 @@ class TestFirstConnection:
         assert results == [["released"]]
         assert "no more connections allowed" in attempts[1]
 
-    @pytest.mark.parametrize("cause", ["try again later", "cached error: password authentication failed"])
-    def test_pooler_whose_login_failed(self, url, monkeypatch, cause):
-        """A pooler refuses new clients so between two attempts to log in; the moment cannot be met reliably with a real one."""
-        connect = postgresql_connection.PostgresqlConnection._connect
-        errors = [f"connection failed: FATAL: server login has been failing, {cause} (server_login_retry)"]
+    def test_pooler_after_a_failed_login(self, url, refuse_once):
+        refuse_once("server login has been failing, try again later (server_login_retry)")
+        assert release(url) == ["released"]
 
-        def refuse_once(self):
-            if errors:
-                raise psycopg.OperationalError(errors.pop())
-            connect(self)
-
-        monkeypatch.setattr(postgresql_connection.PostgresqlConnection, "_connect", refuse_once)
-        if cause == "try again later":
-            assert release(url) == ["released"]
-        else:
-            assert "check the user of the URL, and its password" in refusal(Journal, url, API, "main", None, 0)
+    def test_pooler_that_quotes_a_permanent_error(self, url, refuse_once):
+        refuse_once("server login has been failing, cached error: password authentication failed (server_login_retry)")
+        assert "check the user of the URL, and its password" in refusal(Journal, url, API, "main", None, 0)
 
     def test_setting_that_the_server_does_not_know(self, postgresql_server, url, role, attempts):
         """It says so only to a session that it has room for."""
