@@ -240,8 +240,8 @@ def reconcile(
     if is_doubtful:
         request_id, accepted_at = NEVER_SENT, None
     if row is None:
-        # A release that found nothing withdrew the row, or a user pruned it. It is not known whether a dispatch came before or after that release, nor
-        # after another release that is recorded later: its pending row keeps that one from being confirmed.
+        # A release that found nothing withdrew the row, or a user pruned it. It is not known whether a dispatch came before or after that release, so
+        # nothing confirms it. Its row is pending, so that no other release is confirmed that VCC may have processed before it.
         if action == Action.DISPATCH:
             is_doubtful, accepted_at = True, None
         return None, row_of_claim(interaction, action, is_doubtful)._replace(

@@ -177,6 +177,18 @@ class TestMemory:
         (found,) = plan("a", action="dispatch")
         assert (found.confirmed, found.request_id) == (False, None)
 
+    @pytest.mark.parametrize("ending", ["accept", "keep_pending"])
+    def test_release_recorded_after_a_dispatch_without_a_row_is_not_confirmed(self, open_journal, plan, ending):
+        """VCC may have processed the dispatch last. A second release, which found nothing, has deleted its row."""
+        release, dispatch, second = open_journal(), open_journal(action="dispatch"), open_journal()
+        for journal in (release, dispatch, second):
+            journal.add_all(as_entries("a"))
+        released, dispatched = release.claim(0), dispatch.claim(0)
+        second.release_claim([each._replace(previous=None) for each in second.claim(0)])
+        getattr(dispatch, ending)(dispatched)
+        release.accept(released)
+        assert not plan("a")[0].confirmed
+
     @pytest.mark.parametrize("accepted_first", ["release", "dispatch"])
     def test_of_two_actions_at_once_neither_is_confirmed(self, open_journal, plan, accepted_first):
         journals = {action: open_journal(action=action) for action in ("release", "dispatch")}

@@ -133,7 +133,7 @@ def test_released_claim_gives_way_to_the_row_before(previous):
 @pytest.mark.parametrize(
     ("action", "row", "new"),
     [
-        # Another process has taken the claim back: a release is recorded again, a dispatch is in doubt, and so is a release that is recorded later.
+        # Another process has withdrawn the claim: a release is recorded again, and a dispatch only as pending.
         ("release", None, Row(9, "a", "release", "mine", NOW, "accepted_at")),
         ("dispatch", None, Row(9, "a", "dispatch", "", NOW)),
         # The other action is confirmed no more, nor will its own answer confirm it.
