@@ -195,7 +195,7 @@ def test_only_the_slice_with_localhost_works(sim, start, tmp_path):
 @pytest.mark.parametrize("name", ["release_interaction", "release_interactions", "drain_route"])
 def test_release_of_a_slice_without_localhost(sim, play, name):
     given = {"vcc_external_id": "a"} if name == "release_interaction" else {"vcc_external_ids": ["a"]}
-    code, printed = play(name, {"awx_job_id": 7, **given}, "-i", "web1,")
+    code, printed = play(name, {"awx_job_id": 7, "vcc_reason": "CHG-1", **given}, "-i", "web1,")
     assert code == 0
     assert TELLS in printed
     assert "add localhost" in printed.lower()
