@@ -33,19 +33,22 @@ RULEBOOK_PYTHONS = ("3.11", "3.12")
 RULEBOOK_JAVA = 17
 
 # Unit tests that only some pairs run, or `make test` alone. The simulator and the PostgreSQL servers of tests do not use Ansible. Tests that start modules
-# as processes are slow, so they run on the oldest Python and with the newest ansible-core. Those that start ansible-playbook are slow too: `make test`
-# runs them with ansible-core 2.19.
+# as processes are slow, so they run on the oldest Python and with the newest ansible-core. Tests of faults and plans of PostgreSQL are slow too, and do not
+# depend on ansible-core. Tests that start ansible-playbook are the slowest: `make test` runs them with ansible-core 2.19, and the sessions of integration and
+# runner run the playbooks with the others.
 SELECTED_PAIRS = {
     "tests/unit/extensions/": ("units-2.21",),
     "tests/unit/postgresql/": (),
     "tests/unit/simulator/": (),
     "tests/unit/plugins/modules/": ("units-2.19-on-3.9", "units-2.21"),
-    "tests/unit/plugins/module_utils/_journal/test_postgresql_plans.py": ("units-2.21",),
+    "tests/unit/plugins/module_utils/_journal/test_postgresql_faults.py": ("units-2.19-on-3.9",),
+    "tests/unit/plugins/module_utils/_journal/test_postgresql_plans.py": (),
+    "tests/unit/plugins/module_utils/_journal/test_postgresql_servers.py": ("units-2.19-on-3.9",),
     "tests/unit/plugins/plugin_utils/": ("units-2.21",),
-    "tests/unit/plugins/test_playbook_jobs.py": ("units-2.21",),
+    "tests/unit/plugins/test_playbook_jobs.py": (),
     "tests/unit/plugins/test_playbooks.py": ("units-2.21",),
     "tests/unit/plugins/test_report_run.py": ("units-2.21",),
-    "tests/unit/plugins/test_throwaway_jobs.py": ("units-2.21",),
+    "tests/unit/plugins/test_throwaway_jobs.py": (),
 }
 
 
