@@ -75,7 +75,7 @@ def untrusted_reason(path: str) -> str:
     if stat.S_ISLNK(info.st_mode):
         return "is a symbolic link"
     if not stat.S_ISREG(info.st_mode):
-        return "is no regular file"
+        return "is not a regular file"
     if info.st_mode & stat.S_IWOTH:
         return "can be written by every user"
     if info.st_uid in (os.geteuid(), 0):

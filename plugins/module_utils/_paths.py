@@ -53,9 +53,9 @@ def check_distinct(paths: t.Mapping[str, str | None]) -> None:
             other, its_file = found.setdefault(_identity(file), (name, file))
             if other == name or not {name, other} & WRITTEN.keys():
                 continue
-            which = other if its_file == paths[other] else f"{its_file}, which goes with {other},"
-            is_also = name if file == path else f"{file}, which goes with {name}"
-            raise InputError(f"{which} is the same file as {is_also}: give each option a file of its own.")
+            which = other if its_file == paths[other] else f"{its_file}, which belongs to {other},"
+            is_also = name if file == path else f"{file}, which belongs to {name}"
+            raise InputError(f"{which} is the same file as {is_also}: set each option to a different file.")
 
 
 def _identity(path: str) -> t.Any:

@@ -411,11 +411,10 @@ def _check(params: dict[str, t.Any], history: bool) -> None:
         check_id(f"external_ids[{index}]", external_id)
     if params["run_id"] is not None and not re.fullmatch("[0-9a-f]{32}", params["run_id"]):
         raise InputError("run_id must be the 32 hexadecimal digits that a task has returned as its run_id.")
-    if params["state"] in (PRESENT_STATES if history else PAST_STATES):
-        remedy = "leave history and run_id out" if history else "set history"
-        raise InputError(
-            f"state {params['state']} is not a state of the {'history' if history else 'present'}: {remedy}."
-        )
+    if history and params["state"] in PRESENT_STATES:
+        raise InputError(f"state {params['state']} is not in the history: leave history and run_id out.")
+    if not history and params["state"] in PAST_STATES:
+        raise InputError(f"state {params['state']} is only in the history: set history to true.")
 
 
 def main() -> None:

@@ -43,7 +43,7 @@ def parse_notifications(notifications: t.Iterable[t.Any]) -> tuple[list[Notifica
         kind, external_id = notification.get("notification"), notification.get("objectid")
         if not isinstance(kind, str) or not kind or not notification.get("notificationid"):
             raise InputError(
-                f"{position} has no notification or no notificationid: give VCC's notifications as they came."
+                f"{position} has no notification or no notificationid: give VCC's notifications unchanged."
             )
         # VCC and other systems choose these ids, so they may begin and end with any character.
         notification_id = check_id(f"{position}.notificationid", notification["notificationid"], visible=False)

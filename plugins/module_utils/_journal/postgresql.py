@@ -142,7 +142,8 @@ class PostgresqlStore(Store):
     def _migrate(self, dry_run: bool) -> None:
         if not self._connection.run(lambda db, again: owns_tables(db)):
             raise JournalError(
-                f"The journal {self.location} cannot be brought to this version (the role of its URL does not own its tables): run the task as their owner."
+                f"The journal {self.location} cannot be updated to this version (the role of its URL does not own its tables): run the task as the role"
+                " that owns them."
             )
         if not dry_run:
             self._connection.run(lambda db, again: migrate(db))
@@ -230,7 +231,7 @@ class PostgresqlStore(Store):
         self._attempts = 0 if has_taken_effect else self._attempts + 1
         if self._attempts >= ATTEMPTS:
             raise JournalError(
-                f"The journal {self.location} cannot be used (its database has not taken a change at {ATTEMPTS} attempts): look for triggers and policies"
+                f"The journal {self.location} cannot be used (changes had no effect in {ATTEMPTS} attempts): look for triggers and policies"
                 " on the tables of the schema vcc_journal, and for a session that holds locks on them."
             )
         if self._attempts > 1:

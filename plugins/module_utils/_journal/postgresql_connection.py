@@ -81,9 +81,9 @@ _ATTEMPT = re.compile(r"^- (host: .*?), hostaddr: .*?: ", re.MULTILINE)
 
 _PASSWORD = "check the user of the URL, and its password in the URL, in PGPASSWORD or in the file of PGPASSFILE, which needs mode 0600"
 
-NAME_THE_PRIMARY = "let the URL name the primary, or all hosts with target_session_attrs=read-write"
+NAME_THE_PRIMARY = "name the primary in the URL, or all hosts with target_session_attrs=read-write"
 
-_RESTORE = f"have its schema restored from a backup; {LACKING}"
+_RESTORE = f"restore its schema from a backup; {LACKING}"
 
 # The remedies for errors of a connection, by the message of libpq.
 _CONNECTING = (
@@ -95,23 +95,24 @@ _CONNECTING = (
     (r"invalid response to SSL negotiation", "check the host and the port of the URL"),
     (
         r"no pg_hba\.conf entry",
-        "have an entry for the user, the database and this host added to pg_hba.conf of the server, or check them in the URL",
+        "add an entry for the user, the database and this host to pg_hba.conf of the server, or check the user and the database in the URL",
     ),
     (
         r"too many (clients|connections)|connection slots",
-        "run fewer tasks at once, or have max_connections of the server or the connection limit of the role raised",
+        "run fewer tasks at once, or raise max_connections of the server or the connection limit of the role",
     ),
     (r"password|authentication|pg_hba|role .* does not exist|ident", _PASSWORD),
-    (r"not permitted to log in", "have LOGIN given to the role of the URL, or check the user of the URL"),
-    (r"permission denied for database", "have CONNECT on the database granted to the role of the URL"),
+    (r"not permitted to log in", "give LOGIN to the role of the URL, or check the user of the URL"),
+    (r"permission denied for database", "grant CONNECT on the database to the role of the URL"),
     (
         r"not currently accepting connections",
-        "have connections to the database allowed again, or check the name in the URL",
+        "allow connections to the database again, or check its name in the URL",
     ),
-    (r"database .* does not exist", "have that database created, or check the name in the URL"),
+    (r"database .* does not exist", "check its name in the URL, or create it if no task has used it before"),
     (
         r"certificate|SSL|sslmode",
-        "check the certificate of the server, sslmode and PGSSLROOTCERT; off this host sslmode is verify-full unless the URL or PGSSLMODE says otherwise",
+        "check the certificate of the server, sslmode and PGSSLROOTCERT; for a server on another host, sslmode is verify-full unless the URL or PGSSLMODE"
+        " says otherwise",
     ),
     (r"read-write|read-only|standby|primary", NAME_THE_PRIMARY),
     (r"service file|definition of service", "check PGSERVICE and the file of PGSERVICEFILE"),
@@ -119,22 +120,22 @@ _CONNECTING = (
 
 # The remedies for errors of a statement, by its state.
 _STATEMENTS = {
-    "42501": "have the rights on the schema vcc_journal granted to the role of the URL, as the documentation of the option journal says",
+    "42501": "grant the role of the URL the rights on the schema vcc_journal, as guide_postgresql says",
     "25006": NAME_THE_PRIMARY,
-    "42704": "check the names of the roles",
-    "53100": "make room on the disk of the server",
+    "42704": "check the names of the roles in grant_to",
+    "53100": "free some space on the disk of the server",
     "3F000": _RESTORE,
     "42P01": _RESTORE,
     "57014": "raise statement_timeout of the role of the URL",
     _LOCKED: "end the session that holds the lock, or raise lock_timeout if it is set for the role or the database of the URL",
-    "XX001": f"the database is damaged: have it restored from a backup; {LACKING}",
-    "XX002": "have the index rebuilt with REINDEX",
+    "XX001": f"restore the damaged database from a backup; {LACKING}",
+    "XX002": "rebuild the index with REINDEX",
 }
 
 # The remedy if no server has answered.
 _CHECK_SERVER = "check the host and the port of the URL, and see if the server runs and can be reached"
 
-_RUN_AGAIN = "see if the server runs and can be reached, and run the task again: it takes up what it has begun"
+_RUN_AGAIN = "see if the server runs and can be reached, and run the task again: it continues where it stopped"
 
 
 class Work(t.Protocol):

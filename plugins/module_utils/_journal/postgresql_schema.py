@@ -172,9 +172,7 @@ _TABLE_COUNTS = {version: _PRESENT.count("CREATE TABLE") for version in EARLIER_
 _TABLE_COUNTS[SCHEMA_VERSION] = TABLES.count("CREATE TABLE")
 
 # The remedy if the role may not create the schema or its tables.
-_STATE_PRESENT = (
-    "run vonage.vcc.vcc_journal with state=present as a role that may make {}, or have the SQL of guide_postgresql run"
-)
+_STATE_PRESENT = "run vonage.vcc.vcc_journal with state=present as a role that may make {}, or let an administrator run the SQL of guide_postgresql"
 
 _GRANT_TO = "as the option grant_to of vonage.vcc.vcc_journal does"
 
@@ -221,7 +219,7 @@ class Facts(t.NamedTuple):
 # Why a journal with missing tables cannot be used, and the remedy. With new tables in their place, tasks would repeat earlier work.
 DAMAGED = (
     f"tables of its schema {SCHEMA} are missing",
-    f"have them restored from a backup; {LACKING}",
+    f"restore them from a backup; {LACKING}",
 )
 
 
@@ -259,20 +257,20 @@ def check_facts(location: str, facts: Facts, dry_run: bool, is_needed: bool) -> 
     why = remedy = ""
     if facts.encoding != "UTF8":
         why = f"its database has the encoding {facts.encoding}"
-        remedy = "have a database made with the encoding UTF8, which can hold all ids"
+        remedy = "use a database with the encoding UTF8, which can store all ids"
     elif facts.version not in (None, SCHEMA_VERSION) and (is_needed or facts.version not in EARLIER_VERSIONS):
-        why = f"it was made by another version of this collection: schema {facts.version}, this one knows {SCHEMA_VERSION}"
-        remedy = "run the task with that version"
+        why = f"it was made by another version of this collection: schema {facts.version}; this version uses schema {SCHEMA_VERSION}"
+        remedy = "run the task with the other version"
         if facts.version in EARLIER_VERSIONS:
-            remedy = "have vonage.vcc.vcc_journal run with state=present as the owner of the schema, which brings it to this version"
+            remedy = "run vonage.vcc.vcc_journal with state=present as the owner of the schema, which updates it to this version"
     elif facts.is_damaged:
         why, remedy = DAMAGED
     elif facts.tables and facts.may_use and not facts.unreadable and facts.version is None:
         why = f"the table version of its schema {SCHEMA} is empty"
-        remedy = f"have the schema restored from a backup, or the last INSERT of the SQL of guide_postgresql run if the tables are new; {LACKING}"
+        remedy = f"if the tables are new, run the last INSERT of the SQL of guide_postgresql; if not, restore the schema from a backup; {LACKING}"
     elif facts.tables and (not facts.may_use or facts.unreadable):
         why = f"the role of its URL may not read {facts.unreadable or 'the schema'}"
-        remedy = f"have USAGE on the schema {SCHEMA} and {{}} on its tables granted to it, {{}}"
+        remedy = f"grant the role USAGE on the schema {SCHEMA} and {{}} on its tables, {{}}"
         if dry_run:
             # grant_to would grant more.
             remedy = remedy.format("SELECT", "as the SQL for check mode in guide_postgresql does")
@@ -290,7 +288,7 @@ def check_facts(location: str, facts: Facts, dry_run: bool, is_needed: bool) -> 
             remedy = _STATE_PRESENT.format("them")
     elif not dry_run and facts.version is not None and facts.unwritable:
         why = f"the role of its URL may not write {facts.unwritable}"
-        remedy = f"have INSERT, UPDATE and DELETE on the tables of the schema {SCHEMA} granted to it, {_GRANT_TO}"
+        remedy = f"grant the role INSERT, UPDATE and DELETE on the tables of the schema {SCHEMA}, {_GRANT_TO}"
     if why:
         raise JournalError(f"The journal {location} cannot be used ({why}): {remedy}.")
 

@@ -21,14 +21,13 @@ def check_request_ids(
     for each, use in _uses(store, wanted):
         if is_conflict(use, each, terms, now):
             external_id = each[1]
-            name = "an interaction without an external id" if external_id is None else f"'{shown(external_id)}'"
-            used = (
-                f"to {shown(use.action)} it"
-                if use.external_id == external_id
-                else f"for '{shown(str(use.external_id))}'"
-            )
+            is_same = use.here and use.external_id == external_id
+            provider = "" if use.here else " with another provider"
+            used = f"to {shown(use.action)} it" if is_same else f"for {_named(use.external_id)}{provider}"
+            purpose = f" only if VCC must {terms.action} it again" if is_same and use.action == terms.action else ""
             raise InputError(
-                f"The request_id '{shown(use.request_id)}' of {name} has been used {used} before, and VCC would ignore it: give each its own."
+                f"The request_id '{shown(use.request_id)}' of {_named(external_id)} has been used {used} before, so VCC would ignore the request:"
+                f" set another request_id{purpose}."
             )
 
 
@@ -36,8 +35,13 @@ def check_key(store: Store, wanted: list[Wanted]) -> None:
     """Refuse ``force`` with derived request ids that were used before. Raises InputError."""
     for each, dummy in _uses(store, wanted):
         raise InputError(
-            f"The idempotency_key has been used for '{shown(each[1] or '')}' before, and VCC would ignore it: force needs a new key."
+            f"The idempotency_key has been used for '{shown(each[1] or '')}' before, so VCC would ignore the request: force needs a new idempotency_key."
         )
+
+
+def _named(external_id: str | None) -> str:
+    """Return an interaction for a message."""
+    return "an interaction without an external id" if external_id is None else f"'{shown(external_id)}'"
 
 
 def _uses(store: Store, wanted: list[Wanted]) -> t.Iterator[tuple[Wanted, Use]]:

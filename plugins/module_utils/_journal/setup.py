@@ -21,6 +21,6 @@ def set_up(journal: str, roles: t.Sequence[str] = (), dry_run: bool = False) -> 
     :param roles: roles of the database.
     """
     if roles and not is_url(journal):
-        raise InputError("grant_to names roles of a database, and journal is a file: leave it out.")
+        raise InputError("grant_to names roles of a database, but journal is a file: leave grant_to out.")
     with contextlib.closing(open_store(journal, None, dry_run)) as store:
         return store.set_up(list(roles), dry_run)

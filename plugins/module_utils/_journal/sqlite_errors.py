@@ -37,7 +37,7 @@ _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 _MISPLACED = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG)
 
 # The remedy for damage. It is never to go on without the journal.
-_RESTORE = f"restore it with .recover of the command sqlite3, or from a backup; {LACKING}"
+_RESTORE = f"restore it with the command .recover of sqlite3, or from a backup; {LACKING}"
 
 
 class SqliteErrors:
@@ -76,30 +76,30 @@ class SqliteErrors:
         if "locked" in why:
             found = holders(self.path) or holders(self.path + "-shm")
             why += f"; {found or 'another process'} has been writing to it for {BUSY_TIMEOUT} seconds"
-            return why, (
-                "let that process go on or end it, since the next run takes up what it has begun"
-                + ("" if found else "; fuser names it")
-            )
+            search = "" if found else "find that process with the command fuser, and "
+            return why, f"{search}wait until that process ends, or end it; the next run continues its work"
         if number in _FULL or "full" in why:
-            return why, f"make room in {self._full_folders()}"
+            return why, f"free some space in {self._full_folders()}"
         if "disk I/O error" in why:
             return (
                 why,
-                "see if its disk is full, and look for errors of the disk; it must not be on a network file system",
+                "check whether its disk is full or defective; a journal must not be on a network file system",
             )
         if self._show_only and "unable to open" in why:
-            return why, f"copy it and {self.path}-wal to a folder that this user can write to, and look at that copy"
+            return why, (
+                f"copy it and {self.path}-wal to a folder that this user can write to, and show the copy with vonage.vcc.vcc_journal_info"
+            )
         if number in _FORBIDDEN or "readonly" in why or "unable to open" in why:
-            right = "readable" if self._show_only else "writable"
-            files = "it, the files beside it whose names begin with its name, and its folder"
-            return why, f"make {files if self.path else _temporary_folder()} {right} for the user who runs the task"
+            right = "read access" if self._show_only else "write access"
+            files = "it, its folder, and the files there whose names begin with its name"
+            return why, f"give the user who runs the task {right} to {files if self.path else _temporary_folder()}"
         if "not a database" in why:
-            return why, f"{self.path_remedy}; if it was the journal, it is damaged: {_RESTORE}"
+            return why, f"{self.path_remedy}; if the path is correct, the journal is damaged: {_RESTORE}"
         if isinstance(exc, sqlite3.DatabaseError) and not isinstance(exc, sqlite3.OperationalError):
             return why, f"it is damaged, so {_RESTORE}"
         if number in _MISPLACED:
             return why, self.path_remedy
-        return why, "run the task again when that is mended; what it says stays right"
+        return why, "correct the cause, and run the task again; the content of the journal is still correct"
 
     def _full_folders(self) -> str:
         """Return the folders that are full; if none is known to be full, those that may be."""

@@ -183,7 +183,7 @@ class JournalFile(SqliteErrors):
         try:
             if not stat.S_ISREG(os.fstat(handle).st_mode):
                 raise JournalError(
-                    f"The journal {self.path} cannot be used (it is no regular file): {self.path_remedy}."
+                    f"The journal {self.path} cannot be used (it is not a regular file): {self.path_remedy}."
                 )
         finally:
             os.close(handle)
@@ -194,7 +194,7 @@ class JournalFile(SqliteErrors):
                     why = untrusted_reason(self.path + ending)
             if why:
                 raise JournalError(
-                    f"The journal {self.path} cannot be used ({self.path + ending if ending else 'it'} {why}, so what it says may be false):"
+                    f"The journal {self.path} cannot be used ({self.path + ending if ending else 'it'} {why}, so its content may be false):"
                     f" {_remedy(why)}."
                 )
 
@@ -237,13 +237,13 @@ class JournalFile(SqliteErrors):
         names = {name for (name,) in db.execute("SELECT name FROM sqlite_master")}
         if names and db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
             raise JournalError(
-                f"The journal {self.path} cannot be used (it is a database, but no journal of this collection): {self.path_remedy}."
+                f"The journal {self.path} cannot be used (it is a database, but not a journal of this collection): {self.path_remedy}."
             )
         version = db.execute("PRAGMA user_version").fetchone()[0]
         if version not in (0, SCHEMA_VERSION):
             raise JournalError(
-                f"The journal {self.path} was written by another version of this collection (schema {version}, this one knows {SCHEMA_VERSION}):"
-                " run the task with that version."
+                f"The journal {self.path} was written by another version of this collection (schema {version}; this version uses schema {SCHEMA_VERSION}):"
+                " run the task with the other version."
             )
         if not writable:
             if not version:
@@ -314,10 +314,10 @@ def _has_column(db: sqlite3.Connection) -> bool:
 def _remedy(why: str) -> str:
     """Return the remedy for a file that ``untrusted_reason`` refuses."""
     if why.startswith("can be written"):
-        return "take that right from others with chmod o-w, if what it says is right"
+        return "check the journal with vonage.vcc.vcc_journal_info, and run chmod o-w on that file if its content is correct"
     if why.startswith("belongs"):
-        return "run the task as that user, or share it with a group of this user's, as the documentation of the option journal says"
-    return "find out who has put it there, and remove it"
+        return "run the task as that user, or share the journal with a group of the user who runs the task, as the documentation of the option journal says"
+    return "find out who made it, and put the real file in its place, or remove it if there is no real file"
 
 
 def _version(path: str) -> tuple[int, ...]:

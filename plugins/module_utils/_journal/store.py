@@ -14,7 +14,7 @@ import typing as t
 CHUNK = 1000
 
 # For messages: the effect of restoring a journal from a backup.
-LACKING = "what that lacks, the next run may release or dispatch a second time"
+LACKING = "the next run may release or dispatch interactions a second time if the restored journal does not have them"
 
 
 class Row(t.NamedTuple):

@@ -189,11 +189,11 @@ class Worklist(SqliteErrors):
         ).fetchone()
         if row and row[0] and entry.request_id and row[0] != entry.request_id:
             raise InputError(
-                f"{entry.position} asks for '{name}' a second time with another request_id: leave one of them."
+                f"{entry.position} asks for '{name}' a second time with another request_id: remove one of the two entries."
             )
         if row and row[1] != entry.data:
             raise InputError(
-                f"{entry.position} asks for '{name}' a second time with other linked_data or routing_data: leave one of them."
+                f"{entry.position} asks for '{name}' a second time with other linked_data or routing_data: remove one of the two entries."
             )
         try:
             if not row:
@@ -207,6 +207,6 @@ class Worklist(SqliteErrors):
                 )
         except sqlite3.IntegrityError:
             raise InputError(
-                f"{entry.position} has the request_id '{shown(entry.request_id or '')}' of another interaction, and VCC processes only the first of two:"
-                " give each its own."
+                f"{entry.position} has the request_id '{shown(entry.request_id or '')}' of another interaction, and VCC processes only the first request"
+                " with it: give each interaction its own request_id."
             ) from None

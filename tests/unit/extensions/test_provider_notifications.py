@@ -156,11 +156,11 @@ class TestRefusals:
             (b"[1]", "notifications[0] is no object: give VCC's notifications as they came."),
             (
                 b"{}",
-                "notifications[0] has no notification or no notificationid: give VCC's notifications as they came.",
+                "notifications[0] has no notification or no notificationid: give VCC's notifications unchanged.",
             ),
             (
                 json.dumps([notification("good"), notification("bad", number="")]).encode(),
-                "notifications[1] has no notification or no notificationid: give VCC's notifications as they came.",
+                "notifications[1] has no notification or no notificationid: give VCC's notifications unchanged.",
             ),
             (
                 json.dumps([notification("case\x1f1")]).encode(),

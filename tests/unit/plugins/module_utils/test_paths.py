@@ -99,7 +99,7 @@ class TestTask:
         paths["report"] = str(tmp_path / "link" / "journal.db-wal")
         if there:
             Path(paths["journal"] + "-wal").touch()
-        assert f"report is the same file as {paths['journal']}-wal, which goes with journal: " in refused()
+        assert f"report is the same file as {paths['journal']}-wal, which belongs to journal: " in refused()
 
     @pytest.mark.parametrize("spelled", ["given/./journal.db", "x/../given/journal.db", "given//journal.db"])
     def test_another_spelling(self, refused, paths, tmp_path, spelled):
@@ -125,8 +125,8 @@ class TestTask:
 @pytest.mark.parametrize(
     ("module", "given", "said"),
     [
-        ("vcc_provider", {"name": "crm", "journal": "t.lock"}, "journal is the same file as t.lock, which goes with"),
-        ("vcc_provider", {"name": "crm", "token_cache": "j-wal"}, "j-wal, which goes with journal, is the same file"),
+        ("vcc_provider", {"name": "crm", "journal": "t.lock"}, "journal is the same file as t.lock, which belongs to"),
+        ("vcc_provider", {"name": "crm", "token_cache": "j-wal"}, "j-wal, which belongs to journal, is the same file"),
         ("vcc_journal", {"older_than": 1, "token_cache": "j"}, "journal is the same file as token_cache"),
         (
             "vcc_journal",

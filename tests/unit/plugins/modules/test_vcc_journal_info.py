@@ -98,15 +98,15 @@ class TestHistory:
         ("given", "said"),
         [
             ({"run_id": "x"}, "run_id must be the 32 hexadecimal digits that a task has returned as its run_id."),
-            ({"state": "failed"}, "state failed is not a state of the present: set history."),
-            ({"state": "unknown"}, "state unknown is not a state of the present: set history."),
+            ({"state": "failed"}, "state failed is only in the history: set history to true."),
+            ({"state": "unknown"}, "state unknown is only in the history: set history to true."),
             (
                 {"state": "pending", "history": True},
-                "state pending is not a state of the history: leave history and run_id out.",
+                "state pending is not in the history: leave history and run_id out.",
             ),
             (
                 {"state": "pending", "run_id": "0" * 32},
-                "state pending is not a state of the history: leave history and run_id out.",
+                "state pending is not in the history: leave history and run_id out.",
             ),
         ],
         ids=str,

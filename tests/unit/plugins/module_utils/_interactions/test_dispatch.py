@@ -246,7 +246,7 @@ class TestConfirmations:
         dispatch(external_id="a", request_id="key-1")
         result = task(external_id="a", request_id="key-1")
         assert result["msg"] == (
-            "The request_id 'key-1' of 'a' has been used to dispatch it before, and VCC would ignore it: give each its own."
+            "The request_id 'key-1' of 'a' has been used to dispatch it before, so VCC would ignore the request: set another request_id."
         )
         assert sim.live() == ["a"]
         assert len(sim.invoke_calls) == 1

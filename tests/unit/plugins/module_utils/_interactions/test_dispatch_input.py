@@ -57,11 +57,11 @@ class TestRejectedDispatches:
             ),
             (
                 {"interactions": [{"external_id": "a", "linked_data": LINKS}, {"external_id": "a"}]},
-                "interactions[1] asks for 'a' a second time with other linked_data or routing_data: leave one of them.",
+                "interactions[1] asks for 'a' a second time with other linked_data or routing_data: remove one of the two entries.",
             ),
             (
                 {"interactions": [{"external_id": "a"}, {"external_id": "a", "linked_data": LINKS}]},
-                "interactions[1] asks for 'a' a second time with other linked_data or routing_data: leave one of them.",
+                "interactions[1] asks for 'a' a second time with other linked_data or routing_data: remove one of the two entries.",
             ),
             (
                 {"interactions": [{"external_id": "a", "request_id": "1"}, {"external_id": "b", "request_id": "1"}]},

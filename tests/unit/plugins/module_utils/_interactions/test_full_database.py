@@ -92,7 +92,7 @@ def check(result, states, disk, sim):
     """Check the message and the states of a task that found the disk full; return those that VCC has accepted, and of these those in the journal."""
     assert result["failed"]
     assert f"The journal {disk.url} cannot be used (could not extend file " in result["msg"]
-    assert "No space left on device): make room on the disk of the server." in result["msg"]
+    assert "No space left on device): free some space on the disk of the server." in result["msg"]
     assert "\n" not in result["msg"]
     released = {external_id for external_id, state in states.items() if state == "released"}
     known = {external_id for external_id, accepted in disk.rows().items() if accepted} & set(IDS)

@@ -269,7 +269,7 @@ class TestRefusals:
         for check in (True, False):
             result = dispatch(idempotency_key="CHG1", external_ids=["b", "c"], force=True, check=check)
             assert result["msg"] == (
-                "The idempotency_key has been used for 'b' before, and VCC would ignore it: force needs a new key."
+                "The idempotency_key has been used for 'b' before, so VCC would ignore the request: force needs a new idempotency_key."
             )
         assert len(sim.calls) == before
         assert dispatch(idempotency_key="CHG2", external_ids=["b", "c"], force=True)["changed"]

@@ -16,7 +16,7 @@ from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal.hel
     refusal,
 )
 
-USED = "The idempotency_key has been used for 'a' before, and VCC would ignore it: force needs a new key."
+USED = "The idempotency_key has been used for 'a' before, so VCC would ignore the request: force needs a new idempotency_key."
 
 
 def key(name, action="dispatch"):

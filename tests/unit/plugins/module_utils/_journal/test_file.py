@@ -185,15 +185,16 @@ class TestDamage:
         path.parent.mkdir(parents=True)
         with contextlib.closing(sqlite3.connect(path)) as db:
             db.executescript("PRAGMA application_id = 17; CREATE TABLE interaction (name TEXT)")
-        assert "is a database, but no journal of this collection" in self.check(open_journal, path, predict)
+        assert "is a database, but not a journal of this collection" in self.check(open_journal, path, predict)
 
     @pytest.mark.parametrize("version", [2, 4])
     def test_journal_of_another_schema_version_is_refused(self, release, open_journal, path, predict, version):
         release("a")
         with contextlib.closing(sqlite3.connect(path)) as db:
             db.execute(f"PRAGMA user_version = {version}")
-        assert f"written by another version of this collection (schema {version}, this one knows 3)" in self.check(
-            open_journal, path, predict
+        assert (
+            f"written by another version of this collection (schema {version}; this version uses schema 3)"
+            in self.check(open_journal, path, predict)
         )
 
     @pytest.mark.parametrize("dangling", [False, True])

@@ -57,8 +57,9 @@ class TestMessages:
             said = refusal_at(path)
         assert said.startswith(f"The journal {path} cannot be used (database is locked; ")
         assert said.endswith(
-            " has been writing to it for 0.1 seconds): let that process go on or end it, since the next run takes up what it has begun"
-            + ("." if Path("/proc/locks").exists() else "; fuser names it.")
+            " has been writing to it for 0.1 seconds): "
+            + ("" if Path("/proc/locks").exists() else "find that process with the command fuser, and ")
+            + "wait until that process ends, or end it; the next run continues its work."
         )
         if Path("/proc/locks").exists():
             shown = r", which is stopped\)" if stopped else r"\)"
@@ -75,9 +76,10 @@ class TestMessages:
             path.write_bytes(content[:6000] if how == "cut off" else content[:100] + b"\xff" * (len(content) - 100))
         said = refusal_at(path, dry_run)
         assert said.endswith(
-            "restore it with .recover of the command sqlite3, or from a backup; what that lacks, the next run may release or dispatch a second time."
+            "restore it with the command .recover of sqlite3, or from a backup; the next run may release or dispatch interactions a second time if the"
+            " restored journal does not have them."
         )
-        assert ("check the path that the option journal names; if it was the journal, " in said) is (how == "text")
+        assert ("check the path that the option journal names; if the path is correct, " in said) is (how == "text")
 
     @pytest.mark.skipif(not ROOT, reason="only root can mount")
     @pytest.mark.parametrize("full", ["journal", "temporary"])
@@ -98,14 +100,14 @@ class TestMessages:
         assert error == ""
         what = "the folder of the journal" if full == "journal" else "the folder for temporary files (TMPDIR)"
         assert said.startswith(f"The journal {folder}/journal.db cannot be used (database or disk is full): ")
-        assert said.endswith(f"make room in {small}, {what}.\n")
+        assert said.endswith(f"free some space in {small}, {what}.\n")
 
     def test_another_program(self, path):
         path.parent.mkdir(parents=True)
         with contextlib.closing(sqlite3.connect(path)) as db:
             db.execute("CREATE TABLE mine (name TEXT)")
         assert refusal_at(path).endswith(
-            "no journal of this collection): check the path that the option journal names."
+            "not a journal of this collection): check the path that the option journal names."
         )
 
 

@@ -79,7 +79,7 @@ class TestNotices:
         with pytest.raises(InputError) as caught:
             parse_notifications([one, {**one, **wrong}])
         assert str(caught.value) == (
-            "notifications[1] has no notification or no notificationid: give VCC's notifications as they came."
+            "notifications[1] has no notification or no notificationid: give VCC's notifications unchanged."
         )
 
     def test_words_of_vccs_own_may_begin_and_end_with_blanks(self):

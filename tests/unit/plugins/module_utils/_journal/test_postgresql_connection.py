@@ -33,9 +33,12 @@ from ansible_collections.vonage.vcc.tests.postgresql.server import database_url,
 PASSWORD = "h:u@s/h %?#&'\"é\\"
 
 CHECK_PASSWORD = "check the user of the URL, and its password in the URL, in PGPASSWORD or in the file of PGPASSFILE, which needs mode 0600."
-CHECK_TLS = "check the certificate of the server, sslmode and PGSSLROOTCERT; off this host sslmode is verify-full unless the URL or PGSSLMODE says otherwise."
+CHECK_TLS = (
+    "check the certificate of the server, sslmode and PGSSLROOTCERT; for a server on another host, sslmode is verify-full unless the URL or PGSSLMODE"
+    " says otherwise."
+)
 CHECK_SERVER = "check the host and the port of the URL, and see if the server runs and can be reached."
-CHECK_PRIMARY = "let the URL name the primary, or all hosts with target_session_attrs=read-write."
+CHECK_PRIMARY = "name the primary in the URL, or all hosts with target_session_attrs=read-write."
 
 
 @pytest.fixture
@@ -95,20 +98,20 @@ class TestRefusals:
     def test_missing_database(self, postgresql_server):
         said = refused(postgresql_server.url("nothing-here"))
         assert said.endswith(
-            'database "nothing-here" does not exist): have that database created, or check the name in the URL.'
+            'database "nothing-here" does not exist): check its name in the URL, or create it if no task has used it before.'
         )
 
     def test_role_that_may_not_connect(self, postgresql_server, database, role):
         postgresql_server.execute(f'REVOKE CONNECT ON DATABASE "{database}" FROM PUBLIC')
         said = refused(postgresql_server.url(database, role))
         assert f'permission denied for database "{database}"' in said
-        assert said.endswith("): have CONNECT on the database granted to the role of the URL.")
+        assert said.endswith("): grant CONNECT on the database to the role of the URL.")
 
     def test_database_that_takes_no_connections(self, postgresql_server, database):
         postgresql_server.execute(f'ALTER DATABASE "{database}" ALLOW_CONNECTIONS false')
         said = refused(postgresql_server.url(database))
         assert f'database "{database}" is not currently accepting connections' in said
-        assert said.endswith("): have connections to the database allowed again, or check the name in the URL.")
+        assert said.endswith("): allow connections to the database again, or check its name in the URL.")
 
     def test_setting_that_the_server_does_not_know(self, postgresql_server, database):
         said = refused(postgresql_server.url(database, options="-cno_such_setting=1"))
@@ -121,7 +124,7 @@ class TestRefusals:
         said = refused(postgresql_server.url(database, role, PASSWORD, tcp=True, replication="true"), PASSWORD)
         assert "no pg_hba.conf entry for " in said
         assert said.endswith(
-            "): have an entry for the user, the database and this host added to pg_hba.conf of the server, or check them in the URL."
+            "): add an entry for the user, the database and this host to pg_hba.conf of the server, or check the user and the database in the URL."
         )
 
     def test_port_where_nothing_listens(self):

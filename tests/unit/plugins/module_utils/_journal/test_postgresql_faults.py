@@ -137,7 +137,7 @@ def test_server_that_stays_away(proxy, url, direct, monkeypatch):
         assert time.monotonic() - begun < 20
         assert said.startswith(f"The journal {url}?connect_timeout=2 cannot be used (")
         assert said.endswith(
-            "see if the server runs and can be reached, and run the task again: it takes up what it has begun."
+            "see if the server runs and can be reached, and run the task again: it continues where it stopped."
         )
         proxy.clear()
         journal.accept(claimed)

@@ -185,7 +185,7 @@ def test_lock_that_is_held_for_longer_than_the_task_waits(url, execute, monkeypa
         begun = time.monotonic()
         assert refusal(journal.accept, claimed) == (
             f"The journal {allowed} cannot be used (no answer within 0.5 seconds): see if the server runs and can be reached, and run the task again: it"
-            " takes up what it has begun."
+            " continues where it stopped."
         )
         assert 1 <= time.monotonic() - begun < 20
         assert len(execute(WAITING)) == 2

@@ -206,8 +206,8 @@ class TestFirstConnection:
         postgresql_server.execute(f"ALTER ROLE {role} CONNECTION LIMIT 0")
         threads = set(threading.enumerate())
         assert refusal(Journal, with_user(url, role), API, "main", None, 0).endswith(
-            'failed: FATAL: too many connections for role "runner"): run fewer tasks at once, or have max_connections of the server or the connection limit'
-            " of the role raised."
+            'failed: FATAL: too many connections for role "runner"): run fewer tasks at once, or raise max_connections of the server or the connection limit'
+            " of the role."
         )
         assert len(attempts) > 2
         programs.poll(lambda: set(threading.enumerate()) <= threads, "a thread goes on")
@@ -245,7 +245,7 @@ class TestLaterConnections:
 
     def test_role_that_may_no_longer_log_in(self, lose, role):
         assert lose(f"ALTER ROLE {role} NOLOGIN").endswith(
-            'role "runner" is not permitted to log in): have LOGIN given to the role of the URL, or check the user of the URL.'
+            'role "runner" is not permitted to log in): give LOGIN to the role of the URL, or check the user of the URL.'
         )
 
     def test_other_password(self, lose, postgresql_server, url, role):
@@ -260,9 +260,7 @@ class TestLaterConnections:
         assert lose(
             f'REVOKE CONNECT ON DATABASE "{database}" FROM PUBLIC',
             f'REVOKE CONNECT ON DATABASE "{database}" FROM {role}',
-        ).endswith(
-            "User does not have CONNECT privilege): have CONNECT on the database granted to the role of the URL."
-        )
+        ).endswith("User does not have CONNECT privilege): grant CONNECT on the database to the role of the URL.")
 
     def test_database_that_takes_no_more_connections(self, postgresql_server, url):
         database = database_of(url)
@@ -275,7 +273,7 @@ class TestLaterConnections:
             )
             begun = time.monotonic()
             assert refusal(journal.accept, claimed).endswith(
-                "is not currently accepting connections): have connections to the database allowed again, or check the name in the URL."
+                "is not currently accepting connections): allow connections to the database again, or check its name in the URL."
             )
             assert time.monotonic() - begun < 20
             postgresql_server.execute(f'ALTER DATABASE "{database}" ALLOW_CONNECTIONS true')
@@ -317,7 +315,7 @@ class TestLaterConnections:
             postgresql_server.drop_database(name)
             begun = time.monotonic()
             assert refusal(journal.accept, claimed).endswith(
-                f'database "{name}" does not exist): have that database created, or check the name in the URL.'
+                f'database "{name}" does not exist): check its name in the URL, or create it if no task has used it before.'
             )
             assert time.monotonic() - begun < 20
 
@@ -350,5 +348,5 @@ class TestLaterConnections:
             said = refusal(journal.claim, 0)
         assert "SSL" in said
         assert said.endswith(
-            "see if the server runs and can be reached, and run the task again: it takes up what it has begun."
+            "see if the server runs and can be reached, and run the task again: it continues where it stopped."
         )

@@ -31,11 +31,11 @@ READING = "GRANT USAGE ON SCHEMA vcc_journal TO {role}; GRANT SELECT ON ALL TABL
 WRITING = "GRANT INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA vcc_journal TO {role}"
 
 # What is granted to a role that may not read.
-TO_READ = "SELECT on its tables granted to it, as the SQL for check mode in guide_postgresql does"
-TO_WRITE = "SELECT, INSERT, UPDATE and DELETE on its tables granted to it, as the option grant_to of vonage.vcc.vcc_journal does"
+TO_READ = "SELECT on its tables, as the SQL for check mode in guide_postgresql does"
+TO_WRITE = "SELECT, INSERT, UPDATE and DELETE on its tables, as the option grant_to of vonage.vcc.vcc_journal does"
 
 STANDBY = (
-    "(its server is a read-only standby, or the session is read-only): let the URL name the primary,"
+    "(its server is a read-only standby, or the session is read-only): name the primary in the URL,"
     " or all hosts with target_session_attrs=read-write."
 )
 
@@ -191,14 +191,14 @@ class TestCreation:
             lambda: JournalMaintenance(url, dry_run=True),
             lambda: set_up(url),
         ):
-            assert "(tables of its schema vcc_journal are missing): have them restored from a backup" in refusal(act)
+            assert "(tables of its schema vcc_journal are missing): restore them from a backup" in refusal(act)
 
     def test_role_without_the_right_cannot_make_it(self, url, role):
         """Check mode says so too."""
         for act in needing(with_user(url, role)):
             assert refusal(act) == (
                 f"The journal {with_user(url, role)} cannot be used (its database has no schema vcc_journal with tables, and the role of its URL may not"
-                " make one): run vonage.vcc.vcc_journal with state=present as a role that may make it, or have the SQL of guide_postgresql run."
+                " make one): run vonage.vcc.vcc_journal with state=present as a role that may make it, or let an administrator run the SQL of guide_postgresql."
             )
         check_searches_of_nothing(with_user(url, role))
 
@@ -221,7 +221,7 @@ class TestCreation:
         for act in needing(with_user(url, role)):
             assert refusal(act) == (
                 f"The journal {with_user(url, role)} cannot be used (its schema vcc_journal has no tables, and the role of its URL may not make them): run"
-                " vonage.vcc.vcc_journal with state=present as a role that may make them, or have the SQL of guide_postgresql run."
+                " vonage.vcc.vcc_journal with state=present as a role that may make them, or let an administrator run the SQL of guide_postgresql."
             )
         check_searches_of_nothing(with_user(url, role))
         assert database_contents(url) == before
@@ -245,7 +245,7 @@ class TestRights:
             others = (0,) if opening is Journal else ()
             assert refusal(opening, with_user(url, role), API, "main", None, *others) == (
                 f"The journal {with_user(url, role)} cannot be used (the role of its URL may not write attempt, custom_request, interaction,"
-                " notification, outcome, registration, run, scope): have INSERT, UPDATE and DELETE on the tables of the schema vcc_journal granted to it,"
+                " notification, outcome, registration, run, scope): grant the role INSERT, UPDATE and DELETE on the tables of the schema vcc_journal,"
                 " as the option grant_to of vonage.vcc.vcc_journal does."
             )
         assert database_contents(url) == before
@@ -258,7 +258,9 @@ class TestRights:
         for dry_run in (True, False):
             said = refusal(Journal, with_user(url, role), API, "main", None, 0, dry_run=dry_run)
             assert "cannot be used (the role of its URL may not read " in said
-            assert said.endswith(f": have USAGE on the schema vcc_journal and {TO_READ if dry_run else TO_WRITE}.")
+            assert said.endswith(
+                f": grant the role USAGE on the schema vcc_journal and {TO_READ if dry_run else TO_WRITE}."
+            )
         assert refusal(JournalMaintenance, with_user(url, role)).endswith(f" and {TO_WRITE}.")
         assert refusal(JournalMaintenance, with_user(url, role), dry_run=True).endswith(f" and {TO_READ}.")
 
@@ -269,8 +271,8 @@ class TestRights:
             claimed = journal.claim(0)
             execute("REVOKE UPDATE ON vcc_journal.interaction FROM {role}", role=role)
             assert refusal(journal.accept, claimed) == (
-                f"The journal {with_user(url, role)} cannot be used (permission denied for table interaction): have the rights on the schema vcc_journal"
-                " granted to the role of the URL, as the documentation of the option journal says."
+                f"The journal {with_user(url, role)} cannot be used (permission denied for table interaction): grant the role of the URL the rights"
+                " on the schema vcc_journal, as guide_postgresql says."
             )
             execute(WRITING, role=role)
             journal.accept(claimed)
@@ -284,8 +286,8 @@ class TestRights:
             execute("DROP SCHEMA vcc_journal CASCADE")
             said = refusal(getattr(journal, act), 0 if act in ("claim", "plan") else claimed)
         assert said == (
-            f'The journal {url} cannot be used (relation "vcc_journal.interaction" does not exist): have its schema restored from a backup;'
-            " what that lacks, the next run may release or dispatch a second time."
+            f'The journal {url} cannot be used (relation "vcc_journal.interaction" does not exist): restore its schema from a backup;'
+            " the next run may release or dispatch interactions a second time if the restored journal does not have them."
         )
 
 
@@ -294,8 +296,8 @@ class TestRefusals:
     def test_other_version(self, url, execute, some, version):
         execute("UPDATE vcc_journal.version SET version = {version}", version=version)
         expected = (
-            f"The journal {url} cannot be used (it was made by another version of this collection: schema {version}, this one knows 3): run the task with"
-            " that version."
+            f"The journal {url} cannot be used (it was made by another version of this collection: schema {version}; this version uses schema 3): run the"
+            " task with the other version."
         )
         for dry_run in (True, False):
             assert refusal(Journal, url, API, "main", None, 0, dry_run=dry_run) == expected
@@ -308,8 +310,8 @@ class TestRefusals:
         try:
             for dry_run in (True, False):
                 assert refusal(Journal, url, API, "main", None, 0, dry_run=dry_run) == (
-                    f"The journal {url} cannot be used (its database has the encoding {encoding}): have a database made with the encoding UTF8, which can"
-                    " hold all ids."
+                    f"The journal {url} cannot be used (its database has the encoding {encoding}): use a database with the encoding UTF8, which can store"
+                    " all ids."
                 )
         finally:
             postgresql_server.drop_database(name)
@@ -327,7 +329,10 @@ class TestRefusals:
             lambda: JournalMaintenance(url, dry_run=True),
             lambda: set_up(url),
         ):
-            assert "(the table version of its schema vcc_journal is empty): have the schema restored" in refusal(act)
+            assert (
+                "(the table version of its schema vcc_journal is empty): if the tables are new, run the last INSERT"
+                in refusal(act)
+            )
 
 
 class TestMigration:
@@ -342,8 +347,8 @@ class TestMigration:
 
     def test_state_present_brings_it_to_this_version(self, url, old):
         expected = (
-            f"The journal {url} cannot be used (it was made by another version of this collection: schema {old}, this one knows 3): have"
-            " vonage.vcc.vcc_journal run with state=present as the owner of the schema, which brings it to this version."
+            f"The journal {url} cannot be used (it was made by another version of this collection: schema {old}; this version uses schema 3): run"
+            " vonage.vcc.vcc_journal with state=present as the owner of the schema, which updates it to this version."
         )
         for dry_run in (True, False):
             assert refusal(Journal, url, API, "main", None, 0, dry_run=dry_run) == expected
@@ -397,8 +402,8 @@ class TestMigration:
         execute(f"{READING}; {WRITING}", role=role)
         for dry_run in (True, False):
             assert refusal(set_up, with_user(url, role), dry_run=dry_run) == (
-                f"The journal {with_user(url, role)} cannot be brought to this version (the role of its URL does not own its tables): run the task as"
-                " their owner."
+                f"The journal {with_user(url, role)} cannot be updated to this version (the role of its URL does not own its tables): run the task as"
+                " the role that owns them."
             )
 
 

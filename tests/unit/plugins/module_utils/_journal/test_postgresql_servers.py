@@ -196,7 +196,7 @@ class TestFailover:
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
             )
             assert refusal(journal.accept, claimed) == (
-                f"The journal {url} cannot be used (cannot execute UPDATE in a read-only transaction): let the URL name the primary, or all hosts with"
+                f"The journal {url} cannot be used (cannot execute UPDATE in a read-only transaction): name the primary in the URL, or all hosts with"
                 " target_session_attrs=read-write."
             )
 

@@ -70,7 +70,7 @@ def test_database_that_takes_no_change_is_refused(postgresql_url, execute, monke
     )
     for external_id in ("a", "b"):
         assert refusal(run_twice, postgresql_url, external_id, clock=clock).endswith(
-            "cannot be used (its database has not taken a change at 5 attempts): look for triggers and policies on the tables of the schema vcc_journal,"
+            "cannot be used (changes had no effect in 5 attempts): look for triggers and policies on the tables of the schema vcc_journal,"
             " and for a session that holds locks on them."
         )
 

@@ -97,7 +97,9 @@ class TestReadOnly:
                 assert (journal.counts()["released"], journal.counts()["pending"]) == (1, int(log))
             for dry_run in (False, True):
                 said = refusal_at(mounted / path.name, dry_run)
-                assert "cannot be used (Read-only file system): make it, the files beside it" in said
+                assert (
+                    "cannot be used (Read-only file system): give the user who runs the task write access to it" in said
+                )
         finally:
             subprocess.run(["umount", mounted], check=True)
 

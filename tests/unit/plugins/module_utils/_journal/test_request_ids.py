@@ -36,7 +36,7 @@ class TestCustomRequestIds:
 
     def test_two_of_one_interaction_are_refused_by_place(self, open_journal):
         said = refusal(open_journal().add_all, as_entries(("a", "1"), "b", ("a", "2")), kind=InputError)
-        assert said == "entry 3 asks for 'a' a second time with another request_id: leave one of them."
+        assert said == "entry 3 asks for 'a' a second time with another request_id: remove one of the two entries."
 
     @pytest.mark.parametrize("ids", [[("a", "1"), ("b", "1")], [("a", "1"), "b", ("b", "1")]], ids=["new", "known"])
     def test_request_id_of_two_interactions_is_refused_by_position(self, open_journal, ids):
@@ -89,7 +89,8 @@ class TestCustomRequestIds:
         said = refusal(open_journal(force=how == "force").add_all, as_entries(("a", "mine")), kind=InputError)
         assert (
             said
-            == "The request_id 'mine' of 'a' has been used to release it before, and VCC would ignore it: give each its own."
+            == "The request_id 'mine' of 'a' has been used to release it before, so VCC would ignore the request: set another request_id only if VCC must"
+            " release it again."
         )
 
     def test_request_id_processed_for_a_dispatch_without_external_id_is_refused(self, release, open_journal):
@@ -124,7 +125,9 @@ class TestCustomRequestIds:
             (first,) = claim("a", force=True)
             early.keep_pending(taken_up)
         said = refusal(open_journal(provider="tickets").add_all, as_entries(("b", first.request_id)), kind=InputError)
-        assert said.startswith(f"The request_id '{first.request_id}' of 'b' has been used for 'a' before")
+        assert said.startswith(
+            f"The request_id '{first.request_id}' of 'b' has been used for 'a' with another provider before"
+        )
 
     def test_the_id_of_a_notification_is_refused(self, open_journal, journal, clock):
         with contextlib.closing(

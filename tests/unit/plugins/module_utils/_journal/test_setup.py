@@ -58,7 +58,9 @@ class TestFile:
             assert journal.description()["schema_version"] == 3
 
     def test_file_has_no_roles(self, path):
-        with pytest.raises(InputError, match="grant_to names roles of a database, and journal is a file: leave it out"):
+        with pytest.raises(
+            InputError, match="grant_to names roles of a database, but journal is a file: leave grant_to out"
+        ):
             set_up(str(path), ["vcc"])
         assert not path.parent.exists()
 
@@ -104,7 +106,7 @@ class TestDatabase:
         for is_made in (False, True):
             before = database_contents(postgresql_url)
             with pytest.raises(
-                JournalError, match=r'role "nobody-here" does not exist.*: check the names of the roles'
+                JournalError, match=r'role "nobody-here" does not exist.*: check the names of the roles in grant_to'
             ):
                 set_up(postgresql_url, ["nobody-here"], dry_run)
             assert database_contents(postgresql_url) == before

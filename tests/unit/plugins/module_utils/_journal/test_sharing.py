@@ -154,8 +154,8 @@ class TestTrust:
         path.chmod(bits)
         path.parent.chmod(folder)
         assert refused() == (
-            f"The journal {path} cannot be used (it belongs to the user 12345, so what it says may be false): run the task as that user, or"
-            " share it with a group of this user's, as the documentation of the option journal says."
+            f"The journal {path} cannot be used (it belongs to the user 12345, so its content may be false): run the task as that user, or"
+            " share the journal with a group of the user who runs the task, as the documentation of the option journal says."
         )
 
     @pytest.mark.parametrize("bits", [0o666, 0o602])
@@ -163,8 +163,8 @@ class TestTrust:
         release_at(path, "a")
         path.chmod(bits)
         assert refused() == (
-            f"The journal {path} cannot be used (it can be written by every user, so what it says may be false): take that right from others"
-            " with chmod o-w, if what it says is right."
+            f"The journal {path} cannot be used (it can be written by every user, so its content may be false): check the journal with"
+            " vonage.vcc.vcc_journal_info, and run chmod o-w on that file if its content is correct."
         )
 
     @as_root
@@ -181,7 +181,7 @@ class TestTrust:
         release_at(path, "a")
         (place / "precious").write_text("precious")
         Path(f"{path}-wal").symlink_to(place / "precious")
-        assert f"({path}-wal is a symbolic link, so what it says may be false): find out who " in refused()
+        assert f"({path}-wal is a symbolic link, so its content may be false): find out who " in refused()
 
     @pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/null")], ids=["fifo", "null"])
     def test_device_or_pipe_is_refused(self, place, path, make):
@@ -190,7 +190,7 @@ class TestTrust:
         if path.is_symlink():
             path = Path("/dev/null")
         for dry_run in (False, True):
-            assert "cannot be used (it is no regular file): check the path that" in refusal_at(path, dry_run)
+            assert "cannot be used (it is not a regular file): check the path that" in refusal_at(path, dry_run)
 
     @pytest.mark.parametrize("check", [False, True])
     def test_untrusted_journal_is_shown_and_not_pruned(self, sim, path, check):
