@@ -18,7 +18,7 @@ options:
     choices: [emea, nam, apac]
   domain:
     description:
-      - Domain of VCC's hosts. The default is that of Vonage's guides; V(cc.vonage.com) is the newer one.
+      - Domain of VCC's hosts. The default is the domain in Vonage's guides; V(cc.vonage.com) is the newer domain.
       - If not set, the environment variable E(VCC_DOMAIN) is used.
     type: str
     default: newvoicemedia.com
@@ -26,13 +26,13 @@ options:
     description:
       - URL of the API gateway. It replaces the URL derived from O(region) and O(domain), for example for your own proxy.
       - It must begin with V(https://), unless its host is the loopback of the host that runs the task.
-      - If not set, the environment variable E(VCC_API_URL) is used; it overrides O(region), even if the task sets O(region).
+      - If not set, the environment variable E(VCC_API_URL) is used. This variable overrides O(region), even if the task sets O(region).
     type: str
   auth_url:
     description:
       - URL of the token endpoint, including its path. It replaces the URL derived from O(region) and O(domain).
       - Like O(api_url), it must begin with V(https://).
-      - If not set, the environment variable E(VCC_AUTH_URL) is used; it overrides O(region), even if the task sets O(region).
+      - If not set, the environment variable E(VCC_AUTH_URL) is used. This variable overrides O(region), even if the task sets O(region).
     type: str
   account:
     description:
@@ -76,7 +76,7 @@ options:
   ca_path:
     description:
       - Path of a file with the certificate authorities to trust, in PEM format, on the host that runs the task.
-      - By default those of the Python library C(requests), or of the environment variable E(REQUESTS_CA_BUNDLE).
+      - By default, the module trusts the authorities of the Python library C(requests), or of the environment variable E(REQUESTS_CA_BUNDLE).
       - If not set, the environment variable E(VCC_CA_PATH) is used.
     type: path
   timeout:

@@ -11,7 +11,8 @@ short_description: Read a list or a dictionary from text
 version_added: 1.0.0
 description:
   - The playbooks of the collection use this filter for variables that a survey can only give as text. It never fails.
-  - It returns the list or dictionary of JSON or YAML text, and anything else unchanged, also text that is neither. So the playbook can say what is wrong.
+  - It returns the list or dictionary of JSON or YAML text. It returns any other value unchanged, including text that is neither a list nor a dictionary, so
+    that the playbook can report the mistake.
   - In YAML text, plain words, numbers and dates stay text, so that an id such as V(007) is not altered.
 options:
   _input:
@@ -20,7 +21,7 @@ options:
     required: true
   lines:
     description:
-      - Whether text is a list of ids, one a line. Blank lines, and blanks at the ends of a line, do not count.
+      - Whether text is a list of ids, one in each line. Blank lines, and blanks at the ends of a line, do not count.
       - Text that begins with V([) and ends with V(]) is a list in JSON instead.
     type: bool
     default: false
@@ -42,7 +43,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: The list or dictionary of the text; the input itself if it is no text, or neither of them.
+  description: The list or dictionary of the text; the input itself if it is not text, or if the text is neither.
   type: raw
 """
 

@@ -26,7 +26,8 @@ options:
       - V(released) releases the interactions.
       - V(dispatched) dispatches them through O(route). The module makes no call for an interaction that the journal confirms as dispatched, and not
         released since.
-      - Each action ends the journal's confirmation of the other one. If two processes ask for both at once, the journal confirms neither.
+      - Each action ends the journal's confirmation of the other action. If one process releases an interaction while another dispatches it, the journal
+        confirms neither action.
       - If the answer to a dispatch is lost, the next run repeats it with the request id of the first attempt. If VCC has processed that attempt, the
         route and the data of the repetition have no effect.
     type: str
@@ -38,28 +39,28 @@ options:
       - Exactly one of O(external_id), O(external_ids), O(src) and O(interactions) is required.
       - An id may hold any character except control characters, and has at most 1024 characters.
       - The module refuses an id that begins or ends with white space or an invisible character. It does not trim ids.
-      - Put an id of digits in quotes. A bare number works with a warning, since YAML reads V(0123) as V(83) and V(12:30:45) as V(45045).
+      - Put an id of digits in quotes, because YAML reads V(0123) as V(83) and V(12:30:45) as V(45045). The module accepts a bare number with a warning.
     type: str
   external_ids:
     description:
-      - External ids of many interactions; the same id counts once.
+      - External ids of many interactions; a repeated id counts once.
       - It must be a list. The module refuses a string and does not split it at commas, because an id may hold commas.
-      - For more than some thousand interactions O(src) is faster, because Ansible does not process the ids then.
+      - For more than some thousand interactions, O(src) is faster, because then Ansible does not process the ids.
     type: list
     elements: str
   interactions:
     description:
       - Many interactions, each with its own data to dispatch. The same list works with O(state=dispatched) and O(state=released), so that one variable
         can hold a set of interactions from dispatch to release.
-      - The same external id counts once. The module refuses the same id with different data.
+      - A repeated external id counts once. The module refuses it if the data differ.
     type: list
     elements: dict
     suboptions:
       external_id:
         description:
           - External id of the interaction.
-          - An interaction can be dispatched without one, with a warning. VCC's API can never release it, and each run of the task dispatches it again.
-            O(state=released) refuses it.
+          - An interaction can be dispatched without an external id, with a warning. VCC's API can never release such an interaction, and each run of the task
+            dispatches it again. O(state=released) refuses it.
         type: str
       request_id:
         description:
@@ -67,7 +68,7 @@ options:
           - O(state=released) ignores it, because VCC would ignore a release with the request id of the dispatch.
         type: str
       linked_data:
-        description: Like O(linked_data), for this interaction only; replaces it.
+        description: Data of this interaction, in place of O(linked_data).
         type: list
         elements: dict
         suboptions: &linked_data
@@ -91,7 +92,7 @@ options:
             description: The key of the value in that system.
             type: str
       routing_data:
-        description: Like O(routing_data), for this interaction only; replaces it.
+        description: Routing of this interaction, in place of O(routing_data).
         type: dict
         suboptions: &routing_data
           interaction_type:
@@ -122,7 +123,7 @@ options:
                 type: str
                 required: true
               expiry_after:
-                description: Seconds after which the skill is no longer required; V(0) for an optional skill. Without it the skill is mandatory.
+                description: Seconds after which the skill is no longer required; V(0) for an optional skill. Without this option, the skill is mandatory.
                 type: int
   route:
     description: The named route for the dispatch. Required with O(state=dispatched), ignored otherwise.
@@ -145,9 +146,9 @@ options:
     description:
       - Path of a file with many interactions, in UTF-8, on the host that runs the task. A relative path starts in the playbook's folder.
       - O(src_format) sets the format of the file. The module refuses a pipe or a device, such as C(/dev/stdin).
-      - The module refuses a file with other content before any call, for example a file encrypted by ansible-vault, a web page, or an archive. A file
-        without interactions is accepted, with a warning.
-      - The module skips blank lines, and the same id counts once. Objects and rows may have their own C(request_id), see O(request_id).
+      - Before any call, the module refuses a file with other content, for example a file encrypted by ansible-vault, a web page, or an archive. A file without
+        interactions is accepted, with a warning.
+      - The module skips blank lines, and a repeated id counts once. Objects and rows may have their own C(request_id), see O(request_id).
       - With O(state=dispatched), objects may have C(linked_data) and C(routing_data), as in O(interactions). The module ignores all other keys.
     type: path
   src_format:
@@ -157,7 +158,7 @@ options:
         C(.txt), C(.list), C(.ids) and no extension select V(text). Any other extension is refused.
       - With V(text), each line is an exact external id, without comments or quotes. A line must not begin with C(#), be in quotes, end
         with a comma or a semicolon, or look like JSON, HTML, XML or YAML. Use another format for such an id.
-      - With V(csv), a header has a column C(external_id), and commas separate the columns. V(tsv) is the same with tabs.
+      - With V(csv), the header has a column C(external_id), and commas separate the columns. V(tsv) is the same with tabs.
       - With V(jsonl), each line is a JSON object with C(external_id).
       - With V(json), the file is one JSON array of such objects, or of external ids, of at most 64 MiB.
     type: str
@@ -179,17 +180,17 @@ options:
     description:
       - The name of an operation, such as a change ticket, the id of a workflow or a date. The module derives the request id of each interaction from the
         account, O(provider), the action, the external id and this key, in place of a random one.
-      - So every host, container and run with the same key sends the same request ids, with or without a common journal, and VCC processes each once. Use it to
-        dispatch from a container that ends with its job.
+      - So every host, container and run with the same key sends the same request ids, with or without a common journal, and VCC processes each request id once.
+        Use a key to dispatch from a container that ends with its job.
       - Another operation on the same interactions needs another key. VCC does not document for how long it remembers a request id.
-      - If the journal has an accepted request with the key, the interaction is done, whatever O(journal_ttl) says. While VCC's answer to an earlier attempt is
+      - If the journal has an accepted request with the key, the interaction is done, regardless of O(journal_ttl). While VCC's answer to an earlier attempt is
         not known, the module uses the request id of that attempt. The module refuses O(force) with a key that a task has used.
-      - The journal then knows that the operation is done. It confirms no state for other tasks if the opposite action has come since an attempt whose
-        answer was lost, because VCC may have ignored the repeated request id.
+      - If the answer to an attempt was lost, and the opposite action came before the next attempt, VCC may ignore the repeated request id. Then the journal
+        knows only that the operation is done. It confirms no state of the interaction to other tasks.
       - Without a journal, C(changed) means that VCC has accepted the calls, even if it had processed the same request ids before.
-      - The request id is the first 32 hexadecimal digits of a SHA-256 of five lines, each with a line feed at its end. They are the account
+      - The request id is the first 32 hexadecimal digits of a SHA-256 of five lines, each with a line feed at its end. The five lines are the account
         (O(account), or else O(client_id)), the provider (empty without one), V(release) or V(dispatch), the external id and the key.
-      - The module refuses it together with a request_id, and for a dispatch without an external id.
+      - The module refuses a key together with a request_id, and for a dispatch without an external id.
       - The key is text, a whole number or a date. The module refuses a time, a truth value and a number with a fraction, because YAML loses their spelling.
       - If not set, the environment variable E(VCC_IDEMPOTENCY_KEY) is used.
     type: str
@@ -198,14 +199,16 @@ options:
       - The RV(plan_digest) that check mode returned for an approved plan. If the plan of the task has changed since, the task fails before any call, and
         changes nothing.
       - An empty digest counts as not set, so the task compares nothing. If a task must not run without an approval, first check that the digest is not empty.
-      - A plan is what is left to do. The digest covers the scope (the API, O(account) or else O(client_id), and O(provider)), the action, O(force) and
-        O(idempotency_key). Of each interaction, it covers the external id, the custom request id, the route and the data.
-      - The order of the list does not matter, nor whether a file or an option has it. The journal matters only for what is left.
-      - The message says how many interactions are new or done since, if these account for the whole difference. A digest does not tell which interactions are
-        gone from a list.
-      - While a task works, another process cannot add to its plan. An interaction that the journal confirms when the task begins stays unchanged.
+      - The plan of a task is the list of interactions that are left to release or dispatch. The digest covers the scope (the API, O(account) or else
+        O(client_id), and O(provider)), the action, O(force) and O(idempotency_key). Of each interaction, it covers the external id, the custom request id, the
+        route and the data.
+      - The digest does not depend on the order of the list, nor on whether a file or an option has the list. It depends on the journal only because the journal
+        decides which interactions are left.
+      - The message of the failed task has the numbers of new and of done interactions, if these explain the whole difference. A digest does not show which
+        interactions were removed from a list.
+      - While a task works, another process cannot add interactions to its plan. An interaction that the journal confirms when the task begins stays unchanged.
       - A second run with the same digest finds everything done, and changes nothing. If only a part of the plan is done, run check mode again for the digest of
-        the rest. Without a journal or with O(force), nothing is confirmed, so a second run does the plan again.
+        the interactions that are left. Without a journal or with O(force), nothing is confirmed, so a second run carries out the plan again.
     type: str
   reason:
     description:
@@ -229,10 +232,10 @@ options:
     default: 86400
   report:
     description:
-      - Path of a file, on the host that runs the task, for the outcome of every interaction. The module writes it during the work, one JSON object
-        per line, with the keys of RV(interactions). Its mode is 0600.
-      - A line has also C(at), when the outcome was known, in ISO 8601 and UTC; RV(run_id); O(reason); and C(job_id), the id of the job of AAP or AWX,
-        from the variable E(JOB_ID) in the environment of the host that runs the task. The last two can be null.
+      - Path of a file, on the host that runs the task, for the outcome of every interaction. The module writes it while it works, one JSON object per line,
+        with the keys of RV(interactions). Its mode is 0600.
+      - A line also has C(at), the time when the outcome was known, in ISO 8601 and UTC; RV(run_id); O(reason); and C(job_id), the id of the job of AAP or AWX,
+        from the variable E(JOB_ID) in the environment of the host that runs the task. O(reason) and C(job_id) can be null.
       - The report replaces an empty file or an earlier report. The module refuses any other file before any call. It also refuses a symbolic link, a file
         with a second hard link, and another user's file. The path must not be a device or a pipe, such as V(/dev/stdout) or V(/dev/null).
       - Check mode writes no report, and fails if the report cannot be written.
@@ -240,23 +243,24 @@ options:
   calls_in_flight:
     description:
       - Number of calls to make at once, 1 to 16. A call holds up to some thousand interactions, so the option affects larger tasks only.
-      - While VCC answers one of them with 429, the fair-use limit of the account, all others wait too.
-      - Dispatches always go one call after the other, so that they queue in the requested order. Releases go in the order of their external ids.
+      - If VCC answers one call with 429, because of the account's fair-use limit, all other calls wait too.
+      - The module always sends dispatches one call after the other, so that the interactions queue in the requested order. It sends releases in the order of
+        their external ids.
     type: int
     default: 4
   max_failures:
     description:
-      - Stop sending once VCC has refused this number of interactions. The remaining interactions fail as not sent. Those that were part of a refused call
-        and not yet sent again are V(unknown).
+      - Stop sending once VCC has refused this number of interactions. The remaining interactions fail as not sent. Interactions that were part of a refused
+        call, and that the module has not yet sent again, are V(unknown).
       - By default there is no limit, except for a task that VCC refuses as a whole, for example because its provider is not registered. Such a task stops
         after some 20 calls with the same answer, among them 8 of one interaction each, if VCC has accepted none.
-      - Any value replaces that rule. Set a high value to try each of many interactions regardless.
+      - Any value replaces this rule. To try every interaction regardless of refusals, set a high value.
     type: int
   progress:
     description:
-      - Show the progress of the task after 10 seconds, then after 20, 40 and 80, and then every minute. A line has the interactions that are done, failed and
-        unknown, the calls, the rate, the time left, and the reason why the task waits, such as a 429.
-      - If Ctrl+C, SIGTERM or the C(timeout) of the task interrupts it, the last line says what is done, and what another run of the task does.
+      - Show the progress of the task after 10 seconds, then after 20, 40 and 80, and then every minute. A line has the numbers of interactions that are done,
+        failed and unknown, the number of calls, the rate, the time left, and the reason why the task waits, such as a 429.
+      - If Ctrl+C, SIGTERM or the C(timeout) of the task interrupts it, the last line shows the progress, and says how to continue.
       - The lines go to standard error. Only a task that runs in Ansible's own process shows them, see the notes.
       - If not set, the environment variable E(VCC_PROGRESS) is used.
     type: bool
@@ -362,7 +366,7 @@ EXAMPLES = r"""
     provider: ticket-system
     interactions: *tickets
 
-- name: Find out what a release would do, for someone who approves it
+- name: Predict a release, for a person who approves it
   vonage.vcc.vcc_interaction:
     external_ids: &closed
       - case-4714
@@ -370,7 +374,7 @@ EXAMPLES = r"""
   check_mode: true
   register: planned
 
-- name: Release what was approved, or nothing if the list or the journal has changed since
+- name: Release the approved interactions, or nothing if the list or the journal has changed since
   vonage.vcc.vcc_interaction:
     external_ids: *closed
     plan_digest: "{{ planned.plan_digest }}"
@@ -421,7 +425,7 @@ plan_digest:
   description:
     - The SHA-256 of the plan of the task, in 64 hexadecimal digits, for the option O(plan_digest) of a later run. The same plan has the same digest on any
       host and in any order of its list.
-    - It is the digest of what was left to do when the task began, even if the task failed because of its O(plan_digest).
+    - It is the digest of the plan when the task began, even if the task failed because of its O(plan_digest).
   returned: in check mode, or if O(plan_digest) is set
   type: str
   sample: a73f678db8a25edf4c6f4bbdca5677a71c95132bae4f3b16e0ba099d23633cb7
@@ -434,15 +438,15 @@ journal:
       description: V(sqlite), V(postgresql), or V(none) if there is no journal.
       type: str
     location:
-      description: The path of its file, or the URL of its database without a password; null if there is no journal.
+      description: The path of the journal file, or the URL of the database without a password; null if there is no journal.
       type: str
     created:
-      description: Whether this task has made it.
+      description: Whether this task has created the journal.
       type: bool
   sample: {backend: sqlite, location: /home/ops/.ansible/vonage_vcc/journal.db, created: false}
 run_id:
   description:
-    - The id of this run of the task. RV(interactions), O(report) and the history of the journal have it in common, see M(vonage.vcc.vcc_journal_info).
+    - The id of this run of the task. O(report) and the history of the journal also have this id, see M(vonage.vcc.vcc_journal_info).
     - Once the task has begun to send, the history has the outcome of each interaction that VCC accepted, or that failed or stayed V(unknown).
   returned: when the input is valid, except in check mode
   type: str

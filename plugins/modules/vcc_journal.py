@@ -33,26 +33,26 @@ options:
     elements: str
   import_from:
     description:
-      - Path of a journal in a SQLite file, whose entries go into O(journal). The import does not replace an equal or newer entry in O(journal). So you can
-        repeat an interrupted import.
-      - Import a file before other tasks use O(journal), and let no task use the file from then on. If O(journal) is in use, an import brings back pruned
-        entries, and confirmations that V(AssignToAgent) has ended.
+      - Path of a journal in a SQLite file, whose entries go into O(journal). The import does not replace an entry in O(journal) that is equal or newer, so you
+        can repeat an interrupted import.
+      - Import a file before other tasks use O(journal), and let no task use the file from then on. If tasks have used O(journal) before, an import can bring
+        back pruned entries, and confirmations that V(AssignToAgent) has ended.
     type: path
   older_than:
     description:
       - Delete the entries of interactions, the notifications, the custom request ids and the history that are at least this number of seconds old.
-      - Keep them for longer than the longest O(vonage.vcc.vcc_interaction#module:journal_ttl) in use. If the entry of an interaction is gone, the next task
-        that asks for it releases or dispatches it once more.
+      - Set more than the longest O(vonage.vcc.vcc_interaction#module:journal_ttl) in use. If the entry of an interaction is deleted, the next task that asks
+        for this interaction releases or dispatches it once more.
       - The module keeps the registrations of providers.
-      - Other tasks can use the journal meanwhile. A file becomes smaller.
+      - Other tasks can use the journal meanwhile. A journal file becomes smaller.
     type: int
   notifications:
     description:
       - Notifications as VCC has sent them to the endpoint of a provider, each with C(notification), C(objectid) and C(notificationid). The module ignores
         all other keys.
-      - V(Release) confirms that the interaction is released, and ends a confirmation that it is dispatched. V(AssignToAgent) ends a confirmation that it is
-        released, because an agent has the interaction again. A pending release stays pending.
-      - A notification counts once, even if VCC repeats it. The module ignores other notifications, and those without an C(objectid).
+      - V(Release) confirms that the interaction is released, and ends a confirmation that it is dispatched. V(AssignToAgent) ends a confirmation that the
+        interaction is released, because an agent has it again. A pending release stays pending.
+      - A notification counts once, even if VCC repeats it. The module ignores notifications of another kind, and notifications without an C(objectid).
     type: list
     elements: dict
   provider:
@@ -85,7 +85,7 @@ EXAMPLES = r"""
   vonage.vcc.vcc_journal:
     older_than: "{{ 30 * 24 * 60 * 60 }}"
 
-- name: Make the journal in PostgreSQL, for tasks with a role of few rights
+- name: Create the journal in PostgreSQL, for tasks whose role has few rights
   vonage.vcc.vcc_journal:
     journal: postgresql://owner@db.example/vcc
     state: present
@@ -101,7 +101,7 @@ EXAMPLES = r"""
         objectid: ticket-1
         notificationid: 7d5ad1de-2b64-4b59-8f0a-6a5b4e1b3c22
 
-- name: Bring the journal of this host into PostgreSQL
+- name: Import the journal of this host into PostgreSQL
   vonage.vcc.vcc_journal:
     journal: postgresql://vcc@db.example/vcc
     import_from: ~/.ansible/vonage_vcc/journal.db
@@ -151,7 +151,7 @@ noted:
   type: int
   sample: 1
 ignored:
-  description: Number of notifications of another kind, or of an interaction without an external id.
+  description: Number of notifications of another kind, or without an external id.
   returned: if O(notifications) is set
   type: int
   sample: 0

@@ -14,8 +14,8 @@ description:
   - Shows the journal in which M(vonage.vcc.vcc_interaction) records the actions that Vonage Contact Center (VCC) has accepted.
   - Makes no call, needs no credentials, and never creates a journal.
   - Shows any journal that it can read, even if it cannot write there, for example on a read-only file system.
-  - Also shows the history of the journal, which has the outcome of each interaction in each run of M(vonage.vcc.vcc_interaction), and exports all of it to a
-    file.
+  - Also shows the history of the journal, which has the outcome of each interaction in each run of M(vonage.vcc.vcc_interaction). It can export the whole
+    history to a file.
 author:
   - The vonage.vcc authors (@vonage)
 options:
@@ -24,7 +24,7 @@ options:
     type: list
     elements: str
   provider:
-    description: Return only the entries of this provider. Entries without one have null in C(provider) of RV(entries).
+    description: Return only the entries of this provider. Entries without a provider have null in C(provider) of RV(entries).
     type: str
   state:
     description:
@@ -48,13 +48,13 @@ options:
     default: false
   run_id:
     description:
-      - Return only the entries of one run of a task, which has returned this RV(vonage.vcc.vcc_interaction#module:run_id). Also return the summary of the run
-        as RV(run).
+      - Return only the entries of the run of a task that has returned this RV(vonage.vcc.vcc_interaction#module:run_id). Also return the summary of the run as
+        RV(run).
       - Implies O(history).
     type: str
   export:
     description:
-      - Path of a file, on the host that runs the module, for all entries that match, not only those of the page. Each line is a JSON object with the keys
+      - Path of a file, on the host that runs the module, for all entries that match, not only for those of the page. Each line is a JSON object with the keys
         of RV(entries). Its mode is 0600.
       - The export replaces an empty file or an earlier export. The module refuses any other file. It also refuses a symbolic link, a file with a second
         hard link, and another user's file. The path must not be a device or a pipe, such as V(/dev/stdout) or V(/dev/null).
@@ -97,7 +97,7 @@ EXAMPLES = r"""
   vonage.vcc.vcc_journal_info:
   register: known
 
-- name: Show the progress of a run that is under way, from another terminal
+- name: Show the progress of a run from another terminal
   ansible.builtin.debug:
     msg: "{{ known.counts.pending }} pending, {{ known.accepted_last_minute }} accepted in the last minute"
 
@@ -123,7 +123,7 @@ EXAMPLES = r"""
     reason: CHG0031337, the queue is closed
   register: released
 
-- name: List what has failed in that run
+- name: List the interactions that failed in that run
   vonage.vcc.vcc_journal_info:
     run_id: "{{ released.run_id }}"
     state: failed
@@ -145,13 +145,13 @@ journal:
       description: V(sqlite) or V(postgresql).
       type: str
     location:
-      description: The path of its file, or the URL of its database without a password.
+      description: The path of the journal file, or the URL of the database without a password.
       type: str
     path:
-      description: The path of its file; null for a database.
+      description: The path of the journal file; null for a database.
       type: str
     host:
-      description: The host of the database that was reached, or the folder of its socket; null for a file.
+      description: The host of the database to which the module has connected, or the folder of its socket; null for a file.
       type: str
     database:
       description: The name of the database; null for a file.
@@ -160,7 +160,7 @@ journal:
       description: Whether the file, or the schema of the database, exists.
       type: bool
     schema_version:
-      description: Version of its tables; null if there is no journal.
+      description: Version of the journal's tables; null if there is no journal.
       type: int
   sample:
     backend: sqlite
@@ -185,7 +185,7 @@ counts:
       description: Entries that say that an interaction is dispatched.
       type: int
     pending:
-      description: Entries whose answer is not known.
+      description: Entries for which VCC's answer is not known.
       type: int
     providers:
       description: Providers with a known registration.
@@ -229,15 +229,15 @@ run:
       description: The id of its job of AAP or AWX, or null.
       type: str
     counts:
-      description: Number of interactions that VCC accepted to release (C(released)) and to dispatch (C(dispatched)), and that are C(failed) and C(unknown).
+      description: Number of interactions that VCC accepted to release (C(released)) and to dispatch (C(dispatched)), and that are C(failed) or C(unknown).
       type: dict
     calls:
       description: The number of the last API call that decided an outcome, counted from 1.
       type: int
     timeline:
       description:
-        - The same over time, in up to 60 parts of equal length. Each has its beginning (C(from)), and the numbers of interactions that were C(accepted),
-          C(failed) and C(unknown) in it.
+        - The outcomes over time, in up to 60 parts of equal length. Each part has its beginning (C(from)), and the numbers of interactions that were
+          C(accepted), C(failed) and C(unknown) in it.
       type: list
       elements: dict
   sample:
@@ -273,7 +273,7 @@ entries:
       description: V(released), V(dispatched) or V(pending); in the history V(released), V(dispatched), V(failed) or V(unknown).
       type: str
     action:
-      description: The last requested action, V(release) or V(dispatch); in the history that of the run.
+      description: The last requested action, V(release) or V(dispatch); in the history the action of the run.
       type: str
     request_id:
       description: The request id of that action, or the id of the notification that confirmed it; null if it was not sent.
@@ -285,7 +285,7 @@ entries:
       description: When VCC accepted the action; null if its answer is not known. Not in the history.
       type: str
     at:
-      description: When the outcome was known, in ISO 8601 and UTC. Only in the history, as all that follow.
+      description: When the outcome was known, in ISO 8601 and UTC. Only the history has this key and the keys below.
       type: str
     call:
       description: The number of the API call of the run that decided the outcome, from 1; null without a call.

@@ -19,7 +19,7 @@ author:
   - The vonage.vcc authors (@vonage)
 options:
   page_size:
-    description: Number of interactions to request in a call. VCC does not document its maximum.
+    description: Number of interactions to request in a call. VCC does not document a maximum.
     type: int
     default: 100
   medium:
@@ -119,13 +119,13 @@ totals:
   type: dict
   contains:
     reported:
-      description: Ongoing interactions according to VCC's answer for the last page; null if it has no number.
+      description: Ongoing interactions according to VCC's answer for the last page; null if the answer has no number.
       type: int
     listed:
       description: Distinct interactions that the module read.
       type: int
     matched:
-      description: Those of them that match the filters.
+      description: Distinct interactions that match the filters.
       type: int
     api_calls:
       description: HTTP requests to the API, including retries but not requests for tokens.

@@ -14,7 +14,7 @@ description:
   - Registers a provider. A system uses the provider's name to dispatch interactions into Vonage Contact Center (VCC) and to release them.
   - VCC may notify O(endpoint) when one of the provider's interactions is assigned to an agent and when it is released.
   - A registration replaces the whole earlier registration, and VCC offers no way to read it back. Therefore the journal keeps a keyed hash of each setting that
-    VCC accepted last, never a value. A task with the same settings makes no call.
+    VCC accepted last, never the value itself. A task with the same settings makes no call.
   - The journal also holds the key of the hashes, so a user who can read the journal can test guesses. A long random value cannot be guessed.
 author:
   - The vonage.vcc authors (@vonage)
@@ -32,7 +32,7 @@ options:
     default: present
   endpoint:
     description:
-      - URL for VCC's notifications. It must begin with V(https://). Without it VCC sends none.
+      - URL for VCC's notifications. It must begin with V(https://). Without this option, VCC sends no notifications.
     type: str
   headers:
     description:
@@ -41,23 +41,23 @@ options:
       - C(Authorization) has the form V(type credentials), for example V(Bearer) and a token, so that O(endpoint) can tell VCC from other senders.
     type: dict
   agent_actions_permitted:
-    description: Actions that an agent may take with the provider's interactions. Actions that are not named are not permitted.
+    description: Actions that agents may take with the provider's interactions. Actions that this option does not name are forbidden.
     type: dict
     suboptions:
       release:
-        description: Release them.
+        description: Release an interaction.
         type: bool
         default: false
       hold:
-        description: Put them on hold.
+        description: Put an interaction on hold.
         type: bool
         default: false
       transfer_to_agent:
-        description: Transfer them to another agent.
+        description: Transfer an interaction to another agent.
         type: bool
         default: false
       transfer_to_route:
-        description: Transfer them to a named route.
+        description: Transfer an interaction to a named route.
         type: bool
         default: false
   force:
@@ -97,7 +97,7 @@ EXAMPLES = r"""
       release: true
       hold: true
 
-- name: Send its notifications to an endpoint, with a header that authenticates VCC
+- name: Send the provider's notifications to an endpoint, with a header that authenticates VCC
   vonage.vcc.vcc_provider:
     name: ticket-system
     endpoint: https://hooks.example.com/vcc
@@ -129,10 +129,10 @@ journal:
       description: V(sqlite), V(postgresql), or V(none) if there is no journal.
       type: str
     location:
-      description: The path of its file, or the URL of its database without a password; null if there is no journal.
+      description: The path of the journal file, or the URL of the database without a password; null if there is no journal.
       type: str
     created:
-      description: Whether this task has made it.
+      description: Whether this task has created the journal.
       type: bool
   sample: {backend: sqlite, location: /home/ops/.ansible/vonage_vcc/journal.db, created: false}
 evidence:

@@ -13,8 +13,8 @@ version_added: 1.0.0
 description:
   - Gets an access token with client credentials, for a play that passes one token to many tasks, or to M(ansible.builtin.uri).
   - The other modules of this collection get their tokens themselves; they do not need this one.
-  - The result contains the token in plain text. Set C(no_log=true) on the task. Otherwise Ansible prints the token with C(-v), and wherever else it shows
-    results. A registered result still contains the token.
+  - The result contains the token in plain text. Set C(no_log=true) on the task. Otherwise Ansible prints the token with C(-v), and in every other place where
+    it shows results. A registered result still contains the token.
 author:
   - The vonage.vcc authors (@vonage)
 options:

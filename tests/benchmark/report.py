@@ -19,7 +19,7 @@ LARGE_N = 100_000
 INTRODUCTION = """\
 # Benchmark
 
-`make bench` wrote this page; `tests/benchmark/README.md` says how it measures, and what each row is. All figures are medians."""
+`make bench` wrote this page; `tests/benchmark/README.md` explains the method and the rows. All figures are medians."""
 
 
 class Results:

@@ -12,9 +12,9 @@ description:
   - An event source of ansible-rulebook, and the endpoint to which Vonage Contact Center (VCC) posts the notifications of a provider.
   - Writes the notifications of a POST to the journal of the collection in one transaction, and answers 200 only when they are durable. POSTs that arrive
     together share a transaction.
-  - Then puts one event per notification into the rulebook. A notification that VCC repeats is recorded once and has one event.
-  - Answers 503 with Retry-After while the journal cannot be written, or while the rules are too far behind; 400 for a body that is no notification;
-    401 without the token; 413 for a body that is too large; 415 for a body that is compressed or no JSON.
+  - Then passes one event per notification to the rulebook. A notification that VCC repeats is recorded once and has one event.
+  - Answers 503 with Retry-After while the journal cannot be written, or while the rules are too far behind; 400 for a body that is not a notification; 401
+    without the token; 413 for a body that is too large; 415 for a body that is compressed or not JSON.
   - Runs the endpoint in a process of its own, which ends with ansible-rulebook.
 options:
   host:
@@ -36,7 +36,7 @@ options:
     description: Absolute path of the key of the certificate, if it is not in the same file. It must not be encrypted.
     type: str
   health_path:
-    description: The path at which a GET without a token is answered 200 if the journal can be written, else 503.
+    description: The path for health checks. A GET of this path needs no token. The source answers 200 if it can write the journal, and 503 if not.
     type: str
     default: /health
   max_body:
@@ -49,8 +49,8 @@ options:
     required: true
   journal:
     description:
-      - The journal of the tasks that release. An absolute path, or the URL of a database in PostgreSQL.
-      - If it is not set, VCC_JOURNAL of the environment counts. The same holds for the options below.
+      - The journal of the tasks that release, as an absolute path or the URL of a PostgreSQL database.
+      - If it is not set, the environment variable VCC_JOURNAL is used. The options below also have environment variables, such as VCC_REGION.
     type: str
     required: true
   region:
@@ -67,7 +67,7 @@ options:
     description: Name of the account, as in the tasks that release.
     type: str
   client_id:
-    description: The API client, whose id is the name of the account if O(account) is not set.
+    description: The id of the API client, which is the name of the account if O(account) is not set.
     type: str
 """
 
