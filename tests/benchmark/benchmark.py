@@ -4,7 +4,7 @@
 
 """Measure what the collection costs, and check the goals.
 
-It runs all cases one after the other, and again, so that a slow phase of the machine hits all of them. README.md says what they are.
+It runs all cases one after the other, and then again, so that a slow phase of the machine affects all of them. README.md describes the cases.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ REFERENCES_EVERY = 8
 
 
 class RunError(Exception):
-    """A run did not do what its case says, so that its figures mean nothing."""
+    """A run did not do the work of its case, so its figures are not valid."""
 
 
 class Bench:
@@ -133,7 +133,7 @@ class Bench:
         if row.journal == "copy":
             self._remove(copy)
             shutil.copy(large, copy)
-        os.sync()  # so that no run waits for what was written before it
+        os.sync()  # so that no run waits for earlier writes
         return self._folder / f"{row.journal}.db"
 
     def _remove(self, journal):
@@ -186,7 +186,7 @@ def run_at_scale(n):
 
 
 def machine():
-    """Return what the figures are measured on."""
+    """Return the properties of this machine that the figures depend on."""
     cpuinfo = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     model = re.search(r"^model name\s*:\s*(.*)$", cpuinfo, re.MULTILINE)
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -215,7 +215,7 @@ def chosen(arguments):
 
 
 def one_round(todo):
-    """Yield the cases, and every now and then those that others are compared with, but not before a second run."""
+    """Yield the cases, and at intervals the references again, but never between a case and its second run."""
     references = [case for case in todo if case.row.reference]
     for number, case in enumerate(todo, 1):
         yield case

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the benchmark runs: rows, each for some numbers of interactions and latencies, and the commands of their runs."""
+"""The rows of the benchmark, each with its numbers of interactions and its latencies, and the commands of their runs."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ INFO = "    - vonage.vcc.vcc_journal_info: {external_ids: [case-0000000]}\n"
 JOURNAL_DAYS = 75
 PRUNE = f"    - vonage.vcc.vcc_journal: {{older_than: {JOURNAL_DAYS // 5 * 24 * 60 * 60}}}\n"
 
-# What a journal in a database is measured for.
+# The numbers of interactions and the latency with which a journal in a database is measured.
 DATABASE_NS = (1_000, 10_000, 100_000)
 DATABASE_LATE_MS = 5
 
@@ -229,7 +229,7 @@ class Inputs:
         return parts
 
     def _ids(self, case: Case) -> Path:
-        """Return a file of external ids; those for a journal that other runs use too are new, and amid those that it knows."""
+        """Return a file of external ids. If other runs use the journal too, the ids are new, and lie between those that the journal knows."""
         prefix, digits = "case-", 7
         if case.row.journal:
             self._runs += 1

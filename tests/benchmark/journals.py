@@ -23,7 +23,7 @@ def fill(path: Path, rows: int, days: int) -> None:
     :param days: age of the oldest copy; the others follow evenly.
     """
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
-        # Nobody needs the journal if this fails.
+        # The journal need not survive a failure of this function.
         for pragma in ("journal_mode = OFF", "synchronous = OFF", "cache_size = -2000000", "foreign_keys = OFF"):
             db.execute(f"PRAGMA {pragma}")
         entry = db.execute("SELECT scope, action, asked, accepted, id FROM interaction").fetchone()

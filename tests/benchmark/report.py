@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""From runs to medians, goals, a page and the chart of the guide."""
+"""Compute medians and goals from runs, and write a page and the chart of the guide."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A browser for all tests, where there is one."""
+"""A browser for all tests, if this machine has one."""
 
 from __future__ import annotations
 

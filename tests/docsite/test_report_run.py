@@ -47,7 +47,7 @@ def page(tmp_path_factory):
         message = "</td><svg onload=\"document.title = 'hacked'\"> " + "the cause " * 100 + "y" * 1000
         altered = database.execute("UPDATE attempt SET message = ? WHERE state = 'unknown'", (message,))
         assert altered.rowcount > 0
-        # Spread what happened at once over half an hour, so that the timeline has many bars.
+        # Spread the attempts over half an hour, so that the timeline has many bars.
         database.execute("UPDATE attempt SET at = at + 31 * number * number % 1800")
     done = subprocess.run(
         [sys.executable, "-m", "ansible.cli.playbook", "vonage.vcc.report_run", "-e", "vcc_html=run.html"],
@@ -93,7 +93,7 @@ def test_page_fits_window(browser, page, width, scheme):
     assert dark is (scheme == "dark")
 
 
-def test_text_of_others_is_shown_as_text(browser, page):
+def test_foreign_text_is_shown_as_text(browser, page):
     browser.open(page, 1280)
     assert set(IDS) <= set(text_of(browser, "td.name"))
     assert REASON[:500].strip() in text_of(browser, "p.lead")
@@ -102,7 +102,7 @@ def test_text_of_others_is_shown_as_text(browser, page):
 
 
 def test_bars_are_inside_the_chart(browser, page):
-    """Each bar of the timeline is as wide as it says, and tall enough to be seen."""
+    """The bars of the timeline are tall enough to be seen."""
     browser.open(page, 1280)
     boxes = browser.evaluate(
         """[...document.querySelectorAll("rect")].map((each) => {
@@ -116,7 +116,7 @@ def test_bars_are_inside_the_chart(browser, page):
     assert all(inside for box in boxes for inside in box[2:])
 
 
-def test_keyboard_and_reader(browser, page):
+def test_page_works_with_keyboard_and_screen_reader(browser, page):
     """The keyboard reaches the table of the timeline, which fits; the chart has a name and a description, and the cells their headings."""
     browser.open(page, 400)
     assert text_of(browser, "#chart-title") == ["Interactions over time"]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Every link and anchor of the built site leads somewhere, and no page cuts off what it says; pictures are in docs/build/pictures."""
+"""Every link and anchor of the built site exists, and no page cuts off its text; pictures are in docs/build/pictures."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_site_is_built():
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_links_and_anchors(page):
+def test_links_and_anchors_exist(page):
     addresses = parse(page)[1]
     assert addresses
     assert [address for address in addresses if broken(page, address)] == []
@@ -114,7 +114,7 @@ def test_page_fits_window(look, page, width):
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_pictures(browser, look, width):
+def test_pictures_are_taken(browser, look, width):
     pages = {
         "first": SITE / "index.html",
         "module": SITE / "vcc_interaction_module.html",

@@ -146,7 +146,7 @@ MESSAGE_CALL = re.compile(r"(Error|_unwritable|_unusable|\bwarnings\.append)$")
 
 
 def message_templates() -> list[str]:
-    """Return the messages of errors in the code and of the checks in the playbooks, with … in place of what varies."""
+    """Return the messages of errors in the code and of the checks in the playbooks, with … in place of the parts that vary."""
     found = []
     for path in (ROOT / "plugins").rglob("*.py"):
         for node in ast.walk(ast.parse(read(path))):

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a task may do because of the other tasks of its round."""
+"""Behaviour of a task that the checks must allow because of the other tasks of its round."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ STATES = {"release": "released", "dispatch": "dispatched"}
 
 def find_false_outcomes(history, effects):
     """
-    Yield what is wrong with the history of a journal.
+    Yield the errors in the history of a journal.
 
     :param history: its outcomes, as dictionaries
     :param effects: the places of the claims that VCC has processed
@@ -72,7 +72,7 @@ def find_differences(process, result, entries, history):
 
 
 def find_wrong_calls(round_, processes):
-    """Yield the accepted calls of the only process of a wave that did not have as many interactions as the process says."""
+    """Yield the accepted calls whose number of interactions differs from that in the result, if a wave has only one process."""
     if len(processes) != 1 or processes[0].interrupted or processes[0].task.check or round_.proxy:
         return
     made = [call for call in round_.simulator.calls[round_.calls_before :] if call["path"] == INVOKE]

@@ -24,7 +24,7 @@ PASSWORD = "Pa55/word of the journal"
 # Events of a database during which a process cannot connect at its start.
 AWAY = ("kill", "silence", "failover")
 
-# Files that a task must refuse, because they are another file of the task or belong to somebody else.
+# Files that a task must refuse, because they are another file of the task or belong to another user.
 FORBIDDEN_FILES = (
     "report is the log of the journal",
     "report is a link to the journal",

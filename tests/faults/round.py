@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A round: its processes, and what the checks need to know about them."""
+"""A round: its processes, and the data about them that the checks need."""
 
 from __future__ import annotations
 

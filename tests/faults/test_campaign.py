@@ -42,7 +42,7 @@ def servers():
 
 @pytest.fixture
 def postgresql():
-    """Skip a test where PostgreSQL cannot be had, but fail in CI."""
+    """Skip a test if PostgreSQL cannot run here, but fail in CI."""
     if reason := campaign.missing():
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(reason)
 
@@ -102,7 +102,7 @@ def test_round(seed, backend):
 def test_round_with_event_of_database(place, event, postgresql):
     details = {"seconds": 0.1, **({"mode": "kill"} if event == "kill" else {})}
     waves = [Wave([_task(0)]), Wave([_task(1), _task(2)], [("hold", {})], database_events=[(0.1, event, details)])]
-    # So that the second wave has something to send, and its call to hold.
+    # The second wave must have interactions to send, and a call that is held.
     waves[0].tasks[0].ids = ["a"]
     waves[1].hold_seconds = 0.3
     drawn = _plan(waves, {**DIRECT, "place": place, "prepared": True})
@@ -120,8 +120,8 @@ def test_round_with_failover(postgresql):
     assert report.faults["database failover"] == 1
 
 
-def test_missing_server_is_said(monkeypatch, capsys, tmp_path):
-    """Without PostgreSQL, the journal of each round is a file. In CI, and for whoever asks for PostgreSQL, that is an error."""
+def test_missing_server_is_reported(monkeypatch, capsys, tmp_path):
+    """Without PostgreSQL, the journal of each round is a file. In CI, or if the backend must be PostgreSQL, the campaign fails."""
     monkeypatch.setattr(campaign, "missing", lambda: "no server")
     monkeypatch.delenv("CI", raising=False)
     save = ["campaign", "--seed", "2", "--save", str(tmp_path / "plan.json")]
@@ -179,7 +179,7 @@ def test_regression(name, request):
     assert violations(plan) == []
 
 
-# Defects of the engine and the sentences that the campaign says of them.
+# Defects of the engine, and the sentences with which the campaign reports them.
 DEFECTS = {
     "sends_nothing": "and VCC has not processed it",
     "new_request_ids": "at most 1 allowed",
@@ -203,7 +203,7 @@ DEFECTS = {
     "miscounts_calls": "interactions that VCC accepted, and there were",
 }
 
-# Those of the journal, which must show in PostgreSQL too.
+# The defects of the journal, which the campaign must detect in PostgreSQL too.
 DEFECTS_OF_JOURNAL = [
     "new_request_ids",
     "reuses_request_ids",

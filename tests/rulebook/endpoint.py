@@ -116,7 +116,7 @@ class Rulebook:
         send_signal(self.pids()[0], signal.SIGTERM)
 
     def kill(self):
-        """Kill all processes at once, as the end of a container or of its memory does."""
+        """Kill all processes at once, as at the end of a container, or if it runs out of memory."""
         for pid in [self.process.pid, *self.pids()]:
             send_signal(pid, signal.SIGKILL)
         self.process.wait(10)
@@ -164,7 +164,7 @@ class Rulebook:
 
 
 class RulebookWithDatabase(Rulebook):
-    """The same with a journal in PostgreSQL."""
+    """A Rulebook with a journal in PostgreSQL."""
 
     def __init__(self, folder, server, **variables):
         super().__init__(folder, vcc_journal=server.url(), **variables)
@@ -188,7 +188,7 @@ class RulebookWithDatabase(Rulebook):
 
 
 def notification(number, kind="Release", external_id=None):
-    """Return a notification with all that VCC sends."""
+    """Return a notification with all properties that VCC sends."""
     return {
         "notification": kind,
         "objectid": external_id or f"case-{number}",
@@ -199,7 +199,7 @@ def notification(number, kind="Release", external_id=None):
 
 class Load:
     """
-    Posts notifications over connections that stay open, and keeps what the answers promise.
+    Posts notifications over connections that stay open, and keeps the ids that are answered.
 
     ``answered`` has the ids of all notifications in POSTs that were answered 200, ``times`` the seconds until each of these answers, ``refused`` the
     status of all other answers, ``unanswered`` counts the POSTs without one. A connection that ends takes its part of the load with it.

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Measure how many notifications the shipped rulebook takes, and check that the journal has all that it answered 200, also after SIGTERM and SIGKILL.
+"""Measure how many notifications the shipped rulebook takes, and check that the journal has all that were answered 200, also after SIGTERM and SIGKILL.
 
 Prints a table; ends with 1 if a rate is not reached or a notification is missing.
 """
@@ -25,7 +25,7 @@ from ansible_collections.vonage.vcc.tests.rulebook.endpoint import Load, Ruleboo
 # Notifications of a POST, and the POSTs a second that must be sustained.
 GOALS = ((1, 500), (50, 100))
 
-# What must be reached of a rate, because the last POSTs of a load are answered after its end.
+# The part of a rate that must be reached, because the last POSTs of a load are answered after its end.
 ENOUGH = 0.98
 
 SIGNALS = {"terminate": "SIGTERM", "kill": "SIGKILL"}
@@ -48,7 +48,7 @@ def rulebook_with(backend):
 
 def measure(backend, size, seconds, rate=None, end=None):
     """
-    Put load on the rulebook, print a row and return whether all is right.
+    Put load on the rulebook, print a row, and return whether the rate is reached and no notification is missing.
 
     :param rate: POSTs a second that must be reached; None for as many as it takes
     :param end: the method of Rulebook with which it ends in the middle of the load
@@ -84,7 +84,7 @@ def measure(backend, size, seconds, rate=None, end=None):
 
 
 async def under_load(rulebook, load, seconds, rate, end):
-    """Run the load, and in its middle what ends the rulebook."""
+    """Run the load, and end the rulebook in the middle of it."""
     if end:
         asyncio.get_running_loop().call_later(seconds / 2, getattr(rulebook, end))
     await load.run(seconds, rate)

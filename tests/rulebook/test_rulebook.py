@@ -49,7 +49,7 @@ def server():
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def make_rulebook(request, tmp_path):
-    """Makes a rulebook with either journal, which does not run."""
+    """Makes a rulebook with a journal of either kind, and does not start it."""
 
     def make(**variables):
         if request.param == "sqlite":
@@ -150,7 +150,7 @@ def test_notification_is_recorded_verbatim(tmp_path, rulebook, simulator, extern
         assert notify(simulator, external_id, kind, agent=external_id) == 200
     assert rulebook.confirmed() == {external_id}
     if "VAULT" in external_id:
-        # ansible-rulebook tries to decrypt it for the rule. That fails, but nothing else does.
+        # ansible-rulebook tries to decrypt the id for the rule, which fails. Everything else must work.
         rulebook.wait(lambda: "Error calling action debug" in rulebook.text())
     else:
         rulebook.wait(lambda: shown_ids(rulebook) == [external_id])
@@ -190,19 +190,19 @@ def test_wrong_variable_ends_the_rulebook_with_a_sentence(tmp_path, name, value,
 
 @pytest.mark.parametrize("size", [1, 50])
 @pytest.mark.parametrize("end", ["terminate", "kill"])
-def test_nothing_answered_is_lost_when_ansible_rulebook_ends_under_load(make_rulebook, end, size):
+def test_journal_has_all_answered_notifications_after_end_under_load(make_rulebook, end, size):
     rulebook = make_rulebook()
 
     async def run(load):
         asyncio.get_running_loop().call_later(1, getattr(rulebook, end))
         await load.run(30)
 
-    for attempt in range(2):  # the second one with the journal as the first one has left it
+    for attempt in range(2):  # the second one continues with the journal of the first one
         with rulebook.running() as process:
             rulebook.wait_until_listening()
             load = Load(rulebook.port, size, prefix=f"n{attempt}")
             asyncio.run(run(load))
-            # Java ends ansible-rulebook at SIGTERM without a word to the source.
+            # Java ends ansible-rulebook at SIGTERM without notice to the source.
             process.wait(30)
             assert end == "kill" or load.unanswered == 0
         programs.poll(lambda: not rulebook.is_listening(), "the endpoint does not end")
@@ -211,7 +211,7 @@ def test_nothing_answered_is_lost_when_ansible_rulebook_ends_under_load(make_rul
 
 
 def test_endpoint_ends_with_ansible_rulebook(tmp_path):
-    """Something may kill ansible-rulebook alone: its endpoint answers what it has in hand and ends, or the next one would not get the port."""
+    """If only ansible-rulebook is killed, its endpoint answers its POSTs and ends. Otherwise, the next endpoint would not get the port."""
     rulebook = Rulebook(tmp_path)
     with rulebook.running():
         rulebook.wait_until_listening()
@@ -221,7 +221,7 @@ def test_endpoint_ends_with_ansible_rulebook(tmp_path):
 
 
 def test_rulebook_ends_if_its_endpoint_is_killed(tmp_path):
-    """So that a service manager starts it again."""
+    """A service manager then starts it again."""
     rulebook = Rulebook(tmp_path)
     with rulebook.running() as process:
         rulebook.wait_until_listening()
@@ -230,8 +230,8 @@ def test_rulebook_ends_if_its_endpoint_is_killed(tmp_path):
     assert "The endpoint has ended with -9." in rulebook.text()
 
 
-def test_rules_and_playbook_of_the_guide_get_what_they_need(tmp_path, simulator):
-    """The rulebook with rules of one's own, and the playbook that one of them runs."""
+def test_rules_of_the_guide_run_their_playbook(tmp_path, simulator):
+    """The rulebook has other rules, one of which runs a playbook. Text of VCC must not be executed as a template."""
     source = example_with("vonage.vcc.provider_notifications:", EXAMPLES).text
     playbook = example_with("urldecode", EXAMPLES).text
     inventory = example_with("ansible_connection:", EXAMPLES).text
@@ -252,7 +252,7 @@ def test_rules_and_playbook_of_the_guide_get_what_they_need(tmp_path, simulator)
 
 
 def test_curl_of_the_guide_posts_a_notification(tmp_path):
-    """The command and what it prints."""
+    """The guide shows the command and its output."""
     rulebook = Rulebook(tmp_path, vcc_webhook_token="a-long-random-string")
     example = example_with("curl", EXAMPLES)
     command, printed = re.fullmatch(r"\$ (curl.*?[^\\])\n([^ ].*)\n", example.text, re.DOTALL).groups()
@@ -268,7 +268,7 @@ def test_curl_of_the_guide_posts_a_notification(tmp_path):
             assert connection.getresponse().status == 200
 
 
-def test_variables_of_the_guide_are_taken(tmp_path):
+def test_variables_of_the_guide_are_accepted(tmp_path):
     variables = yaml.safe_load(example_with("vcc_webhook_token:", EXAMPLES).text)
     rulebook = Rulebook(tmp_path)
     rulebook.variables = {**variables, "vcc_webhook_port": rulebook.port, "vcc_journal": str(rulebook.journal)}
@@ -277,7 +277,7 @@ def test_variables_of_the_guide_are_taken(tmp_path):
 
 
 def test_load_command_finds_nothing_missing():
-    """The command that measures, for a moment: a rate may not be reached on a machine that has other work."""
+    """Run the measuring command for a moment. A rate may be missed on a machine with other work."""
     command = [sys.executable, str(Path(__file__).parent / "load.py"), "--seconds", "2"]
     environment = {**os.environ, "PYTHONPATH": str(COLLECTIONS)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)

@@ -27,7 +27,7 @@ TIMEOUT = 120  # seconds
 COLLECTIONS = "/usr/share/ansible/collections"
 AUTHORITIES = "/etc/pki/tls/certs/ca-bundle.crt"
 
-# What AWX sets for each job.
+# The variables that AWX sets for each job.
 ENVIRONMENT = {
     "ANSIBLE_COLLECTIONS_PATH": f"/runner/requirements_collections:~/.ansible/collections:{COLLECTIONS}",
     "ANSIBLE_FORCE_COLOR": "True",

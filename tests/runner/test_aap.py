@@ -29,7 +29,7 @@ PASSWORD = "a-long-random-string"
 IDS = ["case-1", "case-2", "case-3"]
 LINES = "\n".join(IDS)  # as a text area has them
 
-# For each playbook of the project: the answers of its survey, and what VCC does then.
+# For each playbook of the project: the answers of its survey, and the effects at VCC.
 ANSWERS = {
     "dispatch_interaction": (
         {"vcc_route": "sales", "vcc_interactions": json.dumps([{"external_id": each} for each in IDS])},

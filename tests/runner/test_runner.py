@@ -107,8 +107,8 @@ def test_second_job_changes_nothing(simulator, journal):
         assert dispatched(simulator) == IDS
 
 
-def test_slices_at_once(simulator, journal):
-    """Four slices of a job, none of which gets an answer before all have asked; then a job with another number of slices."""
+def test_slices_at_once_dispatch_each_interaction_once(simulator, journal):
+    """Four slices of a job, none of which gets an answer before all have made their calls; then a job with another number of slices."""
     holds = [simulator.fault("hold") for dummy in range(4)]
     with contextlib.ExitStack() as stack:
         ends = [stack.enter_context(job(simulator, IDS[number::4], journal)) for number in range(4)]

@@ -53,7 +53,7 @@ PATIENCE = 60  # seconds for an answer of the browser
 MAX_HEIGHT = 4000  # pixels of a picture
 
 # Measure the page, and find what it cuts off: elements beyond its right edge, and elements that hide a part of their text.
-# What is inside an element that scrolls can be reached, so it is not cut off.
+# The content of an element that scrolls can be reached, so it is not cut off.
 MEASURE = """(() => {
   const root = document.documentElement, found = [];
   const name = (e) => e.tagName.toLowerCase() + [...e.classList].map((each) => "." + each).join("");

@@ -3,7 +3,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Install Chromium, with which tests look at pages, unless it is here. If that fails, say what it means.
+# Install Chromium, in which tests open pages, unless it is installed. If that fails, print which tests cannot run.
 set -u
 cd "$(dirname "$0")"
 

@@ -3,7 +3,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Install the PostgreSQL server and pgbouncer, which tests start for themselves, unless they are here. If that fails, say what it means.
+# Install the PostgreSQL server and pgbouncer, which tests start for themselves, unless they are installed. If that fails, print which tests cannot run.
 set -u
 cd "$(dirname "$0")"
 

@@ -25,7 +25,7 @@ def uses_server(item):
 
 
 def start_server(config):
-    """Start the server if it can be had here."""
+    """Start the server if it can run here."""
     if SERVER not in config.stash and not programs.missing():
         from ansible_collections.vonage.vcc.tests.postgresql.server import Server  # needs psycopg
 
@@ -62,7 +62,7 @@ def _libpq_environment(monkeypatch):
 
 @pytest.fixture(scope="session")
 def postgresql_programs():
-    """Whatever a test needs that starts a server of its own."""
+    """The requirements of a test that starts a server of its own."""
     if reason := programs.missing():
         unavailable(reason)
 

@@ -36,7 +36,7 @@ KINDS = ("vcc", "journal")
 # The lines by which AWX finds the playbooks of a project. It needs no more of a file.
 PLAYBOOK_LINE = re.compile(r"\s*-?\s*(hosts|(ansible\.builtin\.)?(include|import_playbook)):")
 
-# What AWX allows for a field of a credential type.
+# The keys that AWX allows for a field of a credential type.
 FIELD_KEYS = {
     "id",
     "label",

@@ -53,12 +53,12 @@ def test_simulator_requirements_match_constraints():
 
 MODULE_UTILS = ROOT / "plugins" / "module_utils"
 
-# The packages of module_utils, and those that each of them may import.
+# The packages of module_utils, and the packages that each of them may import.
 ARROWS = {"_api": set(), "_journal": set(), "_interactions": {"_api", "_journal"}}
 
 
 def _imports(path: Path) -> set[str]:
-    """The modules that a file imports: of the collection relative to module_utils, such as "_journal.rules", others by their names."""
+    """Return the modules that a file imports: those of the collection relative to module_utils, such as "_journal.rules", others by their names."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -87,7 +87,7 @@ def test_imports_between_files_have_no_circle():
     tuple(TopologicalSorter(graph).static_order())
 
 
-def test_only_the_border_imports_ansible():
+def test_only_module_and_options_import_ansible():
     found = {
         path.name for path in MODULE_UTILS.rglob("*.py") if any(name.startswith("ansible") for name in _imports(path))
     }

@@ -124,7 +124,7 @@ class TestMakeCommands:
         phony = re.search(r"^\.PHONY: (.*)$", MAKEFILE, re.MULTILINE)[1].split()
         assert set(phony) == set(TARGETS)
 
-    def test_variables_in_documents(self):
+    def test_documents_name_variables_of_makefile(self):
         texts = "".join(map(read, [CONTRIBUTING, BENCHMARK, *GUIDES]))
         named = set(re.findall(r"make [a-z]+ ([A-Z]+)=|`([A-Z]+)=\d", texts))
         assert {name for names in named for name in names if name} == {"BACKEND", "OPTIONS", "ROUNDS"}
@@ -132,7 +132,7 @@ class TestMakeCommands:
         assert all(f"$({name})" in MAKEFILE for name in ("BACKEND", "OPTIONS", "ROUNDS", "SEED"))
         assert "plays 1,000 rounds" in read(CONTRIBUTING)
 
-    def test_benchmark_options_in_documents(self):
+    def test_documents_name_existing_options_of_benchmark(self):
         parser = read(ROOT / "tests" / "benchmark" / "benchmark.py")
         texts = "".join(map(read, [CONTRIBUTING, BENCHMARK]))
         named = set(re.findall(r"(--[a-z-]+)", " ".join(re.findall(r"OPTIONS=.*", texts))))
@@ -269,7 +269,7 @@ class TestRulebook:
         assert set(re.findall(r"\bvcc_\w+", head_comment(self.PATH))) == self.VARIABLES_USED
         assert set(yaml.safe_load(self.VARIABLES)) <= self.VARIABLES_USED
 
-    def test_defaults_in_guide(self):
+    def test_guide_has_defaults_of_rulebook(self):
         shown = re.findall(r"^(\w+): (\S+) # the default$", self.VARIABLES, re.MULTILINE)
         assert len(shown) == 2
         assert dict(shown) == dict(re.findall(r"(\w+) \| default\('?([\w.]+)'?, true\)", read(self.PATH)))
@@ -281,14 +281,14 @@ class TestRulebook:
 
 
 class TestTroubleshooting:
-    """The page has each message, by some of its words; … stands for what varies."""
+    """The page has some words of each message, with … in place of the parts that vary."""
 
     TEXT = read(TROUBLESHOOTING)
     CELLS = re.findall(r"^  \* - (``(?:.*\n(?! *- ))*.*)$", TEXT, re.MULTILINE)
     WORDS = [words for cell in CELLS for words in re.findall(r"``(.*?)``", cell)]
     MESSAGES = [*message_templates(), *(f"src … {words}." for words in source_files.MAGIC.values())]
 
-    # Parts of messages, whose other parts say more: of _api/token_cache.py, _validation.py and _interactions/source_files.py.
+    # Parts of messages without an entry, because other parts explain more: of _api/token_cache.py, _validation.py and _interactions/source_files.py.
     PARTS = {
         "a token must be printable ASCII without spaces",
         "it belongs to another user",
@@ -313,7 +313,7 @@ class TestTroubleshooting:
         known = [*self.MESSAGES, *re.findall(r'"([^"\n]+)"', code)]
         assert [words for words in own if not any(self.matches(words, each) for each in known)] == []
 
-    def test_words_of_postgresql_are_those_that_the_code_knows(self):
+    def test_page_has_every_error_of_postgresql_that_the_code_knows(self):
         known = [pattern for pattern, dummy in postgresql_connection._CONNECTING]
         assert [pattern for pattern in known if not any(re.search(pattern, words) for words in self.WORDS)] == []
 
@@ -375,19 +375,19 @@ class TestVersions:
 
     TEXT = read(next(path for path in GUIDES if path.stem == "guide_introduction")).split("What it needs")[1]
 
-    def test_ansible_core(self):
+    def test_documents_have_versions_of_ansible_core(self):
         *others, last = matrix.CORES
         assert f"The tests use {', '.join(others)} and {last}." in self.TEXT
         oldest = yaml.safe_load(read(ROOT / "meta" / "runtime.yml"))["requires_ansible"]
         assert oldest.startswith(f">={others[0]}")
         assert all(f"ansible-core {others[0]} or newer" in text for text in (self.TEXT, read(README)))
 
-    def test_python(self):
+    def test_documents_have_oldest_python(self):
         (oldest,) = re.findall(r'^min_python_version = "(.*)"$', read(ROOT / "antsibull-nox.toml"), re.MULTILINE)
         assert all(f"Python {oldest} or newer with `" in text for text in (self.TEXT, read(README)))
         assert any(pair.python == oldest for pair in matrix.PAIRS)
 
-    def test_collection(self):
+    def test_documents_have_version_of_collection(self):
         version = yaml.safe_load(read(ROOT / "galaxy.yml"))["version"]
         for path in (README, *GUIDES):
             assert set(re.findall(r"vonage-vcc-([\d.]+)\.tar", read(path))) <= {version}, path

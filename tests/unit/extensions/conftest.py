@@ -15,7 +15,7 @@ from ansible_collections.vonage.vcc.tests.unit.extensions.helpers import Source
 
 @pytest.fixture(autouse=True)
 def _aiohttp():
-    """The endpoint needs aiohttp, which not every Python that runs tests has."""
+    """Skip a test if this Python lacks aiohttp, which the endpoint needs, but fail in CI."""
     if not importlib.util.find_spec("aiohttp"):
         if os.environ.get("CI") == "true":
             pytest.fail("no aiohttp")
@@ -54,6 +54,6 @@ def source(journal):
 
 @pytest.fixture
 def source_with_file(file):
-    """The source with a journal in a file, for what has nothing to do with the journal."""
+    """The source with a journal in a file, for tests that do not depend on the kind of journal."""
     with Source(str(file)) as source:
         yield source

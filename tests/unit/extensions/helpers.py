@@ -27,12 +27,12 @@ TOKEN = "t0ken-of-vcc"
 PROVIDER = "crm"
 API_URL = "https://emea.api.newvoicemedia.com"
 
-# Long enough for anything that should happen, on a slow machine too; only a failing test waits for it.
+# Seconds to wait for an event, enough for a slow machine; only a failing test waits for so long.
 PATIENCE = 60
 
 
 class Lines(logging.Handler):
-    """Keeps log lines, and what was listened on according to them."""
+    """Keeps log lines, and the address of the endpoint, which one of them has."""
 
     def __init__(self):
         super().__init__()
@@ -132,7 +132,7 @@ class Source:
         return [self._taken.get(timeout=PATIENCE) for dummy in range(count)]
 
     def has_no_more_events(self):
-        """Return whether there are no more events: that of another notification is the next one."""
+        """Post another notification, and return whether the next event is that of this notification."""
         assert self.post(notification("last", number="last"))[0] == 200
         return self.events(1)[0]["external_id"] == "last"
 
@@ -180,7 +180,7 @@ class Source:
         return self.request("POST", "/notifications", body, **given)
 
     def post(self, *notifications, **headers):
-        """Post a list of notifications, and return the status and what the response says of them."""
+        """Post a list of notifications, and return the status and the counts or the text of the response."""
         status, dummy, text = self.post_raw(json.dumps(notifications).encode(), **headers)
         return status, json.loads(text) if status == 200 else text
 
@@ -191,7 +191,7 @@ class Source:
 
 
 def load_source():
-    """Return the globals of the source, as ansible-rulebook loads it: not as a module of a package. With the importer of Ansible, runpy cannot do that."""
+    """Return the globals of the source, loaded as ansible-rulebook does: not as a module of a package. runpy cannot do that with the importer of Ansible."""
     variables = {"__file__": str(PATH), "__name__": "<run_path>"}
     exec(compile(PATH.read_text(encoding="utf-8"), str(PATH), "exec"), variables)
     return variables
@@ -226,7 +226,7 @@ def notification(external_id="case-1", kind="Release", number="n-1", **params):
 def recorded(journal):
     """Return the ids of all notifications in a journal."""
     if is_url(str(journal)):
-        import psycopg  # which not every Python that runs tests has
+        import psycopg  # not every Python that runs tests has it
 
         with contextlib.closing(psycopg.connect(journal)) as db:
             return {number for (number,) in db.execute("SELECT id FROM vcc_journal.notification")}

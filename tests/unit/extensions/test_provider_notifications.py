@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the event source answers, records and gives to the rules."""
+"""The event source: its answers, its records in the journal, and its events for the rules."""
 
 from __future__ import annotations
 
@@ -103,8 +103,8 @@ class TestNotifications:
         assert len(recorded(journal)) == len(journal_rows(journal)) == 2500
         assert [event["external_id"] for event in source.events(2500)] == [each["objectid"] for each in posted]
 
-    def test_posts_that_arrive_together_are_each_answered_for_themselves(self, source, journal):
-        """Half of them hold a notification that is none; that refuses no other."""
+    def test_posts_at_once_get_their_own_answers(self, source, journal):
+        """Half of the POSTs have an invalid notification, which must not affect the others."""
 
         def post(number):
             good = notification(f"case-{number}", number=f"n-{number}")
@@ -118,7 +118,7 @@ class TestNotifications:
         assert sum(said["recorded"] for status, said in answers if status == 200) == 51
         assert recorded(journal) == {"same", *(f"n-{number}" for number in range(0, 100, 2))}
 
-    def test_tasks_find_what_was_recorded_under_the_same_options(self, journal, monkeypatch):
+    def test_records_have_scope_of_tasks_with_same_options(self, journal, monkeypatch):
         for name, value in {"JOURNAL": journal, "REGION": "nam", "CLIENT_ID": "client-1"}.items():
             monkeypatch.setenv(f"VCC_{name}", value)
         with Source(None, region="", account=None, provider=17) as source:
@@ -132,7 +132,7 @@ class TestNotifications:
 
 
 def test_endpoint_uses_the_collection_of_the_source_and_no_other(tmp_path, file, monkeypatch):
-    """The package ansible of PyPI brings a package of this name."""
+    """The package ansible of PyPI also installs a package ansible_collections."""
     other = tmp_path / "site-packages" / "ansible_collections"
     other.mkdir(parents=True)
     (other / "__init__.py").write_text("raise ImportError('the wrong one')\n", encoding="utf-8")
@@ -194,7 +194,7 @@ class TestRefusals:
         assert (status, headers["WWW-Authenticate"]) == (401, "Bearer")
         assert recorded(file) == set()
 
-    def test_name_of_the_scheme_may_have_any_case(self, source_with_file):
+    def test_scheme_of_authorization_may_have_any_case(self, source_with_file):
         assert source_with_file.post(notification(), Authorization=f"bearer  {TOKEN}")[0] == 200
 
     def test_second_authorization_is_refused(self, source_with_file):
@@ -222,7 +222,7 @@ class TestRefusals:
         ],
         ids=str,
     )
-    def test_other_content_is_refused(self, source_with_file, file, headers, why):
+    def test_other_type_or_encoding_of_content_is_refused(self, source_with_file, file, headers, why):
         body = json.dumps([notification()]).encode()
         if "Content_Encoding" in headers:
             body = gzip.compress(body)
@@ -232,7 +232,7 @@ class TestRefusals:
         assert recorded(file) == set()
 
     @pytest.mark.parametrize("content_type", [None, "application/json; charset=UTF-8", "application/cloudevents+json"])
-    def test_json_by_any_name_is_taken(self, source_with_file, content_type):
+    def test_any_content_type_of_json_is_accepted(self, source_with_file, content_type):
         assert source_with_file.post(notification(), Content_Type=content_type)[0] == 200
 
     @pytest.mark.parametrize("chunked", [False, True])
@@ -257,11 +257,11 @@ class TestRefusals:
 
 
 class TestHealth:
-    def test_says_nothing_but_the_status(self, source):
+    def test_health_path_returns_only_status(self, source):
         assert source.health() == (200, "")
         assert source.request("GET", "/", Authorization=None)[0] == 401
 
-    def test_has_the_path_of_the_option(self, file):
+    def test_health_path_is_an_option(self, file):
         with Source(str(file), health_path="/ready") as source:
             assert source.request("GET", "/ready")[0] == 200
             assert source.health()[0] == 401
@@ -286,13 +286,13 @@ class TestTls:
                     plain.getresponse()
                 plain.close()
 
-    def test_plain_http_off_the_loopback_is_warned_of(self, file):
+    def test_plain_http_off_the_loopback_has_warning(self, file):
         with Source(str(file), host="0.0.0.0") as source:
             assert any(line.startswith("WARNING Tokens and notifications come in plain http") for line in source.lines)
 
 
 def refusal(journal, **options):
-    """Return why the source does not begin."""
+    """Return the message of the error with which the source fails to start."""
     with pytest.raises(Exception) as caught, Source(str(journal), **options):
         pass
     assert type(caught.value).__name__ == "SourceError"
@@ -338,19 +338,19 @@ class TestConfiguration:
         ],
         ids=str,
     )
-    def test_wrong_option_is_a_sentence(self, file, options, why):
+    def test_wrong_option_is_refused_with_sentence(self, file, options, why):
         said = refusal(options.pop("journal", file), **options)
         assert said.startswith(why)
         assert "s3cret" not in said
 
-    def test_journal_that_cannot_be_written_is_a_sentence(self, tmp_path):
+    def test_journal_that_cannot_be_written_is_refused(self, tmp_path):
         (tmp_path / "file").touch()
         assert refusal(tmp_path).startswith(f"The journal {tmp_path} cannot be used")
         assert refusal(tmp_path / "file" / "journal.db").startswith(
             f"The journal {tmp_path}/file/journal.db cannot be used"
         )
 
-    def test_wrong_password_is_a_sentence_without_it(self, postgresql_server):
+    def test_message_about_wrong_password_does_not_show_it(self, postgresql_server):
         postgresql_server.create_role("events", "right")
         try:
             said = refusal(postgresql_server.url(user="events", password="wr0ng", tcp=True))
@@ -359,14 +359,14 @@ class TestConfiguration:
         assert "password authentication failed" in said
         assert "wr0ng" not in said
 
-    def test_port_that_is_taken_is_a_sentence(self, file):
+    def test_port_in_use_is_refused(self, file):
         with socket.create_server(("127.0.0.1", 0)) as other:
             port = other.getsockname()[1]
             assert refusal(file, port=port) == (
                 f"The source cannot listen on 127.0.0.1 port {port} (Address already in use): check host and port, and that no other process has the port."
             )
 
-    def test_key_that_is_encrypted_is_a_sentence(self, tmp_path, file):
+    def test_encrypted_key_is_refused(self, tmp_path, file):
         from cryptography.hazmat.primitives import serialization
 
         issued = trustme.CA().issue_cert("localhost")

@@ -82,7 +82,7 @@ def has_ended(pid):
 
 
 class TestEnd:
-    def test_posts_in_hand_are_answered_when_the_source_stops(self, source, journal):
+    def test_received_posts_are_answered_when_source_stops(self, source, journal):
         clients = Clients(source)
         clients.wait(200)
         assert source.stop() is None
@@ -91,7 +91,7 @@ class TestEnd:
         assert set(clients.answered) <= recorded(journal)
         assert has_ended(source.pid)
 
-    def test_nothing_answered_is_lost_when_the_endpoint_is_killed(self, source, journal):
+    def test_killed_endpoint_has_recorded_all_answered_notifications(self, source, journal):
         clients = Clients(source)
         clients.wait(200)
         os.kill(source.pid, signal.SIGKILL)
@@ -99,7 +99,7 @@ class TestEnd:
         assert str(source.failure()) == "The endpoint has ended with -9."
         assert set(clients.answered) <= recorded(journal)
 
-    def test_endpoint_answers_what_it_has_in_hand_at_a_signal_of_its_own(self, source_with_file, file):
+    def test_received_posts_are_answered_when_endpoint_gets_sigterm(self, source_with_file, file):
         """Some service managers send the signal to all processes."""
         clients = Clients(source_with_file)
         clients.wait(100)
@@ -112,7 +112,7 @@ class TestEnd:
 
 @contextlib.contextmanager
 def full(path):
-    """Let the journal refuse new notifications, as one without room does."""
+    """Make the journal refuse new notifications while the context lasts, as if its disk were full."""
     with contextlib.closing(sqlite3.connect(path)) as db:
         db.execute("CREATE TRIGGER full BEFORE INSERT ON notification BEGIN SELECT RAISE(ABORT, 'no room'); END")
         yield
@@ -120,7 +120,7 @@ def full(path):
 
 
 def refuse_odd(path):
-    """Let the journal refuse the notification ``odd`` alone."""
+    """Make the journal refuse only the notification ``odd``."""
     with contextlib.closing(sqlite3.connect(path)) as db:
         db.execute(
             "CREATE TRIGGER odd BEFORE INSERT ON notification WHEN NEW.id = 'odd' BEGIN SELECT RAISE(ABORT, 'odd'); END"
@@ -128,7 +128,7 @@ def refuse_odd(path):
 
 
 class TestJournal:
-    def test_unwritable_journal_is_answered_503_until_it_can_be_written(self, source_with_file, file):
+    def test_posts_get_503_until_journal_can_be_written(self, source_with_file, file):
         source = source_with_file
         with full(file):
             status, headers, text = source.post_raw(json.dumps([notification("first", number="n-1")]))
@@ -139,7 +139,7 @@ class TestJournal:
             assert source.health() == (503, "")
             assert recorded(file) == set()
         source.wait(lambda: source.health() == (200, ""))
-        # What was in hand when it failed is recorded after all. So it counts as repeated if it comes again.
+        # The first notification is recorded after all, so it counts as repeated if it comes again.
         assert recorded(file) == {"n-1"}
         assert source.post(notification("first", number="n-1"))[1]["repeated"] == 1
         assert source.events(1)[0]["external_id"] == "first"
@@ -151,7 +151,7 @@ class TestJournal:
         )
         assert lines[1] == "WARNING The journal takes notifications again. 11 POSTs were answered with 503 meanwhile."
 
-    def test_post_that_the_journal_refuses_does_not_keep_it_from_others(self, source_with_file, file):
+    def test_post_that_journal_refuses_does_not_block_others(self, source_with_file, file):
         source = source_with_file
         refuse_odd(file)
         assert source.post(notification("odd", number="odd"))[0] == 503
@@ -162,7 +162,7 @@ class TestJournal:
             "ERROR A POST of 1 notification cannot be recorded, although others can" in line for line in source.lines
         )
 
-    def test_what_is_new_has_its_event_though_the_journal_goes_away_with_the_next_post(self, file):
+    def test_recorded_notification_has_event_if_journal_fails_at_next_post(self, file):
         from ansible_collections.vonage.vcc.plugins.plugin_utils._notifications.body import parse_body
         from ansible_collections.vonage.vcc.plugins.plugin_utils._notifications.recorder import (
             Recorder,
@@ -172,7 +172,7 @@ class TestJournal:
         refused = []
 
         def open_log():
-            # The journal goes away once, between the POST that it takes and the one that it refuses.
+            # The journal fails once, between the POST that it records and the one that it refuses.
             if not refused and recorded(file) == {"taken"}:
                 refused.append(True)
                 raise JournalError("It has gone away.")
@@ -203,7 +203,7 @@ class TestJournal:
         assert asyncio.run(talk()) == ["taken"]
         assert refused
 
-    def test_server_that_stops_is_found_again(self, postgresql_server, postgresql_url):
+    def test_source_reconnects_to_restarted_server(self, postgresql_server, postgresql_url):
         with Source(postgresql_url) as source:
             assert source.post(notification("before", number="n-1"))[0] == 200
             postgresql_server.stop()
@@ -218,7 +218,7 @@ class TestJournal:
             assert {"n-1", "n-2", "n-4"} <= recorded(postgresql_url)
             assert sum(not line.startswith("INFO") for line in source.lines) == 2
 
-    def test_journal_that_another_process_locks_is_answered_503_in_time(self, source_with_file, file):
+    def test_posts_get_503_while_journal_is_locked(self, source_with_file, file):
         with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as db:
             db.execute("BEGIN IMMEDIATE")
             assert source_with_file.post(notification("first", number="n-1"))[1] == "The journal does not answer.\n"
@@ -227,7 +227,7 @@ class TestJournal:
         source_with_file.wait(lambda: source_with_file.health()[0] == 200)
         assert recorded(file) == {"n-1"}
 
-    def test_journal_that_is_replaced_is_opened_anew(self, source_with_file, file):
+    def test_replaced_journal_is_opened_again(self, source_with_file, file):
         assert source_with_file.post(notification(number="n-1"))[0] == 200
         for path in file.parent.iterdir():
             path.unlink()
@@ -282,7 +282,7 @@ class TestRules:
             )
             assert caught_up == "WARNING The rules have caught up: notifications are taken again."
 
-    def test_any_depth_that_is_taken_reaches_the_rules_and_another_is_refused_by_its_name(self, source_with_file):
+    def test_accepted_depth_reaches_rules_and_other_depth_is_refused(self, source_with_file):
         taken, refused, why, count = 1, 200_000, "", 0
         while refused - taken > 1:
             depth = (taken + refused) // 2
@@ -299,7 +299,7 @@ class TestRules:
 class TestSlowClients:
     @pytest.fixture
     def server(self, monkeypatch, file):
-        """The server of an endpoint in this process, with short limits; it returns all that a client gets for what it sends."""
+        """Runs the server of an endpoint in this process, with short limits. Sends bytes to it, and returns the complete response."""
         from ansible_collections.vonage.vcc.plugins.plugin_utils._notifications import server
         from ansible_collections.vonage.vcc.plugins.plugin_utils._notifications.event_pipe import EventPipe
         from ansible_collections.vonage.vcc.plugins.plugin_utils._notifications.recorder import Recorder

@@ -33,10 +33,10 @@ from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import (
     validated,
 )
 
-# Settings without a name that gives them away.
+# Variables whose names do not show that they are settings.
 OTHERS = ("NETRC", "ANSIBLE_HOME", "ANSIBLE_PYTHON_INTERPRETER")
 
-# Where each test runs in a fork of its own, the forks share what is read here.
+# If each test runs in a fork of its own, the forks share the contract that is read here.
 contract()
 
 
@@ -44,7 +44,7 @@ class Dumper(yaml.SafeDumper):
     """A dumper of the file in which AWX passes variables: Ansible must not template the answers of a survey."""
 
     def represent_str(self, data):
-        # ansible-core 2.19 and newer read a number or a truth value with this tag as such, in quotes too.
+        # ansible-core 2.19 and newer convert numbers and booleans with this tag, even in quotes.
         return self.represent_scalar("!unsafe" if "{" in data else "tag:yaml.org,2002:str", data)
 
 
@@ -73,7 +73,7 @@ def sim():
 
 @pytest.fixture
 def open_umask():
-    """The mode of a new file is what its maker asks for."""
+    """New files get the mode that their creator requests."""
     before = os.umask(0)
     yield
     os.umask(before)
@@ -127,7 +127,7 @@ def folder(tmp_path):
 
 @pytest.fixture
 def task(sim, folder, clock):
-    """Does a task against the simulator, with a journal and one call at a time, and returns its result."""
+    """Runs a task against the simulator, with a journal and one call at a time, and returns its result."""
     used = []
 
     def do(check=False, diff=False, clients=None, **given):
@@ -140,12 +140,17 @@ def task(sim, folder, clock):
         json.dumps(result)
         return result
 
-    def without_waiting(to):
-        http = Http(to.timeout, to.retries, to.verify, sleep=clock.sleep, clock=clock)
+    def without_waiting(connection):
+        http = Http(connection.timeout, connection.retries, connection.verify, sleep=clock.sleep, clock=clock)
         auth = TokenProvider(
-            http, to.auth_url, to.client_id, to.client_secret, WRITE_SCOPE, access_token=to.access_token
+            http,
+            connection.auth_url,
+            connection.client_id,
+            connection.client_secret,
+            WRITE_SCOPE,
+            access_token=connection.access_token,
         )
-        return {to: Client(http, auth, to.api_url)}
+        return {connection: Client(http, auth, connection.api_url)}
 
     do.journal = str(folder / "journal.db")
     yield do
@@ -212,7 +217,7 @@ def start(sim, tmp_path, temporary):
 
 @pytest.fixture
 def play(start):
-    """Runs a playbook with variables and other arguments. Returns its exit status, and all that it printed in one line."""
+    """Runs a playbook with variables and other arguments. Returns its exit status, and its output in one line."""
 
     def run(*arguments, **others):
         process = start(*arguments, **others)

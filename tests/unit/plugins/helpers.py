@@ -27,7 +27,7 @@ from ansible_collections.vonage.vcc.plugins.module_utils._location import is_url
 from ansible_collections.vonage.vcc.plugins.modules import vcc_interaction
 from ansible_collections.vonage.vcc.tests.simulator import CLIENT_ID, CLIENT_SECRET, Simulator
 
-# The folder of the collection, and the search path with which another Python finds it and all else that this one has.
+# The folder of the collection, and the search path with which another Python finds the collection and all modules of this one.
 COLLECTION = Path(_options.__file__).parents[2]
 PYTHONPATH = os.pathsep.join([str(COLLECTION.parents[2]), *filter(None, sys.path)])
 
@@ -37,7 +37,7 @@ SPECS = {
     for name in ("vcc_interaction", "vcc_journal", "vcc_journal_info", "vcc_ongoing_info", "vcc_provider", "vcc_token")
 }
 
-# Long enough for anything that should happen, on a slow machine too; only a failing test waits for it.
+# Seconds to wait for an event, enough for a slow machine; only a failing test waits for so long.
 PATIENCE = 60
 
 
@@ -57,7 +57,7 @@ class Clock:
 
 
 class Recorder(Simulator):
-    """A simulator that also keeps the requests as they came: ``requests`` has a dict of path, headers and body for each."""
+    """A simulator that also keeps the requests: ``requests`` has a dict of path, headers and body for each."""
 
     def __init__(self, **switches):
         self.requests = []
@@ -108,7 +108,7 @@ class Recorder(Simulator):
 
 
 def body_of(*external_ids, provider=None):
-    """The body of a call that releases these."""
+    """Return the body of a call that releases these external ids."""
     requests = [{"action": "release", "externalid": external_id} for external_id in external_ids]
     return json.dumps({"requests": requests, **({"provider": provider} if provider else {})}).encode()
 
@@ -119,7 +119,7 @@ def task_of(**given):
 
 
 class Invalid(Exception):
-    """What Ansible itself says against a task's options."""
+    """An error of Ansible's own validation of options."""
 
 
 def check_raw_types(given):
@@ -163,7 +163,7 @@ def together():
 
 
 def at_once(count, script, *arguments):
-    """Start ``count`` processes, and return what each printed. Where the script says ``together()``, it waits for all others."""
+    """Start ``count`` processes, and return their outputs. A script that calls ``together()`` waits there for all others."""
     with contextlib.ExitStack() as stack:
         processes = [stack.enter_context(python(_TOGETHER + script, *arguments)) for dummy in range(count)]
         for process in processes:
@@ -216,7 +216,7 @@ def call_main(module, check=False, diff=False, **given):
     with contextlib.ExitStack() as stack:
         stack.enter_context(patch_module_args({**given, "_ansible_check_mode": check, "_ansible_diff": diff}))
         stack.enter_context(contextlib.redirect_stdout(printed))
-        # Where other tests have imported the code of Ansible's controller, warnings come here.
+        # If other tests have imported the code of Ansible's controller, the warnings are written here.
         stack.enter_context(contextlib.redirect_stderr(errors))
         try:
             main()
@@ -240,7 +240,7 @@ print(json.dumps(run(json.loads(sys.argv[1]), False, False, {})))
 
 
 def engine(**given):
-    """Another Python in which the engine does a task with these options, one call at a time, and prints its result."""
+    """Another Python in which the engine runs a task with these options, one call at a time, and prints its result."""
     return python(ENGINE, json.dumps(validated(**{"calls_in_flight": 1, **given})))
 
 
@@ -256,7 +256,7 @@ def background(act, *arguments):
 
 
 def journal_rows(journal):
-    """What a journal holds, by external id: a dict of id, request_id, accepted, action, asked, api_url, account and provider.
+    """Return the rows of a journal by external id, each a dict of id, request_id, accepted, action, asked, api_url, account and provider.
 
     :param journal: its path or URL.
     """
@@ -270,7 +270,7 @@ def journal_rows(journal):
 
 
 def _database_rows(url):
-    import psycopg  # which not every Python that runs tests has
+    import psycopg  # not every Python that runs tests has it
 
     query = """
 SELECT row.id, coalesce(long_external_id, external_id) AS external_id, action, request_id, requested_at AS asked, accepted_at AS accepted,
@@ -282,7 +282,7 @@ FROM vcc_journal.interaction AS row JOIN vcc_journal.scope AS scope ON scope.id 
 
 
 def snapshot(folder):
-    """Names, contents and times of all below a folder."""
+    """Return names, times, modes and contents of everything in a folder."""
     return {
         str(each.relative_to(folder)): (
             each.stat().st_mtime_ns,
@@ -294,7 +294,7 @@ def snapshot(folder):
 
 
 def summary(result):
-    """The counts, without those that are 0 and that of the calls."""
+    """Return the counts in the summary, without zeros and without the number of calls."""
     return {name: count for name, count in result["summary"].items() if count and name != "api_calls"}
 
 

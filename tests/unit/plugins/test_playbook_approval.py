@@ -60,7 +60,7 @@ def test_changed_file_is_refused(sim, play, check, tmp_path, name):
         code, printed = play(name, {**given, "vcc_plan_digest": digest}, env=STATISTICS)
         assert code == 0, printed
         assert f"2 requested: {released} released, {2 - released} unchanged, 0 failed" in printed
-        # The plan is done, so that the next job of the workflow is free.
+        # The plan is done, so the digest must not restrict the next job of the workflow.
         assert re.search(r"['\"]vcc_plan_digest['\"]: ['\"]['\"]", printed.split("CUSTOM STATS:")[1])
         assert sim.released == ["case-1", "case-2"]
 
@@ -88,13 +88,13 @@ def test_wrong_digest_is_refused(sim, play):
     assert sim.calls == []
 
 
-def test_what_was_confirmed_on_a_terminal_is_what_runs(sim, play, tmp_path, temporary):
+def test_only_plan_that_was_confirmed_on_terminal_runs(sim, play, tmp_path, temporary):
     """Another job releases one of the interactions while the question waits for its answer."""
     command = [sys.executable, "-m", "ansible.cli.playbook", "vonage.vcc.drain_route"]
     command += ["-e", json.dumps({"vcc_external_ids": ["a", "b"], "vcc_confirm": True})]
     environment = {**os.environ, **sim.environment(tmp_path), "ANSIBLE_COLLECTIONS_PATH": str(COLLECTION.parents[2])}
     environment.update(ANSIBLE_NOCOLOR="1", ANSIBLE_HOME=str(temporary / "ansible"), TMPDIR=str(temporary))
-    pid, main = pty.fork()  # which makes it the terminal of the process
+    pid, main = pty.fork()  # the process gets a terminal of its own
     if not pid:
         os.chdir(tmp_path)
         os.execve(command[0], command, environment)

@@ -20,7 +20,7 @@ from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import PATIENCE
 
 IDS = ["case-1", "case-2", "case-3"]
 
-# Ids as an operator may enter them into a text area, and what the browser makes of them.
+# Ids that an operator may enter into a text area, and the text that the browser sends.
 ODD_IDS = ["007", "1_000", "True", "a, b", "C:\\new\\1", 'it\'s "quoted"', "{{ x }}", "{% y %}", "{a: 1}", "[x] y"]
 TEXT_AREA = "\r\n".join(["", *ODD_IDS, "  ", ""])
 
@@ -32,7 +32,7 @@ TELLS = "Nothing has been done: localhost is not in the inventory of this job"
     [("release_interactions", TEXT_AREA), ("release_interactions", json.dumps(ODD_IDS)), ("drain_route", TEXT_AREA)],
     ids=["lines", "json", "drain"],
 )
-def test_ids_as_text(sim, play, name, text):
+def test_ids_in_text_are_released(sim, play, name, text):
     # The setting changes ansible-core 2.16 alone.
     code, printed = play(name, {"vcc_external_ids": text}, env={"ANSIBLE_JINJA2_NATIVE": "true"})
     assert code == 0, printed
@@ -41,7 +41,7 @@ def test_ids_as_text(sim, play, name, text):
 
 
 @pytest.mark.parametrize("external_id", ["[1]", "{{ x }}"])
-def test_one_id(sim, play, external_id):
+def test_id_that_looks_like_list_or_template_is_released(sim, play, external_id):
     code, printed = play("release_interaction", {"vcc_external_id": external_id})
     assert code == 0, printed
     assert sim.released == [external_id]
@@ -55,8 +55,8 @@ def test_one_id(sim, play, external_id):
     ],
     ids=str,
 )
-def test_one_id_that_has_become_another_type(sim, play, answer, external_id, said):
-    """As ansible-core 2.19 and newer read the answer. A warning says that leading zeros are lost."""
+def test_id_that_has_become_another_type_is_released(sim, play, answer, external_id, said):
+    """ansible-core 2.19 and newer convert such an answer. A warning says that leading zeros are lost."""
     code, printed = play("release_interactions", {"vcc_external_ids": answer})
     assert code == 0, printed
     assert sim.released == [external_id]
@@ -181,7 +181,7 @@ def dispatched(sim):
     return sorted(effect["external_id"] for effect in sim.effects if effect["action"] == "dispatch")
 
 
-def test_only_the_slice_with_localhost_works(sim, start, tmp_path):
+def test_only_slice_with_localhost_dispatches(sim, start, tmp_path):
     names = {"awx_job_template_name": "Dispatch", "awx_workflow_job_name": "Dispatch"}
     for given in ({"awx_job_id": 7}, {"awx_job_id": 7, **names}):
         sim.reset()
@@ -193,7 +193,7 @@ def test_only_the_slice_with_localhost_works(sim, start, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["release_interaction", "release_interactions", "drain_route"])
-def test_release_of_a_slice_without_localhost(sim, play, name):
+def test_slice_without_localhost_releases_nothing(sim, play, name):
     given = {"vcc_external_id": "a"} if name == "release_interaction" else {"vcc_external_ids": ["a"]}
     code, printed = play(name, {"awx_job_id": 7, "vcc_reason": "CHG-1", **given}, "-i", "web1,")
     assert code == 0
@@ -204,7 +204,7 @@ def test_release_of_a_slice_without_localhost(sim, play, name):
 
 @pytest.mark.parametrize("names", [{}, {"awx_workflow_job_name": "Nightly"}], ids=str)
 def test_job_that_is_no_slice_fails_without_localhost(sim, play, names):
-    """In a workflow or alone: nothing else would tell that it has done nothing."""
+    """In a workflow or alone, only the failure shows that the job has done nothing."""
     given = {"awx_job_id": 7, "awx_job_template_name": "Release", "vcc_external_ids": ["a"], **names}
     code, printed = play("release_interactions", given, "-i", "web1,")
     assert code != 0
@@ -223,7 +223,7 @@ def test_job_that_is_no_slice_fails_without_localhost(sim, play, names):
     ],
     ids=str,
 )
-def test_slices_that_share(sim, start, tmp_path, postgresql_url, given, environment):
+def test_slices_with_same_key_or_journal_dispatch_once(sim, start, tmp_path, postgresql_url, given, environment):
     """With a key, or a journal in PostgreSQL, each slice works through the list, and VCC processes each interaction once."""
     given, environment = (
         {name: postgresql_url if value == "URL" else value for name, value in each.items()}
@@ -236,7 +236,7 @@ def test_slices_that_share(sim, start, tmp_path, postgresql_url, given, environm
     assert dispatched(sim) == IDS
 
 
-def test_request_id_is_shared(sim, start, tmp_path):
+def test_slices_with_same_request_id_dispatch_once(sim, start, tmp_path):
     ends = slices(
         start,
         {
@@ -266,8 +266,8 @@ def test_blank_hosts_are_not_set(sim, play, hosts):
 
 
 @pytest.mark.parametrize("hosts", [" web1 ", ["web1"]], ids=repr)
-def test_message_names_the_host_that_was_looked_on(sim, play, tmp_path, hosts):
-    """A host other than the controller, on which no variable is set."""
+def test_message_names_host_without_variables(sim, play, tmp_path, hosts):
+    """The task runs on a host other than the controller, on which no variable is set."""
     python = tmp_path / "python"
     python.write_text(
         f'#!/bin/sh\nunset VCC_API_URL VCC_AUTH_URL VCC_CLIENT_ID VCC_CLIENT_SECRET\nexec {sys.executable} "$@"\n'
@@ -300,7 +300,7 @@ def test_message_names_the_host_that_was_looked_on(sim, play, tmp_path, hosts):
     assert sim.released == ["a"]
 
 
-def test_killed_drain_leaves_no_list_behind(sim, start, tmp_path, temporary):
+def test_killed_drain_leaves_no_list_of_ids(sim, start, tmp_path, temporary):
     (tmp_path / "waiting.txt").write_text("case-4711\n")
     hold = sim.fault("hold")
     process = start("drain_route", {"vcc_src": "waiting.txt", "vcc_journal": "none"})
@@ -330,7 +330,7 @@ def descendants(pid):
 
 
 def test_drain_stops_if_the_file_has_changed(sim, start, tmp_path):
-    """While the playbook counts the ongoing interactions, as while it asks for confirmation."""
+    """The file changes while the playbook counts the ongoing interactions."""
     file = tmp_path / "waiting.txt"
     file.write_text("case-1\n")
     hold = sim.fault("hold", path="/stats/interactions/ongoing")
@@ -358,7 +358,7 @@ def test_drain_stops_if_the_file_has_changed(sim, start, tmp_path):
     ],
     ids=str,
 )
-def test_summary_of_a_job_that_does_nothing(sim, play, name, given):
+def test_failed_job_without_effects_has_summary(sim, play, name, given):
     code, printed = play(name, given, env={"ANSIBLE_SHOW_CUSTOM_STATS": "true"})
     assert code != 0
     statistics = printed.split("CUSTOM STATS:")[1]
@@ -366,8 +366,8 @@ def test_summary_of_a_job_that_does_nothing(sim, play, name, given):
     assert sim.effects == []
 
 
-def test_summary_of_a_task_that_the_timeout_ends(sim, play):
-    """VCC processes the release, but nobody waits for the answer."""
+def test_task_that_timeout_ends_has_unknown_counts(sim, play):
+    """VCC processes the release, but the task no longer waits for the answer."""
     hold = sim.fault("hold", path="/interactions/Invoke")
     environment = {"ANSIBLE_SHOW_CUSTOM_STATS": "true", "ANSIBLE_TASK_TIMEOUT": "5"}
     code, printed = play("release_interactions", {"vcc_external_ids": ["a"]}, env=environment)
@@ -387,7 +387,7 @@ def test_summary_of_a_task_that_the_timeout_ends(sim, play):
         ({"vcc_provider": "crm", "vcc_endpoint": "http://no.example"}, 2, "Provider crm: failed"),
     ],
 )
-def test_summary_of_a_registration(sim, play, given, code, line):
+def test_registration_has_summary(sim, play, given, code, line):
     ended, printed = play("register_provider", given, env={"ANSIBLE_SHOW_CUSTOM_STATS": "true"})
     assert ended == code, printed
     assert line in printed

@@ -24,7 +24,7 @@ CONNECTION = [f"vcc_{name}" for name in _options.CONNECTION_SPEC]
 SHARED = ["vcc_hosts", "vcc_provider", "vcc_force", "vcc_journal"]
 RELEASE = [*SHARED, "vcc_journal_ttl", "vcc_report", "vcc_idempotency_key", "vcc_plan_digest", "vcc_reason"]
 
-# What each playbook works with, and the other variables that it takes.
+# For each playbook: variables with which it works, and its other variables.
 PLAYBOOKS = {
     "dispatch_interaction": (
         {"vcc_route": "sales", "vcc_external_id": "a"},
@@ -83,7 +83,7 @@ def play(sim, place, tmp_path):
 
 
 def blanks(names, shift):
-    """Each variable empty or null, by turns."""
+    """Return variables that are empty and null, in turn."""
     return {name: ("", None)[(index + shift) % 2] for index, name in enumerate([*names, *CONNECTION])}
 
 
@@ -93,7 +93,7 @@ def test_empty_or_null_variable_is_not_set(sim, play, place, tmp_path):
     ]
     code, printed = play(*plays)
     assert code == 0, printed
-    # The second run finds in the journal of the environment what the first has done, but for b, of which VCC has notified since.
+    # The second run finds the result of the first in the journal of the environment.
     effects = [(one["action"], one["external_id"]) for one in sim.effects]
     assert effects == [("dispatch", "a"), *(("release", one) for one in "bcde")]
     assert set(journal_rows(tmp_path / "elsewhere.db")) == set("abcde")
@@ -101,8 +101,8 @@ def test_empty_or_null_variable_is_not_set(sim, play, place, tmp_path):
     assert "None" not in {path.name for path in COLLECTION.rglob("playbooks/*")}
 
 
-def test_trace(play, tmp_path, monkeypatch):
-    """Each playbook gives its reason and its job to the journal, and passes the id of its run on."""
+def test_playbooks_record_reason_and_job(play, tmp_path, monkeypatch):
+    """Each playbook gives its reason and its job to the journal, and passes on the id of its run."""
     monkeypatch.setenv("JOB_ID", "4711")
     monkeypatch.setenv("ANSIBLE_SHOW_CUSTOM_STATS", "true")
     names = ["dispatch_interaction", "release_interaction", "release_interactions", "drain_route"]
@@ -120,7 +120,7 @@ def test_trace(play, tmp_path, monkeypatch):
     }
 
 
-def test_idempotency_key(sim, play):
+def test_same_key_sends_same_request_ids(sim, play):
     """Without a journal, the second run of an operation sends the same request ids, and another operation sends others."""
     names = ["dispatch_interaction", "release_interaction", "release_interactions", "drain_route"]
     plays = {
@@ -161,8 +161,8 @@ def test_zero_or_false_variable_is_set(sim, play, tmp_path):
     assert "validate_certs is false" in printed
 
 
-def test_paths_and_no_journal(sim, play, place, tmp_path):
-    """Relative ones begin where ansible-playbook was started, others where they say."""
+def test_relative_paths_begin_in_working_folder(sim, play, place, tmp_path):
+    """Relative paths begin in the folder in which ansible-playbook was started. Others may begin with ~ or a variable."""
     home = tmp_path / "home"
     home.mkdir()
     (home / "ids.txt").write_text("h\n")
@@ -192,8 +192,8 @@ def test_paths_and_no_journal(sim, play, place, tmp_path):
     assert not (tmp_path / "elsewhere.db").exists()
 
 
-def test_journal_at_a_url(sim, play, place, tmp_path, postgresql_server, postgresql_url):
-    """Every playbook keeps its journal in the database of a URL; the second run finds there what the first has done."""
+def test_playbooks_keep_journal_at_url(sim, play, place, tmp_path, postgresql_server, postgresql_url):
+    """Every playbook keeps its journal in the database of a URL; the second run finds the result of the first there."""
     plays = [(name, {**works, "vcc_journal": postgresql_url}) for name, (works, dummy) in PLAYBOOKS.items()]
     assert play(*plays)[0] == 0
     code, printed = play(*plays)
@@ -227,7 +227,7 @@ def test_url_of_another_kind_is_refused(sim, play, place, name):
     ],
     ids=str,
 )
-def test_a_limit_that_is_none_is_refused(sim, play, given, said):
+def test_drain_refuses_wrong_variable_and_exceeded_limit(sim, play, given, said):
     code, printed = play(("drain_route", {"vcc_external_ids": ["a"], **given}))
     assert code != 0
     assert said in printed
@@ -235,7 +235,7 @@ def test_a_limit_that_is_none_is_refused(sim, play, given, said):
 
 
 def test_one_key_dispatches_once_without_a_journal(sim, play):
-    """As containers do that end with their jobs. The key of the environment is that of the variable."""
+    """Containers that end with their jobs have no journal. The key comes from the variable or else from the environment."""
     given = {"vcc_route": "sales", "vcc_external_id": "a", "vcc_journal": "none"}
     for variables, env in (
         ({"vcc_idempotency_key": "CHG1"}, {}),
@@ -289,7 +289,7 @@ def test_job_ends_with_a_line_and_statistics_for_the_workflow(sim, play, name, g
 
 
 @pytest.mark.parametrize("confirm", [{}, {"vcc_confirm": False}, {"vcc_confirm": "no"}], ids=str)
-def test_nobody_is_asked_unless_that_is_wanted(sim, place, tmp_path, confirm):
+def test_drain_asks_only_if_vcc_confirm_is_true(sim, place, tmp_path, confirm):
     """On a pseudo-terminal, which AWX and ansible-runner give a job too."""
     sim.dispatch("a")
     command = [sys.executable, "-m", "ansible.cli.playbook", "vonage.vcc.drain_route"]

@@ -31,7 +31,7 @@ HOSTILE = [
 
 
 class Page(html.parser.HTMLParser):
-    """A page that is well-formed: its text, and what is in its tables, lists and attributes.
+    """A well-formed page: its texts, rows and attributes.
 
     ``texts`` has the texts by the names of their elements, ``rows`` the cells of each row of the lists of interactions.
     """
@@ -85,14 +85,14 @@ class Page(html.parser.HTMLParser):
 
 @pytest.fixture
 def journal(task, tmp_path):
-    """The journal of the playbooks, for tasks too."""
+    """The journal that tasks and playbooks share."""
     task.journal = str(tmp_path / "elsewhere.db")
     return task.journal
 
 
 @pytest.fixture
 def report(play, journal, tmp_path):
-    """Writes the page of a run. Returns it, after a check of what each page is held to."""
+    """Writes the page of a run. Checks its policy, and returns it."""
 
     def run(*arguments, **given):
         code, printed = play("report_run", {"vcc_html": "run.html", **given}, *arguments)
@@ -106,7 +106,7 @@ def report(play, journal, tmp_path):
 
 
 def check_policy(page):
-    """A page has no script and no address but its own anchors, and its policy allows its one style alone."""
+    """Check that a page has no script, that its only links are its own anchors, and that its policy allows only its style."""
     assert not {"script", "link", "iframe", "img", "object", "form"} & set(page.texts)
     assert [each for each in page.attributes if each[1] in ("src", "style", "srcset") or each[1].startswith("on")] == []
     ids = {value for dummy, name, value in page.attributes if name == "id"}
@@ -118,7 +118,7 @@ def check_policy(page):
 
 
 def alter(journal, statement, *values):
-    """Change what the history has, as only others than this collection would."""
+    """Change the history in a way in which the collection never changes it."""
     with contextlib.closing(sqlite3.connect(journal, isolation_level=None)) as database:
         assert database.execute(statement, values).rowcount > 0
 
@@ -179,7 +179,7 @@ def test_last_run_is_the_default(sim, task, report, journal):
     assert re.fullmatch(r"\d\d-\d\d \d\d:\d\d:\d\d", page.interactions["b"][-1])
 
 
-def test_text_of_others_stays_text(sim, task, report, journal):
+def test_foreign_text_stays_text(sim, task, report, journal):
     sim.poison(*HOSTILE)
     sim.register("crm")
     reason = ("<script>{{ 7 * 6 }}</script> שלום 😀 " * 20)[:500]
@@ -228,8 +228,8 @@ def test_long_list_ends_with_advice(sim, task, report, journal):
     ],
     ids=str,
 )
-def test_refused(task, play, journal, tmp_path, given, said):
-    """Nothing is written, and the message says what to do, in check mode too."""
+def test_refused_job_writes_nothing(task, play, journal, tmp_path, given, said):
+    """The message says what to do, in check mode too."""
     task(external_ids=["a"])
     (tmp_path / "other.html").write_text("<p>precious</p>")
     (tmp_path / "target.html").write_text('<meta name="generator" content="vonage.vcc.report_run">')

@@ -67,7 +67,7 @@ class Container:
         self.start("playbook", "play.yml", *options)
 
     def end(self, expected=0):
-        """Wait for the end with a status, and return all that it printed, in one line."""
+        """Wait for the end with a status, and return the output in one line."""
         code = self._process.wait(PATIENCE)
         printed = (self.folder / "output").read_text(encoding="utf-8")
         assert code == expected, printed
@@ -123,7 +123,7 @@ def job(container):
 
 @pytest.fixture
 def jobs_at_once(sim, container):
-    """Runs jobs with these lists of ids at once: none gets an answer before all have asked. Returns all that each printed."""
+    """Runs jobs with these lists of ids at once: none gets an answer before all have made their calls. Returns the output of each."""
 
     def run(journal, *lists):
         holds = [sim.fault("hold") for dummy in lists]
@@ -185,8 +185,8 @@ def test_without_a_lasting_journal_each_job_dispatches_and_warns(sim, job, journ
     assert effects(sim) == sorted(IDS * 2)
 
 
-def test_from_dispatch_to_release(sim, job, postgresql_url, schemas):
-    """Each job is alone: check mode with diff, for real, and once more; first all dispatch, then all release."""
+def test_check_mode_predicts_dispatching_and_releasing_jobs(sim, job, postgresql_url, schemas):
+    """Each run is a job of its own: check mode, twice for real, and check mode again; first the jobs dispatch, then they release."""
     for task, action, done in ((dispatch, "dispatch", "dispatched"), (release, "release", "released")):
         made = schemas()
         predicted = job(postgresql_url, [task()], "--check", "--diff")
@@ -217,7 +217,7 @@ def test_job_after_a_killed_one_sends_the_same_request_ids(sim, job, container, 
     assert effects(sim) == IDS
 
 
-def test_jobs_with_the_same_list_at_once(sim, job, jobs_at_once, postgresql_url):
+def test_jobs_with_same_list_at_once_dispatch_once(sim, job, jobs_at_once, postgresql_url):
     """They use the same request ids. All begin with an empty database, and one of them makes the schema."""
     printed = jobs_at_once(postgresql_url, *[IDS] * 4)
     assert len(printed) == len(sim.invoke_calls) == 4
@@ -226,8 +226,8 @@ def test_jobs_with_the_same_list_at_once(sim, job, jobs_at_once, postgresql_url)
     assert "changed=0 " in job(postgresql_url, [dispatch()])
 
 
-def test_jobs_with_parts_of_a_list_at_once(sim, job, jobs_at_once, postgresql_url):
-    """As the slices of a job do."""
+def test_jobs_with_parts_of_list_at_once_dispatch_all(sim, job, jobs_at_once, postgresql_url):
+    """The slices of a job run in this way."""
     assert len(jobs_at_once(postgresql_url, *(IDS[number::4] for number in range(4)))) == 4
     assert len(sim.invoke_calls) == 4
     assert effects(sim) == IDS
@@ -248,7 +248,7 @@ def url_with_password(postgresql_server, postgresql_url):
 
 @pytest.mark.parametrize("program", ["ansible", "ansible-playbook"])
 def test_password_of_the_url_stays_hidden(sim, container, url_with_password, program):
-    """It is neither in the output at the highest verbosity, nor in a file that is left; as an option, from the environment, and in a failure."""
+    """It comes from the option or the environment. It is neither in the output at the highest verbosity nor in a remaining file, not even after a failure."""
     (url, location), password = url_with_password
     wrong = url.replace("//", "//other_")
     for variable, option, code in ((url, "", 0), ("", url, 0), ("", wrong, 2)):

@@ -30,7 +30,7 @@ def test_any_role_needs_no_password(pgbouncer, postgresql_server):
     postgresql_server.execute("DROP ROLE pooled")
 
 
-def test_leaves_nothing(pgbouncer):
+def test_pgbouncer_leaves_nothing(pgbouncer):
     pid = pgbouncer.pid
     assert programs.runs(pid)
     pgbouncer.stop()

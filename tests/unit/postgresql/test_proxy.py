@@ -40,7 +40,7 @@ def proxy(postgresql_server):
 
 @pytest.fixture
 def connect(proxy, database):
-    """Connects by the proxy."""
+    """Connects through the proxy."""
     opened = []
 
     def make(**others):
@@ -54,7 +54,7 @@ def connect(proxy, database):
 
 @pytest.fixture
 def numbers(postgresql_server, database):
-    """What the table holds."""
+    """Returns the content of the table."""
     return lambda: [number for (number,) in postgresql_server.execute("TABLE numbers ORDER BY 1", database=database)]
 
 
@@ -64,7 +64,7 @@ def has_answer(connection):
 
 class TestCut:
     @pytest.mark.parametrize("when", ["before", "after"])
-    def test_commit(self, proxy, connect, numbers, when):
+    def test_cut_at_commit(self, proxy, connect, numbers, when):
         """A transaction has three requests: BEGIN, INSERT and COMMIT."""
         connection = connect()
         proxy.cut(3, when)
@@ -100,20 +100,20 @@ class TestCut:
         assert (proxy.connections, proxy.requests, proxy.faults) == (2, 3, 1)
 
     @pytest.mark.parametrize("sender", ["client", "server"])
-    def test_login(self, proxy, connect, sender):
+    def test_cut_during_login(self, proxy, connect, sender):
         proxy.cut_bytes(10, sender)
         with pytest.raises(psycopg.OperationalError):
             connect()
         connect()
         assert (proxy.connections, proxy.faults) == (2, 1)
 
-    def test_long_answer(self, proxy, connect):
+    def test_cut_within_long_answer(self, proxy, connect):
         connection = connect()
         proxy.cut_bytes(100_000)
         with pytest.raises(psycopg.OperationalError):
             connection.execute("SELECT repeat('x', 1000000)")
 
-    def test_clear_forgets_it(self, proxy, connect):
+    def test_clear_forgets_fault(self, proxy, connect):
         proxy.cut()
         proxy.clear()
         connect().execute("SELECT 1")
@@ -122,7 +122,7 @@ class TestCut:
 
 class TestBlackHole:
     @pytest.mark.parametrize("when", ["before", "after"])
-    def test_of_one_request(self, proxy, connect, numbers, when):
+    def test_connection_of_one_request_is_silent(self, proxy, connect, numbers, when):
         connection = connect(autocommit=True)
         proxy.black_hole(1, when)
         connection.pgconn.send_query(b"INSERT INTO numbers VALUES (1)")
@@ -131,7 +131,7 @@ class TestBlackHole:
         assert numbers() == ([1] if when == "after" else [])
         assert connect().execute("SELECT 1").fetchall() == [(1,)]
 
-    def test_of_everything(self, proxy, connect):
+    def test_all_connections_are_silent(self, proxy, connect):
         connection = connect(autocommit=True)
         proxy.black_hole()
         connection.pgconn.send_query(b"SELECT 1")
@@ -142,7 +142,7 @@ class TestBlackHole:
         proxy.clear()
         assert connect().execute("SELECT 1").fetchall() == [(1,)]
 
-    def test_is_silent_when_the_server_ends(self, proxy, connect, postgresql_server):
+    def test_connection_is_silent_when_server_ends(self, proxy, connect, postgresql_server):
         connection = connect(autocommit=True)
         proxy.black_hole()
         postgresql_server.restart()
@@ -155,14 +155,14 @@ class TestDelay:
         with Proxy(postgresql_server, delay=0.02) as proxy:
             yield proxy
 
-    def test_of_round_trip(self, connect):
+    def test_round_trip_is_delayed_twice(self, connect):
         connection = connect(autocommit=True)
         begun = time.monotonic()
         connection.execute("SELECT 1")
         assert time.monotonic() - begun >= 0.0395
 
-    def test_is_the_same_for_many_bytes(self):
-        """One after the other, these would take 100 s."""
+    def test_delay_is_same_for_many_bytes(self):
+        """One after the other, these pieces would take 100 s."""
         threads = []
         sender, receiver = socket.socketpair()
         with sender, receiver:
@@ -176,7 +176,7 @@ class TestDelay:
             assert receiver.recv(1000) == b""
             assert 0.499 <= time.monotonic() - begun < 50
 
-    def test_of_cut(self, proxy, connect):
+    def test_cut_comes_after_delayed_answer(self, proxy, connect):
         connection = connect(autocommit=True)
         proxy.cut(2, "after")
         assert connection.execute("SELECT 1").fetchall() == [(1,)]
@@ -185,11 +185,11 @@ class TestDelay:
 
 
 class TestPassing:
-    def test_many_bytes_both_ways(self, connect):
+    def test_many_bytes_pass_both_ways(self, connect):
         text = "x" * 3_000_000
         assert connect().execute("SELECT %s", [text]).fetchone() == (text,)
 
-    def test_end_and_start_of_server(self, proxy, connect, postgresql_server):
+    def test_new_connections_reach_restarted_server(self, proxy, connect, postgresql_server):
         connection = connect()
         postgresql_server.stop()
         for act in (lambda: connection.execute("SELECT 1"), connect):
@@ -198,7 +198,7 @@ class TestPassing:
         postgresql_server.start()
         connect().execute("SELECT 1")
 
-    def test_tls(self, postgresql_server):
+    def test_tls_passes(self, postgresql_server):
         role = postgresql_server.create_role("by proxy", "secret")
         with Proxy(postgresql_server, tcp=True) as proxy:
             with psycopg.connect(proxy.url(user=role, password="secret")) as connection:
@@ -209,7 +209,7 @@ class TestPassing:
             assert (proxy.faults, proxy.requests) == (1, 0)
         postgresql_server.execute('DROP ROLE "by proxy"')
 
-    def test_pgbouncer(self, pgbouncer):
+    def test_proxy_leads_to_pgbouncer(self, pgbouncer):
         with Proxy(pgbouncer) as proxy:
             with psycopg.connect(proxy.url()) as connection:
                 assert connection.execute("SELECT 1").fetchall() == [(1,)]

@@ -42,13 +42,13 @@ def role(postgresql_server):
 
 
 class TestDatabases:
-    def test_each_is_new(self, postgresql_url, postgresql_server):
+    def test_each_database_is_new(self, postgresql_url, postgresql_server):
         assert query(postgresql_url, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == [(0,)]
         other = postgresql_server.create_database()
         assert query(postgresql_url, "SELECT current_database()") != [(other,)]
         postgresql_server.drop_database(other)
 
-    def test_has_encoding_and_template(self, postgresql_server):
+    def test_database_has_encoding_and_template(self, postgresql_server):
         template = postgresql_server.create_database("template0", "LATIN1")
         postgresql_server.execute("CREATE TABLE copied ()", database=template)
         name = postgresql_server.create_database(template)
@@ -57,7 +57,7 @@ class TestDatabases:
         for each in (name, template):
             postgresql_server.drop_database(each)
 
-    def test_dropping_one_ends_its_sessions(self, postgresql_server):
+    def test_drop_of_database_ends_its_sessions(self, postgresql_server):
         name = postgresql_server.create_database()
         with psycopg.connect(postgresql_server.url(name)) as connection:
             postgresql_server.drop_database(name)
@@ -121,8 +121,8 @@ class TestEnd:
         postgresql_server.start()
         assert query(postgresql_url, "TABLE kept") == [(1,)]
 
-    def test_leaves_nothing(self, monkeypatch):
-        """The first port that it chooses is taken."""
+    def test_server_leaves_nothing(self, monkeypatch):
+        """Another process has the first port that the server chooses."""
         with socket.create_server(("127.0.0.1", 0)) as other:
             ports = [programs.free_port(), other.getsockname()[1]]
             monkeypatch.setattr(programs, "free_port", ports.pop)
@@ -139,7 +139,7 @@ class TestEnd:
             server.__enter__()
         assert not server.folder.exists()
 
-    def test_ends_with_a_killed_test(self):
+    def test_server_ends_with_killed_test(self):
         with python(STARTING) as process:
             folder, pid = process.stdout.readline().split()
             assert programs.runs(int(pid))

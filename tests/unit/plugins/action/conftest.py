@@ -20,7 +20,7 @@ from ansible_collections.vonage.vcc.tests.unit.plugins.action.helpers import NOT
 
 @pytest.fixture(autouse=True)
 def _no_clients(monkeypatch):
-    """A worker of Ansible begins without any."""
+    """A test begins without clients, as a worker of Ansible does."""
     clients = {}
     monkeypatch.setattr(vcc_interaction, "_clients", clients)
     yield
@@ -30,7 +30,7 @@ def _no_clients(monkeypatch):
 
 @pytest.fixture
 def make_action(tmp_path):
-    """Makes the action of a task, in a playbook that lies in the test's folder."""
+    """Makes the action of a task, in a playbook in the folder of the test."""
 
     def make(args=None, transport="local", become=None, variables=None, **fields):
         loader = DataLoader()

@@ -15,7 +15,7 @@ from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import run_module
 
 
 class Vaulted(collections.abc.Sequence):
-    """As ansible-core before 2.19 has a !vault value: no text, but it says what it holds."""
+    """A !vault value as in ansible-core before 2.19: it is no string, but ``str`` returns its text."""
 
     __ENCRYPTED__ = True
 
@@ -33,7 +33,7 @@ class Vaulted(collections.abc.Sequence):
 
 
 class Unsafe(str):
-    """As ansible-core before 2.19 has an !unsafe value: it never turns into mere text."""
+    """An !unsafe value as in ansible-core before 2.19: ``str`` and slices of it are !unsafe values too, never plain strings."""
 
     def _itself(self):
         return self
@@ -44,11 +44,11 @@ class Unsafe(str):
         return Unsafe(super().__getitem__(index))
 
     def encode(self, *_arguments, **_options):
-        raise AssertionError("what this returned would not be mere bytes")
+        raise AssertionError("the encoded value would not be plain bytes")
 
 
-class TestWhatIsGiven:
-    """Ansible makes text of what is none, and a list of a string, before the engine sees it."""
+class TestRawValues:
+    """Ansible converts other types to text, and a string to a list, before the engine sees the value."""
 
     @pytest.mark.parametrize("transport", ["local", "ssh"])
     @pytest.mark.parametrize(
@@ -65,13 +65,13 @@ class TestWhatIsGiven:
             ({"external_id": "a", "provider": ["p"]}, "provider is neither text nor a whole number"),
         ],
     )
-    def test_is_refused_by_both(self, make_action, transport, given, said):
+    def test_wrong_type_is_refused_over_any_connection(self, make_action, transport, given, said):
         result = make_action({"region": "emea", "access_token": "t0ken", **given}, transport).run(task_vars={})
         assert result["failed"]
         assert result["msg"].startswith(said)
 
     @pytest.mark.parametrize("kind", [Vaulted, Unsafe])
-    def test_vaulted_and_unsafe_texts_are_text(self, make_action, sim, kind):
+    def test_vaulted_and_unsafe_values_become_plain_text(self, make_action, sim, kind):
         sim.register("crm")
         given = sim.options(
             state=kind("dispatched"),
@@ -94,11 +94,11 @@ class TestWhatIsGiven:
         assert sim.live(provider="crm") == []
 
     @pytest.mark.parametrize("kind", [Vaulted, Unsafe])
-    def test_texts_of_every_kind_are_taken_where_the_module_runs(self, make_action, kind):
+    def test_vaulted_and_unsafe_values_are_accepted_for_module(self, make_action, kind):
         action = make_action({"external_id": kind("a"), "external_ids": [kind("b")]}, transport="ssh")
         assert action.run(task_vars={})["action"] == "module"
 
-    def test_numbers_are_text_with_a_warning(self, make_action):
+    def test_numbers_become_text_with_warning(self, make_action):
         action = make_action({**NOTHING, "external_ids": [83, "a", 45045], "retries": 1}, check_mode=True)
         result = action.run(task_vars={})
         assert [one["external_id"] for one in result["interactions"]] == ["83", "a", "45045"]
@@ -107,7 +107,7 @@ class TestWhatIsGiven:
             "A bare number is taken as text: external_ids[0] as '83', external_ids[2] as '45045'."
         )
 
-    def test_texts_of_every_kind_are_taken_in_every_option(self, make_action):
+    def test_warning_names_numbers_in_nested_options(self, make_action):
         data = {
             "linked_data": [{"type": "name", "value": 1}],
             "routing_data": {
@@ -130,11 +130,11 @@ class TestWhatIsGiven:
             " route as '4' and 1 more."
         )
 
-    def test_the_same_warning_comes_from_the_module(self, make_action, sim, tmp_path):
+    def test_module_gives_same_warning(self, make_action, sim, tmp_path):
         given = sim.options(external_id=83, client_id=CLIENT_ID)
         (warning,) = make_action(given, check_mode=True).run(task_vars={})["warnings"]
         (by_module,) = run_module(tmp_path, True, **given)[0]["warnings"]
-        # Some versions of ansible-core write it in an object.
+        # Some versions of ansible-core put the warning into an object.
         assert warning == (by_module if isinstance(by_module, str) else by_module["event"]["msg"])
 
     @pytest.mark.parametrize(
@@ -150,12 +150,12 @@ class TestWhatIsGiven:
             ({"external_id": "a", "timeout": "soon"}, "timeout"),
         ],
     )
-    def test_refusal_of_ansible_fails_the_task(self, make_action, given, said):
+    def test_error_of_ansible_validation_fails_task(self, make_action, given, said):
         result = make_action({"access_token": "t0ken", **given}).run(task_vars={})
         assert result["failed"]
         assert said in result["msg"]
 
-    def test_the_environment_of_the_controller_serves(self, make_action, sim, monkeypatch):
+    def test_options_come_from_environment_of_controller(self, make_action, sim, monkeypatch):
         for name, value in sim.options().items():
             monkeypatch.setenv(f"VCC_{name.upper()}", str(value))
         assert make_action({"external_id": "a"}).run(task_vars={})["changed"]

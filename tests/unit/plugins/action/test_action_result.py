@@ -17,11 +17,11 @@ from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import Recorder, 
 from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._interactions.generated_tasks import LOST, asked
 
 
-class TestTheSame:
-    """The action plugin and the module, for one input."""
+class TestSameResult:
+    """The action plugin and the module return the same result for the same input."""
 
-    def story(self, run, folder):
-        """What the same three tasks come to: in check mode, for real, and again."""
+    def run_three_times(self, run, folder):
+        """Run a task in check mode, for real and again. Return the results, the files, and the mode of the report."""
         (folder / "ids.txt").write_text("a\nbad\nü\n")
         given = {"src": "ids.txt", "report": "report.jsonl", "journal": "sub/journal.db"}
         results = [run(check=True, **given), run(check=False, **given), run(check=False, **given)]
@@ -35,7 +35,7 @@ class TestTheSame:
         files = sorted(str(each.relative_to(folder)) for each in folder.rglob("*"))
         return results, files, (folder / "report.jsonl").stat().st_mode
 
-    def test_comes_to_the_same(self, sim, make_action, tmp_path):
+    def test_results_and_files_are_equal(self, sim, make_action, tmp_path):
         sim.poison("bad")
         there = tmp_path / "there"
         there.mkdir()
@@ -46,13 +46,13 @@ class TestTheSame:
         def by_module(check, **given):
             return run_module(there, check, True, **sim.options(**given))[0]
 
-        module_results, module_files, module_mode = self.story(by_module, there)
+        module_results, module_files, module_mode = self.run_three_times(by_module, there)
         for each in sorted(there.rglob("*"), reverse=True):
             each.rmdir() if each.is_dir() else each.unlink()
         there.rmdir()
         sim.reset()
         sim.poison("bad")
-        action_results, action_files, action_mode = self.story(by_action, tmp_path)
+        action_results, action_files, action_mode = self.run_three_times(by_action, tmp_path)
         assert action_results == module_results
         assert action_files == module_files
         assert action_mode == module_mode
@@ -69,7 +69,7 @@ class TestTheSame:
             {},
         ],
     )
-    def test_fails_the_same(self, sim, make_action, tmp_path, given):
+    def test_failures_are_equal(self, sim, make_action, tmp_path, given):
         by_module = run_module(tmp_path, **sim.options(**given))[0]
         by_action = make_action(sim.options(**given)).run(task_vars={})
         for result in (by_module, by_action):
@@ -87,7 +87,7 @@ class TestTheSame:
             ("JOURNAL", "/dev/null/x"),
         ],
     )
-    def test_says_the_same_of_the_environment(self, sim, make_action, monkeypatch, variable, value):
+    def test_messages_about_environment_are_equal(self, sim, make_action, monkeypatch, variable, value):
         monkeypatch.setenv(f"VCC_{variable}", value)
         given = sim.options(external_id="a")
         given.pop(variable.lower(), None)
@@ -97,7 +97,7 @@ class TestTheSame:
         assert by_action["msg"] == by_module["msg"]
         assert sim.calls == []
 
-    def test_takes_the_same_for_not_set(self, sim, make_action, tmp_path):
+    def test_blank_options_count_as_unset(self, sim, make_action, tmp_path):
         blank = dict.fromkeys(
             ["region", "account", "timeout", "requests_per_minute", "provider", "request_id", "src"], ""
         )
@@ -108,8 +108,11 @@ class TestTheSame:
         assert list(tmp_path.iterdir()) == []
 
     @pytest.mark.parametrize(("how", "examples"), [("process", 2), ("main", 30)])
-    def test_comes_to_the_same_whatever_came_before(self, make_action, tmp_path, how, examples):
-        """A task without an answer, what check mode says then, another task, and the first one again; with the module as a process, or but its code."""
+    def test_results_are_equal_after_generated_tasks(self, make_action, tmp_path, how, examples):
+        """Run a task whose answer is lost, the same task in check mode, another task, and the first task again.
+
+        The module runs as a process, or in this process by its main function.
+        """
 
         def by_action(check, **given):
             return make_action(given, check_mode=check, diff=True).run(task_vars={})
@@ -129,21 +132,21 @@ class TestTheSame:
             deadline=None,
             derandomize=True,
             database=None,
-            phases=[Phase.generate],  # a smaller example is not worth what it takes
+            phases=[Phase.generate],  # without shrinking, which takes too long
             suppress_health_check=list(HealthCheck),
         )
         def holds(first, second, loss):
             history = [(first, loss, False), (first, None, True), (second, None, False), (first, None, False)]
-            told = [
-                self.told(history, run, tmp_path / folder, how == "process")
+            outcomes = [
+                self.run_history(history, run, tmp_path / folder, how == "process")
                 for run, folder in ((by_action, "action"), (by_module, "module"))
             ]
-            assert told[0] == told[1]
+            assert outcomes[0] == outcomes[1]
 
         holds()
 
-    def told(self, history, run, folder, warned):
-        """What a history comes to at one action: results, and what VCC did, with request ids numbered as they come."""
+    def run_history(self, history, run, folder, warned):
+        """Run a history of tasks, and return their results and the effects at VCC. Request ids are numbered in order of appearance."""
         for path in folder.glob("kept/*"):
             path.unlink()
         (folder / "kept").mkdir(parents=True, exist_ok=True)
@@ -155,7 +158,7 @@ class TestTheSame:
                     sim.fault(**LOST[loss][0])
                 result = run(check, **sim.options(**asked_for.options(folder, str(folder / "journal.db"))))
                 result.pop("invocation", None)
-                # ansible-core's way to write them differs, and in this process it writes those of a module elsewhere.
+                # Their form depends on the version of ansible-core, which writes those of a main function in this process elsewhere.
                 warnings = result.pop("warnings", ())
                 result["warnings"] = len(warnings) if warned else None
                 results.append(result)
@@ -168,13 +171,13 @@ class TestTheSame:
 
 
 class TestLoop:
-    def test_its_items_share_a_token_and_a_connection(self, make_action, sim):
+    def test_items_share_token_and_connection(self, make_action, sim):
         for name in "abc":
             assert make_action(sim.options(external_id=name)).run(task_vars={})["changed"]
         assert len(sim.token_calls) == 1
         assert len({call["connection"] for call in sim.calls}) == 1
 
-    def test_its_items_may_be_of_different_accounts(self, make_action, sim):
+    def test_items_of_different_accounts_use_own_tokens(self, make_action, sim):
         sim.add_client("second", "s3cret")
         for client in ({}, {"client_id": "second", "client_secret": "s3cret"}, {}):
             make_action(sim.options(external_id="a", **client)).run(task_vars={})
@@ -182,7 +185,7 @@ class TestLoop:
 
 
 class TestSecrets:
-    def test_of_the_task(self, make_action, sim):
+    def test_secret_of_task_is_not_in_result(self, make_action, sim):
         sim.add_client("second", "very-s3cret")
         sim.fault("status", status=400, body={"message": "no very-s3cret, please"})
         result = make_action(sim.options(external_id="a", client_id="second", client_secret="very-s3cret")).run(
@@ -192,7 +195,7 @@ class TestSecrets:
         assert "very-s3cret" not in json.dumps(result)
 
     @pytest.mark.parametrize("secret", ["very-s3cret", 'very "s3cret" \\', "sécret 🎧", "12345"])
-    def test_of_the_environment(self, make_action, sim, monkeypatch, secret):
+    def test_secret_of_environment_is_masked(self, make_action, sim, monkeypatch, secret):
         sim.add_client("second", secret)
         monkeypatch.setenv("VCC_CLIENT_SECRET", secret)
         options = sim.options(external_id=f"about {secret}", client_id="second")
@@ -202,7 +205,7 @@ class TestSecrets:
         assert result["interactions"][0]["external_id"] == "about ********"
         assert json.dumps(secret)[1:-1] not in json.dumps(result)
 
-    def test_a_token_that_the_task_got_itself(self, make_action, sim):
+    def test_requested_token_is_not_in_result(self, make_action, sim):
         options = sim.options(external_id="a")
         make_action(options).run(task_vars={})
         token = sim.requests[-1]["headers"]["Authorization"].split()[1]

@@ -13,7 +13,7 @@ from ansible.template import trust_as_template
 from ansible_collections.vonage.vcc.plugins.action import vcc_interaction
 
 
-def taken(action, task_vars=None):
+def runner_of(action, task_vars=None):
     """Return whether the action plugin ran a task itself ("action") or started the module ("module")."""
     result = action.run(task_vars=task_vars or {})
     if result.get("action") == "module":
@@ -22,9 +22,9 @@ def taken(action, task_vars=None):
     return "action"
 
 
-class TestWhereItRuns:
-    def test_a_plain_local_task(self, make_action):
-        assert taken(make_action()) == "action"
+class TestExecution:
+    def test_local_task_runs_in_action(self, make_action):
+        assert runner_of(make_action()) == "action"
 
     @pytest.mark.parametrize(
         "condition",
@@ -37,12 +37,12 @@ class TestWhereItRuns:
         ],
         ids="-".join,
     )
-    def test_module_runs_if_the_action_would_differ(self, make_action, condition):
-        assert taken(make_action(**condition)) == "module"
+    def test_module_runs_if_result_would_differ(self, make_action, condition):
+        assert runner_of(make_action(**condition)) == "module"
 
     @pytest.mark.parametrize("environment", [None, [], [{}], [None]])
-    def test_an_empty_environment_is_none(self, make_action, environment):
-        assert taken(make_action(environment=environment)) == "action"
+    def test_task_with_empty_environment_runs_in_action(self, make_action, environment):
+        assert runner_of(make_action(environment=environment)) == "action"
 
     @pytest.mark.parametrize(
         ("interpreter", "which"),
@@ -55,34 +55,34 @@ class TestWhereItRuns:
             ("{{ ansible_playbook_python }}3", "module"),
         ],
     )
-    def test_the_interpreter_counts(self, make_action, interpreter, which):
-        """The implicit localhost has the controller's own, as a template."""
+    def test_action_runs_only_with_interpreter_of_controller(self, make_action, interpreter, which):
+        """The implicit localhost has the interpreter of the controller as a template."""
         variables = {
             "ansible_playbook_python": sys.executable,
             "ansible_python_interpreter": trust_as_template(interpreter),
         }
-        assert taken(make_action(variables=variables), variables) == which
+        assert runner_of(make_action(variables=variables), variables) == which
 
-    def test_interpreter_of_the_environment_counts(self, make_action, monkeypatch):
+    def test_module_runs_with_other_interpreter_of_environment(self, make_action, monkeypatch):
         monkeypatch.setenv("ANSIBLE_PYTHON_INTERPRETER", "/opt/other/bin/python")
-        assert taken(make_action()) == "module"
+        assert runner_of(make_action()) == "module"
 
     @pytest.mark.parametrize(
         ("interpreter", "which"), [(sys.executable, "action"), ("/opt/other/bin/python", "module")]
     )
-    def test_a_delegate_brings_its_own(self, make_action, interpreter, which):
+    def test_interpreter_of_delegate_decides(self, make_action, interpreter, which):
         variables = {
             "ansible_python_interpreter": "/opt/of/the/host/bin/python",
             "ansible_delegated_vars": {"localhost": {"ansible_python_interpreter": interpreter}},
         }
-        assert taken(make_action(delegate_to="localhost"), variables) == which
+        assert runner_of(make_action(delegate_to="localhost"), variables) == which
 
     @pytest.mark.parametrize("name", ["REQUESTS_IMPORT_ERROR", "SQLITE_IMPORT_ERROR"])
-    def test_a_library_that_the_controller_lacks(self, make_action, monkeypatch, name):
+    def test_module_runs_if_controller_lacks_library(self, make_action, monkeypatch, name):
         monkeypatch.setattr(vcc_interaction, name, "Traceback")
-        assert taken(make_action()) == "module"
+        assert runner_of(make_action()) == "module"
 
-    def test_the_module_gets_what_it_needs(self, make_action):
+    def test_module_gets_task_vars_and_async(self, make_action):
         action = make_action(async_val=30)
         action.run(task_vars={"some": "variable"})
         assert action.handed_over == {"task_vars": {"some": "variable"}, "wrap_async": True}

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What reaches the terminal of ansible-playbook, by both ways in."""
+"""The output of ansible-playbook, if the action plugin or the module runs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ OWNED = "\x1b]0;owned\x07\x9b31m"
 
 @pytest.fixture
 def play(tmp_path):
-    """Plays tasks that may fail, as talkative as a user may want it, and returns all that is printed."""
+    """Runs tasks that may fail, with -vvv, and returns all output."""
 
     def run(tasks, env, failing=None):
         tasks = [{**task, "ignore_errors": True, "name": str(number)} for number, task in enumerate(tasks)]
@@ -52,7 +52,7 @@ def play(tmp_path):
     return run
 
 
-def test_no_words_of_others_are_obeyed_by_a_terminal_and_no_password_of_a_url_is_shown(play, tmp_path):
+def test_output_has_no_control_characters_and_no_password_of_url(play, tmp_path):
     (tmp_path / "ids.csv").write_text(f"na{OWNED}me\n1\n")
     line = {"external_id": "a", "linked_data": [{"type": "url", "value": "x", f"na{OWNED}me": "y"}]}
     (tmp_path / "ids.jsonl").write_text(json.dumps(line))
@@ -70,10 +70,10 @@ def test_no_words_of_others_are_obeyed_by_a_terminal_and_no_password_of_a_url_is
     assert {char for char in printed if not char.isprintable()} == {"\n"}
     for hidden in ("first-hush", "second-hu%73h", "second-hush"):
         assert hidden not in printed
-    assert "********@api.example" in printed  # in what a module says of its invocation
+    assert "********@api.example" in printed  # in the invocation of a module
 
 
-def test_no_password_of_a_journal_is_shown(play, sim, postgresql_server, postgresql_url):
+def test_output_has_no_password_of_journal(play, sim, postgresql_server, postgresql_url):
     role = postgresql_server.create_role("player", "h:u@s/h right")
     database = postgresql_url.partition("?")[0].rpartition("/")[2]
     postgresql_server.execute(f'GRANT CREATE ON DATABASE "{database}" TO {role}')
@@ -84,7 +84,7 @@ def test_no_password_of_a_journal_is_shown(play, sim, postgresql_server, postgre
         "mysql://vcc:third-hush@localhost/vcc",
     ]
     given = [{"state": "dispatched", "route": "sales", "journal": url} for url in [*wrong, right]]
-    # The options of the last one are wrong in another way.
+    # The last task has an invalid option besides.
     given.append({"journal": right, "retries": "x"})
     ways = [way for dummy in given for way in WAYS.values()]
     try:

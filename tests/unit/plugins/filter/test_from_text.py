@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The filter from_text: what it reads, and what it returns unchanged."""
+"""The filter from_text: the texts that it reads, and the values that it returns unchanged."""
 
 from __future__ import annotations
 
@@ -82,17 +82,17 @@ def test_text_of_another_type(text):
     ],
     ids="{:.30}".format,
 )
-def test_text_that_is_neither_stays(text):
+def test_text_that_is_neither_json_nor_yaml_is_unchanged(text):
     assert from_text(text) == text
 
 
 @pytest.mark.parametrize("lines", [False, True])
 @pytest.mark.parametrize("value", [None, "", True, 1.5, datetime.datetime(2026, 11, 28), [], ["a"], {"a": 1}], ids=repr)
-def test_other_values_stay(value, lines):
+def test_other_values_are_unchanged(value, lines):
     assert from_text(value, lines=lines) is value or value == ""
 
 
-def test_number_is_no_data():
+def test_number_is_unchanged():
     assert from_text(7) == 7
 
 
@@ -131,5 +131,5 @@ def test_ids(text, ids):
 
 
 @pytest.mark.parametrize("text", ["[a, b]", "['a']", "[a]\n[b]", '["a",]', "[007]"], ids=repr)
-def test_brackets_around_what_is_no_json_are_no_id(text):
+def test_invalid_json_in_brackets_is_no_list_of_ids(text):
     assert from_text(text, lines=True) == text

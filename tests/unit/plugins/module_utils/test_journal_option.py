@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The option journal: a URL is taken as it is, and what only looks like one is refused."""
+"""The option journal: a URL is not changed, and a mistyped URL is refused."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ REFUSED = "journal must be a path, or a URL such as postgresql://user@host/datab
 
 class TestUrl:
     @pytest.mark.parametrize("url", URLS)
-    def test_it_stays_as_it_is(self, url):
+    def test_url_is_not_changed(self, url):
         assert options(region="emea", journal=url)["journal"] == url
         assert task_of(external_ids=[], journal=url).journal_path == url
 
     @pytest.mark.parametrize("url", URLS)
-    def test_it_may_come_from_the_environment(self, url, monkeypatch):
+    def test_url_may_come_from_environment(self, url, monkeypatch):
         monkeypatch.setenv("VCC_JOURNAL", url)
         assert options(region="emea")["journal"] == url
 
@@ -58,8 +58,8 @@ class TestUrl:
         assert options(region="emea", journal="postgres:///other")["journal"] == "postgres:///other"
         assert options(region="emea", journal="")["journal"] == ""
 
-    def test_it_names_no_file(self, tmp_path, monkeypatch):
-        """Not even that of another option."""
+    def test_url_is_not_compared_with_paths(self, tmp_path, monkeypatch):
+        """The report has a path that resembles the URL."""
         monkeypatch.chdir(tmp_path)
         url = "postgresql://h/report.json"
         assert task_of(external_ids=[], journal=url, report=url.replace("//", "/")).journal_path == url
@@ -68,13 +68,13 @@ class TestUrl:
 
 class TestMistypedUrl:
     @pytest.mark.parametrize("url", MISTYPED)
-    def test_it_is_no_path(self, url):
+    def test_mistyped_url_is_refused(self, url):
         with pytest.raises(InputError) as caught:
             options(region="emea", journal=url)
         assert str(caught.value) == REFUSED
 
     @pytest.mark.parametrize("url", MISTYPED)
-    def test_the_message_names_its_variable(self, url, monkeypatch):
+    def test_message_names_variable(self, url, monkeypatch):
         monkeypatch.setenv("VCC_JOURNAL", url)
         with pytest.raises(InputError) as caught:
             options(region="emea")

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where a journal is: which texts are URLs, and which parts of a URL are secrets."""
+"""The location of a journal: whether a text is a URL, and which parts of a URL are secrets."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class TestScheme:
     @pytest.mark.parametrize(
         "journal", ["postgresql://", "postgres://", "postgresql:///vcc", "postgres://u:p@h:1,g/d?a=b"]
     )
-    def test_urls(self, journal):
+    def test_url_is_recognised(self, journal):
         assert _location.is_url(journal)
         assert _location.has_scheme(journal)
         assert _location.backend_of(journal) == "postgresql"
@@ -49,7 +49,7 @@ class TestScheme:
             " postgresql://u:p@h/d",
         ],
     )
-    def test_mistyped_urls(self, journal):
+    def test_mistyped_url_is_recognised_with_its_password(self, journal):
         assert not _location.is_url(journal)
         assert _location.has_scheme(journal)
         assert "p" in _location.secrets_of(journal)
@@ -57,7 +57,7 @@ class TestScheme:
     @pytest.mark.parametrize(
         "journal", ["/a/b", "a/b.db", "~/a", "$HOME/a", "a:b", "/a://b", "./postgresql://h", "1a://b", ""]
     )
-    def test_paths(self, journal):
+    def test_path_is_no_url_and_has_no_secret(self, journal):
         assert not _location.is_url(journal)
         assert not _location.has_scheme(journal)
         assert _location.without_password(journal) == journal
@@ -88,27 +88,27 @@ class TestPassword:
             ("postgresql://h/d?oauth_client_secret={}&user=u", "postgresql://h/d?user=u"),
         ],
     )
-    def test_it_is_found_wherever_it_stands(self, url, masked, password):
+    def test_password_is_found_in_any_part_of_url(self, url, masked, password):
         encoded = quote(password, safe="")
         journal = url.format(encoded)
         assert _location.secrets_of(journal) == {password, encoded}
         assert _location.without_password(journal) == masked
         assert not _location.is_ambiguous(journal)
 
-    def test_several(self):
+    def test_several_passwords_are_found(self):
         journal = "postgresql://vcc:on%65@h/d?password=two&sslpassword=thr%65e&port=1"
         assert _location.secrets_of(journal) == {"on%65", "one", "two", "thr%65e", "three"}
         assert _location.without_password(journal) == "postgresql://vcc@h/d?port=1"
 
     @pytest.mark.parametrize("password", ["h@ush", "@hush", "hush@", "hu/sh", "h/u@s/h", "h?u@sh", "h@u?sh", "h/u?sh"])
-    def test_it_is_masked_even_if_special_characters_are_not_encoded(self, password):
+    def test_ambiguous_password_is_removed(self, password):
         journal = f"postgresql://vcc:{password}@h/d?port=1"
         assert password in _location.secrets_of(journal)
         assert _location.without_password(journal) == "postgresql://vcc@h/d?port=1"
         assert _location.is_ambiguous(journal)
 
     @pytest.mark.parametrize("password", ["h:ush", "h?ush", "h?u=sh", "h&ush", "h#ush", "h%ush"])
-    def test_characters_that_libpq_takes_as_they_are(self, password):
+    def test_password_with_characters_that_need_no_encoding_is_removed(self, password):
         journal = f"postgresql://vcc:{password}@h/d?port=1"
         assert password in _location.secrets_of(journal)
         assert _location.without_password(journal) == "postgresql://vcc@h/d?port=1"
@@ -125,13 +125,13 @@ class TestPassword:
             "postgresql://vcc@h",
         ],
     )
-    def test_everything_else_stays(self, journal):
+    def test_url_without_password_is_unchanged(self, journal):
         assert _location.secrets_of(journal) == set()
         assert _location.without_password(journal) == journal
         assert not _location.is_ambiguous(journal)
 
     @pytest.mark.parametrize("password", ODD)
-    def test_libpq_reads_the_same(self, password):
+    def test_libpq_reads_same_password(self, password):
         psycopg = pytest.importorskip("psycopg")
         journal = f"postgresql://vcc:{quote(password, safe='')}@h/d?port=1"
         parameters = psycopg.conninfo.conninfo_to_dict(journal)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Empty or null is not set: for every option of every module and for every variable of the environment."""
+"""An option of a module or a variable of the environment that is empty or null counts as not set."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import (
     validated_by,
 )
 
-# Of each module: its spec, and a task that works.
+# For each module: its spec, and the options of a task that works.
 MODULES = {
     "vcc_interaction": (vcc_interaction.SPEC, {"external_ids": ["a"]}),
     "vcc_provider": (vcc_provider.SPEC["argument_spec"], {"name": "crm"}),
@@ -65,7 +65,7 @@ def homeless(monkeypatch):
 class TestOptions:
     @every
     @blank
-    def test_each_is_not_set(self, module, nothing):
+    def test_blank_option_is_not_set(self, module, nothing):
         spec, works = MODULES[module]
         usual = validated_by(spec, **works)
         names = [name for name in spec.get("argument_spec", spec) if name not in works and name != "journal"]
@@ -75,14 +75,14 @@ class TestOptions:
         assert validated_by(spec, **works, **dict.fromkeys(names, nothing)) == usual
 
     @blank
-    def test_the_environment_serves_then(self, monkeypatch, nothing):
+    def test_environment_replaces_blank_option(self, monkeypatch, nothing):
         monkeypatch.setenv("VCC_REGION", "nam")
         monkeypatch.setenv("VCC_RETRIES", "0")
         params = validated(external_id="a", region=nothing, retries=nothing)
         assert (params["region"], params["retries"]) == ("nam", 0)
 
     @blank
-    def test_other_ways_to_say_what_is_meant(self, nothing):
+    def test_blank_sources_do_not_exclude_another_source(self, nothing):
         ways = {"external_id": "a", "external_ids": ["b"], "src": "/f", "interactions": [{"external_id": "c"}]}
         for name, value in ways.items():
             given = {**dict.fromkeys(ways, nothing), name: value}
@@ -91,7 +91,7 @@ class TestOptions:
             assert [one for one in ways if params[one] is not None] == [name]
 
     @blank
-    def test_blanks_within_other_options(self, nothing):
+    def test_blank_suboption_is_null(self, nothing):
         links = [{"type": "url", "value": "https://a.example", "label": nothing, "owner": nothing, "key": nothing}]
         routing = {
             "interaction_type": nothing,
@@ -124,7 +124,7 @@ class TestOptions:
 
 class TestEnvironment:
     @every
-    def test_each_is_not_set(self, monkeypatch, module):
+    def test_blank_variable_is_not_set(self, monkeypatch, module):
         spec, works = MODULES[module]
         usual = validated_by(spec, **works)
         for variable in VARIABLES:
@@ -132,8 +132,8 @@ class TestEnvironment:
         assert validated_by(spec, **works) == usual
 
     @pytest.mark.parametrize("module", ["vcc_provider", "vcc_interaction"])
-    def test_blanks_in_a_process(self, sim, tmp_path, module):
-        """Where the journal is the default one, in which the second run finds what the first has done."""
+    def test_process_with_blank_variables_uses_default_journal(self, sim, tmp_path, module):
+        """The second run finds the result of the first in this journal."""
         given = sim.options(**MODULES[module][1], retries=1)
         del given["journal"]
         env = dict.fromkeys(VARIABLES, "")
@@ -171,7 +171,7 @@ class TestEnvironment:
             assert len(result["msg"]) < 300
             assert CLIENT_SECRET not in printed
 
-    def test_nothing_is_said_of_the_environment_where_the_task_is_wrong(self, monkeypatch):
+    def test_message_about_option_does_not_name_variable(self, monkeypatch):
         monkeypatch.setenv("VCC_TIMEOUT", "abc")
         monkeypatch.setenv("VCC_REGION", "emea")
         result = call_main("vcc_ongoing_info", client_id=CLIENT_ID, client_secret=CLIENT_SECRET, timeout=0)[0]
@@ -188,23 +188,23 @@ class TestEnvironment:
 
 class TestNoJournal:
     @pytest.mark.parametrize("word", ["none", "None", "NONE"])
-    def test_the_word_for_it(self, monkeypatch, word):
+    def test_word_none_means_no_journal(self, monkeypatch, word):
         assert validated(external_id="a", journal=word)["journal"] == ""
         monkeypatch.setenv("VCC_JOURNAL", word)
         assert validated(external_id="a")["journal"] == ""
 
-    def test_an_empty_text_in_a_task_stands_for_it_too(self, monkeypatch):
+    def test_empty_option_means_no_journal(self, monkeypatch):
         monkeypatch.setenv("VCC_JOURNAL", "/nowhere/journal.db")
         assert validated(external_id="a", journal="")["journal"] == ""
         assert validated(external_id="a", journal=None)["journal"] == "/nowhere/journal.db"
 
-    def test_an_empty_variable_does_not(self, monkeypatch):
+    def test_empty_variable_means_default_journal(self, monkeypatch):
         usual = validated(external_id="a")["journal"]
         assert usual
         monkeypatch.setenv("VCC_JOURNAL", "")
         assert validated(external_id="a")["journal"] == usual
 
-    def test_other_names_are_names(self, tmp_path):
+    def test_paths_that_resemble_none_are_paths(self, tmp_path):
         assert validated(external_id="a", journal="./none")["journal"] == "./none"
         assert validated(external_id="a", journal="none.db")["journal"] == "none.db"
 
@@ -212,7 +212,7 @@ class TestNoJournal:
 class TestPaths:
     @pytest.mark.parametrize("variable", ["VCC_JOURNAL", "VCC_TOKEN_CACHE", "VCC_CA_PATH"])
     @pytest.mark.parametrize("path", ["x", "./x", "a/../../x", "$NOTHING/x", "~nobody-of-that-name/x"])
-    def test_a_relative_one_of_the_environment_is_refused(self, monkeypatch, variable, path):
+    def test_relative_path_in_environment_is_refused(self, monkeypatch, variable, path):
         monkeypatch.setenv(variable, path)
         with pytest.raises(InputError) as caught:
             validated(external_id="a")
@@ -221,7 +221,7 @@ class TestPaths:
         assert str(caught.value) == place(variable) + said
 
     @pytest.mark.parametrize("path", ["/x", "~/x", "$HOME/x", "${HOME}/x"])
-    def test_others_are_not(self, monkeypatch, tmp_path, path):
+    def test_absolute_path_in_environment_is_accepted(self, monkeypatch, tmp_path, path):
         monkeypatch.setenv("VCC_JOURNAL", path)
         assert validated(external_id="a")["journal"] == path.replace("~", "$HOME").replace("{", "").replace(
             "}", ""
@@ -236,24 +236,24 @@ class TestPaths:
         with pytest.raises(InputError, match=r"does not lead to an absolute path on .*Write the path out"):
             validated(**given)
 
-    def test_without_a_home_folder_the_journal_is_in_that_of_ansible(self, homeless, monkeypatch):
+    def test_journal_without_home_folder_is_in_ansible_home(self, homeless, monkeypatch):
         monkeypatch.setenv("ANSIBLE_HOME", "/srv/ansible")
         assert validated(external_id="a")["journal"] == "/srv/ansible/vonage_vcc/journal.db"
         assert validated(external_id="a", journal="/own")["journal"] == "/own"
 
-    def test_with_one_that_of_ansible_does_not_matter(self, monkeypatch, tmp_path):
+    def test_journal_with_home_folder_ignores_ansible_home(self, monkeypatch, tmp_path):
         monkeypatch.setenv("ANSIBLE_HOME", "/srv/ansible")
         assert validated(external_id="a")["journal"] == str(tmp_path / "home/.ansible/vonage_vcc/journal.db")
 
     @pytest.mark.parametrize("home", [None, "", "relative", "~/x"])
-    def test_without_either_there_is_no_place_for_it(self, homeless, monkeypatch, home):
+    def test_journal_without_home_folder_and_ansible_home_is_refused(self, homeless, monkeypatch, home):
         if home is not None:
             monkeypatch.setenv("ANSIBLE_HOME", home)
         with pytest.raises(InputError) as caught:
             validated(external_id="a")
         assert str(caught.value).startswith("The journal has no place: this user has no home folder on ")
         assert validated(external_id="a", journal="none")["journal"] == ""
-        validated_by(vcc_token.SPEC["argument_spec"])  # which needs none
+        validated_by(vcc_token.SPEC["argument_spec"])  # a token needs no journal
 
 
 class TestVariables:

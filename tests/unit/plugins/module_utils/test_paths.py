@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The paths of a task are compared by the files that they lead to: none is written that another option reads or writes."""
+"""A task compares the files of its paths, because it must not write a file that another option reads or writes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import call_main,
 
 NAMES = {"src": "ids.txt", "report": "report.jsonl", "journal": "journal.db", "token_cache": "tokens.json"}
 
-# An option, the end of the name of a file that goes with another, and that one.
+# An option, the ending of a file beside the path of another option, and that other option.
 COLLISIONS = [
     ("report", "", "src"),
     ("report", "", "journal"),
@@ -41,7 +41,7 @@ COLLISIONS = [
 
 @pytest.fixture
 def paths(tmp_path):
-    """The paths of a task, with a source that is there."""
+    """The paths of a task. Only its source exists."""
     found = {name: str(tmp_path / "given" / file) for name, file in NAMES.items()}
     (tmp_path / "given").mkdir()
     Path(found["src"]).write_text("a\nb\n")
@@ -51,7 +51,7 @@ def paths(tmp_path):
 class TestTask:
     @pytest.fixture
     def refused(self, sim, task, tmp_path, paths):
-        """What a task says that does nothing, in check mode and without."""
+        """Runs a task that must change nothing, in check mode and for real. Returns its message."""
 
         def say(**given):
             before = snapshot(tmp_path)
@@ -64,7 +64,7 @@ class TestTask:
         return say
 
     @pytest.mark.parametrize(("name", "ending", "other"), COLLISIONS)
-    def test_the_same_path(self, refused, paths, name, ending, other):
+    def test_same_path_is_refused(self, refused, paths, name, ending, other):
         paths[other] = paths.get(other, f"{paths['src']}.pem")
         paths[name] = paths[other] + ending
         Path(paths["src"]).write_text("a\n")
@@ -76,7 +76,7 @@ class TestTask:
 
     @pytest.mark.parametrize("link", ["symlink_to", "hardlink_to"])
     @pytest.mark.parametrize(("name", "ending", "other"), [one for one in COLLISIONS if "ca_path" not in one])
-    def test_a_link_to_what_is_there(self, refused, paths, name, ending, other, link):
+    def test_link_to_existing_file_is_refused(self, refused, paths, name, ending, other, link):
         target = Path(paths[other] + ending)
         target.touch()
         Path(paths[name]).unlink(missing_ok=True)
@@ -87,14 +87,14 @@ class TestTask:
         assert " is the same file as " in refused()
 
     @pytest.mark.parametrize("check", [False, True])
-    def test_a_link_to_what_is_not_there_yet(self, sim, task, paths, check):
+    def test_link_to_missing_file_is_refused(self, sim, task, paths, check):
         Path(paths["report"]).symlink_to(paths["journal"])
         assert "report is the same file as journal: " in task(**paths, check=check)["msg"]
         assert not Path(paths["journal"]).exists()
         assert sim.calls == []
 
     @pytest.mark.parametrize("there", [False, True])
-    def test_a_folder_that_is_a_link(self, refused, paths, tmp_path, there):
+    def test_same_file_in_linked_folder_is_refused(self, refused, paths, tmp_path, there):
         (tmp_path / "link").symlink_to(tmp_path / "given")
         paths["report"] = str(tmp_path / "link" / "journal.db-wal")
         if there:
@@ -102,23 +102,23 @@ class TestTask:
         assert f"report is the same file as {paths['journal']}-wal, which belongs to journal: " in refused()
 
     @pytest.mark.parametrize("spelled", ["given/./journal.db", "x/../given/journal.db", "given//journal.db"])
-    def test_another_spelling(self, refused, paths, tmp_path, spelled):
+    def test_other_spelling_of_same_path_is_refused(self, refused, paths, tmp_path, spelled):
         paths["report"] = f"{tmp_path}/{spelled}"
         assert "report is the same file as journal: " in refused()
 
-    def test_capitals_of_what_is_not_there_yet(self, refused, paths, tmp_path):
-        """Nobody knows whether the file system tells them apart."""
+    def test_missing_file_with_other_capitals_is_refused(self, refused, paths, tmp_path):
+        """The file system may treat both names as the same."""
         paths["report"] = str(tmp_path / "given" / "Journal.DB")
         assert "report is the same file as journal: " in refused()
 
-    def test_files_beside_other_options_may_coincide(self, sim, task, paths):
-        """A journal in its log and all, and a report that only looks like it."""
+    def test_paths_that_only_begin_like_journal_are_accepted(self, sim, task, paths):
+        """The journal exists, and its log has another name."""
         task(external_id="z", journal=paths["journal"])
         result = task(**{**paths, "report": paths["journal"] + "-walrus", "token_cache": paths["journal"] + ".json"})
         assert "failed" not in result
         assert sim.released == ["z", "a", "b"]
 
-    def test_two_that_are_only_read_may_be_one(self, paths):
+    def test_two_options_may_read_same_file(self, paths):
         _paths.check_distinct({"src": paths["src"], "ca_path": paths["src"], "report": None, "journal": ""})
 
 
@@ -142,7 +142,7 @@ class TestTask:
     ],
 )
 @pytest.mark.parametrize("check", [False, True])
-def test_every_module_looks(sim, tmp_path, monkeypatch, module, given, said, check):
+def test_every_module_compares_its_paths(sim, tmp_path, monkeypatch, module, given, said, check):
     monkeypatch.chdir(tmp_path)
     options = {**sim.options(token_cache="t"), "journal": "j", **given}
     if module in ("vcc_token", "vcc_ongoing_info"):

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Text of others: in messages only what a terminal shows, of limited length; in results exact but for what cannot be written."""
+"""Foreign text: printable and of limited length in messages; exact in results, except for control characters and surrogates."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ansible_collections.vonage.vcc.plugins.module_utils._journal.maintenance im
 from ansible_collections.vonage.vcc.plugins.module_utils._text import clean, shown, shown_names, without_user
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import task_of
 
-# What a terminal obeys, what turns the direction of a line, what ends a line, and what cannot be written.
+# Control sequences of a terminal, characters that change the direction of text, line breaks, and a surrogate.
 STRANGE = "\x1b]0;owned\x07 \x9b31m \x7f \u202e \u2066 \u200b \ufeff \u2028 \x85 \r\n \ud83d"
 
 
@@ -27,7 +27,7 @@ class TestShown:
     def test_printable_text_is_shown_unchanged(self, text):
         assert shown(text) == text
 
-    def test_anything_else_is_shown_as_its_escape(self):
+    def test_unprintable_characters_are_shown_as_escapes(self):
         said = shown(STRANGE)
         assert said.isprintable()
         assert (
@@ -44,7 +44,7 @@ class TestShown:
         assert len(said) == 10
         assert said.endswith("…")
 
-    def test_of_many_names_some_are_shown(self):
+    def test_only_first_of_many_names_are_shown(self):
         assert shown_names(["a", "b\x1b"]) == r"a, b\x1b"
         assert shown_names([f"c{number}" for number in range(40)]).endswith("c8, c9 and 30 more")
         assert len(shown_names(["x" * 100_000] * 40)) < 600
@@ -56,7 +56,7 @@ class TestShown:
 
 
 class TestClean:
-    def test_only_control_characters_and_broken_ones_are_replaced(self):
+    def test_only_control_characters_and_surrogates_are_replaced(self):
         text = "a\u200fb Größe 🎧\xa0c"
         assert clean(text) == text
         assert clean("a\x1bb\x9bc\x00\n\x7f\ud83d") == "a\ufffdb\ufffdc" + "\ufffd" * 4
@@ -84,14 +84,14 @@ class TestUrls:
     @pytest.mark.parametrize("name", ["api_url", "auth_url"])
     @pytest.mark.parametrize("password", ["hush", "hu/sh", "12/hush", "hu:sh", ""])
     def test_url_with_a_password_is_refused(self, name, password):
-        """A slash in it would make the user a host."""
+        """Because of a slash in the password, the user looks like a host."""
         said = refusal({"external_id": "a", name: f"https://ann:{password}@api.example"})
         assert said.startswith(f"{name} must be a URL ")
         assert "hush" not in said and "ann" not in said
 
 
 def refusal(given):
-    """What is said against the input of a task."""
+    """Return the error message for the input of a task, which must be printable."""
     with pytest.raises(InputError) as caught:
         list(task_of(**given).source.read())
     said = str(caught.value)
@@ -100,7 +100,7 @@ def refusal(given):
 
 
 class TestFiles:
-    """The words of a file, and of a task."""
+    """Messages that quote a file or an option."""
 
     @pytest.fixture
     def src(self, tmp_path):
@@ -111,11 +111,11 @@ class TestFiles:
 
         return write
 
-    def test_a_header_of_a_csv_file(self, src):
+    def test_message_shows_escapes_of_header(self, src):
         said = refusal(src("ids.csv", "na\x1b]0;owned\x07me,b\n1,2\n"))
         assert r"its columns: na\x1b]0;owned\x07me, b." in said
 
-    def test_a_header_is_not_quoted_as_a_whole(self, src):
+    def test_message_shortens_long_header(self, src):
         said = refusal(src("ids.csv", ",".join(["x" * 20_000] * 40) + "\n"))
         assert said.endswith("x…, " + "x" * 49 + "… and 30 more.")
         assert len(said) < 1000
@@ -146,17 +146,17 @@ class TestFiles:
         ],
         ids=lambda given: str(given)[:30],
     )
-    def test_a_value_that_is_named(self, given):
+    def test_message_about_option_is_short_and_printable(self, given):
         assert len(refusal({**({} if "src" in given else {"external_id": "a"}), **given})) < 2000
 
 
 class TestIds:
-    """An id can have no control character, but other things that no terminal shows."""
+    """An id cannot have control characters, but it can have other unprintable characters."""
 
     ODD = "a\u202eb\u200bc"
     SHOWN = r"a\u202eb\u200bc"
 
-    def test_in_messages_and_diffs_its_escapes_are_shown_and_elsewhere_it_is_exact(self, sim, task):
+    def test_id_is_escaped_in_messages_and_diffs_and_exact_elsewhere(self, sim, task):
         sim.poison(self.ODD)
         result = task(external_ids=[self.ODD, "d"], diff=True)
         assert f"the first is '{self.SHOWN}': " in result["msg"]
@@ -176,7 +176,7 @@ class TestIds:
         result = task(state="dispatched", route="r", interactions=[same, {"external_id": self.ODD}])
         assert f"asks for '{self.SHOWN}' a second time" in result["msg"]
 
-    def test_request_ids_and_the_ids_of_a_journal_that_others_have_written(self, folder):
+    def test_message_shows_escapes_of_ids_in_altered_journal(self, folder):
         path = str(folder / "journal.db")
         scope = ("https://api.example", "main", None, 0, "dispatch")
         with contextlib.closing(Journal(path, *scope)) as journal:
@@ -195,7 +195,7 @@ class TestIds:
             (entry,), *dummy = journal.entries(page_size=10)
         assert entry["external_id"] == "\ufffd]0;\u202e"
 
-    def test_a_request_id_of_such_a_journal(self, sim, task, folder):
+    def test_result_replaces_control_characters_of_request_id_in_altered_journal(self, sim, task, folder):
         sim.fault("cut")
         task(external_id="a")
         with contextlib.closing(sqlite3.connect(folder / "journal.db")) as db:

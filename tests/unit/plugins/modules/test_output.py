@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What modules print: no user and password of a URL, and no message that a terminal obeys."""
+"""The output of modules: it has no user and password of a URL, and no control characters."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ansible_collections.vonage.vcc.plugins.module_utils._module import create_m
 from ansible_collections.vonage.vcc.tests.postgresql import programs
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import call_main
 
-# A password that is a part of what is said against it.
+# The password is also a part of a word in the error message.
 USER = "ann:pass"
 URL = f"https://{USER}@api.example/v1"
 MASKED = "https://********@api.example/v1"
@@ -35,7 +35,7 @@ every = pytest.mark.parametrize("module", TASKS)
 
 @pytest.fixture
 def usual(tmp_path):
-    """The options of a task, without a network or a file of the user's."""
+    """Makes the options of a task that needs no network and no file of the user."""
 
     def make(module):
         journal = {"journal": str(tmp_path / "journal.db")} if module.startswith("vcc_journal") else {}
@@ -47,7 +47,7 @@ def usual(tmp_path):
 @every
 @pytest.mark.parametrize("name", ["api_url", "auth_url", "domain"])
 @pytest.mark.parametrize("source", ["option", "environment"])
-def test_a_password_in_a_url_is_in_no_output(monkeypatch, usual, module, name, source):
+def test_password_of_url_is_in_no_output(monkeypatch, usual, module, name, source):
     given = usual(module)
     if source == "option":
         given[name] = URL
@@ -62,7 +62,7 @@ def test_a_password_in_a_url_is_in_no_output(monkeypatch, usual, module, name, s
 
 
 @every
-def test_nor_where_ansible_refuses_the_task_itself(usual, module):
+def test_password_of_url_is_not_in_errors_of_ansible(usual, module):
     for wrong in ({"colour": "blue"}, {"timeout": "x"}, {"timeout": float("inf")}):
         result, code, printed = call_main(module, **{**usual(module), "api_url": URL, **wrong})
         assert code == 1
@@ -70,7 +70,7 @@ def test_nor_where_ansible_refuses_the_task_itself(usual, module):
         assert next(iter(wrong)) in result["msg"]
 
 
-def test_an_endpoint_is_a_url_too(usual):
+def test_password_of_endpoint_is_in_no_output(usual):
     dummy, code, printed = call_main("vcc_provider", **usual("vcc_provider"), endpoint=URL)
     assert code == 1
     assert USER not in printed
@@ -78,7 +78,7 @@ def test_an_endpoint_is_a_url_too(usual):
 
 @pytest.fixture
 def closed():
-    """The place of a database where nothing listens."""
+    """The address of a database at a port where nothing listens."""
     return f"127.0.0.1:{programs.free_port()}/vcc"
 
 
@@ -102,7 +102,7 @@ keeping = pytest.mark.parametrize("module", [name for name in TASKS if name not 
 @keeping
 @pytest.mark.parametrize("source", ["option", "environment"])
 @pytest.mark.parametrize("journal", JOURNALS)
-def test_the_password_of_a_journal_is_in_no_output(monkeypatch, usual, module, journal, source, closed):
+def test_password_of_unusable_journal_is_in_no_output(monkeypatch, usual, module, journal, source, closed):
     pytest.importorskip("psycopg")
     journal = journal.format(closed)
     given = {**usual(module), "journal": journal}
@@ -120,7 +120,7 @@ def test_the_password_of_a_journal_is_in_no_output(monkeypatch, usual, module, j
 
 
 @keeping
-def test_nor_where_the_journal_works(usual, module, postgresql_server, postgresql_url, sim):
+def test_password_of_usable_journal_is_in_no_output(usual, module, postgresql_server, postgresql_url, sim):
     role = postgresql_server.create_role("talker", "h:u@s/h hush")
     database = postgresql_url.partition("?")[0].rpartition("/")[2]
     postgresql_server.execute(f'GRANT CREATE ON DATABASE "{database}" TO {role}')

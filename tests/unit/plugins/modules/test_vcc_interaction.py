@@ -25,7 +25,7 @@ def module(sim, tmp_path):
     return run
 
 
-def test_a_release_and_a_second_run(sim, module):
+def test_second_run_makes_no_call(sim, module):
     sim.dispatch("a", "b")
     result, code, printed = module(external_ids=["a", "b"])
     assert code == 0
@@ -47,7 +47,7 @@ def test_a_release_and_a_second_run(sim, module):
     assert "Traceback" not in printed
 
 
-def test_check_mode_and_diff(sim, module, tmp_path):
+def test_check_mode_predicts_result_and_makes_no_call(sim, module, tmp_path):
     result, code, dummy = module(external_id="a", check=True, diff=True)
     assert (code, result["changed"]) == (0, True)
     assert result["diff"]["after"] == "a: released\n"
@@ -56,7 +56,7 @@ def test_check_mode_and_diff(sim, module, tmp_path):
     assert list(tmp_path.glob("journal*")) == []
 
 
-def test_a_failure_has_all_that_a_success_has(sim, module):
+def test_failed_task_returns_interactions_and_diff(sim, module):
     sim.poison("bad")
     result, code, dummy = module(external_ids=["a", "bad"], diff=True)
     assert code == 1
@@ -67,7 +67,7 @@ def test_a_failure_has_all_that_a_success_has(sim, module):
     assert result["diff"]["after"] == "a: released\nbad: not known to be released\n"
 
 
-def test_a_warning(module):
+def test_warning_is_returned(module):
     result, code, dummy = module(external_id="a", validate_certs=False)
     assert code == 0
     assert "validate_certs is false" in json.dumps(result["warnings"])
@@ -97,7 +97,7 @@ def test_wrong_options_are_refused_before_any_call(sim, module, given, said):
     assert sim.calls == []
 
 
-def test_the_environment_of_the_target_serves(sim, tmp_path):
+def test_options_come_from_environment_of_target(sim, tmp_path):
     result, code, printed = run_module(tmp_path, env=sim.environment(tmp_path), external_id="a")
     assert (code, result["changed"]) == (0, True)
     assert sorted(each.name for each in tmp_path.iterdir()) == ["elsewhere.db", "tokens.json", "tokens.json.lock"]
@@ -113,9 +113,9 @@ def test_paths_begin_in_the_current_folder(sim, module, tmp_path):
 
 
 class TestSecrets:
-    """Even where a server repeats them, or an id is equal to one."""
+    """Secrets are not printed even if a server repeats them, or an id contains one."""
 
-    def test_of_the_task(self, sim, module):
+    def test_secret_of_task_is_not_printed(self, sim, module):
         sim.add_client("second", "very-s3cret")
         sim.fault("status", status=400, body={"message": "no very-s3cret, please"})
         result, code, printed = module(external_id="about very-s3cret", client_id="second", client_secret="very-s3cret")
@@ -123,7 +123,7 @@ class TestSecrets:
         assert "very-s3cret" not in printed
         assert result["interactions"][0]["external_id"] == "about ********"
 
-    def test_a_ready_token(self, sim, module):
+    def test_given_token_is_not_printed(self, sim, module):
         token = sim.issue_token()
         sim.fault("status", status=400, body={"message": f"not with {token}"})
         result, code, printed = module(external_id="a", access_token=token)
@@ -131,7 +131,7 @@ class TestSecrets:
         assert "VCC refused it with status 400: " in result["msg"]
         assert token not in printed
 
-    def test_a_token_that_the_task_got_itself(self, sim, module, tmp_path):
+    def test_requested_token_is_not_printed(self, sim, module, tmp_path):
         cache = tmp_path / "tokens.json"
         module(external_id="a", token_cache=str(cache))
         (entry,) = json.loads(cache.read_text()).values()

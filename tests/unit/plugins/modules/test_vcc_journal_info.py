@@ -79,17 +79,17 @@ class TestHistory:
         assert info(history=True, older_than=3600)["matched"] == 0
         assert info(history=True, newer_than=3600, external_ids=["a"])["matched"] == 1
 
-    def test_present_state_is_shown_without_it(self, info, some):
+    def test_present_state_is_shown_without_history(self, info, some):
         result = info()
         assert "run" not in result
         assert sorted(entry["external_id"] for entry in result["entries"]) == ["a", "b"]
         assert "run_id" not in result["entries"][0]
 
-    def test_run_that_is_not_known(self, info, some):
+    def test_unknown_run_has_no_outcomes(self, info, some):
         result = info(run_id="0" * 32)
         assert (result["run"], result["entries"], result["matched"]) == (None, [], 0)
 
-    def test_journal_that_is_missing(self, info):
+    def test_missing_journal_has_no_outcomes(self, info):
         result = info(run_id="0" * 32)
         assert (result["run"], result["entries"], result["journal"]["exists"]) == (None, [], False)
 
@@ -126,13 +126,13 @@ class TestExport:
         assert lines(export)[:3] == result["entries"]
         assert oct(mode(export)) == "0o600"
 
-    def test_export_of_a_run(self, task, info, some, export):
+    def test_export_has_only_matching_outcomes(self, task, info, some, export):
         task(external_id="d")
         result = info(run_id=some["run_id"], state="failed", export=str(export))
         assert [line["external_id"] for line in lines(export)] == ["c"]
         assert result["exported"] == 1
 
-    def test_only_other_content_is_a_change(self, task, info, some, export):
+    def test_only_other_content_changes_export(self, task, info, some, export):
         for check, changed in ((True, True), (False, True), (True, False), (False, False)):
             before = snapshot(export.parent)
             result = info(check, history=True, export=str(export))
@@ -144,7 +144,7 @@ class TestExport:
         assert info(history=True, export=str(export))["changed"]
         assert len(lines(export)) == 4
 
-    def test_empty_export(self, info, export):
+    def test_empty_export_is_written_once(self, info, export):
         assert info(history=True, export=str(export))["changed"]
         assert export.read_text() == ""
         assert not info(history=True, export=str(export))["changed"]
@@ -209,7 +209,7 @@ class TestExport:
         assert "export is the same file as journal" in info(export=journal)["msg"]
 
     @pytest.mark.parametrize("journal", ["sqlite"], indirect=True)
-    def test_full_disk(self, info, some, export):
+    def test_full_disk_is_named(self, info, some, export):
         resource = pytest.importorskip("resource")
         before = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
@@ -236,7 +236,7 @@ class TestExport:
         assert peaks[1] < peaks[0] + 4_000_000
 
     @pytest.mark.parametrize("journal", ["sqlite"], indirect=True)
-    def test_module_in_a_process_of_its_own(self, sim, journal, some, tmp_path):
+    def test_module_writes_export_in_process_of_its_own(self, sim, journal, some, tmp_path):
         given = sim.options(journal=journal, history=True, export="history.jsonl")
         result, code, dummy = run_module(tmp_path, module="vcc_journal_info", **given)
         assert (code, result["changed"]) == (0, True)

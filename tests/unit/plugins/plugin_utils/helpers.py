@@ -109,7 +109,7 @@ class Playbook:
         return processes_at(self._folder)
 
     def kill(self):
-        """Kill what is left of it."""
+        """Kill all of its processes that still run."""
         for process in self._processes():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)

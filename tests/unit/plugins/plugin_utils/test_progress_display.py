@@ -62,7 +62,7 @@ def test_short_task_shows_nothing(sim, playbook, given):
     assert playbook.lines() == []
 
 
-def test_429_is_the_reason_of_a_wait(sim, playbook, given):
+def test_line_names_429_as_reason_of_wait(sim, playbook, given):
     sim.fault("status", status=429, retry_after=2, after=1)
     playbook.start_task(**given)
     assert playbook.wait_for("VCC answers 429, waiting ").startswith("91 of 250 done, 0 failed, 0 unknown, 2 calls, ")
@@ -79,7 +79,7 @@ INTERRUPTIONS = {
 
 
 @pytest.mark.parametrize("how", INTERRUPTIONS)
-def test_last_line_says_what_is_done_and_the_next_run_does_the_rest(sim, playbook, given, tmp_path, how):
+def test_last_line_counts_done_interactions_and_next_run_sends_others(sim, playbook, given, tmp_path, how):
     hold = sim.fault("hold", after=2)
     playbook.start_task(**given)
     assert hold.entered.wait(PATIENCE)
@@ -101,7 +101,7 @@ def test_last_line_says_what_is_done_and_the_next_run_does_the_rest(sim, playboo
 
 
 @pytest.mark.parametrize("backend", ["sqlite", "postgresql"])
-def test_journal_shows_a_run_under_way_and_the_last_line_names_it(request, sim, playbook, given, tmp_path, backend):
+def test_journal_shows_running_task_and_last_line_names_journal(request, sim, playbook, given, tmp_path, backend):
     journal = str(tmp_path / "kept.db")
     if backend == "postgresql":
         journal = request.getfixturevalue("postgresql_url")
@@ -141,7 +141,7 @@ with ProgressDisplay(Slow(), "task"):
 
 
 def test_second_signal_does_not_cut_the_last_line_off():
-    """Ansible sends SIGTERM right behind SIGINT."""
+    """Ansible sends SIGTERM immediately after SIGINT."""
     with python(TWICE) as process:
         assert process.stdout.readline() == "ready\n"
         process.terminate()
@@ -152,8 +152,8 @@ def test_second_signal_does_not_cut_the_last_line_off():
         assert process.returncode == -signal.SIGTERM
 
 
-def test_timeout_of_the_task_says_what_is_done(sim, playbook, given):
-    """The timeout comes while VCC answers a call, on a slow machine also the first one."""
+def test_timeout_of_task_shows_last_line(sim, playbook, given):
+    """The timeout comes during the second call or, on a slow machine, during the first one."""
     hold = sim.fault("hold", after=1)
     playbook.start_task({"timeout": 4}, **given)
     playbook.wait_for("interrupted: ")
@@ -165,8 +165,8 @@ def test_timeout_of_the_task_says_what_is_done(sim, playbook, given):
 
 
 @pytest.mark.parametrize("how", ["option", "variable", "module"])
-def test_no_line_where_progress_is_off(sim, given, tmp_path, how):
-    """A module cannot show lines, and runs as such with an environment of its own."""
+def test_no_line_is_shown_if_progress_is_off(sim, given, tmp_path, how):
+    """A module cannot show lines. The task runs as a module if it has an environment of its own."""
     environment = {**sim.environment(tmp_path), **({"VCC_PROGRESS": "false"} if how == "variable" else {})}
     playbook = Playbook(tmp_path, environment)
     hold = sim.fault("hold", after=1)

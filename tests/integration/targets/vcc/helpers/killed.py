@@ -62,7 +62,7 @@ def kill(process):
 
 
 def interrupt(process):
-    """Interrupt ansible-playbook alone, and let its worker say how far it is."""
+    """Interrupt only ansible-playbook, and check the last line of progress of its worker."""
     process.terminate()
     output, dummy = process.communicate(timeout=PATIENCE)
     assert re.search(

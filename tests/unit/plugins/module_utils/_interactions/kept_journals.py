@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The journal of a generated history, as a file or in a database: what it holds, and whether anything has changed in it."""
+"""The journal of a generated history, in a file or in a database, with its rows and a value that shows any change."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class KeptFile:
         self.location = str(path)
 
     def close(self):
-        """Do nothing: the file goes with its folder."""
+        """Do nothing, because the file is removed with its folder."""
 
     def exists(self):
         """Return whether there is a journal."""
@@ -64,7 +64,7 @@ class KeptFile:
 
 
 class KeptDatabase:
-    """A journal in a database, which loses what an earlier history has left in it. ``location`` is its URL."""
+    """A journal in a database. It begins without the rows of an earlier history. ``location`` is its URL."""
 
     def __init__(self, url):
         import psycopg  # pylint: disable=import-outside-toplevel

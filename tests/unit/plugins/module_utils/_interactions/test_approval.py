@@ -50,7 +50,7 @@ def refused(sim, task, journal):
 
 
 def content(location):
-    """Return the rows of a journal, and with a file all else that is in it, but for the scopes that tasks have opened."""
+    """Return the rows of a journal; for a file, its complete content, except for the scopes that tasks have opened."""
     if is_url(location):
         return journal_rows(location)
     with contextlib.closing(sqlite3.connect(location)) as db:
@@ -85,7 +85,7 @@ class TestApproved:
             assert result["plan_digest"] == approve(external_ids=["other-0"])
         assert len(sim.requests) == calls
 
-    def test_pending_interaction_is_left(self, sim, task, journal, approve):
+    def test_pending_interaction_stays_in_plan(self, sim, task, journal, approve):
         digest = approve(external_ids=["a", "b"])
         sim.fault("cut", when="after")
         assert task(external_ids=["a", "b"], plan_digest=digest)["summary"]["unknown"] == 2
@@ -94,7 +94,7 @@ class TestApproved:
         assert sim.released == ["a", "b"]
         assert len(sim.ignored) == 2
 
-    def test_dispatch_with_data_and_custom_request_ids(self, sim, dispatch, task, journal):
+    def test_approved_dispatch_with_data_and_request_ids_runs_once(self, sim, dispatch, task, journal):
         given = {
             "interactions": [{"external_id": "a", "request_id": "r-1", "linked_data": [{"type": "name", "value": "1"}]}]
         }
@@ -103,14 +103,14 @@ class TestApproved:
         assert not dispatch(**given, plan_digest=digest)["changed"]
         assert len(sim.effects) == 1
 
-    def test_idempotency_key(self, sim, task, approve):
+    def test_approved_plan_with_idempotency_key_runs_once(self, sim, task, approve):
         given = {"external_ids": ["a", "b"], "idempotency_key": "CHG1"}
         given["plan_digest"] = approve(**given)
         assert task(**given)["changed"]
         assert not task(**given, journal_ttl=1)["changed"]
         assert sim.released == ["a", "b"]
 
-    def test_report_has_everything(self, task, journal, approve, tmp_path):
+    def test_report_has_all_interactions(self, task, journal, approve, tmp_path):
         task(external_id="b")
         report = tmp_path / "report.jsonl"
         given = {"external_ids": ["a", "b"], "report": str(report)}
@@ -118,7 +118,7 @@ class TestApproved:
         assert sorted(report.read_text().count(f'"{each}"') for each in ("a", "b")) == [1, 1]
         assert summary(result) == {"requested": 2, "released": 1, "unchanged": 1}
 
-    def test_rejected_interaction_says_what_is_next(self, sim, task, journal, approve):
+    def test_message_about_rejection_names_next_step(self, sim, task, journal, approve):
         sim.poison("bad")
         result = task(external_ids=["a", "bad"], plan_digest=approve(external_ids=["a", "bad"]))
         assert result["msg"].endswith(" Run check mode again for the plan_digest of what is left.")
@@ -128,19 +128,19 @@ class TestApproved:
 
 
 class TestRefused:
-    def test_new_interactions_at_the_end(self, refused, approve):
+    def test_plan_with_new_interactions_at_end_is_refused(self, refused, approve):
         digest = approve(external_ids=["a", "b"])
         assert refused(external_ids=["a", "b", "c", "d"], plan_digest=digest) == (
             f"{DIFFERS}2 interactions are new, and none is done or gone."
             " Run check mode again, and have its plan_digest of the 4 interactions left approved."
         )
 
-    def test_new_interaction_anywhere(self, refused, approve):
+    def test_plan_with_new_interaction_anywhere_is_refused(self, refused, approve):
         digest = approve(external_ids=others(30))
         said = refused(external_ids=[*others(7), "new", *others(30)], plan_digest=digest)
         assert said.startswith(f"{DIFFERS}1 interaction is new, and none is done or gone. ")
 
-    def test_done_since(self, task, refused, approve):
+    def test_plan_that_is_done_in_part_is_refused(self, task, refused, approve):
         ids = others(250)
         task(external_ids=["before", ids[9]])
         digest = approve(external_ids=["before", *ids])
@@ -151,7 +151,7 @@ class TestRefused:
             " Run check mode again, and have its plan_digest of the 246 interactions left approved."
         )
 
-    def test_done_since_and_new(self, task, refused, approve):
+    def test_plan_with_done_and_new_interactions_is_refused(self, task, refused, approve):
         digest = approve(external_ids=["a", "b", "c"])
         task(external_ids=["b"])
         assert refused(external_ids=["a", "b", "c", "d", "e"], plan_digest=digest).startswith(
@@ -171,19 +171,19 @@ class TestRefused:
         ],
         ids=str,
     )
-    def test_what_a_digest_cannot_tell(self, task, refused, approve, given, begin):
+    def test_refusal_says_if_number_of_changes_is_unknown(self, task, refused, approve, given, begin):
         task(external_ids=["done"])
         digest = approve(external_ids=["a", "b", "c"])
         assert refused(**given, plan_digest=digest) == f"{DIFFERS}{begin} left to release,{UNKNOWN}"
 
-    def test_other_route(self, sim, dispatch):
+    def test_plan_with_other_route_is_refused(self, sim, dispatch):
         digest = dispatch(check=True, external_id="a")["plan_digest"]
         result = dispatch(external_id="a", route="service", plan_digest=digest)
         assert result["msg"] == f"{DIFFERS}1 of 1 interaction is left to dispatch,{UNKNOWN}"
         assert sim.requests == []
 
-    def test_result_lists_what_is_left(self, sim, task, folder, approve, tmp_path):
-        """The report of an earlier run stays."""
+    def test_result_lists_interactions_that_are_left(self, sim, task, folder, approve, tmp_path):
+        """The report of an earlier run is not replaced."""
         report = tmp_path / "report.jsonl"
         task(external_ids=["b"], report=str(report))
         before = report.read_bytes()
@@ -199,14 +199,14 @@ class TestRefused:
         assert result["journal"]["backend"] == "sqlite"
         assert report.read_bytes() == before
 
-    def test_confirmation_that_has_expired_is_new(self, sim, task, folder, approve):
+    def test_interaction_with_expired_confirmation_counts_as_new(self, sim, task, folder, approve):
         released(folder, sim, ["a"], age=50)
         digest = approve(external_ids=["b", "a"], journal_ttl=100)
         result = task(external_ids=["b", "a"], journal_ttl=40, plan_digest=digest)
         assert result["msg"].startswith(f"{DIFFERS}1 interaction is new, and none is done or gone. ")
         assert sim.requests == []
 
-    def test_unreadable_journal(self, sim, task, folder, approve):
+    def test_unreadable_journal_fails_task(self, sim, task, folder, approve):
         released(folder, sim, others(50), age=10)
         digest = approve(external_ids=["a"])
         (folder / "journal.db").write_bytes(b"no database" * 1000)
@@ -217,11 +217,11 @@ class TestRefused:
 
 
 class TestMeanwhile:
-    """What another process does between the comparison and the first call."""
+    """Another process changes the journal between the comparison and the first call."""
 
     @pytest.fixture
     def meanwhile(self, monkeypatch):
-        """Return a function that sets what happens after the comparison."""
+        """Return a function that sets an action to run after the comparison."""
 
         def set_up(act):
             compare = task_module.compare
@@ -234,8 +234,8 @@ class TestMeanwhile:
 
         return set_up
 
-    def test_confirmation_that_ends_is_not_sent(self, sim, task, journal, approve, meanwhile):
-        """It was not in the plan that was approved."""
+    def test_interaction_whose_confirmation_ends_is_not_sent(self, sim, task, journal, approve, meanwhile):
+        """The interaction was not in the approved plan."""
         task(external_ids=["b"])
         given = {"external_ids": ["a", "b"], "plan_digest": approve(external_ids=["a", "b"])}
         meanwhile(functools.partial(release_and_dispatch, journal, sim, "b"))
@@ -259,8 +259,8 @@ def release_and_dispatch(location, sim, external_id):
     opened.close()
 
 
-def test_long_list(task, folder, sim, approve):
-    """Of more than a chunk, all is compared, and what is done since is found however much it is."""
+def test_long_plan_is_compared_completely(task, folder, sim, approve):
+    """The plan has several chunks, and any number of interactions may be done since the approval."""
     ids = others(4500)
     src = source_of(folder, ids)
     digest = approve(src=src)

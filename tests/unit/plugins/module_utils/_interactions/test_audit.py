@@ -27,7 +27,7 @@ from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._interaction
     source_of,
 )
 
-# What a line of the report and an outcome of the history have in common.
+# The fields that lines of the report and outcomes of the history have in common.
 COMMON = ("external_id", "provider", "request_id", "state", "message", "call", "at", "run_id", "reason", "job_id")
 
 
@@ -46,7 +46,7 @@ def history(journal):
 
 @pytest.fixture
 def run_of(journal):
-    """Return a function that returns what came of a run."""
+    """Return a function that returns a run with the counts of its outcomes."""
 
     def read(run_id):
         with contextlib.closing(JournalMaintenance(journal, dry_run=True, show_only=True)) as opened:
@@ -72,7 +72,7 @@ def common(entries):
 
 
 def check_traced(result, lines, history, run_of):
-    """The report and the history of a run say the same of each interaction that has ended in it, and that is in its summary too."""
+    """Check that report, history and summary of a run agree on each interaction that has ended in it, and return its history."""
     found = history(run_id=result["run_id"])
     ended = [line for line in lines() if line["changed"] or line["state"] in ("failed", "unknown")]
     assert common(found) == common(ended)
@@ -85,7 +85,7 @@ def check_traced(result, lines, history, run_of):
 
 
 class TestOutcomes:
-    def test_every_accepted_interaction_has_one(self, sim, task, lines, history, run_of):
+    def test_every_accepted_interaction_has_outcome(self, sim, task, lines, history, run_of):
         ids = long_ids(400)
         result = task(external_ids=ids, report=lines.path, reason="CHG1 é", calls_in_flight=3)
         found = check_traced(result, lines, history, run_of)
@@ -96,14 +96,14 @@ class TestOutcomes:
         by_call = [sum(each["call"] == number for each in found) for number in range(1, len(calls) + 1)]
         assert sorted(by_call) == sorted(calls)
 
-    def test_confirmed_interaction_has_none(self, task, lines, history, run_of):
+    def test_confirmed_interaction_has_no_outcome(self, task, lines, history, run_of):
         first = task(external_ids=["a", "b"])
         again = task(external_ids=["a", "b"], report=lines.path)
         assert [(line["call"], line["run_id"]) for line in lines()] == [(None, again["run_id"])] * 2
         assert run_of(again["run_id"]) is None
         assert {each["run_id"] for each in history()} == {first["run_id"]} != {again["run_id"]}
 
-    def test_rejected_interactions_have_one_with_the_reason(self, sim, task, lines, history, run_of):
+    def test_rejected_interactions_have_outcome_with_reason(self, sim, task, lines, history, run_of):
         sim.poison("c", "g")
         result = task(external_ids=list("abcdefgh"), report=lines.path)
         found = {each["external_id"]: each for each in check_traced(result, lines, history, run_of)}
@@ -112,7 +112,7 @@ class TestOutcomes:
         assert found["c"]["call"] == by_id(result)["c"]["call"]
         assert sim.invoke_calls[found["c"]["call"] - 1]["interactions"] == 1
 
-    def test_lost_answer_and_the_run_that_repeats_it(self, sim, task, lines, history, run_of):
+    def test_lost_answer_and_its_repetition_have_outcomes(self, sim, task, lines, history, run_of):
         fault = sim.fault("cut", when="after", times=None)
         lost = task(external_ids=["a", "b"], report=lines.path, retries=0)
         found = check_traced(lost, lines, history, run_of)
@@ -135,7 +135,7 @@ class TestOutcomes:
         assert [column(result, "call") for result in results] == [[1], [1]]
         assert [each["call"] for each in history()] == [1, 1]
 
-    def test_dispatches_also_without_an_external_id(self, sim, dispatch, lines, history, run_of):
+    def test_dispatches_without_external_id_have_outcomes(self, sim, dispatch, lines, history, run_of):
         data = [{"type": "name", "value": "x"}]
         given = [{"external_id": "a"}, {"linked_data": data}, {"linked_data": data, "request_id": "own"}]
         result = dispatch(interactions=given, report=lines.path)
@@ -149,14 +149,14 @@ class TestOutcomes:
             assert outcome["request_id"] == column(failed, "request_id")[0]
             fault.times = 0
 
-    def test_404_is_no_change(self, sim, task, lines, history, run_of):
+    def test_404_has_no_outcome(self, sim, task, lines, history, run_of):
         sim.unknown_id = 404
         result = task(external_id="a", report=lines.path)
         assert [(line["state"], line["call"]) for line in lines()] == [("released", 1)]
         assert history() == []
         assert run_of(result["run_id"]) is None
 
-    def test_interactions_that_are_not_sent_any_more(self, sim, task, lines, history, run_of):
+    def test_interactions_that_are_not_sent_have_outcomes(self, sim, task, lines, history, run_of):
         ids = long_ids(400)
         sim.fault("status", status=403, after=1)
         result = task(external_ids=ids, report=lines.path)
@@ -166,13 +166,13 @@ class TestOutcomes:
         assert {(each["state"], each["message"][:9]) for each in unsent} == {("failed", "not sent:")}
         assert len(unsent) == 400 - sum(call["interactions"] for call in sim.invoke_calls)
 
-    def test_task_that_may_not_begin_leaves_none(self, task, lines, history, run_of):
+    def test_task_with_wrong_credentials_has_no_outcomes(self, task, lines, history, run_of):
         result = task(external_ids=["a", "b"], client_secret="wr0ng", report=lines.path)
         assert {line["run_id"] for line in lines()} == {result["run_id"]}
         assert history() == []
         assert run_of(result["run_id"]) is None
 
-    def test_check_mode_leaves_none(self, task, history):
+    def test_check_mode_has_no_outcomes(self, task, history):
         task(external_id="a")
         before = history()
         result = task(external_ids=["a", "b"], check=True, reason="CHG1")
@@ -181,7 +181,7 @@ class TestOutcomes:
         assert history() == before
 
     @pytest.mark.parametrize("journal", ["sqlite"], indirect=True)
-    def test_killed_task_is_taken_up_by_another_run(self, sim, task, journal, folder, history, lines, run_of):
+    def test_killed_task_and_next_run_have_all_outcomes(self, sim, task, journal, folder, history, lines, run_of):
         hold = sim.fault("hold", after=1)
         ids = long_ids(300)
         src = source_of(folder, ids)
@@ -197,8 +197,8 @@ class TestOutcomes:
         assert {each["reason"] for each in before} <= {"killed"}
         assert {each["external_id"] for each in (*found, *before)} == set(ids)
 
-    def test_two_tasks_for_the_same_interactions(self, sim, task, journal, history, lines, run_of):
-        """The second one takes up the claims of the first one, and both calls are accepted."""
+    def test_two_tasks_with_same_interactions_have_outcomes(self, sim, task, journal, history, lines, run_of):
+        """The second task takes over claims of the first one, and VCC accepts both calls."""
         ids = [f"case-{number}" for number in range(20)]
         hold = sim.fault("hold")
         with engine(**sim.options(external_ids=ids, journal=journal, reason="first")) as process:
@@ -214,8 +214,8 @@ class TestOutcomes:
         assert run_of(first["run_id"])["counts"]["released"] == 20
         assert run_of(second["run_id"])["counts"]["released"] == 10
 
-    def test_key_whose_request_id_vcc_may_ignore(self, sim, task, dispatch, lines, history, run_of):
-        """The journal confirms no state then, and the history has the acceptance."""
+    def test_acceptance_that_confirms_no_state_has_outcome(self, sim, task, dispatch, lines, history, run_of):
+        """VCC may ignore the request id of the key, so the journal confirms no state."""
         sim.fault("cut", when="after")
         dispatch(external_id="a", idempotency_key="CHG1", retries=0)
         task(external_id="a")
@@ -230,7 +230,7 @@ class TestWithoutJournal:
         (line,) = lines()
         assert (line["run_id"], line["reason"], line["call"]) == (result["run_id"], "CHG1", 1)
 
-    def test_journal_of_a_file_that_cannot_be_written_fails_as_before(self, task, folder):
+    def test_task_with_unusable_journal_returns_no_run_id(self, task, folder):
         folder.mkdir()
         (folder / "journal.db").mkdir()
         assert "run_id" not in task(external_id="a")
@@ -238,17 +238,17 @@ class TestWithoutJournal:
 
 class TestJob:
     @pytest.mark.parametrize(("value", "expected"), [("4711", "4711"), ("", None), (" ", None), ("\x1b7", "\\x1b7")])
-    def test_id_is_that_of_the_environment(self, task, lines, monkeypatch, value, expected):
+    def test_job_id_comes_from_environment(self, task, lines, monkeypatch, value, expected):
         monkeypatch.setenv("JOB_ID", value)
         task(external_id="a", report=lines.path)
         assert [line["job_id"] for line in lines()] == [expected]
 
-    def test_id_has_a_limit(self, task, lines, monkeypatch):
+    def test_long_job_id_is_cut(self, task, lines, monkeypatch):
         monkeypatch.setenv("JOB_ID", "7" * 1000)
         task(external_id="a", report=lines.path)
         assert len(lines()[0]["job_id"]) == MAX_JOB_ID_LENGTH
 
-    def test_history_has_it(self, task, history, monkeypatch):
+    def test_history_has_job_id(self, task, history, monkeypatch):
         monkeypatch.setenv("JOB_ID", "4711")
         task(external_id="a")
         assert [each["job_id"] for each in history()] == ["4711"]
@@ -259,10 +259,10 @@ class TestReason:
         ("given", "expected"),
         [("CHG1", "CHG1"), (" CHG1  ", "CHG1"), ("  ", None), ("é{{ x }}'\"", "é{{ x }}'\""), ("x" * 500, "x" * 500)],
     )
-    def test_any_line_of_text(self, given, expected):
+    def test_reason_may_be_any_line_of_text(self, given, expected):
         assert task_of(external_id="a", reason=given).reason == expected
 
-    def test_none_by_default(self):
+    def test_reason_is_none_by_default(self):
         assert task_of(external_id="a").reason is None
 
     @pytest.mark.parametrize(
@@ -281,11 +281,11 @@ class TestReason:
         assert str(caught.value) == said
 
     @pytest.mark.parametrize("given", [["a"], {"a": 1}, True, 1.5])
-    def test_what_is_no_text_is_refused(self, given):
+    def test_other_type_is_refused(self, given):
         with pytest.raises(InputError, match="reason is neither text nor a whole number"):
             check_raw_types({"external_id": "a", "reason": given})
 
-    def test_environment_sets_it(self, monkeypatch):
+    def test_reason_comes_from_environment(self, monkeypatch):
         monkeypatch.setenv("VCC_REASON", "CHG1")
         assert task_of(external_id="a").reason == "CHG1"
         assert task_of(external_id="a", reason="CHG2").reason == "CHG2"

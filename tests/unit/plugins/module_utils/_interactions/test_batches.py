@@ -108,7 +108,7 @@ class TestSplitBatches:
         assert not again["changed"]
         assert [call["interactions"] for call in sim.invoke_calls[before:]] == [1]
 
-    def test_several_rejected_ids(self, sim, task):
+    def test_only_rejected_ids_fail(self, sim, task):
         ids = [f"case-{number}" for number in range(200)]
         bad = {"case-0", "case-99", "case-100", "case-199"}
         sim.poison(*bad)
@@ -119,7 +119,7 @@ class TestSplitBatches:
         assert column(result, "external_id") == ids
         assert result["msg"].startswith("Of 200 interactions 4 failed; the first is 'case-0': ")
 
-    def test_all_ids_rejected(self, sim, task, rows):
+    def test_each_id_is_tried_alone_if_all_are_rejected(self, sim, task, rows):
         ids = [f"case-{number}" for number in range(10)]
         sim.poison(*ids)
         result = task(external_ids=ids)
@@ -128,7 +128,7 @@ class TestSplitBatches:
         assert len(sim.invoke_calls) == 19
         assert rows() == {}
 
-    def test_rejected_ids_in_several_batches(self, sim, task):
+    def test_only_rejected_ids_of_several_batches_fail(self, sim, task):
         ids = long_ids(300)
         bad = {ids[10], ids[150], ids[290]}
         sim.poison(*bad)
@@ -136,7 +136,7 @@ class TestSplitBatches:
         assert set(sim.released) == set(ids) - bad
         assert {entry["external_id"] for entry in result["interactions"] if entry["state"] == "failed"} == bad
 
-    def test_single_rejected_id(self, sim, task):
+    def test_single_rejected_id_makes_one_call(self, sim, task):
         sim.poison("a")
         result = task(external_id="a")
         assert result["msg"].startswith("Interaction 'a' is not released: VCC refused it with status 400 (")
@@ -162,7 +162,7 @@ class TestSplitBatches:
         assert summary(result) == {"requested": 8, "released": 8}
         assert [call["interactions"] for call in sim.invoke_calls] == [8, 4, 2, 1, 1, 2, 4]
 
-    def test_single_interaction_that_is_too_large(self, sim, task):
+    def test_single_interaction_that_is_too_large_fails(self, sim, task):
         sim.fault("too_large", times=None)
         result = task(external_id="a")
         assert summary(result) == {"requested": 1, "failed": 1}

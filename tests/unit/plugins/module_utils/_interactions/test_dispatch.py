@@ -280,7 +280,7 @@ class TestWithoutAnExternalId:
         assert result["msg"].startswith("Interaction without an external id may or may not be dispatched: ")
         assert result["msg"].endswith("running the task again may dispatch it a second time.")
 
-    def test_custom_request_id_makes_it_repeatable(self, sim, dispatch):
+    def test_custom_request_id_makes_dispatch_repeatable(self, sim, dispatch):
         sim.fault("cut", when="after")
         for dummy in range(2):
             dispatch(interactions=[{"request_id": "key-1"}])

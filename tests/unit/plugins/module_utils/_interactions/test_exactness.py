@@ -183,11 +183,11 @@ class Histories(RuleBasedStateMachine):
     # Invariants
 
     @invariant()
-    def the_journal_holds_what_the_model_does(self):
+    def journal_equals_model(self):
         assert self.journal.rows() == self.rows
 
     @invariant()
-    def what_is_live_is_what_the_model_says(self):
+    def live_interactions_equal_model(self):
         for provider in PROVIDERS:
             live = [external_id for external_id in IDS for dummy in range(self.live[provider, external_id])]
             assert sorted(self.sim.live(provider)) == sorted(live)
@@ -238,7 +238,7 @@ class Histories(RuleBasedStateMachine):
         return False
 
     def _predict(self, task):
-        """Return the result of check mode, which must change nothing and call nobody."""
+        """Return the result of check mode, which must change nothing and make no call."""
         before = (self.journal.state(), len(self.sim.calls))
         predicted = self._run(task, check=True)
         assert (self.journal.state(), len(self.sim.calls)) == before
@@ -262,15 +262,15 @@ class Histories(RuleBasedStateMachine):
         plan_digest = predicted["plan_digest"]
         if not approved:
             del predicted["plan_digest"]
-        real = self._really(task, items, took=True, plan_digest=plan_digest if approved else None)
+        real = self._run_for_real(task, items, took=True, plan_digest=plan_digest if approved else None)
         note(json.dumps([predicted, real]))
         assert "failed" not in real
-        self._says(predicted, real, items)
+        self._check_prediction(predicted, real, items)
         again = task._replace(force=False)
         if task.journaled and self._plan(again) is not None:
-            self._changes_nothing(again, real)
+            self._check_second_run(again, real)
 
-    def _says(self, predicted, real, items):
+    def _check_prediction(self, predicted, real, items):
         """Check that the prediction is the result, except for the fields that only a call can fill."""
         ids = column(predicted, "request_id")
         assert ids == [item.request_id for item in items]
@@ -290,11 +290,11 @@ class Histories(RuleBasedStateMachine):
         assert column(real, "changed") == [not item.confirmed for item in items]
         assert real["changed"] == (not all(item.confirmed for item in items))
 
-    def _changes_nothing(self, task, before):
+    def _check_second_run(self, task, before):
         """Check that a second run changes nothing."""
         calls = len(self.sim.calls)
         items = self._plan(task)
-        again = self._really(task, items, took=True)
+        again = self._run_for_real(task, items, took=True)
         named = [entry["external_id"] is not None for entry in again["interactions"]]
         assert column(again, "changed") == [not each for each in named]
         assert again["changed"] == (not all(named))
@@ -310,7 +310,7 @@ class Histories(RuleBasedStateMachine):
         fault, maybe_processed, took = LOST[loss]
         self._predict(task)
         self.sim.fault(**fault)
-        real = self._really(task, items, took, answered=False)
+        real = self._run_for_real(task, items, took, answered=False)
         expected = [
             task.state if item.confirmed else "unknown" if maybe_processed or item.pending else "failed"
             for item in items
@@ -322,7 +322,7 @@ class Histories(RuleBasedStateMachine):
             assert item.request_id in (entry["request_id"], None)
             assert bool(entry["message"]) == (not item.confirmed)
 
-    def _really(self, task, items, took, answered=True, plan_digest=None):
+    def _run_for_real(self, task, items, took, answered=True, plan_digest=None):
         """Run a task, check that VCC did what the model expects, and update the model."""
         effects, ignored, calls = len(self.sim.effects), len(self.sim.ignored), len(self.sim.invoke_calls)
         real = self._run(task, False, plan_digest)

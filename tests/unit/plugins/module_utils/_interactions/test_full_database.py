@@ -43,7 +43,7 @@ class SmallDisk:
         self._ballast = folder / "ballast"
 
     def rows(self):
-        """Whether VCC has accepted it, for each external id in the journal."""
+        """Return for each external id in the journal whether VCC has accepted the interaction."""
         return dict(self._server.execute(ROWS, database=self._database))
 
     def fill(self, room=0):
@@ -103,7 +103,7 @@ def check(result, states, disk, sim):
 
 
 def check_next_run(release, sim, released, known):
-    """Check that the next run takes up the rest, and has no second effect."""
+    """Check that the next run releases all other interactions, and has no second effect."""
     result, states = release()
     expected = {"requested": len(IDS), "released": len(IDS) - len(known), "unchanged": len(known)}
     assert summary(result) == {name: count for name, count in expected.items() if count}
@@ -115,7 +115,7 @@ def check_next_run(release, sim, released, known):
 
 @as_root
 @pytest.mark.parametrize("room", [0, 6 * 2**20], ids=["at once", "in the middle"])
-def test_disk_that_is_full_at_a_claim(sim, task, disk, release, room):
+def test_task_and_next_run_with_disk_that_is_full_at_claim(sim, task, disk, release, room):
     task(external_id="first", journal=disk.url)
     disk.fill(room)
     released, known = check(*release(), disk, sim)
@@ -125,7 +125,7 @@ def test_disk_that_is_full_at_a_claim(sim, task, disk, release, room):
 
 
 @as_root
-def test_disk_that_is_full_at_an_acceptance(sim, disk, release):
+def test_task_and_next_run_with_disk_that_is_full_at_acceptance(sim, disk, release):
     hold = sim.fault("hold")
     with background(release) as results:
         assert hold.entered.wait(PATIENCE)

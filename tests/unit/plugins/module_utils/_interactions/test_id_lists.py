@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Lists of ids, one a line, and files that are something else."""
+"""Lists of ids, one a line, and files with other content."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ BULLETS = "looks like YAML or a list with bullets: leave nothing but an id in ea
 
 
 class TestOtherFiles:
-    """Files that are not what their name or format says, although each line could be an id."""
+    """Files whose content does not match their name or format, although each line could be an id."""
 
     @pytest.mark.parametrize("name", ["ids.txt", "ids.csv", "ids.tsv", "ids.jsonl", "ids.json"])
     @pytest.mark.parametrize(

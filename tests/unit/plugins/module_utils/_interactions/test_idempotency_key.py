@@ -21,7 +21,7 @@ from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import column, su
 
 DAY = 86400
 
-# What every version and every other program derives: (key, account, provider, action, external id), and the request id.
+# Each (key, account, provider, action, external id), and the request id that every version and every other program must derive.
 VECTORS = [
     (("CHG0031337", "my-client", None, "dispatch", "case-4711"), "a80c80b0b5be490cbaa00e6f1bc8e278"),
     (("2026-11-28", "my-client", "ticket-system", "release", "case 4711, ü"), "1dc4dc1833cee9935cd1333b4ce1ae19"),
@@ -31,7 +31,7 @@ VECTORS = [
 
 @pytest.fixture
 def age(folder):
-    """Make the journal older."""
+    """Makes the rows of the journal older."""
 
     def do(seconds):
         with contextlib.closing(sqlite3.connect(folder / "journal.db")) as db:
@@ -56,7 +56,7 @@ def open_journal(sim, folder):
 
 @pytest.fixture
 def lose_journal(folder):
-    """The folder of a container that ends with its job."""
+    """Removes the journal, as the end of a container does."""
 
     def lose():
         for file in folder.glob("journal.db*"):
@@ -71,8 +71,8 @@ class TestDerivation:
         assert derive_request_id(*fields) == request_id
 
     @pytest.mark.parametrize(("fields", "request_id"), VECTORS, ids=str)
-    def test_shell_derives_the_same(self, fields, request_id):
-        """As the guide shows it."""
+    def test_shell_derives_same_request_id(self, fields, request_id):
+        """The command is that of the guide."""
         key, account, provider, action, external_id = (shlex.quote(each or "") for each in fields)
         command = f"printf '%s\\n' {account} {provider} {action} {external_id} {key} | sha256sum | cut -c-32"
         done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True)
@@ -111,20 +111,20 @@ class TestWithoutJournal:
             dispatch(journal="", idempotency_key=key, external_id="a")
         assert len(sim.effects) == 2
 
-    def test_request_ids_are_those_of_the_account_and_the_provider(self, sim, dispatch):
+    def test_request_id_is_derived_from_account_and_provider(self, sim, dispatch):
         sim.register("tickets")
         for provider in (None, "tickets"):
             result = dispatch(journal="", idempotency_key="CHG1", external_id="a", provider=provider)
             assert column(result, "request_id") == [derive_request_id("CHG1", CLIENT_ID, provider, "dispatch", "a")]
 
-    def test_check_mode_shows_them(self, sim, dispatch):
+    def test_check_mode_shows_request_ids(self, sim, dispatch):
         result = dispatch(journal="", idempotency_key="CHG1", external_id="a", check=True)
         assert column(result, "request_id") == [derive_request_id("CHG1", CLIENT_ID, None, "dispatch", "a")]
         assert sim.calls == []
 
 
 class TestWithJournal:
-    def test_second_run_changes_nothing_whatever_the_time(self, sim, dispatch, age):
+    def test_second_run_changes_nothing_after_any_time(self, sim, dispatch, age):
         dispatch(idempotency_key="CHG1", external_ids=["a", "b"])
         age(100 * DAY)
         for check in (True, False):
@@ -132,7 +132,7 @@ class TestWithJournal:
             assert (result["changed"], column(result, "evidence")) == (False, ["journal", "journal"])
         assert len(sim.effects) == 2
 
-    def test_another_key_counts_once_the_journal_has_forgotten(self, sim, dispatch, age):
+    def test_another_key_dispatches_again_after_ttl(self, sim, dispatch, age):
         dispatch(idempotency_key="CHG1", external_id="a")
         assert not dispatch(idempotency_key="CHG2", external_id="a")["changed"]
         age(2 * DAY)
@@ -149,7 +149,7 @@ class TestWithJournal:
         assert dispatch(idempotency_key="CHG2", external_id="a")["changed"]
         assert sim.live() == ["a"]
 
-    def test_operation_stays_done_after_an_agent_got_it_again(self, sim, task, folder, clock):
+    def test_operation_stays_done_after_assignment(self, sim, task, folder, clock):
         sim.dispatch("a")
         task(idempotency_key="CHG1", external_id="a")
         path = str(folder / "journal.db")
@@ -194,7 +194,7 @@ class TestWithJournal:
         assert dispatch(idempotency_key="CHG1", external_id="a")["changed"]
 
     def test_rejected_repetition_leaves_the_opposite_action_pending(self, sim, dispatch, task):
-        """Else the dispatch would get another request id, and VCC would dispatch a second time."""
+        """Otherwise, the dispatch would get another request id, and VCC would dispatch a second time."""
         sim.fault("cut", when="before")
         task(idempotency_key="CHG1", external_id="a")
         sim.fault("cut", when="after")
@@ -217,7 +217,7 @@ class TestWithJournal:
         sim.dispatch("a")
         assert task(external_id="a")["changed"]
 
-    def test_rejected_one_can_be_asked_for_again(self, sim, dispatch):
+    def test_rejected_interaction_can_be_sent_again(self, sim, dispatch):
         sim.poison("a")
         assert summary(dispatch(idempotency_key="CHG1", external_ids=["a", "b"]))["failed"] == 1
         sim.reset()
@@ -230,7 +230,7 @@ class TestWithJournal:
 
 class TestRefusals:
     @pytest.mark.parametrize("key", ["", " ", "a\nb", "x" * 1025], ids=["empty", "blank", "control", "long"])
-    def test_key_has_to_be_a_name(self, sim, dispatch, key):
+    def test_invalid_key_is_refused(self, sim, dispatch, key):
         if key == "":
             assert dispatch(idempotency_key=key, external_id="a")["changed"], "an empty option is not set"
             return
@@ -245,7 +245,7 @@ class TestRefusals:
             ({"interactions": [{"external_id": "a"}, {}]}, "interactions[1] has no external_id, from which"),
         ],
     )
-    def test_nothing_else_may_choose_request_ids(self, sim, dispatch, source, said):
+    def test_request_id_or_missing_external_id_is_refused(self, sim, dispatch, source, said):
         assert said in dispatch(idempotency_key="CHG1", **source)["msg"]
         assert sim.calls == []
 
@@ -276,8 +276,8 @@ class TestRefusals:
 
 
 @pytest.mark.parametrize("lost", [False, True], ids=["accepted", "pending"])
-def test_release_at_the_same_time_brings_no_other_request_id(sim, dispatch, open_journal, lost):
-    """The release claims first and is answered last, so that the journal does not know what came last. VCC has the dispatch all the same."""
+def test_release_at_same_time_does_not_change_request_id(sim, dispatch, open_journal, lost):
+    """The release claims first and is answered last, so the journal does not know which action came last. VCC has processed the dispatch."""
     release = open_journal()
     release.add_all([["a"]])
     claimed = release.claim(0)

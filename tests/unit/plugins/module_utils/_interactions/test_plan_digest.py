@@ -28,7 +28,7 @@ def digest_of(**given):
     return run(validated(**options), True, False, {})["plan_digest"]
 
 
-# People compare these with what other versions and other hosts return, so they never change.
+# Users compare digests of different versions and hosts, so these must never change.
 VECTORS = [
     ({"external_ids": []}, "53455482773fc7d80a3e22b895e16f2ac98e57d471d4a01b6334405bcebb68a6"),
     ({"external_ids": ["a", "b"]}, "a73f678db8a25edf4c6f4bbdca5677a71c95132bae4f3b16e0ba099d23633cb7"),
@@ -58,11 +58,11 @@ VECTORS = [
 
 
 @pytest.mark.parametrize(("given", "expected"), VECTORS, ids=["nothing", "release", "key", "dispatch"])
-def test_vectors(given, expected):
+def test_digests_never_change(given, expected):
     assert digest_of(**given) == expected
 
 
-def test_format():
+def test_digest_has_described_format():
     """Compute a digest from the description of its format."""
     items = [
         ["a", None, None],
@@ -85,7 +85,7 @@ def test_format():
 
 
 class TestSamePlan:
-    def test_any_order_and_duplicates(self):
+    def test_order_and_duplicates_do_not_count(self):
         ids = [f"case-{number}" for number in range(3000)]
         expected = digest_of(external_ids=ids)
         chance = random.Random(1)
@@ -102,14 +102,14 @@ class TestSamePlan:
             ("ids.json", '["a", {"external_id": "b"}]'),
         ],
     )
-    def test_file_or_option(self, src, name, content):
+    def test_file_equals_option(self, src, name, content):
         assert digest_of(src=src(content, name)) == digest_of(external_ids=["a", "b"])
 
-    def test_one_id(self):
+    def test_external_id_equals_interaction(self):
         assert digest_of(external_id="a") == digest_of(interactions=[{"external_id": "a", "linked_data": LINKS}])
 
-    def test_data_wherever_it_is_given(self, src):
-        """The data of the task and those of an interaction are the same if the same is sent."""
+    def test_data_of_task_equal_data_of_interactions(self, src):
+        """Only the data that are sent count, not the place where the task gives them."""
         of_task = digest_of(**SALES, external_ids=["a", "b"], linked_data=LINKS)
         own = [{"external_id": each, "linked_data": LINKS} for each in "ba"]
         assert digest_of(**SALES, interactions=own) == of_task
@@ -117,7 +117,7 @@ class TestSamePlan:
         turned = [{**each, "linked_data": [dict(reversed(link.items())) for link in LINKS]} for each in own]
         assert digest_of(**SALES, src=src("\n".join(map(json.dumps, turned)), "own.jsonl")) == of_task
 
-    def test_options_that_change_nothing_of_it(self, tmp_path):
+    def test_options_outside_of_plan_do_not_count(self, tmp_path):
         expected = digest_of(external_id="a")
         for given in (
             {"journal": str(tmp_path / "kept" / "journal.db")},
@@ -130,8 +130,8 @@ class TestSamePlan:
             assert digest_of(**{"external_id": "a", **given}) == expected
 
     @pytest.mark.parametrize("backend", ["sqlite", "postgresql"])
-    def test_any_journal(self, sim, task, folder, backend, request):
-        """Of what a journal confirms, nothing is left. What is pending is left, and its request id is not part of the plan."""
+    def test_journal_only_removes_confirmed_interactions(self, sim, task, folder, backend, request):
+        """Confirmed interactions are not in the plan. Pending ones are, without their request ids."""
         if backend == "postgresql":
             task.journal = request.getfixturevalue("postgresql_url")
         sim.fault("cut", when="after")
@@ -145,7 +145,7 @@ class TestSamePlan:
 
 
 class TestOtherPlan:
-    def test_any_difference(self):
+    def test_any_difference_changes_digest(self):
         base = {**SALES, "external_ids": ["a", "b"], "linked_data": NAME}
         one = [{"external_id": "a"}, {"external_id": "b"}]
         others = [
@@ -175,8 +175,8 @@ class TestOtherPlan:
         digests = [digest_of(**{name: value for name, value in given.items() if value is not None}) for given in others]
         assert len(set(digests)) == len(others)
 
-    def test_sum_does_not_wrap_to_the_same(self):
-        """The same item twice is not the item once: two dispatches without an external id are two."""
+    def test_number_of_equal_items_changes_digest(self):
+        """Two dispatches without an external id are two items, although they are equal."""
         digest = PlanDigest({}, "")
         seen = {digest.hexdigest()}
         for number in range(1, 300):
@@ -186,13 +186,13 @@ class TestOtherPlan:
 
 
 class TestCheck:
-    def test_capitals_are_the_same(self):
+    def test_capitals_are_accepted(self):
         assert check_plan_digest("0A" * 32) == "0a" * 32
 
     @pytest.mark.parametrize(
         "value", ["0a" * 31, "0a" * 33, "0a" * 31 + "0g", " " + "0a" * 32, "0a" * 32 + "\n", "\u0660" * 64]
     )
-    def test_anything_else_is_refused_before_all_else(self, value):
+    def test_invalid_digest_is_refused_before_other_options(self, value):
         with pytest.raises(InputError, match="plan_digest must be the 64 hexadecimal digits that check mode returns"):
             check_plan_digest(value)
         options = validated(external_id="a", journal="", region="emea", plan_digest=value, timeout=-1)
@@ -200,7 +200,7 @@ class TestCheck:
 
 
 @pytest.mark.parametrize("accept", [True, False])
-def test_check_mode_returns_it_with_any_outcome(sim, task, folder, accept):
+def test_only_check_mode_returns_digest(sim, task, folder, accept):
     released(folder, sim, ["a", "b"], age=10, accept=accept)
     result = task(external_ids=["a", "b"], check=True)
     assert result["changed"] is not accept

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The progress of a task: the times of its lines, their words, and whether it is true what they say of running the task again."""
+"""The progress of a task: the times and the text of its lines, and whether their advice to run the task again is correct."""
 
 from __future__ import annotations
 
@@ -73,24 +73,24 @@ class TestLine:
 
         return make
 
-    def test_all_numbers(self, line):
+    def test_line_has_all_numbers(self, line):
         assert line(released=1000, unchanged=1, failed=2, unknown=3) == (
             "1,001 of 5,000 done, 2 failed, 3 unknown, 4 calls, 1,005 a minute, about 3 min left"
         )
 
-    def test_nothing_done_has_no_rate(self, line):
+    def test_line_has_no_rate_if_nothing_is_done(self, line):
         assert line(calls=1) == "0 of 5,000 done, 0 failed, 0 unknown, 1 call"
 
-    def test_nothing_left_has_no_time_left(self, line):
+    def test_line_has_no_time_left_if_all_is_done(self, line):
         assert line(released=5000).endswith("4 calls, 5,000 a minute")
 
-    def test_slow_rate_has_a_decimal(self, line):
+    def test_slow_rate_has_decimal(self, line):
         assert line(seconds=600, released=5).endswith(", 0.5 a minute, about 6 days left")
 
-    def test_rate_is_that_of_calls_and_not_of_the_journal(self, line):
+    def test_rate_counts_calls_and_not_journal(self, line):
         assert line(released=100, unchanged=4000).endswith(", 100 a minute, about 9 min left")
 
-    def test_rate_without_any_call(self, line):
+    def test_rate_without_calls_counts_journal(self, line):
         assert line(calls=0, unchanged=2500).endswith(", 0 calls, 2,500 a minute, about 60 s left")
 
     @pytest.mark.parametrize(("requests_per_minute", "left"), [(None, "60 s"), (60, "60 s"), (2, "2 min")])
@@ -104,12 +104,12 @@ class TestLine:
         assert line(released=1000, unchanged=500, dry_run=True) == "1,500 of 5,000 checked"
         assert line(released=1000, dry_run=True, last=True) == "interrupted: check mode has changed nothing"
 
-    def test_last_line(self, line):
+    def test_last_line_has_numbers_and_advice(self, line):
         assert line(released=1234, failed=1, last=True) == (
             "interrupted: 1,234 of 5,000 done, 1 failed, 0 unknown, 4 calls; run it again"
         )
 
-    def test_task_that_still_reads(self, clock):
+    def test_line_before_first_call_says_that_task_reads(self, clock):
         progress = Progress(clock)
         assert progress.line() == "no call yet, because the task still reads its interactions and the journal"
         assert progress.last_line() == "interrupted before its first call: it has sent nothing"
@@ -119,7 +119,7 @@ IDS = long_ids(250)  # three calls
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl+C."""
+    """The user presses Ctrl+C."""
 
 
 @pytest.fixture
@@ -132,11 +132,15 @@ def waiting_client(sim, clock):
             clock.sleep(seconds)
             act()
 
-        to = Connection.from_params(validated(**given))
-        http = Http(to.timeout, to.retries, to.verify, to.requests_per_minute, sleep, clock)
-        auth = TokenProvider(http, to.auth_url, to.client_id, to.client_secret, WRITE_SCOPE, clock=clock)
-        made.append(Client(http, auth, to.api_url))
-        return {to: made[-1]}
+        connection = Connection.from_params(validated(**given))
+        http = Http(
+            connection.timeout, connection.retries, connection.verify, connection.requests_per_minute, sleep, clock
+        )
+        auth = TokenProvider(
+            http, connection.auth_url, connection.client_id, connection.client_secret, WRITE_SCOPE, clock=clock
+        )
+        made.append(Client(http, auth, connection.api_url))
+        return {connection: made[-1]}
 
     yield make
     for client in made:
@@ -152,7 +156,7 @@ class TestTask:
 
     @pytest.fixture
     def lines(self, given, waiting_client, clock):
-        """Do a task with a fault, and return the line at the beginning of each wait, and the result."""
+        """Runs a task with a fault, and returns the line at the beginning of each wait, and the result."""
 
         def do(**others):
             progress, found = Progress(clock), []
@@ -170,17 +174,17 @@ class TestTask:
 
         return do
 
-    def test_reason_of_a_429(self, sim, lines):
+    def test_line_names_429(self, sim, lines):
         sim.fault("status", status=429, retry_after=30, after=1)
         found, result = lines()
         assert found == ["91 of 250 done, 0 failed, 0 unknown, 2 calls; VCC answers 429, waiting 30 s"]
         assert result["summary"]["api_calls"] == 4
 
-    def test_reason_of_an_error_of_the_server(self, sim, lines):
+    def test_line_names_503(self, sim, lines):
         sim.fault("status", status=503, retry_after=7)
         assert lines()[0] == ["0 of 250 done, 0 failed, 0 unknown, 1 call; VCC answers 503, waiting 7 s"]
 
-    def test_reason_of_a_lost_answer(self, sim, lines):
+    def test_line_names_lost_answer(self, sim, lines):
         sim.fault("cut", when="after")
         (line,), result = lines()
         assert line.startswith(
@@ -188,7 +192,7 @@ class TestTask:
         )
         assert result["summary"]["released"] == 250
 
-    def test_reason_of_the_token_endpoint(self, sim, lines):
+    def test_line_names_token_endpoint(self, sim, lines):
         sim.fault("status", status=429, retry_after=12, path="/Auth/connect/token")
         assert lines()[0] == [
             "0 of 250 done, 0 failed, 0 unknown, 0 calls; The token endpoint answers 429, waiting 12 s"
@@ -200,7 +204,7 @@ class TestTask:
         assert found[0].endswith("0 calls; requests_per_minute allows the next request in 15 s")
         assert "91 of 250 done" in found[1]
 
-    def test_wait_for_quick_pacing_has_none(self, lines):
+    def test_wait_for_quick_pacing_has_no_reason(self, lines):
         found, dummy = lines(requests_per_minute=60)
         assert [line for line in found if "requests_per_minute" in line] == []
         assert len(found) == 3
@@ -216,7 +220,7 @@ class TestTask:
         for client in clients.values():
             client.close()
 
-    def test_result_is_that_without_progress(self, sim, given, task):
+    def test_progress_does_not_change_result(self, sim, given, task):
         shown, silent = (
             run(validated(**{**given, "journal": ""}), False, False, {}, progress) for progress in (Progress(), None)
         )
@@ -263,7 +267,7 @@ REST = "run the task again with the journal {journal} within 24 h: it takes up t
     ],
     ids=["release", "dispatch", "no ttl", "key", "key alone", "no journal", "force", "nameless", "all nameless"],
 )
-def test_running_an_interrupted_task_again_does_what_the_last_line_says(
+def test_next_run_after_interruption_does_what_last_line_says(
     sim, folder, clock, waiting_client, others, advice, twice
 ):
     """The interruption comes while the second of three calls waits after a 429."""
@@ -313,11 +317,11 @@ def test_running_an_interrupted_task_again_does_what_the_last_line_says(
     ],
 )
 def test_approved_plan_that_is_done_in_part_needs_a_new_digest(journal, force, has_key, advice):
-    """As long as nothing is confirmed, its plan stays the same."""
+    """The plan changes only if the journal confirms a part of it."""
     assert rerun_advice(journal, 86400, force, has_key, 0, 5, approved=True) == advice
 
 
-def test_force_with_a_key_needs_another_one():
-    """A task that was sent under the key is refused with force."""
+def test_force_with_key_needs_another_key():
+    """A task with force is refused if its key has been used."""
     advice = rerun_advice("/journal.db", 86400, True, True, 0, 5)
     assert advice == "the task has force, so running it again, with another idempotency_key, sends all of them again"

@@ -303,7 +303,7 @@ def test_ambiguous_content_is_rejected(src, name, content, said):
     assert said in refusal(src=src(content, name))
 
 
-def test_content_that_only_resembles_it_is_accepted(src):
+def test_content_that_only_resembles_ambiguous_content_is_accepted(src):
     ids = ["<4711.abc@mail.example>", 'q"uo', "a<b", "O'Brien, Ann", "tables", "external-1", '5" disk']
     assert read_ids(src=src("\n".join(ids))) == ids
     assert read_ids(src=src('external_id\tname\n"a"\t"x"\nb\t5" y\n', "a.tsv")) == ["a", "b"]

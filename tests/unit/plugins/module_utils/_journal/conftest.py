@@ -62,13 +62,13 @@ def backend(request):
 
 @pytest.fixture
 def journal(request, backend, path):
-    """The path or the URL of the journal, which is missing yet."""
+    """The path or the URL of the journal, which does not exist yet."""
     return request.getfixturevalue("postgresql_url") if backend == "postgresql" else str(path)
 
 
 @pytest.fixture
 def open_store(journal):
-    """Opens the same store again and again, as the processes that share it do."""
+    """Opens the same store several times, as processes that share it do."""
     with contextlib.ExitStack() as stack:
 
         def make(scope=SCOPE, dry_run=False):
@@ -94,7 +94,7 @@ def place():
 
 @pytest.fixture
 def open_journal(journal, clock):
-    """Opens the journal, of one scope unless the test says otherwise, and closes it at the end if need be."""
+    """Opens the journal, with one scope unless the test gives another, and closes it at the end."""
     with contextlib.ExitStack() as stack:
 
         def make(path=journal, api_url="https://api.example", account="main", provider=None, ttl=TTL, **others):
@@ -107,7 +107,7 @@ def open_journal(journal, clock):
 
 @pytest.fixture
 def plan(open_journal):
-    """What the journal says of some ids, in a task that then does nothing."""
+    """Returns the plan of a task with some ids, which then does nothing."""
 
     def say(*external_ids, **others):
         journal = open_journal(**others)
@@ -121,7 +121,7 @@ def plan(open_journal):
 
 @pytest.fixture
 def claim(open_journal):
-    """What a task claims that dies before it knows VCC's answer."""
+    """Returns the claims of a task that dies before it gets VCC's answer."""
 
     def begin(*external_ids, **others):
         journal = open_journal(**others)
@@ -135,7 +135,7 @@ def claim(open_journal):
 
 @pytest.fixture
 def release(open_journal):
-    """What a task claims that goes well."""
+    """Returns the claims of a task whose calls VCC accepts."""
 
     def complete(*external_ids, **others):
         journal = open_journal(**others)
@@ -190,7 +190,7 @@ def maintenance(journal, clock):
 
 @pytest.fixture
 def note(journal, clock):
-    """Takes note of ``(kind, external id, notification id)``, and returns what changed."""
+    """Records notifications, given as ``(kind, external id, notification id)``, and returns the changes."""
 
     def do(*given, dry_run=False, provider=None, account="main", api_url=API):
         with contextlib.closing(NotificationLog(journal, api_url, account, provider, dry_run, clock)) as notes:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whatever a task may do with a journal in PostgreSQL, on its way disturbed or not, and checks that it came out right."""
+"""Everything that a task can do with a journal in PostgreSQL, over a connection with or without faults, with checks of the outcome."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def opened(url, provider=None, **others):
 
 
 def entries(url, *external_ids):
-    """The rows of interactions, by their external ids, as another process finds them."""
+    """Return the rows of interactions by external id, as another process finds them."""
     with contextlib.closing(JournalMaintenance(url, dry_run=True)) as journal:
         found, count, dummy = journal.entries(external_ids=external_ids, page_size=1000)
         assert count == len(found)
@@ -39,7 +39,7 @@ def states(url, *external_ids):
 
 
 def claim_and_accept(url, direct, name):
-    """A release of new, pending, dispatched and confirmed interactions, of which VCC accepts some, and rejects some."""
+    """Release new, pending, dispatched and confirmed interactions, of which VCC accepts some and rejects some."""
     new, pending, dispatched, confirmed, rejected, rejected_again, unknown = ids = [f"{name}-{n}" for n in range(7)]
     with opened(direct) as journal:
         journal.add_all(as_entries(pending, confirmed))
@@ -73,7 +73,7 @@ def claim_and_accept(url, direct, name):
 
 
 def claim_chunks(url, direct, name):
-    """Two chunks, of which the first is accepted together with the claim of the second."""
+    """Claim two chunks, of which the first is accepted together with the claim of the second."""
     ids = [f"{name}-{number:04}" for number in range(1100)]
     with opened(url, action="dispatch") as journal:
         journal.add_all([ids])
@@ -90,7 +90,7 @@ def claim_chunks(url, direct, name):
 
 
 def use_request_ids(url, direct, name):
-    """Custom request ids: one is accepted, one is rejected."""
+    """Use two custom request ids, of which VCC accepts one and rejects the other."""
     one, two = f"{name}-1", f"{name}-2"
     with opened(url) as journal:
         journal.add_all(as_entries((one, f"key-{one}"), (two, f"key-{two}")))
@@ -105,7 +105,7 @@ def use_request_ids(url, direct, name):
 
 
 def record_notifications(url, direct, name):
-    """A release, an assignment, and one that comes twice."""
+    """Record a release, an assignment, and a repeated notification."""
     one, two = f"{name}-1", f"{name}-2"
     with opened(direct) as journal:
         journal.add_all(as_entries(two))
@@ -122,7 +122,7 @@ def record_notifications(url, direct, name):
 
 
 def register(url, direct, name):
-    """A registration that is accepted, and one that fails."""
+    """Register a provider twice: VCC accepts the first call, and the second fails."""
     with contextlib.closing(Registration(url, API, "main", name)) as registration:
         assert registration.compare({"a": "1"}) is None
         registration.begin()
@@ -139,7 +139,7 @@ def register(url, direct, name):
 
 
 def prune(url, direct, name):
-    """All rows go, and are counted."""
+    """Prune and count all rows."""
     keep(direct, f"{name}-1", f"{name}-2")
     with contextlib.closing(JournalMaintenance(url)) as journal:
         assert journal.entries(external_ids=[f"{name}-1"])[1] == 1
@@ -149,7 +149,7 @@ def prune(url, direct, name):
 
 
 def record_history(url, direct, name):
-    """Interactions that are accepted, rejected, and without an answer: each has one outcome, also where an answer of the database is lost."""
+    """Record interactions that are accepted, rejected and unanswered. Each has one outcome, even if an answer of the database is lost."""
     run = new_run(1_800_000_000.0, name, None)
     ids = [f"{name}-{number}" for number in range(5)]
     with opened(url, begin_run=lambda started: run) as journal:
@@ -174,7 +174,7 @@ def record_history(url, direct, name):
 
 
 def keep(url, *external_ids):
-    """Releases that VCC has accepted."""
+    """Record releases that VCC has accepted."""
     with opened(url) as journal:
         journal.add_all(as_entries(*external_ids))
         journal.accept(journal.claim(0))

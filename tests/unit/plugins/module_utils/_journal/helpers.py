@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the tests of the journal share."""
+"""Helpers of the tests of the journal: rows, entries, messages and contents."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ API = "https://api.example"
 # The journal of the test is a file, and then a database.
 both_backends = pytest.mark.parametrize("backend", ["sqlite", "postgresql"], indirect=True)
 
-# What pruning counts where nothing is old.
+# The counts of pruning if nothing is old.
 NOTHING_OLD = {"interactions": 0, "notifications": 0, "request_ids": 0, "outcomes": 0, "runs": 0}
 
 # Rows and scopes of the tests of stores.
@@ -43,12 +43,12 @@ OTHERS = [SCOPE._replace(provider="tickets"), SCOPE._replace(account="second"), 
 PENDING = Row(11, "a", "release", "key-a", NOW)
 ACCEPTED = Row(12, "b", "dispatch", "key-b", NOW, NOW + 1)
 
-# The longest ids, at random, because an index takes a long text that can be compressed.
+# The longest ids. They are random, because an index accepts a long text that can be compressed.
 LONG = ["".join(random.Random(seed).choices(list(map(chr, range(0x20000, 0x2A000))), k=1024)) for seed in range(3)]
 
 
 def rows(*external_ids, claim=100):
-    """New rows, with ids that follow one another."""
+    """Return new rows with consecutive ids."""
     return [Row(claim + number, each, "release", f"key-{each}", NOW) for number, each in enumerate(external_ids)]
 
 
@@ -58,7 +58,7 @@ def put(store, *new):
 
 
 def as_entries(*external_ids):
-    """Entries of these ids; a pair brings its own request id."""
+    """Return entries for these ids. A pair consists of external id and request id."""
     pairs = [one if isinstance(one, tuple) else (one, None) for one in external_ids]
     return [Entry(f"entry {number}", *pair) for number, pair in enumerate(pairs, 1)]
 
@@ -122,13 +122,13 @@ def recorded(journal):
 
 
 def contents(journal, folder):
-    """Return all that is in the folder of a journal, or in its database."""
+    """Return the complete content of the folder of a journal, or of its database."""
     return database_contents(journal) if is_url(journal) else snapshot(folder)
 
 
 def database_contents(url):
-    """Return all that a database has: its relations, and the rows of the journal with the transaction that wrote them."""
-    import psycopg  # which not every Python that runs tests has
+    """Return the content of a database: its relations, and the rows of the journal with the transaction that wrote them."""
+    import psycopg  # not every Python that runs tests has it
 
     with contextlib.closing(psycopg.connect(url)) as db:
         relations = db.execute("SELECT oid::regclass::text, relkind FROM pg_class WHERE oid >= 16384").fetchall()

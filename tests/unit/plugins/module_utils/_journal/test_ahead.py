@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A journal in a database claims the next chunk while the caller sends the one before it, and looks several chunks up at once."""
+"""A journal in a database claims the next chunk while the caller sends the one before it, and looks up several chunks at once."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def wait_until_claimed(url, external_id):
         programs.poll(lambda: journal._store.rows([external_id]), "nobody claims it")
 
 
-def test_next_chunk_is_claimed_meanwhile(opened, postgresql_url):
+def test_next_chunk_is_claimed_ahead(opened, postgresql_url):
     first = opened.claim(0)
     wait_until_claimed(postgresql_url, SECOND[-1])
     rows = exchanges.entries(postgresql_url, SECOND[0], SECOND[-1], THIRD[0])
@@ -80,13 +80,13 @@ def test_next_chunk_is_claimed_meanwhile(opened, postgresql_url):
     assert [second[0].request_id, second[-1].request_id] == [row["request_id"] for row in rows.values()]
 
 
-def test_run_takes_a_turn_for_each_chunk(opened, url, proxy):
+def test_run_makes_one_request_for_each_chunk(opened, url, proxy):
     before, after, accepted, chunks = proxy.requests, 0, [], []
     while chunk := opened.claim(after, accepted):
         chunks.append([each.external_id for each in chunk])
         accepted, after = chunk, chunk[-1].seq
     assert chunks == [FIRST, SECOND, THIRD, LAST]
-    # One looks the first chunk up, and one accepts the last chunks.
+    # One more request looks up the first chunk, and one accepts the last chunks.
     assert proxy.requests - before == len(chunks) + 2
     assert exchanges.states(url, *IDS[::700], IDS[-1]) == ["released"] * 6
 
@@ -102,8 +102,8 @@ def test_second_run_looks_several_chunks_up_at_once(opened, postgresql_url, prox
 
 
 @pytest.mark.parametrize("end", ["plan", "close"])
-def test_what_is_not_handed_out_is_taken_back(opened, postgresql_url, end):
-    """What another task has dispatched is dispatched again, and what another task has left pending stays pending, with its request id."""
+def test_unused_claims_restore_rows_of_other_tasks(opened, postgresql_url, end):
+    """A row that another task has dispatched is dispatched again. A row that another task has left pending stays so, with its request id."""
     (pending,) = release(postgresql_url, SECOND[0], accept=False)
     release(postgresql_url, SECOND[1], action="dispatch")
     before = exchanges.entries(postgresql_url, SECOND[1])
@@ -121,7 +121,7 @@ def test_what_is_not_handed_out_is_taken_back(opened, postgresql_url, end):
     assert exchanges.states(postgresql_url, FIRST[0], FIRST[-1]) == ["pending", "pending"]
 
 
-def test_what_another_process_has_taken_up_meanwhile_stays(opened, postgresql_url):
+def test_unused_claim_that_another_process_has_taken_over_stays(opened, postgresql_url):
     opened.claim(0)
     wait_until_claimed(postgresql_url, SECOND[-1])
     release(postgresql_url, SECOND[5])
@@ -129,7 +129,7 @@ def test_what_another_process_has_taken_up_meanwhile_stays(opened, postgresql_ur
     assert exchanges.states(postgresql_url, *SECOND[4:7]) == [None, "released", None]
 
 
-def test_other_changes_wait_for_the_claims(opened, postgresql_url):
+def test_other_changes_wait_for_claims_ahead(opened, postgresql_url):
     first = opened.claim(0)
     second = opened.claim(first[-1].seq, first[:10])
     opened.release_claim(first[10:20])
@@ -140,7 +140,7 @@ def test_other_changes_wait_for_the_claims(opened, postgresql_url):
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_connection_is_cut_meanwhile(opened, postgresql_url, proxy, when):
+def test_chunk_is_claimed_ahead_after_cut_connection(opened, postgresql_url, proxy, when):
     opened.plan(0)
     proxy.cut(2, when)
     first = opened.claim(0)
@@ -150,8 +150,8 @@ def test_connection_is_cut_meanwhile(opened, postgresql_url, proxy, when):
     assert [each.request_id for each in second] == [rows[each]["request_id"] for each in SECOND]
 
 
-def test_server_that_is_lost_meanwhile(opened, postgresql_url, proxy, monkeypatch):
-    """The error comes with the chunk, and what has been accepted meanwhile is not lost without a word."""
+def test_lost_server_fails_claim_of_next_chunk(opened, postgresql_url, proxy, monkeypatch):
+    """The claim raises the error, so the caller learns that the journal may lack acceptances."""
     monkeypatch.setattr(postgresql_connection, "PATIENCE", 0.1)
     first = opened.claim(0)
     second = opened.claim(first[-1].seq)
@@ -171,7 +171,7 @@ NAMES = [f"case-{number:05}" for number in range(4 * CHUNK)]
 
 @pytest.fixture
 def open_task(postgresql_url):
-    """Opens the journal for a task that asks for all interactions."""
+    """Opens the journal for a task with all interactions."""
     with contextlib.ExitStack() as stack:
 
         def make(**others):
@@ -192,7 +192,7 @@ def counts(postgresql_url):
     return count
 
 
-def test_next_chunk_is_claimed_and_the_last_one_accepted_meanwhile(open_task, counts):
+def test_run_claims_ahead_and_accepts_all_chunks(open_task, counts):
     journal = open_task()
     found = [journal.claim(0)]
     journal._ahead.wait()
@@ -205,7 +205,7 @@ def test_next_chunk_is_claimed_and_the_last_one_accepted_meanwhile(open_task, co
 
 
 @pytest.mark.parametrize("end", ["plan", "close"])
-def test_claims_that_are_not_used_are_taken_back(open_task, counts, end):
+def test_unused_claims_are_released(open_task, counts, end):
     journal = open_task()
     first = journal.claim(0)
     second = journal.claim(first[-1].seq, first)
@@ -216,7 +216,7 @@ def test_claims_that_are_not_used_are_taken_back(open_task, counts, end):
     assert counts() == (CHUNK, CHUNK)
 
 
-def test_pending_rows_that_are_taken_up_ahead_stay_pending(open_task, counts):
+def test_pending_rows_that_are_claimed_ahead_stay_pending(open_task, counts):
     """The call of the run that claimed them may have had its effect."""
     killed = open_task()
     claimed = killed.claim(0)
@@ -229,7 +229,7 @@ def test_pending_rows_that_are_taken_up_ahead_stay_pending(open_task, counts):
     assert counts() == (0, 3 * CHUNK)
 
 
-def test_journal_that_fails_meanwhile_fails_the_next_call(open_task, postgresql_server, postgresql_url):
+def test_failed_claim_ahead_fails_next_call(open_task, postgresql_server, postgresql_url):
     journal = open_task()
     first = journal.claim(0)
     journal._ahead.wait()
@@ -243,8 +243,8 @@ def test_journal_that_fails_meanwhile_fails_the_next_call(open_task, postgresql_
         journal.accept(second)
 
 
-def test_interruption_leaves_the_store_to_one_thread(open_task, counts, monkeypatch):
-    """Ctrl+C while the journal waits for the claims that it makes ahead. What was accepted is recorded all the same."""
+def test_interruption_keeps_store_to_one_thread(open_task, counts, monkeypatch):
+    """Ctrl+C comes while the journal waits for its claims ahead. The acceptances are recorded nevertheless."""
     journal = open_task()
     first = journal.claim(0)
     journal._ahead.wait()

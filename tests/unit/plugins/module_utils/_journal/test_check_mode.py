@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Check mode: it reads the journal as it is, and leaves it so."""
+"""Check mode: it reads the journal, and does not change it."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ class TestCheckMode:
         assert (done.confirmed, left.pending, new.request_id) == (True, True, None)
         assert snapshot(folder) == before
 
-    def test_another_scope_is_not_added_to_it(self, release, plan, folder):
+    def test_scope_of_task_is_not_added(self, release, plan, folder):
         release("a")
         before = snapshot(folder)
         assert not plan("a", provider="tickets", dry_run=True)[0].confirmed
         assert snapshot(folder) == before
 
-    def test_the_log_of_a_killed_run_is_read_and_not_touched(self, plan, path, folder):
+    def test_log_of_killed_run_is_read_and_unchanged(self, plan, path, folder):
         with python(HOLDING, path) as process:
             request_id = process.stdout.readline().strip()
             process.kill()
@@ -62,7 +62,7 @@ class TestCheckMode:
             each.pop("a/b/journal.db-shm")  # holds locks only
         assert after == before
 
-    def test_a_run_that_goes_on_is_not_waited_for(self, plan, path):
+    def test_check_mode_does_not_wait_for_writing_process(self, plan, path):
         with python(HOLDING, path) as process:
             request_id = process.stdout.readline().strip()
             with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Request ids that are derived from a key: the journal knows which of them VCC may have had, whatever its rows say by now."""
+"""Request ids that are derived from a key: the journal knows which of them VCC may have received, even after other tasks have replaced their rows."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ USED = "The idempotency_key has been used for 'a' before, so VCC would ignore th
 
 
 def key(name, action="dispatch"):
-    """What derives the request ids of a key. Their first digits look like those that a run makes, which half of them do."""
+    """Return arguments of Journal that derive request ids from a key. The ids begin like those that a run makes, as half of all derived ids do."""
     return {"derive": lambda external_id: f"{name}{external_id}".encode().hex().rjust(32, "7"), "action": action}
 
 
 @pytest.fixture
 def check_use(open_journal):
-    """Checks that the key has been used for "a", and whether the journal knows that VCC has accepted it."""
+    """Checks that the journal knows that the key has been used for "a", and whether it knows that VCC has accepted the call."""
 
     def check(answered):
         said = refusal(open_journal(force=True, **key("K")).add_all, as_entries("b", "a"), kind=InputError)
@@ -41,7 +41,7 @@ def check_use(open_journal):
 
 
 def lost(journal):
-    """A call without an answer."""
+    """Record a call without an answer."""
     journal.keep_pending(journal.claim(0))
 
 
@@ -58,32 +58,32 @@ class TestUsedKey:
         journal.add_all(as_entries("a"))
         call(journal)
 
-    def test_opposite_action(self, call, release, check_use):
+    def test_use_is_known_after_opposite_action(self, call, release, check_use):
         release("a")
         check_use(call is answered)
 
-    def test_opposite_action_without_an_answer(self, call, claim, check_use):
+    def test_use_is_known_after_unanswered_opposite_action(self, call, claim, check_use):
         claim("a")
         check_use(call is answered)
 
-    def test_opposite_action_with_nothing_to_release(self, call, open_journal, check_use):
+    def test_use_is_known_after_release_that_finds_nothing(self, call, open_journal, check_use):
         journal = open_journal()
         journal.add_all(as_entries("a"))
         journal.release_claim([each._replace(previous=None) for each in journal.claim(0)])
         check_use(call is answered)
 
-    def test_other_key(self, call, release, check_use):
+    def test_use_is_known_after_other_key(self, call, release, check_use):
         release("a", force=True, **key("M"))
         release("a")
         check_use(call is answered)
 
-    def test_other_key_after_the_time_to_live(self, call, release, check_use, clock):
+    def test_use_is_known_after_other_key_beyond_ttl(self, call, release, check_use, clock):
         clock.now += TTL
         release("a", **key("M"))
         release("a")
         check_use(call is answered)
 
-    def test_notification(self, call, note, check_use):
+    def test_use_is_known_after_notification(self, call, note, check_use):
         note(Notification("Release", "a", "n-1"))
         check_use(call is answered)
 
@@ -105,25 +105,25 @@ def test_call_that_vcc_may_have_ignored_confirms_no_state(open_journal, release,
 
 @both_backends
 @pytest.mark.parametrize("call", ["keep_pending", "accept"])
-class TestUnderWay:
+class TestLateAnswer:
     """The answer arrives after another task has replaced the row."""
 
     @pytest.fixture
     def end(self, call, open_journal):
-        """Ends the call that is under way."""
+        """Ends the running call."""
         journal = open_journal(**key("K"))
         journal.add_all(as_entries("a"))
         claimed = journal.claim(0)
         yield lambda: getattr(journal, call)(claimed)
 
     @pytest.mark.parametrize("others", [{}, {"force": True, **key("M")}], ids=["release", "other key"])
-    def test_other_task(self, call, end, release, check_use, others):
+    def test_use_is_known_after_other_task(self, call, end, release, check_use, others):
         release("a", **others)
         end()
         release("a")
         check_use(call == "accept")
 
-    def test_release_that_finds_nothing(self, call, end, open_journal, check_use):
+    def test_use_is_known_after_release_that_finds_nothing(self, call, end, open_journal, check_use):
         journal = open_journal()
         journal.add_all(as_entries("a"))
         journal.release_claim([each._replace(previous=None) for each in journal.claim(0)])
@@ -133,7 +133,7 @@ class TestUnderWay:
 
 @both_backends
 def test_pending_attempt_of_another_task_confirms_no_state(open_journal, claim, release, plan, clock):
-    """VCC may have had the key before the release, and the attempt without a key never."""
+    """VCC may have processed the request id of the key before the release, and may never have received the attempt without a key."""
     journal = open_journal(**key("K"))
     journal.add_all(as_entries("a"))
     lost(journal)
@@ -147,7 +147,7 @@ def test_pending_attempt_of_another_task_confirms_no_state(open_journal, claim, 
 
 @both_backends
 @pytest.mark.parametrize("call", ["keep_pending", "accept"])
-class TestRepeatedCallUnderWay:
+class TestLateAnswerOfRepeatedCall:
     """A release repeats a request id that VCC may have had before a dispatch, and other tasks write the row before its answer arrives.
 
     If VCC has not had the request id before, the repeated call is the last one that has an effect.
@@ -155,7 +155,7 @@ class TestRepeatedCallUnderWay:
 
     @pytest.fixture
     def end(self, call, open_journal, claim, release):
-        """Ends the call that is under way."""
+        """Ends the running call."""
         claim("a", **key("K", "release"))
         release("a", action="dispatch")
         journal = open_journal(**key("K", "release"))
@@ -175,7 +175,7 @@ class TestRepeatedCallUnderWay:
         end()
         assert plan("a")[0].confirmed
 
-    def test_row_that_is_gone_comes_back_without_the_request_id(self, end, open_journal, plan):
+    def test_deleted_row_is_restored_without_request_id(self, end, open_journal, plan):
         journal = open_journal()
         journal.add_all(as_entries("a"))
         journal.release_claim([each._replace(previous=None) for each in journal.claim(0)])
@@ -185,7 +185,7 @@ class TestRepeatedCallUnderWay:
 
 
 @both_backends
-def test_custom_request_id_is_not_accepted_from_its_claim_on(claim, plan):
-    """People compute the request ids of a key elsewhere."""
+def test_claim_with_custom_request_id_does_not_confirm_key(claim, plan):
+    """A user may compute the request id of a key, and use it as a custom request id."""
     claim(("a", key("K")["derive"]("a")), action="dispatch")
     assert not plan("a", **key("K"))[0].confirmed

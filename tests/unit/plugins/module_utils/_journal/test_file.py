@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The file of the journal: its rights, its schema, and what cannot be a journal."""
+"""The file of the journal: its rights, its schema, and files that cannot be a journal."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ print(store.uses(["mine"])[0].unanswered, store.uses(["lost"])[0].unanswered)
 
 
 class TestFile:
-    def test_no_one_else_can_read_it(self, open_journal, path, open_umask):
+    def test_only_owner_can_read_journal(self, open_journal, path, open_umask):
         journal = open_journal()
         journal.add_all(as_entries("a"))
         journal.claim(0)
@@ -49,13 +49,13 @@ class TestFile:
         assert modes == dict.fromkeys(["journal.db", "journal.db-shm", "journal.db-wal"], "0o600")
         assert (oct(mode(path.parent)), oct(mode(path.parent.parent))) == ("0o700", "0o700")
 
-    def test_a_folder_that_is_there_is_left_as_it_is(self, claim, path):
+    def test_existing_folder_keeps_its_mode(self, claim, path):
         path.parent.mkdir(parents=True)
         path.parent.chmod(0o750)
         claim("a")
         assert oct(mode(path.parent)) == "0o750"
 
-    def test_its_schema_has_a_version(self, release, path):
+    def test_schema_has_version_and_tables(self, release, path):
         release("a")
         with contextlib.closing(sqlite3.connect(path)) as db:
             assert db.execute("PRAGMA application_id").fetchone() == (0x56434331,)
@@ -75,7 +75,7 @@ class TestFile:
             ]
 
     def test_file_of_earlier_version_gets_the_history(self, release, path):
-        """And that version can go on using it, because it has the same number."""
+        """The earlier version can still use the file, because the number of the schema stays the same."""
         release("a")
         with contextlib.closing(sqlite3.connect(path)) as db:
             db.executescript("DROP TABLE outcome; DROP TABLE attempt; DROP TABLE run")
@@ -91,7 +91,7 @@ class TestFile:
             assert db.execute("SELECT count(*) FROM outcome").fetchone() == (0,)
             assert db.execute("PRAGMA user_version").fetchone() == (3,)
 
-    def test_readers_and_a_writer_get_along(self, release, path):
+    def test_journal_is_in_wal_mode(self, release, path):
         release("a")
         with contextlib.closing(sqlite3.connect(path)) as db:
             assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
@@ -100,7 +100,7 @@ class TestFile:
         """In WAL mode SQLite syncs at each commit only if it is told to."""
         assert open_journal()._store._db.execute("PRAGMA synchronous").fetchone() == (2,)
 
-    def test_an_empty_file_becomes_one(self, release, plan, path):
+    def test_empty_file_becomes_journal(self, release, plan, path):
         path.parent.mkdir(parents=True)
         path.touch()
         release("a")
@@ -111,7 +111,7 @@ class TestFile:
         release("a", path="journal.db")
         assert list(journal_rows(tmp_path / "journal.db")) == ["a"]
 
-    def test_a_name_may_hold_what_a_url_may_not(self, release, plan, tmp_path):
+    def test_file_name_may_have_special_characters_of_urls(self, release, plan, tmp_path):
         path = tmp_path / "50% of ?mode=x #1 ä.db"
         release("a", path=path)
         assert plan("a", path=path, dry_run=True)[0].confirmed
@@ -145,20 +145,20 @@ class TestEarlierVersion:
 
     @pytest.mark.usefixtures("_old")
     @pytest.mark.parametrize("dry_run", [True, False])
-    def test_it_is_read_and_completed(self, path, open_journal, dry_run):
+    def test_only_run_adds_column(self, path, open_journal, dry_run):
         before = path.read_bytes()
         said = refusal(open_journal(dry_run=dry_run).add_all, as_entries(("b", "mine")), kind=InputError)
         assert "'mine' of 'b' has been used for 'a' before" in said
         assert not dry_run or path.read_bytes() == before
 
     @pytest.mark.usefixtures("_old")
-    def test_processes_at_once_complete_it(self, path):
+    def test_processes_at_once_add_column(self, path):
         assert at_once(4, OPENING, path) == ["False True\n"] * 4
 
 
 @pytest.mark.parametrize("predict", [False, True], ids=["run", "check"])
 class TestDamage:
-    """What cannot be a journal fails when it is opened, before any call, and is left as it is."""
+    """A file that cannot be a journal fails when it is opened, before any call, and stays unchanged."""
 
     def check(self, open_journal, path, predict):
         before = path.read_bytes()
@@ -181,7 +181,7 @@ class TestDamage:
         path.write_bytes(path.read_bytes()[:2000])
         self.check(open_journal, path, predict)
 
-    def test_the_database_of_another_program(self, open_journal, path, predict):
+    def test_database_of_another_program_is_refused(self, open_journal, path, predict):
         path.parent.mkdir(parents=True)
         with contextlib.closing(sqlite3.connect(path)) as db:
             db.executescript("PRAGMA application_id = 17; CREATE TABLE interaction (name TEXT)")
@@ -198,7 +198,7 @@ class TestDamage:
         )
 
     @pytest.mark.parametrize("dangling", [False, True])
-    def test_a_symbolic_link(self, release, open_journal, path, tmp_path, predict, dangling):
+    def test_symbolic_link_is_refused(self, release, open_journal, path, tmp_path, predict, dangling):
         target = tmp_path / "target.db"
         if not dangling:
             release("a", path=target)
@@ -208,11 +208,11 @@ class TestDamage:
         assert said == f"The journal {path} is a symbolic link: set the option journal to the file itself."
         assert target.exists() is not dangling
 
-    def test_a_folder(self, open_journal, path, predict):
+    def test_folder_in_place_of_journal_is_refused(self, open_journal, path, predict):
         path.mkdir(parents=True)
         assert f"The journal {path} cannot be used (" in refusal(open_journal, dry_run=predict)
 
-    def test_a_page_overwritten_in_the_middle_of_a_big_one(self, release, open_journal, path, predict):
+    def test_overwritten_page_of_large_journal_is_detected(self, release, open_journal, path, predict):
         journal = open_journal()
         wanted = as_entries(*(f"case-{number:06d}" for number in range(5000)))
         journal.add_all(wanted)
@@ -241,7 +241,7 @@ class TestDamage:
 
 
 class TestUnwritable:
-    def test_a_folder_that_is_a_file(self, open_journal, tmp_path):
+    def test_file_in_place_of_folder_is_refused(self, open_journal, tmp_path):
         (tmp_path / "file").touch()
         path = tmp_path / "file" / "journal.db"
         said = refusal(open_journal, path=path)
@@ -251,8 +251,8 @@ class TestUnwritable:
 
     @pytest.mark.parametrize("predict", [False, True], ids=["run", "check"])
     @pytest.mark.parametrize("which", ["file", "folder"])
-    def test_without_the_rights(self, release, predict, which):
-        """As a user who is not root, whoever runs the tests."""
+    def test_journal_without_right_to_write_is_refused(self, release, predict, which):
+        """The process has a user who is not root, even if root runs the tests."""
         user = os.geteuid() or 65534
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "journal.db")

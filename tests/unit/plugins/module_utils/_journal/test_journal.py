@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The journal: what it records of an interaction, and what that says to a later task."""
+"""The journal: the row that a task records for an interaction, and the plan that a later task gets from it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal.hel
 
 
 @both_backends
-class TestMemory:
+class TestRows:
     def test_new_interaction_is_pending_before_its_call(self, open_journal, journal):
         opened = open_journal()
         opened.add_all(as_entries("a", "b"))
@@ -26,12 +26,12 @@ class TestMemory:
         assert [row["accepted"] for row in rows.values()] == [None, None]
         assert [row["action"] for row in rows.values()] == ["release", "release"]
 
-    def test_each_has_a_random_id_of_its_own(self, claim):
+    def test_each_interaction_gets_random_request_id(self, claim):
         ids = [one.request_id for one in claim(*map(str, range(500)))]
         assert len(set(ids)) == 500
         assert all(len(one) == 32 and int(one, 16) >= 0 for one in ids)
 
-    def test_the_same_external_id_gets_another_one_in_another_journal(self, claim, tmp_path):
+    def test_other_journal_gives_other_request_id(self, claim, tmp_path):
         assert claim("a", path=tmp_path / "1.db")[0].request_id != claim("a", path=tmp_path / "2.db")[0].request_id
 
     def test_accepted_interaction_is_confirmed(self, release, plan):
@@ -53,7 +53,7 @@ class TestMemory:
         (second,) = claim("a")
         assert (second.pending, second.request_id) == (True, first.request_id)
 
-    def test_repeating_does_not_make_it_younger(self, claim, clock):
+    def test_repeated_claim_keeps_its_age(self, claim, clock):
         (first,) = claim("a")
         clock.now += TTL - 1
         assert claim("a")[0].request_id == first.request_id
@@ -69,7 +69,7 @@ class TestMemory:
         assert forgotten.request_id is None
         assert kept.pending
 
-    def test_a_refusal_leaves_what_another_has_claimed_or_confirmed_since(self, open_journal, release, claim, plan):
+    def test_released_claim_leaves_later_row_of_another_process(self, open_journal, release, claim, plan):
         late = open_journal()
         late.add_all(as_entries("a", "b"))
         one, two = late.claim(0)
@@ -81,7 +81,7 @@ class TestMemory:
         assert [each.pending for each in found] == [False, True]
 
     @pytest.mark.parametrize("former", [None, "dispatch"])
-    def test_claim_taken_up_by_another_process_is_not_released(self, open_journal, release, plan, former):
+    def test_claim_that_another_process_has_taken_over_is_not_released(self, open_journal, release, plan, former):
         if former:
             release("a", action=former)
         early, late = open_journal(), open_journal()
@@ -105,7 +105,7 @@ class TestMemory:
     @pytest.mark.parametrize(
         "former", [{"action": "dispatch"}, {"clock_back": TTL}, {}], ids=["dispatch", "old", "force"]
     )
-    def test_after_a_refusal_it_says_what_it_said_before(self, release, open_journal, journal, clock, former):
+    def test_released_claim_restores_previous_row(self, release, open_journal, journal, clock, former):
         action = former.get("action", "release")
         release("a", action=action)
         clock.now += former.get("clock_back", 0)
@@ -127,7 +127,7 @@ class TestMemory:
         assert (plan("a")[0].pending, plan("a")[0].request_id) == (True, one.request_id)
 
     def test_interaction_without_a_claim_is_not_kept_pending(self, open_journal, plan):
-        """It had no request id to ask with; the claim that it was found with is another's."""
+        """The plan has no request id for the interaction, and the claim in the journal belongs to another process."""
         early, late = open_journal(), open_journal(force=True)
         for journal in (early, late):
             journal.add_all(as_entries("a"))
@@ -152,7 +152,7 @@ class TestMemory:
 
     @pytest.mark.parametrize("ending", ["accept", "keep_pending"])
     def test_ended_confirmation_does_not_come_back(self, open_journal, plan, release, ending):
-        """Of three processes, the first one's answer comes when the third has asked anew, and that is refused."""
+        """The answer to the first of three processes arrives after the claim of the third, whose call VCC then rejects."""
         early = open_journal()
         early.add_all(as_entries("a"))
         claimed = early.claim(0)
@@ -165,8 +165,8 @@ class TestMemory:
         assert not plan("a", action="dispatch")[0].confirmed
 
     @pytest.mark.parametrize("ending", ["accept", "keep_pending"])
-    def test_a_dispatch_that_a_release_has_not_found_is_not_confirmed(self, open_journal, plan, ending):
-        """Another release may have found it before; of that, nothing is left in the row."""
+    def test_dispatch_that_release_has_not_found_is_not_confirmed(self, open_journal, plan, ending):
+        """Another release may have found the interaction before, but the row no longer shows this."""
         dispatch, release, late = open_journal(action="dispatch"), open_journal(), open_journal(force=True)
         for journal in (dispatch, release, late):
             journal.add_all(as_entries("a"))
@@ -179,7 +179,7 @@ class TestMemory:
 
     @pytest.mark.parametrize("ending", ["accept", "keep_pending"])
     def test_release_recorded_after_a_dispatch_without_a_row_is_not_confirmed(self, open_journal, plan, ending):
-        """VCC may have processed the dispatch last. A second release, which found nothing, has deleted its row."""
+        """VCC may have processed the dispatch last. A second release, which found nothing, has deleted the row of the dispatch."""
         release, dispatch, second = open_journal(), open_journal(action="dispatch"), open_journal()
         for journal in (release, dispatch, second):
             journal.add_all(as_entries("a"))
@@ -190,7 +190,7 @@ class TestMemory:
         assert not plan("a")[0].confirmed
 
     @pytest.mark.parametrize("accepted_first", ["release", "dispatch"])
-    def test_of_two_actions_at_once_neither_is_confirmed(self, open_journal, plan, accepted_first):
+    def test_two_actions_at_once_confirm_neither(self, open_journal, plan, accepted_first):
         journals = {action: open_journal(action=action) for action in ("release", "dispatch")}
         claimed = {}
         for action, journal in journals.items():
@@ -202,7 +202,7 @@ class TestMemory:
         for action in journals:
             assert not plan("a", action=action)[0].confirmed
 
-    def test_looking_changes_nothing(self, claim, plan, journal):
+    def test_plan_changes_nothing(self, claim, plan, journal):
         claim("a")
         before = journal_rows(journal)
         plan("a", "b")
@@ -216,18 +216,18 @@ class TestScope:
         [{"provider": "tickets"}, {"account": "second"}, {"api_url": "https://other.example"}],
         ids=["provider", "account", "api_url"],
     )
-    def test_each_has_its_own_proof(self, release, plan, claim, other):
+    def test_each_scope_has_its_own_confirmations(self, release, plan, claim, other):
         (here,) = release("a")
         assert not plan("a", **other)[0].confirmed
         (there,) = claim("a", **other)
         assert there.request_id != here.request_id
         assert plan("a")[0].confirmed
 
-    def test_an_empty_provider_is_none(self, release, plan):
+    def test_empty_provider_equals_no_provider(self, release, plan):
         release("a", provider="")
         assert plan("a", provider=None)[0].confirmed
 
-    def test_the_path_is_named_where_it_is(self, release, journal):
+    def test_row_names_its_scope(self, release, journal):
         release("a", provider="tickets")
         row = journal_rows(journal)["a"]
         assert (row["api_url"], row["account"], row["provider"]) == ("https://api.example", "main", "tickets")

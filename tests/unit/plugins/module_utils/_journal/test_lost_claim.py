@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A claim in PostgreSQL whose answer is lost, and which another process takes up before it is repeated: both ask with one request id."""
+"""A claim in PostgreSQL whose answer is lost: if another process takes it over before it is repeated, both processes use one request id."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal.hel
 
 @pytest.fixture
 def open_at(postgresql_server, proxy, clock):
-    """Opens the journal of an empty database, for a task that asks for the interaction "a"; through the proxy if its answers may be lost."""
+    """Opens the journal of an empty database for a task with the interaction "a", on the server or through the proxy, which can lose answers."""
     name = postgresql_server.create_database()
     with contextlib.ExitStack() as stack:
 
@@ -33,7 +33,7 @@ def open_at(postgresql_server, proxy, clock):
 @pytest.mark.parametrize("force", [False, True])
 @pytest.mark.parametrize("accepts", [False, True])
 @pytest.mark.parametrize("has_row", [False, True])
-def test_both_ask_with_one_request_id(open_at, postgresql_server, proxy, monkeypatch, force, accepts, has_row):
+def test_both_processes_use_one_request_id(open_at, postgresql_server, proxy, monkeypatch, force, accepts, has_row):
     if has_row:
         before = open_at(postgresql_server)
         before.accept(before.claim(0))
@@ -41,8 +41,8 @@ def test_both_ask_with_one_request_id(open_at, postgresql_server, proxy, monkeyp
     first.plan(0)
     found = []
 
-    def take_up(_seconds):
-        """Let another process take up the claim, in place of the pause before it is repeated."""
+    def claim_too(_seconds):
+        """Let another process take over the claim, in place of the pause before it is repeated."""
         if not found:
             second = open_at(postgresql_server)
             found.extend(second.claim(0))
@@ -50,7 +50,7 @@ def test_both_ask_with_one_request_id(open_at, postgresql_server, proxy, monkeyp
                 second.accept(found)
 
     with monkeypatch.context() as patch:
-        patch.setattr(postgresql_connection.time, "sleep", take_up)
+        patch.setattr(postgresql_connection.time, "sleep", claim_too)
         proxy.cut(when="after")
         claimed = first.claim(0)
     assert proxy.faults == 1
@@ -66,8 +66,8 @@ def test_both_ask_with_one_request_id(open_at, postgresql_server, proxy, monkeyp
     assert (known.confirmed, known.request_id) == (True, found[0].request_id)
 
 
-def test_custom_request_id_of_claim_that_is_taken_back_can_be_used_again(open_at, postgresql_server, proxy):
-    """It is forgotten even if the answer to that is lost, as VCC has processed nothing of it."""
+def test_custom_request_id_of_released_claim_can_be_used_again(open_at, postgresql_server, proxy):
+    """The journal forgets the request id even if the answer of the database is lost, because VCC has not processed it."""
     first = open_at(proxy, entry=("a", "own"))
     claimed = first.claim(0)
     proxy.cut(when="after")

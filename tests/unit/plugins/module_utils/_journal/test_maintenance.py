@@ -20,7 +20,7 @@ from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal.hel
 
 @pytest.fixture
 def entries(maintenance):
-    """The external ids of a page, and how many match."""
+    """Searches for entries. Returns the external ids of a page, and the number of all matches."""
 
     def find(**given):
         found, matched, dummy = maintenance().entries(**given)
@@ -29,7 +29,7 @@ def entries(maintenance):
     return find
 
 
-# A journal in a file that is missing, but for its path.
+# The description of a journal in a missing file, without its path.
 FILE = {"backend": "sqlite", "host": None, "database": None, "exists": False, "schema_version": None}
 
 
@@ -79,7 +79,7 @@ class TestContents:
         clock.now += RECENT
         assert maintenance().entries()[1:] == (5, 0)
 
-    def test_all_that_an_entry_says(self, keep, maintenance, clock):
+    def test_entry_has_all_properties(self, keep, maintenance, clock):
         keep("a", pending=True, provider="tickets", account="second")
         clock.now += 60
         keep("b", action="dispatch")
@@ -111,8 +111,8 @@ class TestContents:
         ]
 
 
-class TestLooking:
-    def test_a_journal_that_is_missing_is_empty_and_stays_missing(self, maintenance, entries, path, tmp_path):
+class TestDescription:
+    def test_missing_file_is_empty_and_stays_missing(self, maintenance, entries, path, tmp_path):
         before = snapshot(tmp_path)
         for dry_run in (True, False):
             journal = maintenance(dry_run)
@@ -127,7 +127,7 @@ class TestLooking:
         with pytest.raises(JournalError, match=f"The journal {path} cannot be used"):
             maintenance()
 
-    def test_a_relative_path_becomes_a_whole_one(self, tmp_path, monkeypatch):
+    def test_relative_path_becomes_absolute(self, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
         with contextlib.closing(JournalMaintenance("journal.db", True)) as journal:
             assert journal.description()["path"] == str(tmp_path / "journal.db")
@@ -184,15 +184,15 @@ class TestFilters:
         ],
         ids=str,
     )
-    def test_only_what_matches_all_is_an_entry(self, entries, given, expected):
+    def test_entries_match_all_filters(self, entries, given, expected):
         assert entries(**given) == (sorted(expected, key="edcab".index), len(expected))
 
-    def test_filter_ends_with_its_search(self, maintenance):
+    def test_filter_does_not_affect_next_search(self, maintenance):
         journal = maintenance()
         assert journal.entries(external_ids=["a"])[1] == 1
         assert journal.entries()[1] == 5
 
-    def test_an_accepted_one_is_as_old_as_its_acceptance(self, journal, clock, entries):
+    def test_age_of_accepted_entry_counts_from_acceptance(self, journal, clock, entries):
         with contextlib.closing(Journal(journal, API, "main", None, 0, clock=clock)) as opened:
             opened.add_all([Entry("f", "f")])
             claimed = opened.claim(0)
@@ -204,13 +204,13 @@ class TestFilters:
 
 @both_backends
 class TestPages:
-    def test_the_latest_come_first(self, keep, entries, clock):
+    def test_latest_entries_come_first(self, keep, entries, clock):
         for external_id in "bca":
             keep(external_id)
             clock.now += 1
         assert entries()[0] == ["a", "c", "b"]
 
-    def test_equal_ones_have_one_order(self, keep, maintenance):
+    def test_entries_of_same_time_have_fixed_order(self, keep, maintenance):
         keep("b", "a")
         keep("a", provider="tickets")
         keep("a", account="later")
@@ -227,10 +227,10 @@ class TestPages:
     @pytest.mark.parametrize(
         ("page", "expected"), [(1, ["0", "1", "2"]), (2, ["3", "4", "5"]), (3, ["6"]), (4, []), (10**12, [])]
     )
-    def test_each_has_its_part_and_the_count_of_all(self, keep, entries, page, expected):
+    def test_page_has_its_entries_and_count_of_all(self, keep, entries, page, expected):
         keep(*"0123456")
         assert entries(page=page, page_size=3) == (expected, 7)
 
-    def test_a_filter_comes_before_the_pages(self, keep, entries):
+    def test_pages_divide_only_matching_entries(self, keep, entries):
         keep(*"0123456")
         assert entries(page=2, page_size=2, external_ids=["1", "3", "5"]) == (["5"], 3)

@@ -42,10 +42,10 @@ input()
 
 
 class TestMessages:
-    """They name the cause, and never advise to go on without what the journal knows."""
+    """They name the cause, and never advise to continue without the content of the journal."""
 
     @pytest.mark.parametrize("stopped", [False, True])
-    def test_a_process_that_writes(self, path, monkeypatch, stopped):
+    def test_message_names_writing_process(self, path, monkeypatch, stopped):
         release_at(path, "a")
         for module in (sqlite_errors, sqlite_file):
             monkeypatch.setattr(module, "BUSY_TIMEOUT", 0.1)
@@ -67,7 +67,7 @@ class TestMessages:
 
     @pytest.mark.parametrize("dry_run", [False, True])
     @pytest.mark.parametrize("how", ["cut off", "overwritten", "text"])
-    def test_damage(self, path, dry_run, how):
+    def test_message_about_damage_advises_recovery(self, path, dry_run, how):
         release_at(path, *(f"case-{number}" for number in range(2000)))
         content = path.read_bytes()
         if how == "text":
@@ -83,8 +83,8 @@ class TestMessages:
 
     @pytest.mark.skipif(not ROOT, reason="only root can mount")
     @pytest.mark.parametrize("full", ["journal", "temporary"])
-    def test_a_full_disk(self, path, place, full):
-        """That of the journal, or that for temporary files, where the worklist goes."""
+    def test_message_names_folder_on_full_disk(self, path, place, full):
+        """The full disk has the journal, or the temporary files with the worklist."""
         release_at(path, "a")
         small = place / "small"
         small.mkdir()
@@ -102,7 +102,7 @@ class TestMessages:
         assert said.startswith(f"The journal {folder}/journal.db cannot be used (database or disk is full): ")
         assert said.endswith(f"free some space in {small}, {what}.\n")
 
-    def test_another_program(self, path):
+    def test_message_about_database_of_another_program(self, path):
         path.parent.mkdir(parents=True)
         with contextlib.closing(sqlite3.connect(path)) as db:
             db.execute("CREATE TABLE mine (name TEXT)")

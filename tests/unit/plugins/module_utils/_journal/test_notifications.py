@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""VCC's notifications: what they confirm, and what they end."""
+"""VCC's notifications: the states that they confirm, and the confirmations that they end."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal.hel
 
 @pytest.fixture
 def path(folder):
-    """The journal of the tasks."""
+    """The path of the tasks' journal."""
     return folder / "journal.db"
 
 
-class TestNotices:
-    """What VCC sends, as the contract has it."""
+class TestParsing:
+    """Notifications in the form of the contract."""
 
     def test_both_kinds_are_read(self):
         given = [
@@ -58,7 +58,7 @@ class TestNotices:
         ],
         ids=str,
     )
-    def test_others_are_ignored_and_counted(self, other):
+    def test_other_notifications_are_ignored_and_counted(self, other):
         good = {"notification": "Release", "objectid": "b", "notificationid": "2"}
         assert parse_notifications([{**other, "notificationid": "1"}, good]) == ([("Release", "b", "2")], 1)
 
@@ -82,7 +82,7 @@ class TestNotices:
             "notifications[1] has no notification or no notificationid: give VCC's notifications unchanged."
         )
 
-    def test_words_of_vccs_own_may_begin_and_end_with_blanks(self):
+    def test_blanks_around_ids_of_vcc_are_kept(self):
         one = {"notification": "Release", "objectid": " a\u00a0", "notificationid": "1 "}
         assert parse_notifications([one]) == ([("Release", " a\u00a0", "1 ")], 0)
 
@@ -98,7 +98,7 @@ class TestNotices:
 
 
 def refuse_new_rows(journal):
-    """Let the database refuse new rows of interactions, as one without room does."""
+    """Make the database refuse new rows of interactions, as if its disk were full."""
     if not is_url(journal):
         with contextlib.closing(sqlite3.connect(journal)) as db:
             db.execute("CREATE TRIGGER full BEFORE INSERT ON interaction BEGIN SELECT RAISE(ABORT, 'no room'); END")
@@ -113,7 +113,7 @@ def refuse_new_rows(journal):
 
 @pytest.fixture(params=["real", "predicted"])
 def changes(request, note, journal, tmp_path):
-    """What taking note changes: as the run says, and as check mode says before, which changes nothing."""
+    """Records notifications. Returns the changes of the run, or those that check mode predicts without changing anything."""
 
     def say(*given, **others):
         if request.param == "real":
@@ -135,7 +135,7 @@ class TestNotes:
         assert (row["action"], row["request_id"], row["accepted"]) == ("release", "n-1", clock.now)
         assert recorded(journal) == ["n-1"]
 
-    def test_a_release_ends_a_pending_one_and_keeps_its_request_id(self, changes, keep, journal, clock):
+    def test_release_confirms_pending_release_and_keeps_its_request_id(self, changes, keep, journal, clock):
         keep("a", pending=True)
         clock.now += 5
         assert changes(("Release", "a", "n-1")) == [("a", "pending", "released")]
@@ -144,7 +144,7 @@ class TestNotes:
         assert row["accepted"] == clock.now
 
     @pytest.mark.parametrize(("pending", "before"), [(False, "dispatched"), (True, "pending")])
-    def test_a_release_ends_a_dispatch(self, changes, keep, journal, pending, before):
+    def test_release_ends_dispatch(self, changes, keep, journal, pending, before):
         keep("a", action="dispatch", pending=pending)
         assert changes(("Release", "a", "n-1")) == [("a", before, "released")]
         row = journal_rows(journal)["a"]
@@ -159,7 +159,7 @@ class TestNotes:
         ("action", "pending", "state"),
         [("release", True, "pending"), ("dispatch", True, "pending"), ("dispatch", False, "dispatched")],
     )
-    def test_an_assignment_leaves_all_else_alone(self, changes, keep, journal, clock, action, pending, state):
+    def test_assignment_leaves_pending_rows_and_dispatches(self, changes, keep, journal, clock, action, pending, state):
         keep("a", action=action, pending=pending)
         before = journal_rows(journal)
         clock.now += 5
@@ -171,7 +171,7 @@ class TestNotes:
 
     @pytest.mark.parametrize("action", ["release", "dispatch"])
     def test_an_assignment_ends_the_confirmation_that_a_claim_replaced(self, note, keep, journal, clock, action):
-        """VCC rejects what one process asks for anew, after an agent has got it: that brings back no confirmation."""
+        """VCC rejects the call of the claim after the assignment: the journal must not restore the confirmation."""
         keep("a")
         opened = Journal(journal, API, "main", None, 0, action, force=True, clock=clock)
         with contextlib.closing(opened):
@@ -182,12 +182,12 @@ class TestNotes:
         row = journal_rows(journal)["a"]
         assert (row["request_id"], row["accepted"]) == (claimed[0].request_id, None)
 
-    def test_an_assignment_of_the_unknown_is_noted(self, changes, journal):
+    def test_assignment_of_unknown_interaction_is_recorded(self, changes, journal):
         assert changes(("AssignToAgent", "a", "n-1")) == [("a", "not known", "not known")]
         assert journal_rows(journal) == {}
         assert recorded(journal) == ["n-1"]
 
-    def test_no_notification_records_nothing(self, changes, keep):
+    def test_empty_list_changes_nothing(self, changes, keep):
         keep("a")
         assert changes() == []
 
@@ -211,18 +211,18 @@ class TestNotes:
             ("RR", ["not known", "released", "released"], "n-0"),
         ],
     )
-    def test_the_order_of_a_list_counts(self, changes, journal, kinds, states, left):
+    def test_notifications_apply_in_order_of_list(self, changes, journal, kinds, states, left):
         given = [({"R": "Release", "A": "AssignToAgent"}[kind], "a", f"n-{n}") for n, kind in enumerate(kinds)]
         assert changes(*given) == [("a", *pair) for pair in zip(states, states[1:])]
         assert journal_rows(journal).get("a", {}).get("request_id") == left
 
-    def test_interactions_of_a_list_are_apart(self, changes, keep, journal):
+    def test_each_notification_of_list_changes_its_own_interaction(self, changes, keep, journal):
         keep("b")
         given = [("Release", "a", "n-1"), ("AssignToAgent", "b", "n-2"), ("Release", "c", "n-3")]
         assert [one[0] for one in changes(*given)] == ["a", "b", "c"]
         assert list(journal_rows(journal)) == ["a", "c"]
 
-    def test_ids_of_rows_are_of_their_time_in_a_log_that_stays_open(self, journal, clock):
+    def test_open_log_makes_ids_of_rows_from_current_time(self, journal, clock):
         with contextlib.closing(NotificationLog(journal, API, "main", None, clock=clock)) as log:
             for number in range(3):
                 given = Notification("Release", str(number), f"n-{number}")
@@ -233,14 +233,14 @@ class TestNotes:
     @pytest.mark.parametrize(
         "other", [{"provider": "tickets"}, {"account": "second"}, {"api_url": "https://other.example"}], ids=str
     )
-    def test_other_scopes_are_apart(self, changes, keep, journal, other):
+    def test_notification_changes_only_its_scope(self, changes, keep, journal, other):
         keep("a")
         before = journal_rows(journal)
         assert changes(("AssignToAgent", "a", "n-1"), **other) == [("a", "not known", "not known")]
         assert journal_rows(journal) == before
         assert changes(("AssignToAgent", "a", "n-2")) == [("a", "released", "not known")]
 
-    def test_a_notification_of_one_provider_does_not_count_for_another(self, note):
+    def test_recorded_notification_counts_anew_for_another_provider(self, note):
         note(("Release", "a", "n-1"), provider="wrong")
         assert note(("Release", "a", "n-1"), provider="tickets") == [("a", "not known", "released")]
 
@@ -249,7 +249,7 @@ class TestNotes:
         assert note(("Release", "a", "n-1"), dry_run=True) == [("a", "not known", "released")]
         assert contents(journal, tmp_path) == before
 
-    def test_all_of_a_list_or_nothing(self, note, journal, keep):
+    def test_failed_list_records_nothing(self, note, journal, keep):
         keep("a")
         refuse_new_rows(journal)
         before = journal_rows(journal)
@@ -260,8 +260,8 @@ class TestNotes:
 
 
 @both_backends
-class TestWithTheEngine:
-    """What VCC has notified of decides on what the next task sends."""
+class TestTasks:
+    """Notifications decide which interactions the next task sends."""
 
     @pytest.fixture
     def task(self, task, journal):
@@ -276,7 +276,7 @@ class TestWithTheEngine:
 
         return do
 
-    def test_a_release_leaves_nothing_to_release(self, sim, task, tell):
+    def test_task_makes_no_call_after_release(self, sim, task, tell):
         tell("Release", "a", 1, provider="tickets")
         result = task(external_id="a", provider="tickets")
         assert summary(result) == {"requested": 1, "unchanged": 1}
@@ -287,7 +287,7 @@ class TestWithTheEngine:
         tell("Release", "a", 1, provider="tickets")
         assert task(external_id="a")["changed"]
 
-    def test_an_assignment_has_it_released_again(self, sim, task, tell):
+    def test_task_releases_again_after_assignment(self, sim, task, tell):
         sim.dispatch("a")
         first = task(external_id="a")
         sim.dispatch("a")
@@ -300,7 +300,7 @@ class TestWithTheEngine:
         tell("AssignToAgent", "a", 1)
         assert not task(external_id="a")["changed"]
 
-    def test_an_assignment_lends_a_pending_release_no_new_request_id(self, sim, task, tell):
+    def test_pending_release_keeps_its_request_id_after_assignment(self, sim, task, tell):
         sim.dispatch("a")
         sim.fault("cut", when="after")
         first = task(external_id="a")
@@ -308,7 +308,7 @@ class TestWithTheEngine:
         second = task(external_id="a")
         assert second["interactions"][0]["request_id"] == first["interactions"][0]["request_id"]
 
-    def test_a_dispatch_stays_confirmed_when_an_agent_has_it(self, sim, task, tell):
+    def test_dispatch_stays_confirmed_after_assignment(self, sim, task, tell):
         given = {"state": "dispatched", "route": "sales", "external_id": "a"}
         task(**given)
         tell("AssignToAgent", "a", 1)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The connection to a database: what fails at once, and where its settings come from."""
+"""The connection to a database: the errors that fail at once, and the sources of its settings."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def role(postgresql_server, database):
 
 
 def refused(url, *hidden):
-    """What is said at once against a URL, without any of the secrets."""
+    """Return the message against a URL, which must come at once and must not show the secrets."""
     begun = time.monotonic()
     said = {refusal(open_store, url, SCOPE, dry_run) for dry_run in (True, False)}
     assert time.monotonic() - begun < 10
@@ -71,7 +71,7 @@ def refused(url, *hidden):
 
 
 def works(url, location=None):
-    """A journal at a URL takes a release."""
+    """Check that a journal at a URL records a release."""
     with contextlib.closing(Journal(url, API, "main", None, 0)) as journal:
         if location:
             assert journal.description()["location"] == location
@@ -80,7 +80,7 @@ def works(url, location=None):
         assert journal.plan(0)[0].confirmed
 
 
-class TestRefusals:
+class TestRefusedConnections:
     def test_wrong_password(self, postgresql_server, database, role):
         url = postgresql_server.url(database, role, "wr@ng/hush", tcp=True)
         said = refused(url, "wr@ng/hush", "wr%40ng")
@@ -120,7 +120,7 @@ class TestRefusals:
         )
 
     def test_server_that_has_no_rule_for_the_connection(self, postgresql_server, database, role):
-        """Here, one for replication."""
+        """The connection of the test is one for replication."""
         said = refused(postgresql_server.url(database, role, PASSWORD, tcp=True, replication="true"), PASSWORD)
         assert "no pg_hba.conf entry for " in said
         assert said.endswith(
@@ -221,22 +221,22 @@ class TestRefusals:
 
 
 class TestSettings:
-    def test_password_of_the_url(self, postgresql_server, database, role):
+    def test_password_of_url_is_used(self, postgresql_server, database, role):
         url = postgresql_server.url(database, role, PASSWORD, tcp=True)
         works(url, postgresql_server.url(database, role, tcp=True))
 
-    def test_password_of_the_query(self, postgresql_server, database, role):
+    def test_password_of_query_is_used(self, postgresql_server, database, role):
         url = postgresql_server.url(database, role, tcp=True)
         works(f"{url}&password={quote(PASSWORD, safe='')}", url)
 
-    def test_short_name_of_the_scheme(self, postgresql_server, database):
+    def test_scheme_postgres_is_accepted(self, postgresql_server, database):
         works("postgres" + postgresql_server.url(database).removeprefix("postgresql"))
 
-    def test_pgpassword(self, postgresql_server, database, role, monkeypatch):
+    def test_pgpassword_is_used(self, postgresql_server, database, role, monkeypatch):
         monkeypatch.setenv("PGPASSWORD", PASSWORD)
         works(postgresql_server.url(database, role, tcp=True))
 
-    def test_pgpassfile(self, postgresql_server, database, role, monkeypatch, tmp_path):
+    def test_pgpassfile_is_used(self, postgresql_server, database, role, monkeypatch, tmp_path):
         path = tmp_path / "passwords"
         escaped = PASSWORD.replace("\\", "\\\\").replace(":", "\\:")
         path.write_text(f"localhost:{postgresql_server.port}:*:{role}:{escaped}\n", encoding="utf-8")
@@ -245,7 +245,7 @@ class TestSettings:
         works(postgresql_server.url(database, role, tcp=True))
 
     @pytest.mark.parametrize("how", ["PGSERVICE", "service"])
-    def test_service(self, postgresql_server, database, role, monkeypatch, tmp_path, how):
+    def test_service_is_used(self, postgresql_server, database, role, monkeypatch, tmp_path, how):
         settings = {"host": "localhost", "port": postgresql_server.port, "dbname": database, "user": role}
         settings.update(password="hush-hush", sslmode="verify-full", sslrootcert=postgresql_server.ca_path)
         postgresql_server.execute(f"ALTER ROLE {role} PASSWORD 'hush-hush'")
@@ -278,8 +278,8 @@ class TestSettings:
         monkeypatch.delenv("PGSERVICE")
 
     @pytest.mark.parametrize("service", ["vcc", "missing"])
-    def test_settings_are_read_without_a_trace(self, monkeypatch, tmp_path, service):
-        """Threads of the process share its environment, so it must not change even for a moment. Nothing is connected to."""
+    def test_reading_of_settings_changes_no_environment_and_connects_nowhere(self, monkeypatch, tmp_path, service):
+        """Threads of the process share its environment, so it must not change even for a moment."""
         monkeypatch.setenv("PGSERVICE", "other")
         monkeypatch.setenv("PGSERVICEFILE", str(tmp_path / "services"))
         with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as listening:
@@ -295,7 +295,7 @@ class TestSettings:
             with pytest.raises(BlockingIOError):
                 listening.accept()
 
-    def test_other_encoding_of_the_client(self, postgresql_url, monkeypatch):
+    def test_client_encoding_of_environment_does_no_harm(self, postgresql_url, monkeypatch):
         monkeypatch.setenv("PGCLIENTENCODING", "LATIN1")
         with contextlib.closing(Journal(postgresql_url, API, "main", None, 0)) as journal:
             journal.add_all(as_entries("\u65e5\u672c"))
@@ -318,13 +318,13 @@ class TestSeveralHosts:
             with contextlib.closing(open_store(url, SCOPE)) as store:
                 assert store.description()["host"] == str(postgresql_server.folder)
 
-    def test_one_that_does_not_run_is_passed_over(self, postgresql_server, database, tmp_path):
+    def test_host_that_does_not_run_is_skipped(self, postgresql_server, database, tmp_path):
         hosts = f"{tmp_path},{postgresql_server.folder}"
         works(database_url(hosts, f"5432,{postgresql_server.port}", database, "postgres"))
 
 
 class TestEncryption:
-    """The sslmode of a URL that names none: libpq would fall back to plain text."""
+    """The sslmode for a URL that names none, because libpq would fall back to plain text."""
 
     @pytest.mark.parametrize(
         ("url", "sslmode"),
@@ -350,7 +350,7 @@ class TestEncryption:
             ("postgresql://db.example/vcc?hostaddr=127.0.0.1", None),
         ],
     )
-    def test_off_this_host_it_is_verify_full(self, url, sslmode):
+    def test_sslmode_off_this_host_is_verify_full(self, url, sslmode):
         assert postgresql_connection._parameters(url, url).get("sslmode") == sslmode
 
     @pytest.mark.parametrize(
@@ -363,7 +363,7 @@ class TestEncryption:
         ],
         ids=str,
     )
-    def test_environment_counts(self, monkeypatch, variables, sslmode):
+    def test_environment_decides_sslmode(self, monkeypatch, variables, sslmode):
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
         url = "postgresql:///vcc"

@@ -36,8 +36,8 @@ def opened(server):
 
 
 @pytest.mark.parametrize("others", [[], ["b"], ["b", "c"]])
-def test_crash_after_an_exchange(server, others):
-    """Also if other processes have claimed some or all of what it claims."""
+def test_crash_after_exchange_loses_nothing(server, others):
+    """This is so even if other processes have claimed some or all of its interactions."""
     with opened(server) as store:
         store.swap([(None, pending(2, "a"))])
         store.swap([(None, pending(100 + number, name)) for number, name in enumerate(others)])

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Lost connections: each request of each exchange with a database is cut or swallowed, before the server has it and after it has answered."""
+"""Lost connections: a fault cuts or drops each request of each exchange with a database, before the server has it or after it has answered."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def direct(postgresql_url):
     return postgresql_url
 
 
-def disturbed(proxy, fault, exchange, *arguments):
-    """Do an exchange again and again, with a fault at each of its requests."""
+def disturb(proxy, fault, exchange, *arguments):
+    """Run an exchange without faults, and then again and again, with a fault before or after each of its requests."""
     before = proxy.requests
     exchange(*arguments, "undisturbed")
     count = proxy.requests - before
@@ -57,26 +57,26 @@ def disturbed(proxy, fault, exchange, *arguments):
 
 
 @pytest.mark.parametrize("exchange", exchanges.ALL, ids=lambda exchange: exchange.__name__)
-def test_connection_is_cut_at_each_request(proxy, url, direct, exchange):
-    disturbed(proxy, proxy.cut, exchange, url, direct)
+def test_exchange_is_correct_after_cut_at_each_request(proxy, url, direct, exchange):
+    disturb(proxy, proxy.cut, exchange, url, direct)
 
 
 @pytest.mark.parametrize(
     "exchange", [exchanges.claim_and_accept, exchanges.record_notifications], ids=["claim", "record"]
 )
-def test_each_request_is_swallowed(proxy, url, direct, exchange, monkeypatch):
+def test_exchange_is_correct_after_silence_at_each_request(proxy, url, direct, exchange, monkeypatch):
     """The peer acknowledges every byte, so that libpq would wait for ever. The server still has the session, with its locks."""
     monkeypatch.setattr(postgresql_connection, "ANSWER_TIMEOUT", 0.2)
     assert "'15s'" in postgresql_rows.DURABLE
     for module in (postgresql, postgresql_rows):
         monkeypatch.setattr(module, "DURABLE", module.DURABLE.replace("'15s'", "'0.5s'"))
-    disturbed(proxy, proxy.black_hole, exchange, url, direct)
+    disturb(proxy, proxy.black_hole, exchange, url, direct)
 
 
 @pytest.mark.parametrize("fault", ["cut", "black_hole"])
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_first_run_makes_the_schema_with_a_fault_at_each_request(proxy, postgresql_server, monkeypatch, fault, when):
-    """Whoever makes it says so, because a dispatch warns then. A connection that goes silent leaves no lock behind."""
+    """The task that makes the schema must report this, because a dispatch then warns. A silent connection leaves no lock behind."""
     monkeypatch.setattr(postgresql_connection, "ANSWER_TIMEOUT", 0.3 if fault == "black_hole" else 60)
     number, made = 1, True
     while made:
@@ -96,7 +96,7 @@ def test_first_run_makes_the_schema_with_a_fault_at_each_request(proxy, postgres
     assert number > 5
 
 
-def test_second_cut_of_the_same_call(proxy, url, direct):
+def test_claim_and_acceptance_are_repeated_after_cuts(proxy, url, direct):
     with exchanges.opened(url) as journal:
         journal.add_all(as_entries("a"))
         proxy.cut(1, "after")
@@ -109,8 +109,8 @@ def test_second_cut_of_the_same_call(proxy, url, direct):
     assert exchanges.states(direct, "a") == ["released"]
 
 
-def test_of_a_claim_whose_answer_is_lost_another_process_takes_the_request_id_up(proxy, url, direct):
-    """And the first process, which asks again, then finds the claim of the other one."""
+def test_repeated_claim_has_request_id_of_other_process(proxy, url, direct):
+    """The first process loses the answer to its claim, and finds the claim of the second process when it repeats its own."""
     with exchanges.opened(url) as first, exchanges.opened(direct) as second:
         for journal in (first, second):
             journal.add_all(as_entries("a"))
@@ -125,7 +125,7 @@ def test_of_a_claim_whose_answer_is_lost_another_process_takes_the_request_id_up
     assert exchanges.states(direct, "a") == ["released"]
 
 
-def test_server_that_stays_away(proxy, url, direct, monkeypatch):
+def test_task_gives_up_if_server_stays_away(proxy, url, direct, monkeypatch):
     monkeypatch.setattr(postgresql_connection, "PATIENCE", 0.5)
     monkeypatch.setattr(postgresql_connection, "ANSWER_TIMEOUT", 0.2)
     with exchanges.opened(url + "?connect_timeout=2") as journal:
@@ -144,7 +144,7 @@ def test_server_that_stays_away(proxy, url, direct, monkeypatch):
     assert exchanges.states(direct, "a") == ["released"]
 
 
-def test_watchdog_leaves_a_slow_answer_alone(proxy, url, direct, monkeypatch):
+def test_watchdog_does_not_end_slow_answer(proxy, url, direct, monkeypatch):
     monkeypatch.setattr(postgresql_connection, "ANSWER_TIMEOUT", 30)
     with exchanges.opened(url) as journal:
         before = proxy.connections

@@ -37,12 +37,12 @@ HELD = (
     " the database of the URL."
 )
 
-# The sessions of tasks that wait.
+# The sessions that wait for a lock.
 WAITING = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
 
 
 def limit_locks(monkeypatch, limit):
-    """Let statements wait for this time, and everything else as long as ever."""
+    """Let statements wait for locks for this time only. Other limits stay."""
     for module in (postgresql, postgresql_rows, postgresql_schema):
         for name in {"DURABLE", "DURABLE_LATER", "LIMIT_LOCKS", "_LOCK"} & set(vars(module)):
             assert f"'{postgresql_connection.LOCK_TIMEOUT}s'" in getattr(module, name)
@@ -97,8 +97,8 @@ def test_search_gives_up(url, impatient):
     search(url)
 
 
-def test_row_that_another_session_changes(url, impatient):
-    """Acceptance takes rows without a look at who has them."""
+def test_acceptance_gives_up_if_another_session_changes_row(url, impatient):
+    """An acceptance does not check first whether its rows are locked."""
     with exchanges.opened(url) as journal, psycopg.connect(url) as locking:
         journal.add_all(as_entries("a"))
         claimed = journal.claim(0)
@@ -110,7 +110,7 @@ def test_row_that_another_session_changes(url, impatient):
     assert exchanges.states(url, "a") == ["released"]
 
 
-def test_schema_that_another_session_makes(postgresql_url, execute, impatient):
+def test_task_gives_up_while_another_session_makes_schema(postgresql_url, execute, impatient):
     with psycopg.connect(postgresql_url) as locking:
         locking.execute(f"SELECT pg_advisory_xact_lock({0x56434331})")
         assert refusal(accept, postgresql_url) == f"The journal {postgresql_url}{HELD}"
@@ -119,7 +119,7 @@ def test_schema_that_another_session_makes(postgresql_url, execute, impatient):
     accept(postgresql_url)
 
 
-def test_rights_that_another_session_grants(postgresql_server, url, execute, impatient):
+def test_grant_gives_up_while_another_session_grants(postgresql_server, url, execute, impatient):
     role = postgresql_server.create_role("runner")
     try:
         with psycopg.connect(url) as locking:
@@ -135,7 +135,7 @@ def test_rights_that_another_session_grants(postgresql_server, url, execute, imp
 @pytest.mark.parametrize(
     ("own", "expected"), [("0", "50s"), ("200", "200ms"), ("2h", "2h")], ids=["unset", "shorter", "longer"]
 )
-def test_limit_of_the_user_counts(url, execute, own, expected):
+def test_lock_timeout_of_user_counts(url, execute, own, expected):
     execute(f"ALTER DATABASE \"{database_of(url)}\" SET lock_timeout = '{own}'")
     with exchanges.opened(url) as journal:
         connection = journal._store._connection
@@ -162,7 +162,7 @@ def test_statement_gives_up_before_the_task():
         ),
     ],
 )
-def test_lock_that_is_held_for_longer_than_the_user_allows(url, setting, said):
+def test_statement_gives_up_after_timeout_of_user(url, setting, said):
     limited = f"{url}&options={quote(f'-c {setting}=200')}"
     with exchanges.opened(limited) as journal, psycopg.connect(url) as locking:
         journal.add_all(as_entries("a"))
@@ -173,8 +173,8 @@ def test_lock_that_is_held_for_longer_than_the_user_allows(url, setting, said):
         assert journal.plan(0)[0].confirmed
 
 
-def test_lock_that_is_held_for_longer_than_the_task_waits(url, execute, monkeypatch):
-    """The user allows the statement to wait. The task connects once more, and says then that it has had no answer."""
+def test_task_gives_up_before_long_lock_timeout_of_user(url, execute, monkeypatch):
+    """The user allows the statement to wait. The task connects once more, and then reports that it got no answer."""
     for name, seconds in (("ANSWER_TIMEOUT", 0.5), ("PATIENCE", 0.5), ("LAST_ANSWER_TIMEOUT", 0.2)):
         monkeypatch.setattr(postgresql_connection, name, seconds)
     allowed = f"{url}&options={quote('-c lock_timeout=1h')}"
@@ -197,7 +197,7 @@ def test_lock_that_is_held_for_longer_than_the_task_waits(url, execute, monkeypa
 
 
 def test_task_that_has_given_up_does_not_wait_as_long_again(url, execute, monkeypatch):
-    """Whatever it has still to record, it tries to record."""
+    """It still tries to record its other interactions."""
     limit_locks(monkeypatch, "1s")
     monkeypatch.setattr(postgresql_connection, "LAST_ANSWER_TIMEOUT", 0.1)
     with exchanges.opened(url) as journal, psycopg.connect(url) as locking:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Servers that have no connection for a task: the first one and later ones are repeated if waiting helps, and fail at once if not."""
+"""Connections that a server refuses: the first one and later ones are repeated if waiting helps, and fail at once if not."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def role(postgresql_server, url):
 
 @pytest.fixture
 def attempts(monkeypatch):
-    """What each attempt of a task to connect has come to: its error, or nothing."""
+    """The error of each attempt of a task to connect, or an empty text if it succeeded."""
     ended = []
     connect = postgresql_connection.PostgresqlConnection._connect
 
@@ -70,7 +70,7 @@ def attempts(monkeypatch):
 
 @pytest.fixture
 def refuse_once(monkeypatch):
-    """Make the first connection of a task fail with a message of a pooler, which gives it only for moments."""
+    """Make the first connection of a task fail with a message that a pooler gives only for moments."""
 
     def prepare(message):
         connect = postgresql_connection.PostgresqlConnection._connect
@@ -87,7 +87,7 @@ def refuse_once(monkeypatch):
 
 
 def release(url):
-    """Release an interaction, and return what the journal says of it."""
+    """Release an interaction, and return its state in the journal."""
     with exchanges.opened(url) as journal:
         journal.add_all(as_entries("a"))
         journal.accept(journal.claim(0))
@@ -104,7 +104,7 @@ def error_at(url):
 
 
 class TestFirstConnection:
-    def test_role_without_a_free_connection(self, postgresql_server, url, role, attempts):
+    def test_waits_for_free_connection_of_role(self, postgresql_server, url, role, attempts):
         postgresql_server.execute(f"ALTER ROLE {role} CONNECTION LIMIT 1")
         held = psycopg.connect(with_user(url, role))
         with background(release, with_user(url, role)) as results:
@@ -116,7 +116,7 @@ class TestFirstConnection:
     @pytest.mark.parametrize(
         ("reserved", "said"), [(0, "sorry, too many clients already"), (1, "remaining connection slots are reserved")]
     )
-    def test_server_without_a_free_connection(self, postgresql_programs, attempts, reserved, said):
+    def test_waits_for_free_connection_of_server(self, postgresql_programs, attempts, reserved, said):
         with Server(fsync=False, max_connections=3, superuser_reserved_connections=reserved) as server:
             server.execute("CREATE ROLE runner LOGIN")
             server.execute("CREATE DATABASE vcc OWNER runner")
@@ -129,8 +129,8 @@ class TestFirstConnection:
                     held.close()
         assert results == [["released"]]
 
-    @pytest.mark.usefixtures("pgbouncer")  # which is there, or the test is skipped
-    def test_pooler_without_a_free_connection(self, postgresql_server, url, attempts):
+    @pytest.mark.usefixtures("pgbouncer")  # the test is skipped without it
+    def test_waits_for_free_connection_of_pooler(self, postgresql_server, url, attempts):
         with Bouncer(postgresql_server, clients=1) as bouncer:
             through = bouncer.url(database_of(url))
             held = psycopg.connect(through)
@@ -141,16 +141,16 @@ class TestFirstConnection:
         assert results == [["released"]]
         assert "no more connections allowed" in attempts[1]
 
-    def test_pooler_after_a_failed_login(self, url, refuse_once):
+    def test_is_repeated_after_failed_login_of_pooler(self, url, refuse_once):
         refuse_once("server login has been failing, try again later (server_login_retry)")
         assert release(url) == ["released"]
 
-    def test_pooler_that_quotes_a_permanent_error(self, url, refuse_once):
+    def test_fails_at_once_if_pooler_quotes_permanent_error(self, url, refuse_once):
         refuse_once("server login has been failing, cached error: password authentication failed (server_login_retry)")
         assert "check the user of the URL, and its password" in refusal(Journal, url, API, "main", None, 0)
 
-    def test_setting_that_the_server_does_not_know(self, postgresql_server, url, role, attempts):
-        """It says so only to a session that it has room for."""
+    def test_fails_over_unknown_setting_once_connection_is_free(self, postgresql_server, url, role, attempts):
+        """The server checks the setting only after it has a free connection."""
         postgresql_server.execute(f"ALTER ROLE {role} CONNECTION LIMIT 1")
         held = psycopg.connect(with_user(url, role))
         with background(refusal, release, f"{with_user(url, role)}&options=-c%20no_such_setting%3D1") as results:
@@ -161,8 +161,8 @@ class TestFirstConnection:
         assert "too many connections" in attempts[0]
         assert "correct the options of the URL" in results[0]
 
-    def test_server_that_starts(self, postgresql_programs, attempts):
-        """Its recovery waits for a file of its archive, which is then missing."""
+    def test_waits_for_starting_server(self, postgresql_programs, attempts):
+        """The recovery of the server waits until the test lets it know that a file of its archive is missing."""
         wait = "while [ ! -e go ]; do sleep 0.02; done; false"
         with Server(fsync=False, restore_command=wait) as server:
             server.stop()
@@ -177,8 +177,8 @@ class TestFirstConnection:
         assert results == [["released"]]
         assert "the database system is starting up" in attempts[0]
 
-    def test_server_that_restarts(self, postgresql_programs, attempts):
-        """It shuts down, is away, and is there again: only the first of these is the first connection."""
+    def test_waits_for_restarting_server(self, postgresql_programs, attempts):
+        """The first attempt finds the server shutting down, later ones find no server, and the last one connects."""
         with Server(fsync=False) as server:
             held = psycopg.connect(server.url())
             os.kill(server.pid, signal.SIGTERM)
@@ -192,7 +192,7 @@ class TestFirstConnection:
         assert results == [["released"]]
         assert "the database system is shutting down" in attempts[0]
 
-    def test_failover_that_takes_a_while(self, url, attempts):
+    def test_waits_for_failover(self, url, attempts):
         with Server(fsync=False) as server, server.standby() as standby:
             server.kill()
             with background(release, failover_url([server, standby])) as results:
@@ -201,7 +201,7 @@ class TestFirstConnection:
         assert results == [["released"]]
         assert "server is in hot standby mode" in attempts[0] or "session is read-only" in attempts[0]
 
-    def test_patience_comes_to_an_end(self, postgresql_server, url, role, attempts, monkeypatch):
+    def test_gives_up_after_patience(self, postgresql_server, url, role, attempts, monkeypatch):
         monkeypatch.setattr(postgresql_connection, "PATIENCE", 0.3)
         postgresql_server.execute(f"ALTER ROLE {role} CONNECTION LIMIT 0")
         threads = set(threading.enumerate())
@@ -212,7 +212,7 @@ class TestFirstConnection:
         assert len(attempts) > 2
         programs.poll(lambda: set(threading.enumerate()) <= threads, "a thread goes on")
 
-    def test_server_that_is_away_is_not_awaited(self, postgresql_programs, attempts):
+    def test_does_not_wait_for_absent_server(self, postgresql_programs, attempts):
         with Server(fsync=False) as server:
             server.stop()
             for tcp in (True, False):
@@ -221,8 +221,8 @@ class TestFirstConnection:
         assert "Connection refused" in attempts[0]
 
 
-class TestLaterConnections:
-    """A session is ended, and whatever its role needs for another one is taken away."""
+class TestRefusedLaterConnections:
+    """A session is ended, and its role or its server no longer allows another one."""
 
     @pytest.fixture
     def lose(self, postgresql_server, url, role):
@@ -319,10 +319,10 @@ class TestLaterConnections:
             )
             assert time.monotonic() - begun < 20
 
-    def test_one_of_several_hosts_that_refuses_the_role(
+    def test_refusal_of_one_of_several_hosts_is_repeated(
         self, postgresql_server, url, role, tmp_path, attempts, monkeypatch
     ):
-        """The other one may come back."""
+        """The other host may come back."""
         monkeypatch.setattr(postgresql_connection, "PATIENCE", 0.3)
         folders, ports = f"{tmp_path},{postgresql_server.folder}", f"5432,{postgresql_server.port}"
         with exchanges.opened(f"postgresql://{role}@/{database_of(url)}?host={folders}&port={ports}") as journal:
@@ -338,7 +338,7 @@ class TestLaterConnections:
         assert exchanges.states(url, "a") == ["released"]
 
     def test_lost_encryption_is_a_lost_connection(self, postgresql_server, url, role, monkeypatch):
-        """Its error is one of TLS, but no certificate is wrong."""
+        """libpq reports an error of TLS, although no certificate is wrong."""
         monkeypatch.setattr(postgresql_connection, "PATIENCE", 0)
         with contextlib.ExitStack() as stack:
             proxy = stack.enter_context(Proxy(postgresql_server, tcp=True))

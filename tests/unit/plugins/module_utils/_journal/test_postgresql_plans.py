@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The plans of statements: each finds its rows by an index, among many and without statistics too, as the counts of the server tell."""
+"""The plans of statements: the counts of the server show that each finds its rows by an index, with and without statistics."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal.hel
 MANY = 1_000_000
 CHUNK = 1000
 
-# The number of the first row. All have as many digits, so that rows are put into the indexes in their order, in half the time.
+# The number of the first row. All numbers have as many digits, so that the indexes get rows in order, which takes half the time.
 FIRST = 1_000_000
 
 # Entries of indexes that a statement may read for a chunk: far more than it needs, and far less than there are.
@@ -69,7 +69,7 @@ def large(postgresql_server, postgresql_url):
 
 
 class Measured:
-    """A large journal, and how much of it is read."""
+    """A large journal, with counts of its rows and index entries that are read."""
 
     def __init__(self, server, database):
         self._url = server.url(database)
@@ -79,7 +79,7 @@ class Measured:
         return self._ask("SELECT count(*) FROM pg_statistic WHERE starelid >= 16384")[0][0] > 0
 
     def counts(self, act):
-        """Do something with the journal; return how many tables were read from their beginning to their end, their rows, and how many entries of indexes."""
+        """Do something with the journal. Return the counts of complete reads of tables, of the rows that they read, and of index entries that were read."""
         before = self._read()
         with contextlib.closing(open_store(self._url, SCOPE)) as store:
             act(store)
@@ -91,12 +91,12 @@ class Measured:
 
 
 def known(first, count=CHUNK, prefix="case"):
-    """The ids of rows from a number on, which counts from that of the first row."""
+    """Return the ids of consecutive rows, whose numbers count from that of the first row."""
     return [f"{prefix}-{FIRST + number}" for number in range(first, first + count)]
 
 
 def seen(store, first):
-    """Rows of the journal that nothing else here changes."""
+    """Return rows of the journal that no other function here changes."""
     found = store.rows(known(first))
     assert len(found) == CHUNK
     return list(found.values())
@@ -188,7 +188,7 @@ ACTS += [mark_with_history, record_attempt, count_run, show_run]
 
 
 def test_rows_are_found_by_an_index(postgresql_server, large):
-    """One test for both, because the journal takes seconds to fill."""
+    """Check both databases in one test, because it takes seconds to fill the journal."""
     for database, has_statistics in zip(large, (False, True)):
         measured = Measured(postgresql_server, database)
         read = {act.__name__: measured.counts(act) for act in ACTS}

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The schema of a journal in PostgreSQL: who makes it, what a role needs, and which databases are refused."""
+"""The schema of a journal in PostgreSQL: the roles that can make it, the rights that a role needs, and the databases that are refused."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal.hel
 READING = "GRANT USAGE ON SCHEMA vcc_journal TO {role}; GRANT SELECT ON ALL TABLES IN SCHEMA vcc_journal TO {role}"
 WRITING = "GRANT INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA vcc_journal TO {role}"
 
-# What is granted to a role that may not read.
+# The rights in the message for a role that may not read.
 TO_READ = "SELECT on its tables, as the SQL for check mode in guide_postgresql does"
 TO_WRITE = "SELECT, INSERT, UPDATE and DELETE on its tables, as the option grant_to of vonage.vcc.vcc_journal does"
 
@@ -80,7 +80,7 @@ def open_at(url, **others):
 
 
 def check_reading(url):
-    """Check mode and searches find the rows "a", which is confirmed, and "b", which is pending."""
+    """Check that check mode and searches find the rows "a", which is confirmed, and "b", which is pending."""
     with open_at(url, dry_run=True) as journal:
         journal.add_all(as_entries("a", "b", "c"))
         assert [(each.confirmed, each.pending) for each in journal.plan(0)] == [
@@ -101,7 +101,7 @@ def check_reading(url):
 
 
 def check_writing(url, before=0):
-    """Every kind of row can be written, and pruned. Before, there are so many rows of interactions."""
+    """Check that every kind of row can be written and pruned. ``before`` is the number of rows of interactions before that."""
     with open_at(url) as journal:
         journal.add_all(as_entries("c", ("d", "mine"), "e"))
         claimed = {each.external_id: each for each in journal.claim(0)}
@@ -124,7 +124,7 @@ def check_writing(url, before=0):
 
 
 def needing(url):
-    """All that makes a journal which is missing, and its check mode."""
+    """Yield all functions that make a missing journal, and their check mode."""
     for dry_run in (False, True):
         yield functools.partial(Journal, url, API, "main", None, 0, dry_run=dry_run)
         yield functools.partial(NotificationLog, url, API, "main", None, dry_run=dry_run)
@@ -133,7 +133,7 @@ def needing(url):
 
 
 def check_searches_of_nothing(url):
-    """Searches need no journal, and say that there is none."""
+    """Check that searches need no journal, and report that there is none."""
     with contextlib.closing(JournalMaintenance(url, dry_run=True, show_only=True)) as journal:
         assert not journal.description()["exists"]
         assert journal.entries() == ([], 0, 0)
@@ -148,7 +148,7 @@ def some(url):
 
 
 class TestCreation:
-    def test_first_run_makes_it(self, url):
+    def test_first_run_makes_schema(self, url):
         for created in (True, False):
             with open_at(url) as journal:
                 assert journal.description() == {"backend": "postgresql", "location": url, "created": created}
@@ -169,7 +169,7 @@ class TestCreation:
             assert registration.compare({"a": "1"}) is None
         assert database_contents(url) == before
 
-    def test_one_of_many_processes_at_once_makes_it(self, url):
+    def test_one_of_many_processes_at_once_makes_schema(self, url):
         created = [json.loads(output) for output in at_once(6, OPENING, url)]
         assert sorted(created) == [False] * 5 + [True]
         check_writing(url)
@@ -183,7 +183,7 @@ class TestCreation:
 
     @pytest.mark.parametrize("table", ["interaction", "notification", "version", "outcome"])
     def test_schema_without_some_of_its_tables_is_damaged(self, url, execute, some, table):
-        """To make them anew would dispatch again what they knew of."""
+        """If they were made again, the next run would dispatch their interactions a second time."""
         execute(f"DROP TABLE vcc_journal.{table}")
         for act in (
             lambda: Journal(url, API, "main", None, 0),
@@ -193,8 +193,8 @@ class TestCreation:
         ):
             assert "(tables of its schema vcc_journal are missing): restore them from a backup" in refusal(act)
 
-    def test_role_without_the_right_cannot_make_it(self, url, role):
-        """Check mode says so too."""
+    def test_role_without_right_cannot_make_schema(self, url, role):
+        """Check mode has the same message."""
         for act in needing(with_user(url, role)):
             assert refusal(act) == (
                 f"The journal {with_user(url, role)} cannot be used (its database has no schema vcc_journal with tables, and the role of its URL may not"
@@ -264,7 +264,7 @@ class TestRights:
         assert refusal(JournalMaintenance, with_user(url, role)).endswith(f" and {TO_WRITE}.")
         assert refusal(JournalMaintenance, with_user(url, role), dry_run=True).endswith(f" and {TO_READ}.")
 
-    def test_rights_that_are_lost_meanwhile(self, url, role, execute, some):
+    def test_right_that_is_revoked_fails_acceptance(self, url, role, execute, some):
         execute(f"{READING}; {WRITING}", role=role)
         with open_at(with_user(url, role)) as journal:
             journal.add_all(as_entries("c"))
@@ -279,7 +279,7 @@ class TestRights:
             assert journal.plan(0)[0].confirmed
 
     @pytest.mark.parametrize("act", ["claim", "accept", "release_claim", "plan"])
-    def test_schema_that_is_dropped_meanwhile(self, url, execute, act):
+    def test_schema_that_is_dropped_fails_next_call(self, url, execute, act):
         with open_at(url) as journal:
             journal.add_all(as_entries("a"))
             claimed = journal.claim(0)
@@ -293,7 +293,7 @@ class TestRights:
 
 class TestRefusals:
     @pytest.mark.parametrize("version", [0, 4])
-    def test_other_version(self, url, execute, some, version):
+    def test_other_version_is_refused(self, url, execute, some, version):
         execute("UPDATE vcc_journal.version SET version = {version}", version=version)
         expected = (
             f"The journal {url} cannot be used (it was made by another version of this collection: schema {version}; this version uses schema 3): run the"
@@ -304,7 +304,7 @@ class TestRefusals:
             assert refusal(JournalMaintenance, url, dry_run) == expected
 
     @pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
-    def test_database_that_cannot_hold_all_ids(self, postgresql_server, encoding):
+    def test_database_with_other_encoding_is_refused(self, postgresql_server, encoding):
         name = postgresql_server.create_database("template0", encoding)
         url = postgresql_server.url(name)
         try:
@@ -316,12 +316,12 @@ class TestRefusals:
         finally:
             postgresql_server.drop_database(name)
 
-    def test_session_that_is_read_only(self, url, some):
+    def test_read_only_session_reads_and_does_not_write(self, url, some):
         reading = url + "&options=-c%20default_transaction_read_only%3Don"
         check_reading(reading)
         assert refusal(Journal, reading, API, "main", None, 0).endswith(STANDBY)
 
-    def test_tables_without_a_version(self, url, execute, some):
+    def test_tables_without_version_are_refused(self, url, execute, some):
         execute("DELETE FROM vcc_journal.version")
         for act in (
             lambda: Journal(url, API, "main", None, 0),
@@ -345,7 +345,7 @@ class TestMigration:
         execute("UPDATE vcc_journal.version SET version = {version}", version=request.param)
         return request.param
 
-    def test_state_present_brings_it_to_this_version(self, url, old):
+    def test_set_up_brings_journal_to_this_version(self, url, old):
         expected = (
             f"The journal {url} cannot be used (it was made by another version of this collection: schema {old}; this version uses schema 3): run"
             " vonage.vcc.vcc_journal with state=present as the owner of the schema, which updates it to this version."
@@ -374,31 +374,31 @@ class TestMigration:
             assert journal.prune(0) == {**NOTHING_OLD, "interactions": 2}
 
     @pytest.mark.usefixtures("old")
-    def test_role_may_do_with_new_tables_what_it_may_do_with_the_others(self, url, role, execute):
+    def test_role_gets_its_rights_on_new_tables(self, url, role, execute):
         execute(f"{READING}; GRANT SELECT ON ALL TABLES IN SCHEMA vcc_journal TO PUBLIC", role=role)
         set_up(url)
         check_reading(with_user(url, role))
         assert "may not write" in refusal(Journal, with_user(url, role), API, "main", None, 0)
 
     @pytest.mark.usefixtures("old")
-    def test_role_of_tasks_works_on_without_another_grant(self, url, role, execute):
+    def test_role_of_tasks_needs_no_other_grant(self, url, role, execute):
         execute(f"{READING}; {WRITING}", role=role)
         set_up(url)
         check_writing(with_user(url, role), before=2)
 
     @pytest.mark.usefixtures("old")
-    def test_role_that_may_not_read_is_told_so(self, url, role, execute):
+    def test_role_that_may_not_read_version_is_refused(self, url, role, execute):
         execute(f"{READING}; REVOKE SELECT ON vcc_journal.version FROM {{role}}", role=role)
         assert "(the role of its URL may not read version)" in refusal(JournalMaintenance, with_user(url, role))
 
     @pytest.mark.usefixtures("old")
-    def test_table_that_is_missing_is_not_made_anew(self, url, execute):
+    def test_missing_table_is_not_made_again(self, url, execute):
         execute("DROP TABLE vcc_journal.notification")
         for act in (lambda: JournalMaintenance(url, dry_run=True), lambda: set_up(url)):
             assert "(tables of its schema vcc_journal are missing)" in refusal(act)
 
     @pytest.mark.usefixtures("old")
-    def test_another_role_cannot(self, url, role, execute):
+    def test_only_owner_brings_journal_to_this_version(self, url, role, execute):
         execute(f"{READING}; {WRITING}", role=role)
         for dry_run in (True, False):
             assert refusal(set_up, with_user(url, role), dry_run=dry_run) == (
@@ -408,7 +408,7 @@ class TestMigration:
 
 
 class TestStandby:
-    def test_it_is_read_and_not_written(self, postgresql_server, url, some):
+    def test_standby_is_read_and_not_written(self, postgresql_server, url, some):
         with postgresql_server.standby() as standby:
             postgresql_server.wait_for(standby)
             there = standby.url(database_of(url))
@@ -417,7 +417,7 @@ class TestStandby:
             assert refusal(NotificationLog, there, API, "main", None).endswith(STANDBY)
             assert refusal(JournalMaintenance, there).endswith(STANDBY)
 
-    def test_journal_that_is_missing_there(self, postgresql_server, url):
+    def test_missing_journal_on_standby_is_empty(self, postgresql_server, url):
         with postgresql_server.standby() as standby:
             there = standby.url(database_of(url))
             with open_at(there, dry_run=True) as journal:

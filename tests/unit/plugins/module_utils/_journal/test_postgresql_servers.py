@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Servers that restart, fail over, have a pooler before them, or refuse a transaction; and processes that lock the same rows."""
+"""Servers that restart, fail over, have a pooler in front of them, or refuse a transaction; and processes that lock the same rows."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from ansible_collections.vonage.vcc.plugins.module_utils._journal import postgre
 from ansible_collections.vonage.vcc.tests.postgresql import programs
 from ansible_collections.vonage.vcc.tests.postgresql.server import failover_url
 
-# Four processes ask for the same interactions, in the same order or each in its own.
+# Claims the same interactions as other processes, in the same order or in an order of its own.
 CLAIMING = """
 import json
 import os
@@ -51,14 +51,14 @@ journal.accept(accepted)
 print(json.dumps(found))
 """
 
-# Any session that has begun to work, because the first connection of a process is repeated only if the server says why it ends.
+# Ends any session that has executed a query, because a failed first connection is repeated only if the server gives the reason.
 END_A_SESSION = """
 SELECT pg_terminate_backend(pid) FROM (
     SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND query <> '' ORDER BY random() LIMIT 1
 ) AS session
 """
 
-# An error that arrives while more of its turn is sent.
+# An error that arrives while more of the same pipeline is sent.
 FAILING = """
 import sys
 from ansible_collections.vonage.vcc.plugins.module_utils._journal import postgresql_connection
@@ -85,7 +85,7 @@ def server(postgresql_server, url):
 
 
 class TestRestart:
-    def test_server_is_killed_and_started_between_claim_and_accept(self, server, url):
+    def test_acceptance_is_recorded_after_restart_of_killed_server(self, server, url):
         with exchanges.opened(url) as journal:
             journal.add_all(as_entries("a", "b"))
             claimed = journal.claim(0)
@@ -97,7 +97,7 @@ class TestRestart:
         assert exchanges.entries(url, "a")["a"]["request_id"] == claimed[0].request_id
 
     @pytest.mark.parametrize("mode", ["fast", "immediate"])
-    def test_server_is_restarted_at_each_step(self, server, url, mode):
+    def test_task_works_with_restart_before_each_step(self, server, url, mode):
         with exchanges.opened(url) as journal:
             server.restart(mode)
             journal.add_all(as_entries("a"))
@@ -109,7 +109,7 @@ class TestRestart:
             server.restart(mode)
             assert journal.plan(0)[0].confirmed
 
-    def test_session_is_ended_while_it_waits(self, url, execute):
+    def test_acceptance_is_recorded_after_end_of_waiting_session(self, url, execute):
         """An administrator ends the session of a process that waits for a lock."""
         waiting = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
         with exchanges.opened(url) as journal, psycopg.connect(url) as locking:
@@ -124,7 +124,7 @@ class TestRestart:
         assert exchanges.states(url, "a") == ["released"]
 
     @pytest.mark.parametrize("action", ["release", "dispatch"])
-    def test_sessions_are_ended_while_processes_claim(self, url, execute, action):
+    def test_processes_work_while_their_sessions_are_ended(self, url, execute, action):
         """Each of four processes loses some connections. In the end, all have the same request ids."""
         ended = 0
         deadline = time.monotonic() + PATIENCE
@@ -156,8 +156,8 @@ class TestFailover:
         assert (found.confirmed, found.request_id) == (True, claimed[0].request_id)
 
     @pytest.mark.parametrize("action", ["release", "dispatch"])
-    def test_claim_that_the_new_primary_does_not_have(self, server, url, action):
-        """Its release is confirmed anew. A dispatch stays pending, because a release may have withdrawn its claim."""
+    def test_claim_that_new_primary_lacks_is_recorded_again(self, server, url, action):
+        """A release is confirmed. A dispatch stays pending, because a release may have withdrawn its claim."""
         with server.standby() as standby:
             journal = Journal(failover_url([server, standby], database_of(url)), API, "main", None, 0, action=action)
             with contextlib.closing(journal):
@@ -173,7 +173,7 @@ class TestFailover:
         assert (found.confirmed, found.pending) == (action == "release", action == "dispatch")
         assert found.request_id == (claimed[0].request_id if action == "release" else None)
 
-    def test_failover_that_takes_a_while(self, server, url):
+    def test_acceptance_waits_for_promotion_of_standby(self, server, url):
         """Meanwhile the standby, which logs connections, refuses to be the primary."""
         with server.standby(log_connections="on") as standby:
             with exchanges.opened(failover_url([server, standby], database_of(url))) as journal:
@@ -186,7 +186,7 @@ class TestFailover:
                     standby.promote()
             assert exchanges.states(standby.url(database_of(url)), "a") == ["released"]
 
-    def test_server_that_becomes_read_only(self, server, url, execute, monkeypatch):
+    def test_server_that_becomes_read_only_fails_acceptance(self, server, url, execute, monkeypatch):
         monkeypatch.setattr(postgresql_connection, "PATIENCE", 0.3)
         with exchanges.opened(url) as journal:
             journal.add_all(as_entries("a"))
@@ -204,22 +204,22 @@ class TestFailover:
 class TestPgbouncer:
     """Each transaction may have another session of the server."""
 
-    def test_schema_is_made_by_it(self, pgbouncer, postgresql_url):
+    def test_schema_is_made_through_pgbouncer(self, pgbouncer, postgresql_url):
         with exchanges.opened(pgbouncer.url(database_of(postgresql_url))) as journal:
             assert journal.description()["created"]
         pgbouncer.stop()
 
     @pytest.mark.parametrize("exchange", exchanges.ALL, ids=lambda exchange: exchange.__name__)
-    def test_everything_works(self, pgbouncer, url, exchange):
+    def test_exchange_through_pgbouncer_is_correct(self, pgbouncer, url, exchange):
         through = pgbouncer.url(database_of(url))
         with contextlib.ExitStack() as stack:
-            # Others have connections to it too, which has two sessions for all.
+            # Other tasks have connections to pgbouncer too, which has two sessions for all.
             for number in range(3):
                 stack.enter_context(exchanges.opened(through, provider=f"other-{number}"))
             exchange(through, url, "one")
         pgbouncer.stop()
 
-    def test_it_keeps_no_setting_of_a_task(self, pgbouncer, url):
+    def test_pgbouncer_keeps_no_setting_of_task(self, pgbouncer, url):
         through = pgbouncer.url(database_of(url))
         exchanges.claim_and_accept(through, url, "one")
         names = ["enable_seqscan", "enable_hashjoin", "enable_mergejoin", "idle_in_transaction_session_timeout"]
@@ -238,8 +238,8 @@ class TestLocks:
         assert execute("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()") == [(0,)]
 
     @pytest.mark.parametrize("action", ["dispatch", "release"])
-    def test_processes_with_orders_of_their_own_come_to_an_end(self, url, execute, action):
-        """Each order of locks is that of the ids of claims, which another process may change meanwhile. A deadlock is repeated then."""
+    def test_processes_with_orders_of_their_own_finish(self, url, execute, action):
+        """A process locks rows in the order of their ids, which another process may change meanwhile. It repeats its work after a deadlock."""
         self._claim(url, action, "own", execute)
 
     def _claim(self, url, action, order, execute):
@@ -252,7 +252,7 @@ class TestLocks:
 class TestTransientErrors:
     @pytest.fixture
     def fail(self, execute):
-        """Lets the next inserts or updates of interactions fail with a state."""
+        """Makes the next inserts or updates of interactions fail with a state of SQL."""
 
         def do(state, times):
             execute("CREATE SEQUENCE public.failed")
@@ -289,7 +289,7 @@ class TestTransientErrors:
         (said,) = at_once(1, FAILING, url)
         assert said == f"The journal {url} cannot be used (division by zero): look into the log of the server.\n"
 
-    def test_repetition_comes_to_an_end(self, url, fail, monkeypatch):
+    def test_repetition_ends_after_patience(self, url, fail, monkeypatch):
         monkeypatch.setattr(postgresql_connection, "PATIENCE", 0.5)
         fail("40001", 10**6)
         with exchanges.opened(url) as journal:
@@ -301,7 +301,7 @@ class TestTransientErrors:
             assert 0.5 < time.monotonic() - begun < 20
 
     @pytest.mark.parametrize("isolation", ["serializable", "repeatable read"])
-    def test_role_with_a_stricter_isolation(self, url, execute, isolation):
+    def test_processes_with_stricter_isolation_get_same_claims(self, url, execute, isolation):
         execute(f"ALTER DATABASE \"{database_of(url)}\" SET default_transaction_isolation = '{isolation}'")
         claims = [json.loads(output) for output in at_once(3, CLAIMING, url, "release", "same")]
         assert all(claim == claims[0] for claim in claims)
@@ -309,7 +309,7 @@ class TestTransientErrors:
 
 
 @pytest.mark.parametrize("exchange", exchanges.ALL, ids=lambda exchange: exchange.__name__)
-def test_libpq_without_pipelines(url, exchange, monkeypatch):
-    """Before version 14, each statement takes a turn of its own."""
+def test_exchange_without_pipelines_is_correct(url, exchange, monkeypatch):
+    """libpq before version 14 sends each statement by itself."""
     monkeypatch.setattr(psycopg.Pipeline, "is_supported", lambda: False)
     exchange(url, url, "one")

@@ -40,7 +40,7 @@ def execute(postgresql_server, postgresql_url):
 
 
 def run_twice(url, *external_ids, clock):
-    """Whether the journal confirms interactions in a second run, and replaces what it had of them in between."""
+    """Release interactions, release them again with force, and dispatch them. Return whether the journal then confirms each."""
     with contextlib.closing(Journal(url, API, "main", None, 86400, clock=clock)) as journal:
         journal.add_all(as_entries(*external_ids))
         claimed = journal.claim(0)

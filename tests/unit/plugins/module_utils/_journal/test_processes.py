@@ -35,21 +35,21 @@ print(json.dumps(found))
 
 
 @both_backends
-class TestCompany:
-    def test_eight_processes_at_once_make_one_journal_and_one_claim(self, journal):
+class TestClaims:
+    def test_eight_processes_at_once_get_same_claims(self, journal):
         claims = [json.loads(output) for output in at_once(8, CLAIMING, journal)]
         assert len(claims[0]) == 1500
         assert all(claim == claims[0] for claim in claims)
         assert {name: row["request_id"] for name, row in journal_rows(journal).items()} == claims[0]
 
-    def test_the_second_finds_the_firsts_claim(self, open_journal):
+    def test_second_process_finds_claim_of_first(self, open_journal):
         one, two = open_journal(), open_journal()
         for each in (one, two):
             each.add_all(as_entries("a", "b"))
         first = [each.request_id for each in one.claim(0)]
         assert [each.request_id for each in two.claim(0)] == first
 
-    def test_the_second_finds_the_firsts_proof(self, open_journal):
+    def test_second_process_finds_confirmation_of_first(self, open_journal):
         one, two = open_journal(), open_journal()
         for each in (one, two):
             each.add_all(as_entries("a"))

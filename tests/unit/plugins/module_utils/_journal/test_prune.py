@@ -80,7 +80,7 @@ class TestPrune:
         maintenance(False).prune(101)
         assert journal_rows(journal) == {"e": before}
 
-    def test_a_notification_that_is_forgotten_counts_again(self, maintenance, note):
+    def test_pruned_notification_counts_again(self, maintenance, note):
         assert note(("Release", "d", "n-1")) == []
         maintenance(False).prune(150)
         assert note(("Release", "d", "n-1")) == [("d", "not known", "released")]
@@ -89,7 +89,7 @@ class TestPrune:
 @pytest.mark.usefixtures("some")
 class TestFile:
     def test_other_processes_write_meanwhile(self, maintenance, path, clock, keep, monkeypatch):
-        """After each block of rows the lock is free."""
+        """The lock is free between two blocks of rows."""
         ids = [f"old-{number:03}" for number in range(300)]
         keep(*ids)
         clock.now += 100
@@ -119,7 +119,7 @@ class TestFile:
         journal.close()
         assert path.stat().st_size < before / 2
 
-    def test_a_file_that_was_not_made_for_it_stays_as_large(self, maintenance, path, keep, clock):
+    def test_file_without_auto_vacuum_keeps_its_size(self, maintenance, path, keep, clock):
         keep(*(f"old-{number:04}" for number in range(1000)))
         with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
             db.execute("PRAGMA journal_mode = DELETE")
@@ -130,7 +130,7 @@ class TestFile:
         assert maintenance(False).prune(50)["interactions"] == 1005
         assert path.stat().st_size == before
 
-    def test_a_block_is_sized_by_the_time_that_it_takes(self, monkeypatch):
+    def test_size_of_block_depends_on_duration_of_previous_block(self, monkeypatch):
         times, waits = iter([0, 0.01, 10, 11, 20, 20.4]), []
         monkeypatch.setattr(sqlite_prune.time, "monotonic", lambda: next(times))
         monkeypatch.setattr(sqlite_prune.time, "sleep", waits.append)

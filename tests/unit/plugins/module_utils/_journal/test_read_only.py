@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A journal that is only read: it shows what other processes write, and gets no file beside it."""
+"""A journal that is only read: it shows the changes of other processes, and no file appears beside it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def path(place):
     return place / "kept" / "journal.db"
 
 
-# Becomes another user, if it is root's, and shows what the journal counts.
+# Becomes another user if it runs as root, and prints counts of the journal.
 LOOKING = """
 import os
 import sys
@@ -60,7 +60,7 @@ class TestReadOnly:
 
     @pytest.fixture
     def kept(self, path):
-        """A journal, the last process of which was killed: with a log or, as others have ended, without."""
+        """Makes a journal with a release. With ``log``, a killed process has left a log with a pending interaction."""
         release_at(path, "a")
 
         def keep(log):
@@ -74,7 +74,7 @@ class TestReadOnly:
         return keep
 
     @pytest.mark.parametrize("log", [False, True], ids=["", "log"])
-    def test_a_folder_without_the_right_to_write(self, path, kept, log):
+    def test_journal_in_read_only_folder_is_shown(self, path, kept, log):
         kept(log)
         for each in path.parent.iterdir():
             each.chmod(0o444)
@@ -86,7 +86,7 @@ class TestReadOnly:
 
     @pytest.mark.skipif(not ROOT, reason="only root can mount")
     @pytest.mark.parametrize("log", [False, True], ids=["", "log"])
-    def test_a_file_system_that_is_mounted_for_reading(self, path, kept, log, place):
+    def test_journal_on_read_only_file_system_is_shown(self, path, kept, log, place):
         kept(log)
         mounted = place / "mounted"
         mounted.mkdir()
@@ -103,8 +103,8 @@ class TestReadOnly:
         finally:
             subprocess.run(["umount", mounted], check=True)
 
-    def test_a_log_that_cannot_be_read_is_said_so(self, path, kept):
-        """Without the file that goes with it, which cannot be made there."""
+    def test_message_names_log_that_cannot_be_read(self, path, kept):
+        """The log needs the file with the ending -shm, which is missing and cannot be created in the folder."""
         kept(log=True)
         Path(f"{path}-shm").unlink()
         for each in path.parent.iterdir():
@@ -153,7 +153,7 @@ def confirmed(journal):
 
 
 class TestCheckModeSeesOtherProcesses:
-    """It reads a file without the locks of SQLite, for these need files beside it."""
+    """Check mode reads the file without the locks of SQLite, because these need files beside it."""
 
     @pytest.fixture
     def show_only(self, path):
@@ -165,12 +165,12 @@ class TestCheckModeSeesOtherProcesses:
             assert confirmed(journal) == ["a"]
             yield journal
 
-    def test_process_that_has_ended(self, show_only, path):
+    def test_release_of_ended_process_is_seen(self, show_only, path):
         release_at(path, "b")
         assert not Path(f"{path}-wal").exists()
         assert confirmed(show_only) == ["a", "b"]
 
-    def test_process_that_goes_on_and_one_after_it(self, show_only, path):
+    def test_releases_of_running_and_next_process_are_seen(self, show_only, path):
         with contextlib.closing(Journal(str(path), "https://api.example", "main", None, 86400)) as journal:
             journal.add_all([["b"]])
             journal.accept(journal.claim(0))
@@ -178,8 +178,8 @@ class TestCheckModeSeesOtherProcesses:
             release_at(path, "c")
             assert confirmed(show_only) == ["a", "b", "c"]
 
-    def test_process_that_writes_during_a_read(self, show_only, path, monkeypatch):
-        """What has been read by then is read again."""
+    def test_release_during_a_read_is_seen(self, show_only, path, monkeypatch):
+        """Rows that were read before the write are read again."""
         rows = SqliteStore._rows
         monkeypatch.setattr(SqliteStore, "_rows", lambda *arguments: [rows(*arguments), interrupt()][0])
 
@@ -200,29 +200,29 @@ class TestCheckModeSeesOtherProcesses:
         monkeypatch.setattr(SqliteStore, "_rows", torn)
         assert confirmed(show_only) == ["a", "b"]
 
-    def test_a_file_that_was_written_just_now_is_let_settle(self, path):
+    def test_read_waits_after_recent_write(self, path):
         release_at(path, "a")
         now = time.time_ns()
         os.utime(path, ns=(now, now))
         version = sqlite_file._settled_version(str(path))
         assert time.time_ns() - version[2] >= sqlite_file.TICK_NS
 
-    def test_a_time_in_whole_seconds_is_let_settle_for_longer(self, path):
+    def test_read_waits_longer_if_times_of_files_are_whole_seconds(self, path):
         release_at(path, "a")
         now = time.time_ns() // 10**9 * 10**9
         os.utime(path, ns=(now, now))
         sqlite_file._settled_version(str(path))
         assert time.time_ns() - now >= sqlite_file.WHOLE_TICK_NS
 
-    def test_a_time_in_the_future_is_not_waited_for(self, path):
+    def test_read_does_not_wait_for_time_in_the_future(self, path):
         release_at(path, "a")
         later = time.time_ns() + 10**12
         os.utime(path, ns=(later, later))
         assert sqlite_file._settled_version(str(path))[2] == later
 
 
-def test_check_mode_needs_no_room(path, tmp_path):
-    """Neither beside the journal nor for temporary files."""
+def test_check_mode_needs_no_space_on_disk(path, tmp_path):
+    """It needs none for the journal, and none for temporary files."""
     release_at(path, *(f"case-{number}" for number in range(1000)))
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))

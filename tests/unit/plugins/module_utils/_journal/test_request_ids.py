@@ -23,18 +23,18 @@ from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal.hel
 
 @both_backends
 class TestCustomRequestIds:
-    def test_they_are_used(self, claim, journal):
+    def test_custom_request_id_is_used(self, claim, journal):
         assert claim(("a", "mine"))[0].request_id == "mine"
         assert journal_rows(journal)["a"]["request_id"] == "mine"
 
-    def test_they_may_be_mixed_with_others_and_repeated(self, claim):
+    def test_entries_with_and_without_request_ids_may_be_repeated(self, claim):
         found = claim(("a", "1"), "b", ("a", "1"), "a", "c", ("c", "3"))
         assert [(one.external_id, one.request_id) for one in found if one.external_id != "b"] == [
             ("a", "1"),
             ("c", "3"),
         ]
 
-    def test_two_of_one_interaction_are_refused_by_place(self, open_journal):
+    def test_two_request_ids_of_one_interaction_are_refused_by_position(self, open_journal):
         said = refusal(open_journal().add_all, as_entries(("a", "1"), "b", ("a", "2")), kind=InputError)
         assert said == "entry 3 asks for 'a' a second time with another request_id: remove one of the two entries."
 
@@ -57,11 +57,11 @@ class TestCustomRequestIds:
     @pytest.mark.parametrize(
         "other", [{"account": "second"}, {"api_url": "https://other.example"}], ids=["account", "api_url"]
     )
-    def test_another_account_may_have_had_it(self, release, claim, other):
+    def test_request_id_used_for_another_account_is_accepted(self, release, claim, other):
         release(("a", "1"))
         assert claim(("b", "1"), **other)[0].request_id == "1"
 
-    def test_the_same_interaction_may_have_had_it(self, claim, release, plan):
+    def test_request_id_may_be_repeated_for_same_interaction(self, claim, release, plan):
         claim(("a", "1"))
         assert claim(("a", "1"))[0].pending
         release(("a", "1"))
@@ -114,7 +114,7 @@ class TestCustomRequestIds:
 
     @pytest.mark.parametrize("how", ["claimed", "taken up", "unknown again", "dispatched"])
     def test_request_id_made_by_the_module_is_refused(self, claim, release, open_journal, how):
-        """Reports and results show them. A row has them from the id of its first claim, and keeps them under another one."""
+        """Reports and results show such request ids. They come from the id of the first claim, and stay if another claim changes the id of the row."""
         (first,) = claim("a", action="dispatch" if how == "dispatched" else "release")
         if how == "taken up":
             claim("a")
@@ -159,7 +159,7 @@ class TestCustomRequestIds:
         clock.now += 1
         assert refusal(journal.claim, 0, kind=InputError).startswith("The request_id 'mine' of 'a' has been used")
 
-    def test_many_of_ones_own_with_force(self, open_journal):
+    def test_force_accepts_thousands_of_custom_request_ids(self, open_journal):
         journal = open_journal(force=True)
         pairs = [(f"id-{number * 7 % 2500:04d}", f"key-{number}") for number in range(2500)]
         journal.add_all(as_entries(*pairs))
@@ -174,10 +174,10 @@ class TestCustomRequestIds:
         assert claim(("b", "mine"))[0].request_id == "mine"
 
     @pytest.mark.parametrize("before", ["nothing", "dispatch"])
-    def test_rejected_one_is_not_refused_while_its_claim_is_taken_back(
+    def test_rejected_request_id_is_accepted_while_its_claim_is_released(
         self, open_journal, release, monkeypatch, before
     ):
-        """Two processes have it, and VCC rejects the call of one."""
+        """Two processes have the request id, and VCC rejects the call of one of them."""
         if before == "dispatch":
             release("a", action="dispatch")
         journal, other = open_journal(), open_journal()
@@ -200,7 +200,7 @@ class TestCustomRequestIds:
         assert sorted(steps) == ["forget_request_ids", "swap"]
         assert not other.claim(0)[0].pending
 
-    def test_rejected_one_that_another_process_has_taken_up_stays_kept(self, open_journal):
+    def test_rejected_request_id_is_refused_if_vcc_has_accepted_another_process(self, open_journal):
         journal, other = open_journal(), open_journal()
         for each in (journal, other):
             each.add_all(as_entries(("a", "mine")))
@@ -216,16 +216,16 @@ def first(ids):
 
 
 class TestClaimIds:
-    def test_two_runs_have_none_in_common(self):
+    def test_two_runs_have_no_id_in_common(self):
         first, second = ([claim for claim, dummy in ids.take(3000)] for ids in (ClaimIds(0.0), ClaimIds(0.0)))
         assert first == list(range(first[0], first[0] + 6000, 2))
         assert not set(first) & set(second)
 
     @pytest.mark.parametrize("now", [-1e12, 0.0, 1_800_000_000.0, 2.0**31, 1e12])
-    def test_sqlite_can_count_them(self, now):
+    def test_ids_fit_into_integers_of_sqlite(self, now):
         assert all(0 <= first(ClaimIds(now)) < 2**63 for dummy in range(100))
 
-    def test_later_ones_are_higher(self):
+    def test_later_ids_are_higher(self):
         assert first(ClaimIds(1_800_000_000.0)) < first(ClaimIds(1_800_000_128.0))
 
     def test_ids_of_another_run_are_avoided(self, open_journal, path, monkeypatch):

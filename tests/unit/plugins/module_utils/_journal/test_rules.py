@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The rules of the journal: what a row and an event make of each other."""
+"""The rules of the journal: the classification of a row, and the row that follows an event."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_confirmed_interaction_has_the_request_id_of_its_row():
 
 @pytest.mark.parametrize("own_id", [None, "own"])
 @pytest.mark.parametrize("row", [None, PENDING, OLD_PENDING, OLD_ACCEPTED, DISPATCHED])
-def test_row_with_a_request_id_that_is_not_made_from_its_id_has_an_odd_one(row, own_id):
+def test_row_has_odd_id_unless_its_request_id_is_made_from_it(row, own_id):
     found = classify(row, TERMS, own_id)
     assert not found.confirmed
     assert found.claim == (8 if found.request_id == "new" else 9)
@@ -103,9 +103,7 @@ def test_each_interaction_without_a_confirmation_takes_an_id():
         (DISPATCHING, TERMS, None, "new", False, DISPATCHING, NOW),
     ],
 )
-def test_claim_keeps_the_request_id_of_a_pending_row_alone(
-    row, terms, own_id, request_id, pending, previous, requested_at
-):
+def test_claim_keeps_only_request_id_of_pending_row(row, terms, own_id, request_id, pending, previous, requested_at):
     assert rules.claim((4, "a", own_id, "{}"), row, terms, NOW, 9, "new") == Interaction(
         4, "a", request_id, False, pending, "{}", previous, requested_at, 9
     )
@@ -124,7 +122,7 @@ def test_interaction_without_an_external_id_has_no_claim():
 
 
 @pytest.mark.parametrize("previous", [None, DISPATCHED])
-def test_released_claim_gives_way_to_the_row_before(previous):
+def test_released_claim_is_replaced_by_previous_row(previous):
     seen = Row(3, "a", "release", "mine", NOW - 20)
     assert rules.release_claim(CLAIM._replace(previous=previous), "release") == (seen, previous)
 
@@ -136,15 +134,15 @@ def test_released_claim_gives_way_to_the_row_before(previous):
         # Another process has withdrawn the claim: a release is recorded again, and a dispatch only as pending.
         ("release", None, Row(9, "a", "release", "mine", NOW, "accepted_at")),
         ("dispatch", None, Row(9, "a", "dispatch", "", NOW)),
-        # The other action is confirmed no more, nor will its own answer confirm it.
+        # The other action is no longer confirmed, and its own answer will not confirm it either.
         ("release", DISPATCHED, Row(9, "a", "dispatch", "", NOW - 10)),
         ("release", DISPATCHING, Row(9, "a", "dispatch", "", NOW - 10)),
-        # Another process has asked anew: its row no longer gives way to an earlier one.
+        # Another process has made a new claim, whose release no longer restores an earlier row.
         ("release", PENDING, PENDING._replace(claim=9)),
         ("release", ACCEPTED, None),
     ],
 )
-def test_reconcile_with_what_other_processes_did(action, row, new, accepted_at):
+def test_reconcile_with_rows_of_other_processes(action, row, new, accepted_at):
     if new is not None and new.accepted_at == "accepted_at":
         new = new._replace(accepted_at=accepted_at)
     change = rules.reconcile(row, CLAIM, action, NOW, accepted_at, 9)

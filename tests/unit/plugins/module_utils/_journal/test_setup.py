@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A journal is made before a task needs it, and roles may use it."""
+"""A journal is made before its first task, and roles get the rights to use it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def role(make_role):
 
 
 def as_role(url, role):
-    """The URL of the same database for another role."""
+    """Return the URL of the same database for another role."""
     return url.replace("postgres@", f"{role}@", 1)
 
 
@@ -57,7 +57,7 @@ class TestFile:
         with contextlib.closing(JournalMaintenance(str(path), dry_run=True)) as journal:
             assert journal.description()["schema_version"] == 3
 
-    def test_file_has_no_roles(self, path):
+    def test_roles_for_file_are_refused(self, path):
         with pytest.raises(
             InputError, match="grant_to names roles of a database, but journal is a file: leave grant_to out"
         ):
@@ -93,8 +93,8 @@ class TestDatabase:
             assert journal.prune(0)["interactions"] == 1
 
     @pytest.mark.parametrize("dry_run", [True, False])
-    def test_role_that_may_not_grant_says_so(self, postgresql_url, make_role, role, dry_run):
-        """PostgreSQL only warns of it."""
+    def test_role_that_may_not_grant_is_refused(self, postgresql_url, make_role, role, dry_run):
+        """PostgreSQL itself only warns."""
         set_up(postgresql_url, [role])
         make_role("other")
         said = r"cannot be used by other \(the role of its URL may not grant the rights\): run the task as the owner of the schema"
@@ -113,7 +113,7 @@ class TestDatabase:
             if not is_made:
                 set_up(postgresql_url)
 
-    def test_other_role_cannot_make_it(self, postgresql_url, role):
+    def test_role_without_right_cannot_make_schema(self, postgresql_url, role):
         with pytest.raises(
             JournalError, match=r"may not make one.*: run vonage.vcc.vcc_journal with state=present as a role that may"
         ):

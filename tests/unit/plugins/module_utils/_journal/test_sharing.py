@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who may share a journal, and whose journal is not trusted."""
+"""Users who can share a journal, and journals that are not trusted."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def path(place):
     return place / "kept" / "journal.db"
 
 
-# Becomes a user, if it is root's, claims an interaction, says what it found, and accepts it when it is told to.
+# Becomes a user, claims an interaction, prints its state, and accepts it after a line of input.
 MEMBER = """
 import os
 import sys
@@ -51,7 +51,7 @@ journal.close()
 
 @contextlib.contextmanager
 def member(path, uid, gid, *groups, dry_run="run"):
-    """Another user with the journal open, and what that one found."""
+    """Open the journal in a process of another user. ``said`` is the state that it has printed."""
     with python(MEMBER, path, dry_run, uid, gid, *groups) as process:
         process.said = process.stdout.readline().strip()
         yield process
@@ -64,7 +64,7 @@ def accept(process):
 
 @as_root
 class TestSharing:
-    # The folder's group and mode, and the groups of each member: the first is a process's own.
+    # The group and the mode of the folder, and the groups of each member, the primary group first.
     SETGID = (30000, 0o2770, [(20001, 30000), (20002, 30000), (20003, 30000)])
     OPENSHIFT = (0, 0o775, [(0,), (0,), (0,)])
 
@@ -73,7 +73,7 @@ class TestSharing:
         [(*SETGID, False), (*SETGID, True), (*OPENSHIFT, True)],
         ids=["setgid", "setgid, killed", "OpenShift, killed"],
     )
-    def test_every_member_of_a_group_finds_what_others_wrote(self, place, group, bits, groups, killed):
+    def test_every_member_of_group_finds_rows_of_others(self, place, group, bits, groups, killed):
         os.chown(place, -1, group)
         os.chmod(place, bits)
         path = place / "deeper" / "journal.db" if killed else place / "journal.db"
@@ -98,7 +98,7 @@ class TestSharing:
             assert third.said == "confirmed"
 
     @pytest.mark.parametrize(("group", "bits", "groups"), [SETGID, OPENSHIFT], ids=["setgid", "OpenShift"])
-    def test_nobody_else_does(self, place, group, bits, groups):
+    def test_users_outside_of_group_cannot_use_journal(self, place, group, bits, groups):
         os.chown(place, -1, group)
         os.chmod(place, bits)
         path = place / "journal.db"
@@ -112,7 +112,7 @@ class TestSharing:
             assert stranger.said.startswith(f"The journal {path} cannot be used (")
 
     @pytest.mark.parametrize(("group", "bits"), [(30000, 0o2777), (20009, 0o2775)], ids=["open", "another group's"])
-    def test_a_member_does_not_where_the_folder_is_not_shared(self, place, group, bits):
+    def test_journal_of_another_user_in_unshared_folder_is_refused(self, place, group, bits):
         path = place / "kept" / "journal.db"
         release_at(path, "a")
         os.chown(path, 20001, 30000)
@@ -122,7 +122,7 @@ class TestSharing:
         with member(path, 20002, 30000, dry_run="dry_run") as one:
             assert one.said.startswith(f"The journal {path} cannot be used (it belongs to the user 20001, ")
 
-    def test_a_folder_that_is_not_shared_has_none_that_is(self, place):
+    def test_files_in_unshared_folder_are_private(self, place):
         for number, (group, bits) in enumerate([(30000, 0o770), (30000, 0o2777)]):
             folder = place / str(number)
             folder.mkdir()
@@ -133,7 +133,7 @@ class TestSharing:
 
 
 class TestTrust:
-    """A journal that a stranger can have written is no proof, in check mode neither."""
+    """A journal that another user may have written confirms nothing, not even in check mode."""
 
     @pytest.fixture(params=[False, True], ids=["run", "check"])
     def refused(self, request, path):
@@ -148,7 +148,7 @@ class TestTrust:
     @as_root
     @pytest.mark.parametrize("bits", [0o600, 0o644, 0o660])
     @pytest.mark.parametrize("folder", [0o755, 0o1777, 0o770])
-    def test_the_journal_of_a_stranger(self, refused, path, bits, folder):
+    def test_journal_of_another_user_is_refused(self, refused, path, bits, folder):
         release_at(path, "a")
         os.chown(path, 12345, 12345)
         path.chmod(bits)
@@ -169,7 +169,7 @@ class TestTrust:
 
     @as_root
     @pytest.mark.parametrize("ending", ["-wal", "-shm", "-journal"])
-    def test_file_of_another_user_beside_it_is_refused(self, refused, path, ending):
+    def test_file_of_another_user_beside_journal_is_refused(self, refused, path, ending):
         release_at(path, "a")
         path.parent.chmod(0o1777)
         beside = Path(f"{path}{ending}")
@@ -177,7 +177,7 @@ class TestTrust:
         os.chown(beside, 12345, 12345)
         assert f"({beside} belongs to the user 12345, " in refused()
 
-    def test_a_link_beside_it(self, refused, path, place):
+    def test_symbolic_link_beside_journal_is_refused(self, refused, path, place):
         release_at(path, "a")
         (place / "precious").write_text("precious")
         Path(f"{path}-wal").symlink_to(place / "precious")

@@ -53,7 +53,7 @@ class TestRows:
         assert found == {row.external_id: row for row in many}
         store.check([row.external_id for row in many])
 
-    def test_no_ids_and_no_changes(self, store):
+    def test_empty_request_has_empty_result(self, store):
         assert store.rows([]) == {}
         assert store.swap([]) == []
         assert store.uses([]) == []
@@ -65,7 +65,7 @@ class TestRows:
         assert put(store, PENDING._replace(claim=14, external_id=odd)) == [True]
         assert set(store.rows(["a", odd])) == {"a", odd}
 
-    def test_store_that_only_reads_has_what_was_there(self, open_store):
+    def test_read_only_store_of_missing_journal_is_empty(self, open_store):
         empty = open_store(dry_run=True)
         assert (empty.rows(["a"]), empty.uses(["key-a"]), empty.recorded(["n"]), empty.registration()) == (
             {},
@@ -77,7 +77,7 @@ class TestRows:
 
 @both_backends
 class TestSwap:
-    def test_second_new_row_of_an_interaction_loses(self, store, open_store):
+    def test_second_new_row_of_interaction_is_refused(self, store, open_store):
         put(store, PENDING)
         late = PENDING._replace(claim=20, request_id="late")
         assert put(open_store(), ACCEPTED, late, *rows("c")) == [True, False, True]
@@ -98,7 +98,7 @@ class TestSwap:
         ],
         ids=["unchanged", "anew", "accepted", "deleted"],
     )
-    def test_row_is_replaced_if_it_is_still_the_one_that_was_seen(self, store, open_store, new, since, effect):
+    def test_row_is_replaced_only_if_it_has_not_changed(self, store, open_store, new, since, effect):
         put(store, PENDING)
         if since != PENDING:
             assert open_store().swap([(PENDING, since)]) == [True]
@@ -118,7 +118,7 @@ class TestSwap:
         assert store.swap([(claim, ACCEPTED)]) == [True]
         assert store.rows(["b"]) == {"b": ACCEPTED}
 
-    def test_each_change_has_its_own_fate(self, store):
+    def test_each_change_has_its_own_result(self, store):
         put(store, *rows("a", "b", "c", "d"))
         a, b, c, d, e = rows("a", "b", "c", "d", "e")
         changes = [
@@ -180,13 +180,13 @@ class TestExchange:
         assert found == Exchanged(2, [True, True, True, False], {"a": expected["a"], "e": expected["e"]})
         assert store.rows(["a", "b", "c", "d", "e", "f"]) == expected
 
-    def test_row_that_was_marked_is_not_the_one_that_was_seen(self, store):
+    def test_row_that_is_marked_counts_as_changed(self, store):
         put(store, PENDING)
         assert store.exchange([(11, 11)], NOW + 9, [(PENDING, None)]) == Exchanged(1, [False], {})
         assert store.rows(["a"]) == {"a": PENDING._replace(accepted_at=NOW + 9)}
 
     @pytest.mark.parametrize("given", [{}, {"accepted_at": NOW}, {"look_up": ["b"]}], ids=str)
-    def test_nothing_to_do(self, store, given):
+    def test_empty_exchange_changes_nothing(self, store, given):
         put(store, PENDING)
         assert store.exchange(**given) == Exchanged(0, [], {})
         assert store.rows(["a"]) == {"a": PENDING}
@@ -207,7 +207,7 @@ class TestLongIds:
         )
         assert store.rows(LONG) == {LONG[0]: one._replace(accepted_at=NOW), LONG[1]: anew}
 
-    def test_ids_that_begin_alike_are_apart(self, store):
+    def test_ids_that_begin_alike_are_distinct(self, store):
         first, second = LONG[0], LONG[0][:-1] + "x"
         assert all(put(store, *rows(first, second)))
         assert set(store.rows([first, second])) == {first, second}
@@ -257,7 +257,7 @@ class TestDescription:
         first, second = store.clock(), store.clock()
         assert before <= first <= second <= time.time() + 1
 
-    def test_store_that_only_reads_makes_no_tables(self, open_store):
+    def test_read_only_store_makes_no_tables(self, open_store):
         empty = open_store(dry_run=True)
         assert empty.schema_version() is open_store(dry_run=True).schema_version() is None
         assert empty.created, "it predicts what a run does"
@@ -271,7 +271,7 @@ class TestDescription:
         )
         assert first.schema_version() >= 1
 
-    def test_place(self, store, journal):
+    def test_description_names_location(self, store, journal):
         described = store.description()
         assert described["location"] == store.location == journal
         if store.remote:
@@ -283,9 +283,9 @@ class TestDescription:
 
 
 class TestFile:
-    """What a store in a file can do besides."""
+    """Methods that only a store in a file has."""
 
-    def test_all_of_it_takes_effect_or_nothing(self, store, open_store):
+    def test_failed_transaction_changes_nothing(self, store, open_store):
         with pytest.raises(ZeroDivisionError), store.transaction():
             put(store, PENDING)
             with store.transaction():
@@ -296,7 +296,7 @@ class TestFile:
         put(store, PENDING)
         assert open_store().rows(["a"]) == {"a": PENDING}
 
-    def test_changes_show_when_it_ends(self, store, open_store):
+    def test_changes_are_visible_after_end_of_transaction(self, store, open_store):
         other = open_store()
         with store.transaction():
             put(store, PENDING)

@@ -56,7 +56,7 @@ def found(store, **query):
 
 @both_backends
 class TestRecords:
-    def test_outcome_has_all_that_was_recorded(self, everything):
+    def test_history_has_all_recorded_properties(self, everything):
         past, matched, recent = everything.history(Query(), 100, 0, NOW + 50)
         assert past == [
             PastOutcome("e", "k", TICKETS, LOST),
@@ -69,7 +69,7 @@ class TestRecords:
         ]
         assert (matched, recent) == (7, 2)
 
-    def test_what_is_there_stays_as_it_is(self, store):
+    def test_recorded_outcome_is_not_recorded_again(self, store):
         known = [(ACCEPTED, [(100, "a", "key-a")])]
         assert store.record_attempts(known, dry_run=True) == 1
         assert store.history(Query(), 10, 0, NOW)[1] == 0
@@ -83,7 +83,7 @@ class TestRecords:
             PastOutcome("b", "key-b", SCOPE, ACCEPTED),
         ]
 
-    def test_rows_that_are_marked_go_into_the_history(self, store):
+    def test_marked_rows_are_recorded(self, store):
         put(store, *rows("a", "b", "c"))
         assert store.mark(100, 101, NOW, ACCEPTED) == 2
         assert store.mark(100, 101, NOW, ACCEPTED) == 2
@@ -154,19 +154,19 @@ class TestSearch:
         ],
         ids=str,
     )
-    def test_only_what_matches_all_is_found(self, everything, query, expected):
+    def test_found_outcomes_match_all_conditions(self, everything, query, expected):
         assert "".join(external_id or "-" for external_id, dummy, dummy2 in found(everything, **query)) == expected
         taken = []
         everything.export(Query(**query), True, lambda past: taken.extend(each.external_id or "-" for each in past))
         assert "".join(taken) == expected
 
-    def test_pages(self, everything):
+    def test_pages_have_each_outcome_once(self, everything):
         pages = [everything.history(Query(), 3, offset, NOW) for offset in (0, 3, 6, 9)]
         assert [len(past) for past, dummy, dummy2 in pages] == [3, 3, 1, 0]
         assert {matched for dummy, matched, dummy2 in pages} == {7}
         assert len({each for past, dummy, dummy2 in pages for each in past}) == 7
 
-    def test_rows_are_exported_as_they_are_found(self, everything, open_store):
+    def test_export_of_rows_equals_search(self, everything, open_store):
         put(open_store(), *rows("b", "a"))
         put(open_store(TICKETS), *rows("c", claim=900))
         for query in (Query(), Query(external_ids=["a", "c"]), Query(state="released")):
@@ -189,11 +189,11 @@ class TestRunCounts:
         )
         assert everything.run_counts(RUN.run_id, 60).counts == {("release", "accepted"): 2, ("release", "failed"): 1}
 
-    def test_run_that_is_not_known(self, everything):
+    def test_unknown_run_has_no_counts(self, everything):
         assert everything.run_counts("c" * 32, 60) is None
 
     @pytest.mark.parametrize("seconds", [0, 1, 58, 59, 60, 61, 3600, 100_000])
-    def test_timeline_has_at_most_so_many_parts(self, store, seconds):
+    def test_timeline_has_at_most_60_parts(self, store, seconds):
         attempts = [
             (ACCEPTED._replace(number=number, at=NOW + 0.5 + seconds * number / 100), [(number, "a", "b")])
             for number in range(101)
@@ -203,7 +203,7 @@ class TestRunCounts:
         assert sum(counted.timeline.values()) == 101
         assert max(part for part, dummy in counted.timeline) == int(seconds + 0.5) // counted.width < 60
 
-    def test_clock_that_went_back_does_not_matter(self, store):
+    def test_timeline_begins_with_run_if_clock_was_set_back(self, store):
         store.record_attempts([(ACCEPTED._replace(at=NOW - 3600), [(1, "a", "b")])])
         counted = store.run_counts(RUN.run_id, 60)
         assert (counted.timeline, counted.width) == ({(0, "accepted"): 1}, 1)

@@ -26,7 +26,7 @@ from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal.hel
 
 @both_backends
 class TestCustomRequestIds:
-    def test_kept_one_has_been_processed(self, store):
+    def test_kept_request_id_counts_as_processed(self, store):
         store.keep_request_ids("release", NOW, [("mine", "a"), ("theirs", None)])
         assert sorted(store.uses(["mine", "theirs", "new"]), key=str) == [
             Use("mine", True, "a", "release", True),
@@ -48,7 +48,7 @@ class TestCustomRequestIds:
         store.keep_request_ids("dispatch", NOW, [("mine", "b")])
         assert store.uses(["mine"]) == [Use("mine", True, "a", "release", True)]
 
-    def test_answer_is_kept_and_not_lost_again(self, store):
+    def test_answered_request_id_stays_answered(self, store):
         for unanswered in (True, False, True):
             store.keep_request_ids("release", NOW, [("mine", "a")], unanswered)
             store.keep_request_ids("release", NOW, [("theirs", "b")], unanswered=True)
@@ -57,13 +57,13 @@ class TestCustomRequestIds:
             "theirs": True,
         }
 
-    def test_forgotten_one_has_no_use(self, store):
+    def test_forgotten_request_id_has_no_use(self, store):
         store.keep_request_ids("release", NOW, [("mine", "a"), ("theirs", "b")])
         store.forget_request_ids("release", [("mine", "a"), ("theirs", "a")])
         store.forget_request_ids("dispatch", [("theirs", "b")])
         assert [use.request_id for use in store.uses(["mine", "theirs"])] == ["theirs"]
 
-    def test_request_id_of_a_row_is_a_use_whoever_made_it(self, store):
+    def test_request_id_of_row_is_a_use_even_if_module_made_it(self, store):
         ((claim, made),) = ClaimIds(NOW).take(1)
         put(store, PENDING._replace(claim=claim, request_id=made), ACCEPTED._replace(claim=13))
         assert store.uses([made]) == [Use(made, True, "a", "release", False, NOW)]
@@ -112,7 +112,7 @@ class TestRegistrations:
 
 @both_backends
 class TestNotifications:
-    def test_recorded_ones_are_known_to_every_process(self, store, open_store):
+    def test_recorded_notification_is_known_to_every_process(self, store, open_store):
         store.record(["1", "2"], NOW)
         assert open_store().recorded(["1", "2", "3"]) == open_store(dry_run=True).recorded(["2", "1"]) == {"1", "2"}
         assert open_store(OTHERS[0]).recorded(["1"]) == set()
@@ -122,14 +122,14 @@ class TestNotifications:
         store.record(ids, NOW)
         assert store.recorded(ids) == set(ids)
 
-    def test_rows_are_replaced_with_it(self, store):
+    def test_rows_are_replaced_with_notification(self, store):
         a, b, c = rows("a", "b", "c")
         put(store, a, b)
         assert store.record(["1"], NOW, [(a, None), (b, b._replace(claim=200)), (None, c)])
         assert store.rows(["a", "b", "c"]) == {"b": b._replace(claim=200), "c": c}
 
     @pytest.mark.parametrize("overtaken", ["a notification", "all of them", "a row that was seen", "a new row"])
-    def test_overtaken_one_leaves_everything(self, store, open_store, overtaken):
+    def test_overtaken_notification_changes_nothing(self, store, open_store, overtaken):
         a, b, c = rows("a", "b", "c")
         put(store, a, b)
         other = open_store()
@@ -217,6 +217,6 @@ class TestAllScopes:
 
 
 def test_row_of_an_earlier_version_of_the_collection_is_a_use(store):
-    """Those counted the ids of rows from 1, and made request ids apart from them."""
+    """Earlier versions counted the ids of rows from 1, and made request ids independently of them."""
     put(store, ACCEPTED)
     assert store.uses(["key-b"]) == [Use("key-b", True, "b", "dispatch", False, NOW + 1)]

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How long a row of the journal counts, and what force does to it."""
+"""How long a row of the journal counts, and the effect of force on it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal.hel
 
 @both_backends
 class TestTime:
-    def test_proof_ends_with_the_time_limit(self, release, plan, claim, clock):
+    def test_confirmation_ends_after_ttl(self, release, plan, claim, clock):
         (first,) = release("a")
         clock.now += TTL - 0.5
         assert plan("a")[0].confirmed
@@ -25,7 +25,7 @@ class TestTime:
         assert not plan("a")[0].pending
         assert claim("a")[0].request_id != first.request_id
 
-    def test_a_claim_ends_with_the_time_limit(self, claim, plan, clock):
+    def test_claim_ends_after_ttl(self, claim, plan, clock):
         (first,) = claim("a")
         clock.now += TTL - 0.5
         assert plan("a")[0].request_id == first.request_id
@@ -33,7 +33,7 @@ class TestTime:
         assert plan("a")[0].request_id is None
         assert claim("a")[0].request_id != first.request_id
 
-    def test_the_limit_counts_from_the_answer(self, open_journal, plan, clock):
+    def test_ttl_counts_from_acceptance(self, open_journal, plan, clock):
         journal = open_journal()
         journal.add_all(as_entries("a"))
         claimed = journal.claim(0)
@@ -42,13 +42,13 @@ class TestTime:
         clock.now += TTL - 500
         assert plan("a")[0].confirmed
 
-    def test_the_limit_is_that_of_the_task_that_asks(self, release, plan, clock):
+    def test_ttl_is_that_of_current_task(self, release, plan, clock):
         release("a", ttl=10)
         clock.now += 100
         assert plan("a", ttl=101)[0].confirmed
         assert not plan("a", ttl=100)[0].confirmed
 
-    def test_a_limit_of_0_is_none(self, release, claim, plan, clock):
+    def test_ttl_of_0_has_no_end(self, release, claim, plan, clock):
         release("a")
         claim("b")
         clock.now += 50 * YEAR
@@ -56,13 +56,13 @@ class TestTime:
         assert done.confirmed
         assert left.pending
 
-    def test_a_clock_that_was_set_back_a_little_changes_nothing(self, release, plan, clock):
+    def test_confirmation_from_an_hour_ahead_counts(self, release, plan, clock):
         release("a")
         clock.now -= 3600
         assert plan("a")[0].confirmed
 
-    def test_a_clock_that_was_far_ahead_proves_nothing(self, release, claim, plan, clock):
-        """Else a row that a wrong clock wrote would be proof for years."""
+    def test_row_from_years_ahead_does_not_count(self, release, claim, plan, clock):
+        """Otherwise, a row that was written with a wrong clock would count for years."""
         clock.now += 10 * YEAR
         release("a")
         claim("b")

@@ -33,7 +33,7 @@ NOTHING = {"interactions": 0, "request_ids": 0, "notifications": 0, "registratio
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def target(request, tmp_path):
-    """Another journal, which is missing yet."""
+    """Another journal, which does not exist yet."""
     return request.getfixturevalue("postgresql_url") if request.param == "postgresql" else str(tmp_path / "new.db")
 
 
@@ -156,7 +156,7 @@ class TestTransfer:
         assert entries(target) == {**found, (None, "b"): entries(path)[None, "b"]}
         assert transfer(str(path), target) == NOTHING
 
-    def test_task_goes_on_where_the_file_ended(self, path, target, keep_in, clock):
+    def test_task_continues_with_pending_entries_of_file(self, path, target, keep_in, clock):
         keep_in(path, *(f"case-{number}" for number in range(2500)), pending=True)
         pending = entries(path)
         assert transfer(str(path), target)["interactions"] == 2500
@@ -167,7 +167,7 @@ class TestTransfer:
             name: entry["request_id"] for (dummy, name), entry in pending.items()
         }.items()
 
-    def test_files_of_several_hosts_come_together(self, path, target, keep_in, tmp_path):
+    def test_files_of_several_hosts_are_merged(self, path, target, keep_in, tmp_path):
         """Rows of early versions of the collection have ids that begin at 1 in each file."""
         other = tmp_path / "other.db"
         keep_in(path, "a", "b")
@@ -220,7 +220,7 @@ class TestTransfer:
         assert said == f"import_from {path} cannot be imported (there is no such file): check the path."
         assert not (tmp_path / "new.db").exists()
 
-    def test_url_is_no_file(self, tmp_path):
+    def test_url_as_source_is_refused(self, tmp_path):
         with pytest.raises(
             InputError, match="import_from must be the path of a SQLite file: only journal may be a URL"
         ):

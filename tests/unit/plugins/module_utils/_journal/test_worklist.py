@@ -50,7 +50,7 @@ class TestWorklist:
         assert [one.external_id for one in seen] == order(ids)
 
     def test_settled_interactions_are_left_out(self, open_journal):
-        """They are kept with the request id that VCC accepted, and with their own."""
+        """The worklist keeps them, with the request id that VCC accepted and with the custom request id."""
         journal = open_journal()
         journal.add_all([Entry("", "c", "own-c"), Entry("", "a"), Entry("", "d"), Entry("", "b")])
         (_a, b, c, _d) = journal.plan(0)
@@ -65,7 +65,7 @@ class TestWorklist:
         assert [*journal.worklist.last()] == [(3, "d", None, None), (2, "a", None, None)]
         assert [one.external_id for one in journal.claim(0)] == ["a", "d"]
 
-    def test_an_error_in_it_is_handed_on(self, open_journal):
+    def test_error_of_source_is_raised(self, open_journal):
         def broken():
             yield from as_entries("a")
             raise InputError("line 2 is empty")
@@ -74,12 +74,12 @@ class TestWorklist:
 
 
 def interrupt_worklist(journal):
-    """Let SQLite fail whenever it reads the worklist, as it does where the disk of temporary files fails."""
+    """Make SQLite fail whenever it reads the worklist, as if the disk with the temporary files failed."""
     journal._worklist._db.set_progress_handler(lambda: 1, 1)
 
 
 @both_backends
-def test_worklist_that_cannot_be_read(open_journal):
+def test_unreadable_worklist_raises_journal_error(open_journal):
     journal = open_journal(action="dispatch")
     journal.add_all([Entry("line 1", None, "own-1"), Entry("line 2", "a", "own-2")])
     chunk = journal.claim(0)
@@ -88,7 +88,7 @@ def test_worklist_that_cannot_be_read(open_journal):
         assert "cannot be used (interrupted)" in refusal(call, argument)
 
 
-def test_worklist_of_an_approved_plan_that_cannot_be_read(open_journal):
+def test_unreadable_worklist_of_approved_plan_raises_journal_error(open_journal):
     journal = open_journal()
     journal.add_all([Entry("line 1", "a", "own-1"), Entry("line 2", "b")])
     worklist, chunk = journal.worklist, journal.plan(0)
@@ -105,7 +105,7 @@ def test_worklist_of_an_approved_plan_that_cannot_be_read(open_journal):
         assert "cannot be used (interrupted)" in refusal(call, *arguments)
 
 
-def test_worklist_that_cannot_be_read_to_check_the_rows(open_journal):
+def test_unreadable_worklist_raises_journal_error_during_check_of_rows(open_journal):
     ids = [str(number) for number in range(1100)]
     first = open_journal()
     first.add_all([ids])

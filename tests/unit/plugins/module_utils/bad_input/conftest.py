@@ -30,7 +30,7 @@ def network(monkeypatch):
 
 @pytest.fixture
 def complete(sim, network, tmp_path, monkeypatch):
-    """Completes the options of a task, for as long as it is in a folder of its own."""
+    """Completes the options of a task, which has a working folder of its own while the context lasts."""
 
     @contextlib.contextmanager
     def begin(module, given):
@@ -54,7 +54,7 @@ def complete(sim, network, tmp_path, monkeypatch):
 
 @pytest.fixture
 def act(complete, network):
-    """Does a task with these options; returns its result, None where Ansible refuses them."""
+    """Runs a task with these options. Returns its result, or None if Ansible refuses them or the task would retry without end."""
 
     def do(module, check=False, **given):
         with complete(module, given) as every:
@@ -84,7 +84,7 @@ def act(complete, network):
 
 @pytest.fixture
 def enter(complete):
-    """Runs a module's main function with these options; returns its result, None where it would go on trying."""
+    """Runs a module's main function with these options. Returns its result, or None if it would retry without end."""
 
     def run(module, check=False, **given):
         with complete(module, given) as every:

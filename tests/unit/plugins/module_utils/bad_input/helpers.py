@@ -28,7 +28,7 @@ from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import (
 
 home = tempfile.TemporaryDirectory()  # gone when the process ends
 
-# Tries after which a task that would wait and try for years is left alone.
+# The number of waits after which the test ends a task that would retry for years.
 ENOUGH = 20
 
 
@@ -36,7 +36,7 @@ def by_interaction(params, check):
     return task.run(params, check, True, {})
 
 
-# Of each module: its spec, what it does, and a task that works.
+# For each module: its spec, its function, and the options of a task that works.
 MODULES = {
     "vcc_interaction": (vcc_interaction.SPEC, by_interaction, {"external_id": "a"}),
     "vcc_provider": (
@@ -62,7 +62,7 @@ MODULES = {
     ),
 }
 
-# Any character there is: controls, surrogates, blanks of all kinds, others.
+# Any character, such as control characters, surrogates and all kinds of blanks.
 CHARACTERS = st.characters(exclude_categories=())
 
 TEXTS = st.one_of(
@@ -127,12 +127,12 @@ VALUES = st.recursive(
 
 
 def is_inside(path):
-    """Whether nothing is written outside of the test's folder: as root, a test could write anywhere."""
+    """Return whether a path stays in the folder of the test, because a test of root could write anywhere."""
     return not path.lstrip().startswith("/") and ".." not in path
 
 
 def fitting(option):
-    """Values of the type that an option has, or with the suboptions that it has, bad ones among them."""
+    """Return values with the type or the suboptions of an option, some of which are invalid."""
     kind = option.get("type", "str")
     if option.get("choices"):
         return st.sampled_from(option["choices"])
@@ -152,11 +152,11 @@ def fitting(option):
 
 
 class Endless(Exception):
-    """A task that would go on trying."""
+    """A task would retry without end."""
 
 
 class Network:
-    """Nothing is reached but this host, and every look-up of a host is counted."""
+    """A network that reaches only this host, and counts each look-up of a host."""
 
     def __init__(self, monkeypatch):
         self.calls = self.waits = 0

@@ -17,7 +17,7 @@ from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils.bad_input.he
 
 @st.composite
 def tasks(draw, module):
-    """The options of a task that works but for one or some of them."""
+    """Return the options of a task that works, except that up to four of them have generated values."""
     spec, dummy, works = MODULES[module]
     every = spec.get("argument_spec", spec)
     names = draw(
@@ -47,7 +47,7 @@ def corpus(examples):
 
 
 def can_be_sent(task):
-    """Whether the controller takes it: ansible-core 2.19 and later refuse what is no Unicode."""
+    """Return whether the controller accepts a task: ansible-core 2.19 and later refuse invalid Unicode."""
     try:
         json.dumps(task, ensure_ascii=False).encode()
     except UnicodeEncodeError:
@@ -56,15 +56,15 @@ def can_be_sent(task):
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_the_usual_works(act, network, module):
-    """So that what the others find is not due to the rest of the task."""
+def test_usual_task_works(act, network, module):
+    """A failure of the other tests then comes from the generated values."""
     result = act(module, **MODULES[module][2])
     assert not result.get("failed")
     assert bool(network.calls) == (not module.startswith("vcc_journal"))
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_ends_with_a_result_or_a_sentence(act, module):
+def test_generated_task_ends_with_result_or_sentence(act, module):
     @corpus(100)
     @given(task=tasks(module), check=st.booleans())
     def holds(task, check):
@@ -74,8 +74,8 @@ def test_ends_with_a_result_or_a_sentence(act, module):
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_a_module_ends_so_too(enter, network, module):
-    """With Ansible's own code before and after: how it reads the options, and hides secrets in what is printed."""
+def test_generated_module_run_has_no_traceback(enter, network, module):
+    """The run includes Ansible's own code, which reads the options and masks secrets in the output."""
     assert not enter(module, **MODULES[module][2]).get("failed")
 
     @corpus(100)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Input that Ansible itself fails on is refused with a sentence."""
+"""Input on which Ansible itself fails is refused with a sentence."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from ansible_collections.vonage.vcc.plugins.module_utils import _options
 from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils.bad_input.helpers import MODULES
 
-WHAT_STUMBLES = [
+CONVERSION_FAILURES = [
     *((module, "timeout", float("inf"), "timeout must be a number that ends, not inf.") for module in MODULES),
     ("vcc_provider", "retries", "-Infinity", "retries must be a number that ends, not -Infinity."),
     ("vcc_ongoing_info", "page_size", float("-inf"), "page_size must be a number that ends, not -inf."),
@@ -27,12 +27,12 @@ WHAT_STUMBLES = [
     ),
 ]
 
-# The option that has the address, which VCC's credentials or its token are sent to.
+# The options with the addresses to which VCC's credentials or tokens are sent.
 ADDRESSES = [(module, name) for module in MODULES for name in ("api_url", "auth_url")]
 
 
-@pytest.mark.parametrize(("module", "option", "value", "said"), WHAT_STUMBLES)
-def test_a_module_says_what_ansible_stumbles_over(enter, network, sim, module, option, value, said):
+@pytest.mark.parametrize(("module", "option", "value", "said"), CONVERSION_FAILURES)
+def test_message_names_option_that_ansible_cannot_convert(enter, network, sim, module, option, value, said):
     works = {} if option == "older_than" else MODULES[module][2]
     result = enter(module, **{**works, option: value})
     assert (result["failed"], result["changed"], result["msg"]) == (True, False, said)
@@ -60,7 +60,7 @@ def test_early_failure_masks_secrets(enter, module, secret):
     ],
 )
 @pytest.mark.parametrize("module", MODULES)
-def test_environment_variable_is_refused_too(enter, network, monkeypatch, module, variable, text, said):
+def test_message_names_environment_variable(enter, network, monkeypatch, module, variable, text, said):
     monkeypatch.setenv(variable, text)
     result = enter(module, **MODULES[module][2])
     named = f"{variable} in the environment of {os.uname().nodename}: {said}"
@@ -68,7 +68,7 @@ def test_environment_variable_is_refused_too(enter, network, monkeypatch, module
     assert network.calls == 0
 
 
-def test_a_line_of_a_file_is_named_too(act, tmp_path):
+def test_message_names_line_of_file(act, tmp_path):
     path = tmp_path / "skills.jsonl"
     path.write_text('{"external_id": "a", "routing_data": {"skills": [{"name": "x", "expiry_after": "inf"}]}}\n')
     result = act("vcc_interaction", state="dispatched", route="sales", src=str(path))

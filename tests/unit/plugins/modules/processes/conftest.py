@@ -17,7 +17,7 @@ from ansible_collections.vonage.vcc.tests.unit.plugins.modules.processes.helpers
 
 @pytest.fixture
 def complete(sim, tmp_path):
-    """Completes the options of a task against the simulator; a null takes an option away."""
+    """Completes the options of a task against the simulator; null removes an option."""
 
     def add(module, given):
         usual = sim.options(journal=str(tmp_path / "journal.db"), **TASKS[module])
@@ -40,7 +40,7 @@ def act(complete, tmp_path):
 
 @pytest.fixture
 def refused(complete):
-    """What a module says that fails: one sentence and no traceback."""
+    """Runs a module that must fail without a traceback. Returns its message, which is one sentence."""
 
     def run(module, **given):
         result, code, printed = call_main(module, **complete(module, given))

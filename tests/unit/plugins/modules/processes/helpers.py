@@ -10,7 +10,7 @@ TOKEN = "/Auth/connect/token"
 REGISTER = "/interactions/Register"
 RELEASED = [{"notification": "Release", "objectid": "a", "notificationid": "n-1"}]
 
-# A task of each module, and what it is good for in VCC.
+# The options of a task of each module.
 TASKS = {
     "vcc_provider": {"name": "tickets"},
     "vcc_token": {},

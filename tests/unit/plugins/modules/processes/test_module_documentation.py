@@ -18,7 +18,7 @@ from ansible_collections.vonage.vcc.tests.unit.plugins.modules.processes.helpers
 
 
 def documented(module):
-    """The options of a module's documentation, those of its fragments included."""
+    """Return the options in the documentation of a module, including those of its fragments."""
     package = "ansible_collections.vonage.vcc.plugins"
     text = yaml.safe_load(importlib.import_module(f"{package}.modules.{module}").DOCUMENTATION)
     found = dict(text["options"])
@@ -31,7 +31,7 @@ def documented(module):
 
 
 def essence(found, nested):
-    """What documentation and argument spec both say of options."""
+    """Return the properties of options that both documentation and argument spec have."""
     return {
         name: {
             **{key: option[key] for key in ("type", "elements", "default", "choices") if key in option},
@@ -47,6 +47,6 @@ def test_the_documentation_has_the_options_of_the_argument_spec(module):
     assert essence(documented(module), "suboptions") == essence(SPECS[module], "options")
 
 
-def test_every_module_is_tested_here_or_beside():
+def test_every_module_is_tested():
     assert {path.stem for path in (COLLECTION / "plugins" / "modules").glob("vcc_*.py")} == set(SPECS)
     assert set(SPECS) - {"vcc_interaction"} == set(TASKS)

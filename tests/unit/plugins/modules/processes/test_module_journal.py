@@ -49,7 +49,7 @@ class TestJournal:
         again, dummy, dummy = act("vcc_journal", **task)
         assert not again["changed"]
 
-    def test_pruning_says_what_went(self, act):
+    def test_pruning_returns_counts(self, act):
         act("vcc_journal")
         result, dummy, dummy = act("vcc_journal", diff=True, notifications=None, older_than=0)
         assert result["pruned"] == {"interactions": 1, "notifications": 1, "request_ids": 0, "outcomes": 0, "runs": 0}
@@ -93,15 +93,15 @@ class TestJournal:
 
     @pytest.mark.parametrize("name", ["objectid", "notificationid"])
     def test_invalid_unicode_is_refused(self, act, name):
-        """As a process, since the code of Ansible's controller, which other tests import, refuses to read it."""
+        """The module runs as a process, because the code of Ansible's controller, which other tests import, refuses such text."""
         result, code, dummy = act("vcc_journal", notifications=[{**RELEASED[0], name: "a\ud800"}])
         assert (code, result["msg"]) == (1, f"notifications[0].{name} is not valid Unicode: write it in UTF-8.")
 
-    def test_an_age_beyond_all_time_prunes_nothing(self, act):
+    def test_huge_age_prunes_nothing(self, act):
         result, dummy, dummy = act("vcc_journal", notifications=None, older_than=10**400)
         assert result["changed"] is False
 
-    def test_an_external_id_that_is_a_number_counts(self, act):
+    def test_external_id_may_be_number(self, act):
         assert act("vcc_journal", notifications=[{**RELEASED[0], "objectid": 4711}])[0]["noted"] == 1
 
     def test_no_notifications_make_no_journal(self, act, tmp_path):
@@ -167,7 +167,7 @@ class TestJournalInfo:
         )
         assert snapshot(tmp_path) == before
 
-    def test_an_id_with_a_comma_is_one(self, sim, act, tmp_path):
+    def test_comma_does_not_divide_id(self, sim, act, tmp_path):
         path = tmp_path / "journal.db"
         run_module(tmp_path, **sim.options(journal=str(path), external_ids=["kom,ma", "kom", "ma"]))
         result, dummy, dummy = act("vcc_journal_info", external_ids=["kom,ma"])

@@ -31,14 +31,14 @@ calling = pytest.mark.parametrize("module", CALLING)
 
 
 def shown(printed):
-    """What was printed, without the escapes of JSON."""
+    """Return the output without the escapes of JSON."""
     return json.dumps(json.loads(printed), ensure_ascii=False).replace("\\\\", "\\").replace('\\"', '"')
 
 
 @every
-class TestEvery:
-    def test_every_option_of_the_connection_is_taken(self, sim, act, tmp_path, module):
-        """So that module_defaults can set them for the action group."""
+class TestEveryModule:
+    def test_every_option_of_the_connection_is_accepted(self, sim, act, tmp_path, module):
+        """Therefore module_defaults can set them for the action group."""
         trustme.CA().cert_pem.write_to_path(str(tmp_path / "ca.pem"))
         given = {
             "region": "emea",
@@ -62,7 +62,7 @@ class TestEvery:
         assert not result.get("failed")
         assert "Traceback" not in printed
 
-    def test_check_mode_says_what_the_first_run_does_and_the_second_does_nothing(self, sim, act, tmp_path, module):
+    def test_check_mode_predicts_first_run_and_second_run_changes_nothing(self, sim, act, tmp_path, module):
         before = snapshot(tmp_path)
         predicted, *others = act(module, check=True, diff=True)
         assert snapshot(tmp_path) == before
@@ -91,7 +91,7 @@ class TestEvery:
 
 
 @calling
-class TestCalling:
+class TestCallingModules:
     def test_wrong_credentials_are_named(self, refused, module):
         said = refused(module, client_secret="wrong")
         assert said == "VCC refused the client credentials (invalid_client): check client_id, client_secret and region."
@@ -116,14 +116,14 @@ class TestCalling:
         sim.fault("cut", path=TOKEN)
         assert refused(module).startswith(f"The token endpoint {sim.token_url} gave no answer")
 
-    def test_the_environment_serves(self, sim, tmp_path, module):
+    def test_options_come_from_environment(self, sim, tmp_path, module):
         dummy, code, printed = run_module(tmp_path, env=sim.environment(tmp_path), module=module, **TASKS[module])
         assert code == 0, printed
         assert (tmp_path / "elsewhere.db").exists() is (module == "vcc_provider")
         assert (tmp_path / "tokens.json").exists()
         assert CLIENT_SECRET not in shown(printed)
 
-    def test_no_verification_is_warned_about(self, act, module):
+    def test_disabled_verification_has_warning(self, act, module):
         result, dummy, dummy = act(module, validate_certs=False)
         assert "validate_certs is false" in json.dumps(result["warnings"])
 
@@ -143,12 +143,12 @@ def test_message_of_a_server_with_a_token_is_not_repeated(sim, act, tmp_path, mo
 
 
 class TestBareNumbers:
-    """YAML has read them before any module sees them."""
+    """YAML converts numbers without quotes before a module gets them."""
 
     ADVICE = " Put it in quotes, since YAML reads 0123 as 83 and 12:30:45 as 45045."
 
-    def told(self, result):
-        """The warnings, however ansible-core writes those of a module."""
+    def warnings_of(self, result):
+        """Return the texts of the warnings, whose form depends on the version of ansible-core."""
         return [one if isinstance(one, str) else one["event"]["msg"] for one in result["warnings"]]
 
     @pytest.mark.parametrize(
@@ -169,16 +169,16 @@ class TestBareNumbers:
             ),
         ],
     )
-    def test_is_warned_about_once(self, act, module, given, named):
+    def test_bare_number_has_one_warning(self, act, module, given, named):
         result, code, dummy = act(module, **given)
         assert code == 0
-        assert self.told(result) == [f"A bare number is taken as text: {named}.{self.ADVICE}"]
+        assert self.warnings_of(result) == [f"A bare number is taken as text: {named}.{self.ADVICE}"]
 
     def test_warning_shows_no_secret_number(self, sim, act):
         sim.add_client("second", "4711")
         result, code, dummy = act("vcc_token", client_id="second", client_secret=4711)
         assert code == 0
-        assert self.told(result) == [f"A bare number is taken as text: client_secret.{self.ADVICE}"]
+        assert self.warnings_of(result) == [f"A bare number is taken as text: client_secret.{self.ADVICE}"]
 
     @pytest.mark.parametrize(
         ("module", "given"),
@@ -188,6 +188,6 @@ class TestBareNumbers:
             ("vcc_provider", {"force": True}),
         ],
     )
-    def test_numbers_in_quotes_and_where_numbers_are_wanted_are_not(self, act, module, given):
+    def test_quoted_numbers_and_numeric_options_have_no_warning(self, act, module, given):
         result, code, dummy = act(module, **given)
         assert (code, result.get("warnings", [])) == (0, [])

@@ -22,7 +22,7 @@ class TestProvider:
         "agent_actions_permitted": {"release": True},
     }
 
-    def test_a_registration_and_what_a_change_says(self, sim, act):
+    def test_registration_returns_changed_settings(self, sim, act):
         result, code, printed = act("vcc_provider", diff=True, **self.FULL)
         assert (code, result["changed"], result["evidence"], result["provider"]) == (0, True, "api", "tickets")
         assert json.loads(sim.bodies(REGISTER)[0]) == {
@@ -61,7 +61,7 @@ class TestProvider:
         assert "hush-hush" not in text
         assert sim.calls == []
 
-    def test_after_a_call_with_headers_nothing_that_a_server_says_is_repeated(self, sim, act):
+    def test_message_of_server_is_omitted_if_call_has_headers(self, sim, act):
         value = "Bearer hu+sh/sh"
         for spelled in ("hu+sh/sh", r"hu\u002Bsh\/sh", "hu%2bsh%2fsh", "hu&#43;sh/sh", "hu+s", "hu\n+s\nh/sh"):
             sim.fault("status", status=400, path=REGISTER, body={"message": f"not with {spelled}"})
@@ -70,7 +70,7 @@ class TestProvider:
             assert result["msg"] == "The provider 'tickets' is not registered: VCC refused it with status 400"
             assert "not with" not in printed
 
-    def test_no_permission_at_all_is_the_default(self, sim, act):
+    def test_no_action_is_permitted_by_default(self, sim, act):
         assert not act("vcc_provider", agent_actions_permitted=None)[1]
         assert not act("vcc_provider", agent_actions_permitted={})[0]["changed"]
         assert set(json.loads(sim.bodies(REGISTER)[0])["agentactionspermitted"].values()) == {0}
@@ -88,7 +88,7 @@ class TestToken:
         assert requests.get(sim.url + ONGOING, headers=headers, timeout=30).status_code == 200
         assert len(sim.token_calls) == 1
 
-    def test_token_says_when_it_expires(self, act):
+    def test_token_has_time_of_its_end(self, act):
         began = int(time.time())
         result, dummy, dummy = act("vcc_token")
         ended = time.time()
@@ -96,7 +96,7 @@ class TestToken:
         assert began + 7200 <= ends <= ended + 7200
         assert 7200 - (ended - began) - 1 <= result["expires_in"] <= 7200
 
-    def test_an_end_that_is_not_told_is_null(self, sim, act):
+    def test_unknown_end_is_null(self, sim, act):
         sim.fault("status", status=200, path=TOKEN, body={"access_token": "t-1"})
         result, code, dummy = act("vcc_token")
         assert (code, result["access_token"], result["expires_in"], result["expires_at"]) == (0, "t-1", None, None)
@@ -114,7 +114,7 @@ class TestToken:
         (body,) = sim.bodies(TOKEN)
         assert f"scope={sent}".encode() in body.split(b"&")
 
-    def test_a_cached_one_is_used_again_by_the_same_scopes(self, sim, act, tmp_path):
+    def test_cached_token_is_used_for_same_scopes(self, sim, act, tmp_path):
         cache = {"token_cache": str(tmp_path / "tokens.json")}
         first = act("vcc_token", **cache)[0]
         second = act("vcc_token", **cache)[0]
@@ -126,10 +126,10 @@ class TestToken:
         assert other["access_token"] != first["access_token"]
         assert len(sim.token_calls) == 2
 
-    def test_without_a_cache_each_task_gets_its_own(self, act):
+    def test_each_task_without_cache_gets_new_token(self, act):
         assert act("vcc_token")[0]["access_token"] != act("vcc_token")[0]["access_token"]
 
-    def test_check_mode_gets_one_too(self, sim, act):
+    def test_check_mode_gets_token(self, sim, act):
         assert act("vcc_token", check=True)[0]["access_token"]
         assert len(sim.token_calls) == 1
 
@@ -137,7 +137,7 @@ class TestToken:
         assert act("vcc_token", api_url=None)[0]["access_token"]
         assert [call["path"] for call in sim.calls] == [TOKEN]
 
-    def test_a_ready_token_is_not_used(self, sim, act):
+    def test_access_token_is_not_used(self, sim, act):
         result, code, dummy = act("vcc_token", access_token="ready-made")
         assert (code, len(sim.token_calls)) == (0, 1)
         assert "ready-made" not in result["access_token"]
@@ -161,20 +161,20 @@ class TestToken:
         assert sim.calls == []
 
     @pytest.mark.parametrize("lifetime", ["Infinity", "NaN", "1e18", "-1e18"])
-    def test_an_end_that_no_clock_knows_is_null(self, sim, act, lifetime):
+    def test_impossible_end_is_null(self, sim, act, lifetime):
         sim.fault("status", status=200, path=TOKEN, body=f'{{"access_token": "t-1", "expires_in": {lifetime}}}')
         result, code, dummy = act("vcc_token")
         assert (code, result["access_token"], result["expires_at"]) == (0, "t-1", None)
 
-    def test_token_is_shown_though_access_token_is_the_same(self, act, tmp_path):
+    def test_token_that_equals_access_token_is_shown(self, act, tmp_path):
         cache = {"token_cache": str(tmp_path / "tokens.json")}
         token = act("vcc_token", **cache)[0]["access_token"]
         assert act("vcc_token", access_token=token, **cache)[0]["access_token"] == token
 
-    def test_a_wrong_auth_url_is_named_as_such(self, refused):
+    def test_message_names_wrong_auth_url(self, refused):
         assert refused("vcc_token", api_url=None, auth_url="http://elsewhere.example/x").startswith("auth_url must")
 
-    def test_an_answer_without_a_token(self, sim, refused):
+    def test_answer_without_token_is_named(self, sim, refused):
         sim.fault("html", path=TOKEN)
         assert "answered without a token" in refused("vcc_token")
 
@@ -197,10 +197,10 @@ class TestOngoing:
         token = sim.issue_token(["stats"])
         assert token not in act("vcc_ongoing_info", access_token=token)[2]
 
-    def test_a_page_size_that_is_none(self, sim, refused):
+    def test_page_size_0_is_refused(self, sim, refused):
         assert refused("vcc_ongoing_info", page_size=0) == "page_size must be 1 or more, not 0."
         assert sim.calls == []
 
-    def test_a_page_that_is_none(self, sim, refused):
+    def test_malformed_page_is_named(self, sim, refused):
         sim.fault("html", path=ONGOING)
         assert "in a way that VCC does not" in refused("vcc_ongoing_info")

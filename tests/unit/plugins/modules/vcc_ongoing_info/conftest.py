@@ -26,7 +26,7 @@ def sim():
 
 @pytest.fixture
 def read(sim):
-    """Does a task and returns its result."""
+    """Runs a task and returns its result."""
 
     def do(secrets=None, **given):
         given = sim.options(**given)
@@ -42,7 +42,7 @@ def read(sim):
 
 @pytest.fixture
 def failure(read):
-    """What a task says that fails, in one sentence."""
+    """Runs a task that must fail. Returns its message, which is one line."""
 
     def do(kind=ApiError, **given):
         with pytest.raises(kind) as caught:

@@ -13,7 +13,7 @@ ONGOING = "/stats/interactions/ongoing"
 
 
 class Shifting(Recorder):
-    """A contact centre in which something happens behind each page that was read; ``queries`` has what was asked for."""
+    """A contact centre that calls ``happening`` after each page that is read. ``queries`` has the query of each request."""
 
     def __init__(self, **switches):
         self.queries = []

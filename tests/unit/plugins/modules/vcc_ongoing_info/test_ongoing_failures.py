@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""vcc_ongoing_info survives strange pages, and says what VCC refuses."""
+"""vcc_ongoing_info tolerates unexpected pages, and reports rejections."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from ansible_collections.vonage.vcc.tests.unit.plugins.modules.vcc_ongoing_info.
 )
 
 
-class TestStrange:
+class TestUnexpectedPages:
     @pytest.mark.parametrize(
         "body",
         [
@@ -60,25 +60,25 @@ class TestStrange:
         sim.fault(kind, path=ONGOING)
         assert "in a way that VCC does not" in failure(NoResponseError)
 
-    def test_a_later_page_that_fails_fails_all(self, sim, failure):
+    def test_failed_later_page_fails_task(self, sim, failure):
         sim.dispatch(*names(3))
         sim.fault("html", path=ONGOING, after=1)
         assert "in a way that VCC does not" in failure(NoResponseError, page_size=2)
 
     @pytest.mark.parametrize("meta", [None, [], "x", {}, {"pageCount": None, "totalCount": "3"}, {"totalCount": True}])
-    def test_without_its_meta_a_page_counts_and_the_total_is_not_known(self, sim, read, meta):
+    def test_page_without_meta_counts_and_total_is_unknown(self, sim, read, meta):
         sim.fault("status", status=200, body={"meta": meta, "items": [{"guid": "g"}]}, path=ONGOING)
         result = read()
         assert listed(result) == ["g"]
         assert result["totals"] == {"reported": None, "listed": 1, "matched": 1, "api_calls": 1}
 
 
-class TestHostile:
-    """What is in a page keeps neither the other items nor what comes behind this task from going on."""
+class TestUnexpectedItems:
+    """The content of an item affects neither other items nor later tasks."""
 
     @pytest.fixture
     def page(self, sim):
-        """Orders pages with what is given as JSON for the value of a property of one item of two."""
+        """Makes VCC return pages with two items. A property of the first item has the given JSON value."""
 
         def order(value):
             items = f'[{{"guid": "g-1", "serviceName": {value}}}, {{"guid": "g-2", "serviceName": "sales"}}]'
@@ -115,7 +115,7 @@ class TestHostile:
 
     @pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a": ', "}"), ('[{"aB": ', "}]")], ids=ascii)
     def test_deeply_nested_value_is_null(self, page, read, opening, closing):
-        """As deep as a reader of JSON gets."""
+        """Some of these values are almost as deep as the JSON parser allows."""
         page(opening * 400 + "7" + closing * 400)
         first, second = read()["interactions"]
         assert second["service_name"] == "sales"
@@ -129,39 +129,39 @@ class TestHostile:
             depth += 1
         assert (value, depth) == (None, 20)
 
-    def test_900_levels_in_a_process_of_its_own(self, sim, page, tmp_path):
-        """Which has fewer levels of its own than a test."""
+    def test_module_reads_value_of_900_levels(self, sim, page, tmp_path):
+        """The JSON parser accepts more levels in a process, because its call stack is shorter than that of a test."""
         page("[" * 900 + "]" * 900)
         env = sim.environment(tmp_path)
         result, code, printed = run_module(tmp_path, env=env, module="vcc_ongoing_info")
         assert code == 0, printed
         assert listed(result) == ["g-1", "g-2"]
 
-    def test_a_long_name_takes_no_time(self, page, read):
+    def test_long_name_is_shortened(self, page, read):
         page(f'{{"{"A" * 20_000}": 1}}')
         (name,) = read()["interactions"][0]["service_name"]
         assert len(name) < 2000
 
     def endless(self, sim, items, pages):
-        """Has each of some pages bring what ``items`` returns for its number, and say that there are many more."""
+        """Make VCC return some pages, each with the result of ``items`` for its number, and with the statement that many more follow."""
         for page in range(1, pages + 1):
             body = {"meta": {"page": page, "pageCount": 10**9, "totalCount": 3}, "items": items(page)}
             sim.fault("status", status=200, body=json.dumps(body), path=ONGOING)
 
-    def test_pages_without_an_end_and_with_nothing_new(self, sim, read):
+    def test_reading_ends_after_pages_without_new_items(self, sim, read):
         self.endless(sim, lambda page: [{"guid": "g-1"}, {"guid": f"g-{page}" if page < 5 else "g-2"}], 50)
         result = read()
         assert listed(result) == ["g-1", "g-2", "g-3", "g-4"]
         assert result["totals"]["api_calls"] == 4 + vcc_ongoing_info.STALE_PAGES
 
-    def test_interactions_without_an_end(self, sim, failure):
+    def test_endless_interactions_fail_task(self, sim, failure):
         self.endless(sim, lambda page: [{"guid": f"{page}-{number}"} for number in range(30_000)], 5)
         said = failure(ApiError)
         assert said.startswith("VCC lists more than 100000 ongoing interactions, and no more are read: check api_url ")
         assert len(sim.queries) == 4
 
     @pytest.mark.parametrize("item", [{"guid": "{}"}, {"guid": None}], ids=str)
-    def test_pages_without_an_end(self, sim, failure, monkeypatch, item):
+    def test_endless_pages_fail_task(self, sim, failure, monkeypatch, item):
         monkeypatch.setattr(vcc_ongoing_info, "MAX_PAGES", 30)
         self.endless(sim, lambda page: [{"guid": item["guid"] and f"g-{page}"}], 31)
         assert failure(ApiError) == (
@@ -171,7 +171,7 @@ class TestHostile:
 
 
 class TestRefused:
-    def test_a_refusal_names_what_may_be_wrong(self, sim, failure):
+    def test_message_about_rejection_names_options(self, sim, failure):
         sim.fault("status", status=400, body={"message": "limit is too high"}, path=ONGOING)
         assert failure(RejectedError, page_size=9999) == (
             "VCC refused it with status 400 (limit is too high): check page_size and api_url."
@@ -196,20 +196,20 @@ class TestRefused:
         assert len(sim.token_calls) == 2
         assert result["totals"]["api_calls"] == 3
 
-    def test_a_passing_trouble_is_waited_out_and_counted(self, sim, read):
+    def test_503_is_retried_and_counted(self, sim, read):
         sim.fault("status", status=503, path=ONGOING, retry_after="0")
         assert read(retries=1)["totals"]["api_calls"] == 2
 
     @pytest.mark.parametrize("order", [{"kind": "cut"}, {"kind": "status", "status": 500}], ids=["cut", "500"])
-    def test_no_answer_is_said(self, sim, failure, order):
+    def test_message_names_call_without_answer(self, sim, failure, order):
         sim.fault(path=ONGOING, **order)
         assert failure(NoResponseError).startswith(f"VCC at {sim.url}{ONGOING}?page=1&limit=100 ")
 
-    def test_the_caller_learns_what_to_hide(self, sim, read):
+    def test_caller_gets_secrets_to_mask(self, sim, read):
         secrets = set()
         read(secrets)
         token = sim.requests[-1]["headers"]["Authorization"].split()[1]
         assert secrets == {CLIENT_SECRET, token}
 
-    def test_no_verification_is_warned_about(self, read):
+    def test_disabled_verification_has_warning(self, read):
         assert read(validate_certs=False)["warnings"] == [_connection.UNVERIFIED]

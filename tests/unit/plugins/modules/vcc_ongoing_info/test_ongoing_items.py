@@ -54,7 +54,7 @@ class TestFilters:
         assert result["totals"]["matched"] == len(expected)
         assert (result["totals"]["reported"], result["totals"]["listed"]) == (4, 4)
 
-    def test_they_are_not_sent(self, sim, read):
+    def test_filters_are_not_sent(self, sim, read):
         read(queue="sales", agent="agent-1", medium="Object", direction="Inbound")
         assert [set(query) for query in sim.queries] == [{"page", "limit"}]
 
@@ -63,7 +63,7 @@ class TestFilters:
         [None, "x", 3, {}, [], [None], ["x"], [{}], [{"party": None}], [{"party": []}], [{"party": {"id": None}}]],
         ids=str,
     )
-    def test_an_item_whose_channels_are_strange_has_no_agent(self, sim, read, channels):
+    def test_item_with_malformed_channels_has_no_agent(self, sim, read, channels):
         body = {"meta": {"pageCount": 1}, "items": [{"guid": "g", "channels": channels}]}
         sim.fault("status", status=200, body=body, path=ONGOING, times=None)
         assert read(agent="agent-1")["interactions"] == []
@@ -125,7 +125,7 @@ class TestItems:
         ]
 
     @pytest.mark.parametrize("guid", [None, ["x"], {}], ids=str)
-    def test_items_with_a_strange_guid_are_all_listed(self, sim, read, guid):
+    def test_items_with_malformed_guid_are_all_listed(self, sim, read, guid):
         body = {"meta": {"pageCount": 1}, "items": [{"guid": guid, "medium": "a"}, {"guid": guid, "medium": "b"}]}
         sim.fault("status", status=200, body=body, path=ONGOING)
         assert [item["medium"] for item in read()["interactions"]] == ["a", "b"]

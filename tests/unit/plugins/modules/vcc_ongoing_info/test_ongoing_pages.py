@@ -23,7 +23,7 @@ class TestPages:
     @pytest.mark.parametrize(
         ("count", "size", "calls"), [(1, 100, 1), (4, 5, 1), (5, 5, 1), (6, 5, 2), (11, 5, 3), (3, 1, 3)]
     )
-    def test_all_are_read(self, sim, read, count, size, calls):
+    def test_all_pages_are_read(self, sim, read, count, size, calls):
         sim.dispatch(*names(count))
         result = read(page_size=size)
         assert listed(result) == guids(sim)
@@ -35,11 +35,11 @@ class TestPages:
         read(page_size=2)
         assert sim.queries == [{"page": [page], "limit": ["2"]} for page in "123"]
 
-    def test_the_size_is_100_by_default(self, sim, read):
+    def test_page_size_is_100_by_default(self, sim, read):
         read()
         assert sim.queries == [{"page": ["1"], "limit": ["100"]}]
 
-    def test_an_empty_contact_centre(self, read):
+    def test_empty_contact_centre_has_no_interactions(self, read):
         result = read()
         assert result == {
             "changed": False,
@@ -47,7 +47,7 @@ class TestPages:
             "totals": {"reported": 0, "listed": 0, "matched": 0, "api_calls": 1},
         }
 
-    def test_as_the_contract_says(self, sim, read):
+    def test_call_follows_contract(self, sim, read):
         read()
         token, call = sim.requests
         assert b"scope=stats" in token["body"]
@@ -58,7 +58,7 @@ class TestPages:
         assert [one["method"] for one in sim.calls] == ["POST", "GET"]
 
     @pytest.mark.parametrize("size", [0, -1])
-    def test_a_size_that_is_none(self, sim, failure, size):
+    def test_invalid_page_size_is_refused(self, sim, failure, size):
         assert failure(InputError, page_size=size) == f"page_size must be 1 or more, not {size}."
         assert sim.calls == []
 
@@ -71,7 +71,7 @@ class TestMoving:
         expected = guids(sim)
 
         def happening(page):
-            # What was first is dispatched anew, so to say: it comes again at the end.
+            # The first item moves to the end, as if it were dispatched again.
             if page == 1:
                 guid = expected[0]
                 sim._live[guid] = sim._live.pop(guid)
@@ -82,19 +82,19 @@ class TestMoving:
         assert result["totals"]["listed"] == len(result["interactions"]) == 4
         assert expected[0] in listed(result)
 
-    def test_a_page_of_known_ones_does_not_end_the_reading(self, sim, read):
+    def test_page_without_new_items_does_not_end_reading(self, sim, read):
         sim.dispatch(*names(3))
         expected = guids(sim)
 
         def happening(page):
-            # The first one moves behind the second, and so comes twice in a row.
+            # The first item moves behind the second, so it is on two consecutive pages.
             if page == 1:
                 sim._live = {guid: sim._live[guid] for guid in (expected[1], expected[0], expected[2])}
 
         sim.happening = happening
         assert set(listed(read(page_size=1))) == {expected[0], expected[2]}
 
-    def test_the_later_state_of_it_counts(self, sim, read):
+    def test_latest_state_of_item_counts(self, sim, read):
         sim.dispatch(*names(4))
         first = guids(sim)[0]
 
@@ -122,15 +122,15 @@ class TestMoving:
         assert set(listed(result)) <= set(expected)
         assert set(expected[:2]) <= set(listed(result))
 
-    def test_a_page_that_is_gone_ends_the_reading(self, sim, read):
+    def test_empty_page_ends_reading(self, sim, read):
         sim.dispatch(*names(4))
         sim.happening = lambda page: sim.release(*sim.live()) if page == 1 else None
         result = read(page_size=2)
         assert len(result["interactions"]) == 2
         assert result["totals"] == {"reported": 0, "listed": 2, "matched": 2, "api_calls": 2}
 
-    def test_a_page_of_known_ones_does_not_hide_the_pages_behind_it(self, sim, read):
-        """New ones have come before those of the first page, so that the second has nothing new."""
+    def test_pages_after_page_without_new_items_are_read(self, sim, read):
+        """New interactions appear before those of the first page, so the second page has only known ones."""
         sim.dispatch(*names(6))
         expected = guids(sim)
 
@@ -143,7 +143,7 @@ class TestMoving:
         sim.happening = happening
         assert set(expected) <= set(listed(read(page_size=2)))
 
-    def test_a_server_that_ignores_the_page_does_not_hold_it_up(self, sim, read):
+    def test_reading_ends_if_server_ignores_page_number(self, sim, read):
         sim.dispatch(*names(3))
         page = {
             "meta": {"page": 1, "count": 3, "pageCount": 1000, "totalCount": 3000},

@@ -32,7 +32,7 @@ def given(sim, folder):
 
 @pytest.fixture
 def register(given):
-    """Does a task and returns its result."""
+    """Runs a task and returns its result."""
 
     def do(check=False, diff=False, secrets=None, **others):
         result = run(given(**others), check, diff, set() if secrets is None else secrets)
@@ -44,7 +44,7 @@ def register(given):
 
 @pytest.fixture
 def refused(register):
-    """What a task says that fails."""
+    """Runs a task that must fail. Returns its error."""
 
     def do(kind=ApiError, **others):
         with pytest.raises(kind) as caught:

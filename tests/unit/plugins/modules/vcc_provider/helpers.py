@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vonage.vcc authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Settings of providers, and what diffs say of them."""
+"""Settings of providers, and the bodies of their calls."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ REGISTER = "/interactions/Register"
 HIDDEN = "hush-hush"
 HOOK = "https://hooks.example/vcc"
 
-# A registration with every setting, and one that differs in each way a setting can.
+# A registration with every setting, and another with added, changed and removed settings.
 FULL = {
     "endpoint": HOOK,
     "headers": {"Authorization": f"Bearer {HIDDEN}-1", "X-Old": f"{HIDDEN}-2", "X-Same": f"{HIDDEN}-3"},

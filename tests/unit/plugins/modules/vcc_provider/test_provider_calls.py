@@ -61,7 +61,7 @@ class TestWire:
         permitted = bodies(sim)[0]["agentactionspermitted"]
         assert [name for name, value in permitted.items() if value] == [spelled]
 
-    def test_headers_and_scope_of_the_call(self, sim, register):
+    def test_call_has_documented_headers_and_scope(self, sim, register):
         register()
         token, call = sim.requests
         assert b"scope=interactions%3Awrite" in token["body"]
@@ -70,7 +70,7 @@ class TestWire:
         assert [one["method"] for one in sim.calls] == ["POST", "POST"]
 
     @pytest.mark.parametrize("empty", [{"endpoint": ""}, {"headers": {}}, {"endpoint": HOOK, "headers": {}}])
-    def test_an_empty_setting_is_none(self, sim, register, empty):
+    def test_empty_setting_is_not_sent(self, sim, register, empty):
         register(**empty)
         assert set(bodies(sim)[0]) == {
             "provider",
@@ -78,7 +78,7 @@ class TestWire:
             *(["endpoint"] if empty.get("endpoint") else []),
         }
 
-    def test_vcc_then_knows_the_provider_and_where_to_notify_it(self, sim, register):
+    def test_vcc_gets_endpoint_for_notifications(self, sim, register):
         register(**FULL)
         sim.dispatch("a", provider="tickets")
         endpoint, headers, dummy = sim.notification("a")
@@ -100,7 +100,7 @@ class TestProof:
         register(endpoint=HOOK, headers={"X-Number": 7})
         assert not register(endpoint=HOOK, headers={"X-Number": "7"})["changed"]
 
-    def test_an_empty_setting_is_the_same_as_none(self, register):
+    def test_empty_setting_equals_missing_setting(self, register):
         register()
         assert not register(endpoint="", headers={})["changed"]
 
@@ -111,7 +111,7 @@ class TestProof:
         assert [body["endpoint"] for body in bodies(sim)] == [HOOK, f"{HOOK}/2", HOOK]
         assert bodies(sim)[0] == bodies(sim)[2]
 
-    def test_force_sends_what_is_known(self, sim, register):
+    def test_force_sends_confirmed_registration(self, sim, register):
         register(**FULL)
         forced = register(force=True, diff=True, **FULL)
         assert (forced["changed"], forced["changed_settings"], forced["evidence"]) == (True, [], "api")
@@ -119,7 +119,7 @@ class TestProof:
         assert len(bodies(sim)) == 2
         assert not register(**FULL)["changed"]
 
-    def test_without_a_journal_nothing_is_known(self, sim, register, tmp_path):
+    def test_each_run_without_journal_registers(self, sim, register, tmp_path):
         for dummy in range(2):
             result = register(journal="", diff=True, **FULL)
             assert (result["changed"], result["changed_settings"]) == (True, [])
@@ -128,14 +128,14 @@ class TestProof:
         assert list(tmp_path.iterdir()) == []
 
     @pytest.mark.parametrize("other", [{"name": "orders"}, {"account": "second"}], ids=["name", "account"])
-    def test_another_provider_or_account_proves_nothing(self, sim, register, other):
+    def test_other_provider_or_account_is_not_confirmed(self, sim, register, other):
         register()
         assert register(**other)["changed"]
         assert len(bodies(sim)) == 2
         assert not register()["changed"]
         assert not register(**other)["changed"]
 
-    def test_another_api_proves_nothing(self, sim, register):
+    def test_other_api_is_not_confirmed(self, sim, register):
         register()
         with Recorder() as second:
             elsewhere = {"api_url": second.url, "auth_url": second.token_url}
@@ -143,7 +143,7 @@ class TestProof:
             assert len(bodies(second)) == 1
         assert not register()["changed"]
 
-    def test_interactions_of_the_provider_are_left_alone(self, sim, register, task, rows):
+    def test_registration_leaves_rows_of_interactions(self, sim, register, task, rows):
         register()
         sim.dispatch("a", provider="tickets")
         task(external_id="a", provider="tickets")
@@ -153,7 +153,7 @@ class TestProof:
         assert not task(external_id="a", provider="tickets")["changed"]
         assert not register(**FULL)["changed"]
 
-    def test_no_verification_is_warned_about(self, register):
+    def test_disabled_verification_has_warning(self, register):
         for changed in (True, False):
             result = register(validate_certs=False)
             assert (result["changed"], result["warnings"]) == (changed, [_connection.UNVERIFIED])

@@ -19,7 +19,7 @@ from ansible_collections.vonage.vcc.tests.unit.plugins.modules.vcc_provider.help
 
 
 def actions(*permitted):
-    """What a diff says of each action."""
+    """Return the lines of a diff about the actions."""
     return [
         f"agent_actions_permitted.{name}: {'permitted' if name in permitted else 'not permitted'}"
         for name in ("hold", "release", "transfer_to_agent", "transfer_to_route")
@@ -31,7 +31,7 @@ def lines(*texts):
 
 
 class TestDiff:
-    def test_a_first_registration(self, register):
+    def test_diff_of_first_registration_has_every_setting(self, register):
         assert register(diff=True, **FULL)["diff"] == {
             "before_header": "VCC provider tickets",
             "after_header": "VCC provider tickets",
@@ -45,7 +45,7 @@ class TestDiff:
             ),
         }
 
-    def test_each_setting_that_changes_is_named_without_a_value(self, register):
+    def test_diff_names_changed_settings_without_values(self, register):
         register(**FULL)
         result = register(diff=True, **OTHER)
         assert result["changed_settings"] == [
@@ -77,13 +77,13 @@ class TestDiff:
         ids=str,
     )
     @pytest.mark.parametrize("check", [True, False])
-    def test_which_actions_were_and_are_permitted(self, register, check, before, after):
+    def test_diff_shows_permitted_actions_before_and_after(self, register, check, before, after):
         register(agent_actions_permitted=dict.fromkeys(before, True))
         diff = register(check=check, diff=True, agent_actions_permitted=dict.fromkeys(after, True))["diff"]
         assert diff["before"] == lines(*actions(*before))
         assert diff["after"] == lines(*actions(*after))
 
-    def test_a_name_is_shown_as_a_terminal_can(self, register):
+    def test_diff_shows_escapes_of_name(self, register):
         diff = register(diff=True, name="a\u202eb")["diff"]
         assert diff["before_header"] == diff["after_header"] == r"VCC provider a\u202eb"
         assert diff["before"] == "a\\u202eb: not known to be registered\n"
@@ -108,7 +108,7 @@ class TestDiff:
             ),
         ],
     )
-    def test_only_what_changes_is_a_changed_setting(self, register, before, after, named):
+    def test_changed_settings_are_only_those_that_differ(self, register, before, after, named):
         register(**before)
         result = register(**after)
         assert (result["changed"], result["changed_settings"]) == (True, named)
@@ -132,7 +132,7 @@ class TestCheckMode:
         assert predicted["evidence"] == ("predicted" if real["changed"] else "journal")
         assert {**predicted, "evidence": ""} == {**real, "evidence": ""}
 
-    def test_without_a_journal_it_predicts_a_change(self, sim, register, tmp_path):
+    def test_check_mode_without_journal_predicts_change(self, sim, register, tmp_path):
         assert register(check=True, journal="")["changed"]
         assert sim.calls == []
         assert list(tmp_path.iterdir()) == []
@@ -142,7 +142,7 @@ class TestSecrets:
     def test_no_value_is_in_the_journal_or_its_log(self, register, folder):
         register(**FULL)
         with contextlib.closing(sqlite3.connect(folder / "journal.db")) as reader:
-            # While another reads, SQLite leaves what it writes in the log.
+            # While another connection reads, SQLite keeps written pages in the log.
             reader.execute("BEGIN")
             reader.execute("SELECT * FROM registration").fetchall()
             register(**OTHER)
@@ -152,8 +152,8 @@ class TestSecrets:
             for value in (HIDDEN, "Bearer", "hooks.example"):
                 assert value.encode() not in content
 
-    def test_equal_values_leave_no_equal_marks(self, register, folder):
-        """Each hash has the setting's name in it and a key of its registration, so that nothing can be compared or looked up."""
+    def test_equal_values_have_different_hashes(self, register, folder):
+        """Each hash includes the name of the setting and a key of the registration, so that values cannot be compared or looked up."""
         same = {"endpoint": HOOK, "headers": {"A": HIDDEN, "B": HIDDEN}}
         register(**same)
         register(name="orders", **same)
@@ -167,7 +167,7 @@ class TestSecrets:
         register(**FULL)
         assert HIDDEN not in json.dumps(register(check=check, diff=True, **OTHER))
 
-    def test_the_caller_learns_what_to_hide(self, sim, register):
+    def test_caller_gets_secrets_to_mask(self, sim, register):
         secrets = set()
         register(secrets=secrets)
         token = sim.requests[-1]["headers"]["Authorization"].split()[1]

@@ -45,7 +45,7 @@ except ApiError as exc:
 
 
 class TestFailure:
-    """What VCC has not accepted is sent again, and so is what it had accepted before, since nobody knows what it has now."""
+    """After a failure, the next run sends its registration even if VCC had accepted it before, because the current one is unknown."""
 
     @pytest.mark.parametrize(
         ("order", "said"),
@@ -95,8 +95,8 @@ class TestFailure:
         assert not register(**FULL)["changed"]
 
     @pytest.mark.parametrize("status", [400, 403])
-    def test_the_reason_is_repeated_where_there_are_no_headers(self, sim, refused, status):
-        """Of headers, nobody knows in which spelling a server repeats them."""
+    def test_message_of_server_is_shown_only_without_headers(self, sim, refused, status):
+        """A server may repeat the values of headers in any spelling."""
         for given, said in (({}, True), ({"endpoint": HOOK}, True), (FULL, False)):
             sim.fault("status", status=status, body={"message": "no such thing"}, path=REGISTER)
             assert ("(no such thing)" in str(refused(**given))) is said
@@ -108,12 +108,12 @@ class TestFailure:
         assert first == second
         assert len(sim.token_calls) == 2
 
-    def test_a_passing_trouble_is_waited_out(self, sim, register):
+    def test_503_is_retried(self, sim, register):
         sim.fault("status", status=503, path=REGISTER, retry_after="0")
         assert register(retries=1)["changed"]
         assert not register()["changed"]
 
-    def test_a_ready_token_that_has_expired_is_named(self, sim, refused):
+    def test_expired_access_token_is_named(self, sim, refused):
         failure = refused(access_token="old", client_id=None, client_secret=None, kind=ApiError)
         assert str(failure).startswith("The provider 'tickets' is not registered: VCC refused the access token (401)")
 
@@ -122,7 +122,7 @@ class TestFailure:
         assert "(403): give the API client the scope interactions:write." in said
 
     @pytest.mark.parametrize("wrong", ["secret", "address"])
-    def test_without_a_token_what_is_known_stays_known(self, sim, register, refused, wrong):
+    def test_failed_token_request_keeps_confirmation(self, sim, register, refused, wrong):
         register(**FULL)
         if wrong == "secret":
             refused(AuthError, client_secret="wrong", **OTHER)
@@ -131,12 +131,12 @@ class TestFailure:
         assert len(bodies(sim)) == 1
         assert not register(**FULL)["changed"]
 
-    def test_a_journal_that_cannot_be_used_fails_before_the_call(self, sim, refused, folder):
+    def test_unusable_journal_fails_before_call(self, sim, refused, folder):
         (folder / "journal.db").mkdir(parents=True)
         assert "cannot be used" in str(refused(JournalError))
         assert sim.calls == []
 
-    def test_a_journal_that_breaks_behind_the_call_is_said(self, sim, register, folder):
+    def test_message_names_journal_that_fails_after_call(self, sim, register, folder):
         hold = sim.fault("hold", path=REGISTER)
         with background(register) as results:
             assert hold.entered.wait(PATIENCE)
@@ -151,7 +151,7 @@ class TestFailure:
 
 
 class TestInterrupted:
-    def test_a_run_that_is_killed_before_its_note_proves_nothing(self, sim, register, given):
+    def test_run_that_is_killed_before_its_record_confirms_nothing(self, sim, register, given):
         register(**FULL)
         hold = sim.fault("hold", path=REGISTER)
         with python(REGISTERING, json.dumps(given(**OTHER))) as process:
@@ -164,8 +164,8 @@ class TestInterrupted:
         assert register(**FULL)["evidence"] == "api"
         assert [body["endpoint"] for body in bodies(sim)] == [HOOK, f"{HOOK}/2", HOOK]
 
-    def test_two_at_once_prove_nothing(self, sim, register, given):
-        """Which of them VCC took last is not known."""
+    def test_two_runs_at_once_confirm_nothing(self, sim, register, given):
+        """It is unknown which of them VCC processed last."""
         holds = [sim.fault("hold", path=REGISTER) for dummy in range(2)]
         with contextlib.ExitStack() as stack:
             processes = []
@@ -181,7 +181,7 @@ class TestInterrupted:
             assert register(check=True, **settings)["changed"]
         assert register(**FULL)["evidence"] == "api"
 
-    def test_of_many_at_once_none_fails(self, sim, given):
+    def test_four_runs_at_once_do_not_fail(self, sim, given):
         results = [json.loads(output) for output in at_once(4, "together()" + REGISTERING, json.dumps(given()))]
         assert {result["evidence"] for result in results} <= {"api", "journal"}
         assert len(bodies(sim)) == sum(result["changed"] for result in results) > 0

@@ -14,7 +14,7 @@ from ansible_collections.vonage.vcc.tests.unit.plugins.modules.vcc_provider.help
 
 
 class TestInput:
-    """What is refused, in check mode too, before any call and without a value that may be a secret."""
+    """Input that is refused before any call, also in check mode. The message shows no value that may be a secret."""
 
     @pytest.fixture
     def said(self, sim, refused, tmp_path):
@@ -30,7 +30,7 @@ class TestInput:
         return do
 
     @pytest.mark.parametrize("name", ["", " ", "a\nb", "a\x00", "x" * 1025, "a\ud800"])
-    def test_a_name_that_no_provider_has(self, said, name):
+    def test_invalid_name_is_refused(self, said, name):
         assert said(name=name).startswith("name ")
 
     @pytest.mark.parametrize(
@@ -50,20 +50,20 @@ class TestInput:
             (f"https://hooks.example:70000/{HIDDEN}", "be a URL such as "),
         ],
     )
-    def test_an_endpoint_that_vcc_does_not_call(self, said, endpoint, why):
+    def test_invalid_endpoint_is_refused(self, said, endpoint, why):
         assert said(endpoint=endpoint).startswith(f"endpoint must {why}")
 
     @pytest.mark.parametrize("name", ["", "X Y", "X:", "X\r\nY", "X\n", "Größe", "X\x00", "(X)", '"X"'])
-    def test_a_name_that_no_header_has(self, said, name):
+    def test_invalid_header_name_is_refused(self, said, name):
         assert said(endpoint=HOOK, headers={name: HIDDEN}).startswith("headers has a name that no HTTP header can have")
 
     @pytest.mark.parametrize("value", ["{}\r\nX: y", "{}\n", "\n{}", "{}\r", "ü{}", "{}\x00", "{}\t", "{}\x7f", "🎧{}"])
-    def test_a_value_that_no_header_has(self, said, value):
+    def test_invalid_header_value_is_refused(self, said, value):
         text = said(endpoint=HOOK, headers={"X-Key": value.format(HIDDEN)})
         assert text.startswith("headers.X-Key has a character that no HTTP header can have")
 
     @pytest.mark.parametrize("value", [[HIDDEN], {"a": HIDDEN}, None, True, 1.5], ids=repr)
-    def test_a_value_that_is_no_text(self, said, value):
+    def test_header_value_of_other_type_is_refused(self, said, value):
         assert said(endpoint=HOOK, headers={"X-Key": value}).startswith(
             "headers.X-Key is neither text nor a whole number"
         )
@@ -74,25 +74,25 @@ class TestInput:
         text = said(endpoint=HOOK, headers={name: value.format(HIDDEN)})
         assert text.startswith(f"headers.{name} must have the form 'type credentials'")
 
-    def test_names_that_differ_in_capitals(self, said):
+    def test_header_names_that_differ_only_in_capitals_are_refused(self, said):
         text = said(endpoint=HOOK, headers={"X-Key": HIDDEN, "x-kEY": HIDDEN})
         assert text == "headers has a name twice, which differs in capitals only: leave one of them."
 
     @pytest.mark.parametrize("endpoint", [None, ""])
-    def test_headers_without_an_endpoint(self, said, endpoint):
+    def test_headers_without_endpoint_are_refused(self, said, endpoint):
         text = said(endpoint=endpoint, headers={"X-Key": HIDDEN})
         assert text == "headers are sent to endpoint, which is missing: set it, or leave headers out."
 
-    def test_more_than_a_call_takes(self, said):
+    def test_settings_over_size_limit_are_refused(self, said):
         text = said(endpoint=HOOK, headers={"X-Key": HIDDEN * 12_000})
         assert text.startswith("The settings of 'tickets' come to 108")
 
-    def test_the_most_that_a_call_takes_is_taken(self, sim, register, refused):
+    def test_settings_of_maximum_size_are_sent(self, sim, register, refused):
         register(endpoint=HOOK, headers={"X": ""}, journal="")
         room = 99_999 - len(sim.bodies(REGISTER)[0])
         register(endpoint=HOOK, headers={"X": "x" * room}, journal="")
         assert len(sim.bodies(REGISTER)[1]) == 99_999
         assert "come to 100000 bytes" in str(refused(InputError, endpoint=HOOK, headers={"X": "x" * (room + 1)}))
 
-    def test_missing_credentials(self, said):
+    def test_missing_credentials_are_refused(self, said):
         assert said(client_id=None, client_secret=None).startswith("The credentials are missing")

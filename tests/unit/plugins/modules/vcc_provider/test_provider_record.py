@@ -13,7 +13,7 @@ from ansible_collections.vonage.vcc.plugins.module_utils._journal.registrations 
 
 
 class TestRegistration:
-    """The note alone, by the test's clock."""
+    """The record of a registration, without calls."""
 
     @pytest.fixture(params=["sqlite", "postgresql"])
     def journal(self, request, folder):
@@ -42,7 +42,7 @@ class TestRegistration:
         assert one().compare({"a": "1", "c": "2"}) == {"a": "same", "b": "removed", "c": "added"}
         assert one().compare({"a": "2", "b": "2"}) == {"a": "changed", "b": "same"}
 
-    def test_a_new_beginning_ends_what_was_known(self, one):
+    def test_new_registration_ends_confirmation(self, one):
         first = one()
         first.begin()
         first.accept({"a": "1"})
@@ -50,7 +50,7 @@ class TestRegistration:
         assert first.compare({"a": "1"}) is None
 
     @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
-    def test_neither_of_two_is_known(self, one, order):
+    def test_two_registrations_at_once_confirm_neither(self, one, order):
         both = [one(), one()]
         for registration in both:
             registration.begin()
@@ -86,7 +86,7 @@ class TestRegistration:
             later.accept({"a": "1"})
             assert one().compare({"a": "1"}) == known
 
-    def test_runs_in_short_order_behind_a_killed_one_come_to_rest(self, one, clock):
+    def test_repeated_runs_after_killed_run_confirm_registration(self, one, clock):
         one().begin()
         for dummy in range(4):
             clock.now += OVERLAP_SECONDS / 2
@@ -96,7 +96,7 @@ class TestRegistration:
         assert one().compare({"a": "1"}) == {"a": "same"}
 
     def test_failed_registration_leaves_that_of_another_process(self, one):
-        """The first is still under way when the third comes, and may be the last that VCC takes."""
+        """The first registration still runs when the third begins, and may be the last that VCC processes."""
         first, second, third = one(), one(), one()
         first.begin()
         second.begin()
