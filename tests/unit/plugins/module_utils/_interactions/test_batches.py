@@ -144,7 +144,7 @@ class TestSplitBatches:
         assert "provider" in result["msg"]
         assert len(sim.invoke_calls) == 1
 
-    def test_unregistered_provider(self, sim, task):
+    def test_unregistered_provider_fails_every_interaction(self, sim, task):
         result = task(external_ids=["a", "b"], provider="nobody")
         assert summary(result) == {"requested": 2, "failed": 2}
         assert "The provider is not registered" in result["msg"]

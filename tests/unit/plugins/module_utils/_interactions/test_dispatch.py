@@ -252,8 +252,8 @@ class TestConfirmations:
         assert len(sim.invoke_calls) == 1
 
 
-class TestWithoutAnExternalId:
-    def test_each_run_dispatches_it_with_a_warning(self, sim, dispatch, rows):
+class TestWithoutExternalId:
+    def test_each_run_dispatches_again_with_warning(self, sim, dispatch, rows):
         for dummy in range(2):
             result = dispatch(interactions=[{"linked_data": LINKS}, {}], diff=True)
             assert result["changed"]

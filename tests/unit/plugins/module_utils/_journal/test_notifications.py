@@ -128,8 +128,8 @@ def changes(request, note, journal, tmp_path):
 
 
 @both_backends
-class TestNotes:
-    def test_a_release_proves(self, changes, journal, clock):
+class TestRecording:
+    def test_release_is_confirmed(self, changes, journal, clock):
         assert changes(("Release", "a", "n-1")) == [("a", "not known", "released")]
         row = journal_rows(journal)["a"]
         assert (row["action"], row["request_id"], row["accepted"]) == ("release", "n-1", clock.now)
@@ -150,7 +150,7 @@ class TestNotes:
         row = journal_rows(journal)["a"]
         assert (row["action"], row["request_id"]) == ("release", "n-1")
 
-    def test_an_assignment_ends_proof(self, changes, keep, journal):
+    def test_assignment_ends_confirmation(self, changes, keep, journal):
         keep("a", "b")
         assert changes(("AssignToAgent", "a", "n-1")) == [("a", "released", "not known")]
         assert list(journal_rows(journal)) == ["b"]

@@ -109,7 +109,7 @@ class TestToken:
             ({"scopes": ["interactions:write", "stats", "users:read"]}, "interactions%3Awrite+stats+users%3Aread"),
         ],
     )
-    def test_scopes_are_joined_by_a_blank(self, sim, act, given, sent):
+    def test_scopes_are_joined_with_blanks(self, sim, act, given, sent):
         assert act("vcc_token", **given)[1] == 0
         (body,) = sim.bodies(TOKEN)
         assert f"scope={sent}".encode() in body.split(b"&")

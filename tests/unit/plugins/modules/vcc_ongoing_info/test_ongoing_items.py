@@ -47,7 +47,7 @@ class TestFilters:
         ids=str,
     )
     @pytest.mark.parametrize("size", [1, 100])
-    def test_only_what_matches_all_is_listed(self, sim, read, given, expected, size):
+    def test_listed_items_match_all_filters(self, sim, read, given, expected, size):
         by_name = dict(zip("abcd", guids(sim)))
         result = read(page_size=size, **given)
         assert listed(result) == [by_name[name] for name in expected]
@@ -71,7 +71,7 @@ class TestFilters:
 
 
 class TestItems:
-    def test_as_vcc_has_them_in_snake_case(self, sim, read):
+    def test_properties_are_returned_in_snake_case(self, sim, read):
         sim.dispatch("secret-id", provider="tickets", route="sales")
         sim.assign("secret-id", provider="tickets", agent_id="agent-7")
         (raw,) = Recorder.ongoing(sim, 1, 10)["items"]
@@ -110,7 +110,7 @@ class TestItems:
             "events",
         }
 
-    def test_an_external_id_is_nowhere(self, sim, read):
+    def test_result_has_no_external_id(self, sim, read):
         sim.dispatch("secret-id")
         result = read()
         assert len(result["interactions"]) == 1

@@ -30,7 +30,7 @@ class TestPages:
         assert result["changed"] is False
         assert result["totals"] == {"reported": count, "listed": count, "matched": count, "api_calls": calls}
 
-    def test_the_page_and_its_size_are_asked_for(self, sim, read):
+    def test_call_has_page_and_its_size(self, sim, read):
         sim.dispatch(*names(5))
         read(page_size=2)
         assert sim.queries == [{"page": [page], "limit": ["2"]} for page in "123"]
@@ -63,7 +63,7 @@ class TestPages:
         assert sim.calls == []
 
 
-class TestMoving:
+class TestChanges:
     """Interactions begin and end while the pages are read."""
 
     def test_item_that_moves_to_a_later_page_is_listed_once(self, sim, read):
@@ -106,7 +106,7 @@ class TestMoving:
         sim.happening = happening
         assert listed(read(page_size=2, agent="agent-7")) == [first]
 
-    def test_the_total_is_that_of_the_last_page(self, sim, read):
+    def test_total_is_that_of_last_page(self, sim, read):
         sim.dispatch(*names(4))
         sim.happening = lambda page: sim.dispatch(f"new-{page}") if page == 1 else None
         result = read(page_size=2)

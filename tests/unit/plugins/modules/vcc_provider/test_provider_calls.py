@@ -14,7 +14,7 @@ from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import (
 from ansible_collections.vonage.vcc.tests.unit.plugins.modules.vcc_provider.helpers import FULL, HOOK, OTHER, bodies
 
 
-class TestWire:
+class TestCall:
     def test_unset_options_are_not_sent(self, sim, register):
         result = register()
         assert result.pop("journal")["created"]
@@ -27,7 +27,7 @@ class TestWire:
         ]
         assert not any(isinstance(value, bool) for value in bodies(sim)[0]["agentactionspermitted"].values())
 
-    def test_every_setting_in_the_spelling_of_vcc(self, sim, register):
+    def test_every_setting_has_name_of_vcc(self, sim, register):
         register(
             endpoint=f"{HOOK}/@team?key=1@2",
             headers={"Authorization": "Basic dTpw", "X-Number": 7, "X-Empty": "", "!#$%&'*+-.^_`|~": "\x20~"},
@@ -56,7 +56,7 @@ class TestWire:
             ("transfer_to_route", "transferToRoute"),
         ],
     )
-    def test_each_permission_is_its_own(self, sim, register, option, spelled):
+    def test_each_action_is_permitted_by_itself(self, sim, register, option, spelled):
         register(agent_actions_permitted={option: True})
         permitted = bodies(sim)[0]["agentactionspermitted"]
         assert [name for name, value in permitted.items() if value] == [spelled]
@@ -85,7 +85,7 @@ class TestWire:
         assert (endpoint, headers) == (FULL["endpoint"], FULL["headers"])
 
 
-class TestProof:
+class TestConfirmation:
     def test_a_second_run_makes_no_call(self, sim, register):
         register(**FULL)
         calls = sim.calls
@@ -104,7 +104,7 @@ class TestProof:
         register()
         assert not register(endpoint="", headers={})["changed"]
 
-    def test_every_change_is_sent_as_a_whole_and_then_known(self, sim, register):
+    def test_changed_registration_is_sent_completely_and_once(self, sim, register):
         for settings in (FULL, OTHER, FULL):
             assert register(**settings)["changed"]
             assert not register(**settings)["changed"]

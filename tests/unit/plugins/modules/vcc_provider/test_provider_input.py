@@ -70,7 +70,7 @@ class TestInput:
 
     @pytest.mark.parametrize("name", ["Authorization", "authorization", "AUTHORIZATION"])
     @pytest.mark.parametrize("value", ["{}", "{} ", " {}", "", "{}  "])
-    def test_an_authorization_without_its_type(self, said, name, value):
+    def test_authorization_without_type_is_refused(self, said, name, value):
         text = said(endpoint=HOOK, headers={name: value.format(HIDDEN)})
         assert text.startswith(f"headers.{name} must have the form 'type credentials'")
 
