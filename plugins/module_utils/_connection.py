@@ -26,7 +26,7 @@ API_URL = "https://{region}.api.{domain}"
 LONGEST_TIMEOUT = 3600
 
 # The warning of every module if validate_certs is false.
-UNVERIFIED = "validate_certs is false: anyone on the way to VCC can read the token and change what is sent."
+UNVERIFIED = "validate_certs is false: anyone on the network path to VCC can read the token and change the calls."
 
 # For messages: how users of the playbooks set an option.
 IN_PLAYBOOKS = "The playbooks of the collection take each option as a variable, such as vcc_region or vcc_client_id."
@@ -120,7 +120,9 @@ def _check_credentials(
             f"(or {place('VCC_CLIENT_ID and VCC_CLIENT_SECRET')}, where the task runs), or access_token. {IN_PLAYBOOKS}"
         )
     if client_id and client_secret and not auth_url:
-        raise InputError("auth_url is missing: client credentials need it, or region, beside api_url.")
+        raise InputError(
+            "auth_url is missing: set it or region, because api_url alone does not say where to get tokens."
+        )
     if access_token:
         try:
             check_token(access_token)

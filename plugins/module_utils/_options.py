@@ -128,7 +128,7 @@ def journal_path(params: t.Mapping[str, t.Any]) -> str:
     path: str = params["journal"]
     if not path:
         raise InputError(
-            "journal is empty or none, so that there is no journal: set it to the path of one, or to the URL of a database."
+            "journal is empty or none, but this module needs a journal: set it to the path of a journal, or to the URL of a database."
         )
     check_paths(params)
     return path
@@ -155,7 +155,7 @@ def _check_variable(name: str, option: t.Mapping[str, t.Any], value: str) -> Non
         raise InputError(f"{name} must be {', '.join(choices[:-1])} or {choices[-1]}, {other}.")
     if (option["type"] == "path" or name == "journal") and not os.path.isabs(_expanded(value)):
         raise InputError(
-            f"{name} must be an absolute path, {other}: a relative one begins in a folder that depends on how the task is run."
+            f"{name} must be an absolute path, {other}: a relative path begins in a folder that depends on how the task is run."
         )
 
 
@@ -164,7 +164,7 @@ def _check_path(name: str, path: str) -> None:
     if path.startswith(("~", "$")) and not os.path.isabs(_expanded(path)):
         raise InputError(
             f"{name} {path!r:.200} does not lead to an absolute path on {os.uname().nodename}: "
-            "it names a user or a variable that is not known there. Write the path out."
+            "it names a user or a variable that is not known there. Write the absolute path."
         )
 
 
@@ -175,7 +175,7 @@ def _default_journal(path: str) -> str:
     if os.path.isabs(home):
         return os.path.join(home, "vonage_vcc", "journal.db")
     raise InputError(
-        f"The journal has no place: this user has no home folder on {os.uname().nodename}, where HOME is not set either. "
+        f"The journal has no path: this user has no home folder on {os.uname().nodename}, and HOME is not set there. "
         "Set journal, VCC_JOURNAL, HOME or ANSIBLE_HOME to an absolute path."
     )
 
@@ -253,9 +253,7 @@ DATA_SPEC = {"linked_data": _LINKED_DATA, "routing_data": _ROUTING_DATA}
 # The exceptions of Ansible's own check for a value that it cannot convert, and the message if that value is not known.
 CONVERSION_ERRORS = (OverflowError, TypeError, UnicodeEncodeError)
 
-CONVERSION_FAILED = (
-    "An option has a number that does not end, such as inf, or no dictionary where one is wanted: check the options."
-)
+CONVERSION_FAILED = "An option has an infinite number, such as inf, or another value where a dictionary must be: check the numbers and the dictionaries."
 
 
 def validated(validator: ArgumentSpecValidator, args: t.Mapping[str, t.Any]) -> ValidationResult:

@@ -61,7 +61,7 @@ def _open(output: Output, path: str, dry_run: bool) -> int:
         info = os.fstat(handle)
         _check(output, path, info)
         if not _is_earlier(output, os.pread(handle, LONGEST_LINE, 0)):
-            why = f"it is a file, but no {output.option} of this collection, and would be replaced"
+            why = "it already has other content, which the task does not replace"
             raise unwritable(output, path, why, f"set {output.option} to another path")
         if not dry_run and stat.S_IMODE(info.st_mode) != 0o600:
             with contextlib.suppress(PermissionError):  # from a file system without modes
@@ -84,12 +84,12 @@ def _check(output: Output, path: str, info: os.stat_result) -> None:
     if stat.S_ISLNK(info.st_mode):
         raise unwritable(output, path, "it is a symbolic link", f"set {option} to the file itself")
     if not stat.S_ISREG(info.st_mode):
-        raise unwritable(output, path, "it is no regular file", f"set {option} to a file, or leave it out")
+        raise unwritable(output, path, "it is not a regular file", f"set {option} to a file, or leave it out")
     if info.st_uid != os.geteuid():
         raise unwritable(output, path, "it belongs to another user", f"remove it, or set {option} to another file")
     if info.st_nlink > 1:
         raise unwritable(
-            output, path, "it has another name, a hard link", f"remove it, or set {option} to another file"
+            output, path, "it has a second hard link", f"remove that link, or set {option} to another file"
         )
 
 

@@ -48,7 +48,9 @@ Spec = t.Mapping[str, t.Mapping[str, t.Any]]
 def check_list(name: str, value: t.Any) -> None:
     """Raise InputError for a value that Ansible would convert to a list."""
     if isinstance(value, str):
-        raise InputError(f"{name} must be a list, not a string: an id may hold commas, so no string is split at them.")
+        raise InputError(
+            f"{name} must be a list, not a string: an id may contain commas, so a string is never split at commas."
+        )
     if value is not None and not isinstance(value, (list, tuple)):
         raise InputError(f"{name} must be a list.")
 
@@ -87,7 +89,7 @@ def number_warnings(spec: Spec, args: t.Mapping[str, t.Any]) -> list[str]:
         return []
     more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
     return [
-        f"A bare number is taken as text: {', '.join(found[:NAMED])}{more}."
+        f"A number without quotes is used as text: {', '.join(found[:NAMED])}{more}."
         " Put it in quotes, since YAML reads 0123 as 83 and 12:30:45 as 45045."
     ]
 
@@ -142,8 +144,8 @@ def _check_finite(position: str, value: t.Any) -> None:
         return
     # Ansible would convert "1e999999999" to an integer with all its digits, which takes hours.
     if isinstance(value, str) and any(map(str.isdigit, value)):
-        raise InputError(f"{position} must be a number of fewer digits.")
-    raise InputError(f"{position} must be a number that ends, not {shown(str(value))}.")
+        raise InputError(f"{position} must be a number with fewer digits.")
+    raise InputError(f"{position} must be a finite number, not {shown(str(value))}.")
 
 
 def is_loopback(url: str) -> bool:
@@ -222,8 +224,8 @@ def _check_ends(position: str, text: str, what: str) -> None:
         if edge == "ends" and char in _VARIANTS and not text[-2].isascii():  # a variation selector of an emoji
             continue
         raise InputError(
-            f"{position} {edge} with white space or a character that cannot be seen (U+{ord(char):04X}),"
-            f" which VCC would take for part of {what}: remove it."
+            f"{position} {edge} with white space or an invisible character (U+{ord(char):04X}),"
+            f" which VCC would treat as part of {what}: remove it."
         )
 
 
@@ -269,7 +271,7 @@ def checked_url(name: str, url: str) -> str:
     """Return ``url`` without a trailing slash. Raise InputError if credentials must not go there."""
     if _scheme(name, url, _URL_CHARACTERS, "https://emea.api.newvoicemedia.com") == "http" and not is_loopback(url):
         raise InputError(
-            f"{name} must begin with https://: over plain http, credentials are sent to this host itself only."
+            f"{name} must begin with https://: plain http is allowed only for localhost, because it does not protect the credentials."
         )
     # If a password has a slash, urlsplit takes the user for the host, and the rest for the path.
     if "@" in url:
@@ -280,7 +282,7 @@ def checked_url(name: str, url: str) -> str:
 def https_url(name: str, url: str) -> str:
     """Return ``url``, which VCC calls. Raise InputError if it is not a URL or does not begin with https://."""
     if _scheme(name, url, _URL_CHARACTERS_AND_QUERY, "https://hooks.example.com/vcc") != "https":
-        raise InputError(f"{name} must begin with https://, since VCC calls no other.")
+        raise InputError(f"{name} must begin with https://, because VCC calls only https URLs.")
     return url
 
 

@@ -204,7 +204,7 @@ def run(params: t.Mapping[str, t.Any], check_mode: bool, diff_mode: bool, secret
     body = json.dumps(fields).encode()
     if len(body) >= BODY_LIMIT:
         raise InputError(
-            f"The settings of '{shown(name)}' come to {len(body)} bytes; a call takes {BODY_LIMIT}: send less."
+            f"The settings of '{shown(name)}' have {len(body)} bytes, and a call must have fewer than {BODY_LIMIT}: shorten them."
         )
     settings = _settings(fields)
     # A server may repeat a header in any spelling, so no error may quote the server.
@@ -232,7 +232,7 @@ def run(params: t.Mapping[str, t.Any], check_mode: bool, diff_mode: bool, secret
             except JournalError as exc:
                 result.update(
                     failed=True,
-                    msg=f"The provider '{shown(name)}' is registered, but the next run will not know: {exc}",
+                    msg=f"The provider '{shown(name)}' is registered, but the journal could not record it, so the next run registers it again: {exc}",
                 )
     finally:
         journal.close()
@@ -258,9 +258,9 @@ def _fields(params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         fields["endpoint"] = https_url("endpoint", params["endpoint"])
     headers = {name: _header(name, value) for name, value in (params["headers"] or {}).items()}
     if len({name.lower() for name in headers}) < len(headers):
-        raise InputError("headers has a name twice, which differs in capitals only: leave one of them.")
+        raise InputError("headers has two names that differ only in capitals: remove one of them.")
     if headers and not params["endpoint"]:
-        raise InputError("headers are sent to endpoint, which is missing: set it, or leave headers out.")
+        raise InputError("headers need endpoint, which is missing: set endpoint, or leave headers out.")
     if headers:
         fields["headers"] = headers
     permitted = params["agent_actions_permitted"]

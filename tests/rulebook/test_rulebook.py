@@ -227,7 +227,7 @@ def test_rulebook_ends_if_its_endpoint_is_killed(tmp_path):
         rulebook.wait_until_listening()
         os.kill(rulebook.pids()[1], 9)
         assert process.wait(60) != 0
-    assert "The endpoint has ended with -9." in rulebook.text()
+    assert "The process of the endpoint has ended with exit code -9." in rulebook.text()
 
 
 def test_rules_of_the_guide_run_their_playbook(tmp_path, simulator):

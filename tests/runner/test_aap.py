@@ -291,7 +291,7 @@ def test_workflow(run_with_journal, run, effects, tmp_path):
     assert f"plan digest: {digest}" in checked.printed
     changed = run_with_journal("release_interactions", {"vcc_external_ids": f"{LINES}\ncase-4", **checked.artifacts})
     assert changed.code == 2
-    assert "1 interaction is new, and none is done or gone" in " ".join(changed.printed.split())
+    assert "1 interaction is new, and none is done or removed" in " ".join(changed.printed.split())
     assert "vcc_plan_digest" not in changed.artifacts
     assert effects() == []
     for released in (3, 0):

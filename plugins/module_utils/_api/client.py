@@ -140,7 +140,7 @@ class Client:
             by_vcc = response.is_by_vcc()
             server = "VCC" if by_vcc else "A proxy or gateway before VCC"
             raise RejectedError(
-                f"{server} refused it with status {response.status}{self._detail(response)}",
+                f"{server} refused the request with status {response.status}{self._detail(response)}",
                 response.status,
                 by_vcc,
                 response.maybe_processed,
@@ -155,7 +155,7 @@ class Client:
     def _unexpected(self, response: Response) -> NoResponseError:
         """Return the error for a response that VCC never gives. The call may or may not have reached VCC."""
         return NoResponseError(
-            f"{self._api_url} answered with status {response.status} in a way that VCC does not: check api_url, region and any proxy in between.",
+            f"{self._api_url} gave an answer (status {response.status}) that VCC never gives: check api_url, region and any proxy in between.",
             maybe_processed=True,
         )
 
@@ -195,7 +195,7 @@ class Client:
                 break
         if response.status == 401 and response.is_by_vcc():
             raise AuthError(
-                "VCC refuses a token that it has just given out (401): check account, region and api_url.",
+                "VCC refuses a token that it has just issued (401): check account, region and api_url.",
                 response.maybe_processed,
             )
         if response.status == 403 and response.is_by_vcc():

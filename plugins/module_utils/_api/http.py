@@ -339,7 +339,7 @@ def _classify(exc: Exception, sent: bool) -> _Failure:
     cause = getattr(exc.args[0], "reason", None) if exc.args else None
     tunnel_refused = TUNNEL_REFUSED.search(str(exc))
     if isinstance(exc, DeadlineExceededError):
-        return _Failure("it was given up, having taken too long", False, "run the task again later")
+        return _Failure("the call reached its time limit", False, "run the task again later")
     if isinstance(exc, requests.exceptions.SSLError):
         if "certificate" in str(exc).lower():
             return _Failure("its certificate cannot be trusted", False, remedy)
@@ -348,9 +348,9 @@ def _classify(exc: Exception, sent: bool) -> _Failure:
         status = tunnel_refused[1]
         if status == "407":
             remedy = "put them into the proxy's URL in the environment"
-            return _Failure("the proxy wants a user and a password", False, remedy)
-        remedy = "have the proxy let this host through, or name it in NO_PROXY"
-        return _Failure(f"the proxy refuses the way there with status {status}", status.startswith("5"), remedy)
+            return _Failure("the proxy requires a user and a password", False, remedy)
+        remedy = "allow the host of this URL in the proxy, or add it to NO_PROXY"
+        return _Failure(f"the proxy refuses the connection with status {status}", status.startswith("5"), remedy)
     if isinstance(exc, requests.exceptions.ProxyError) and not sent:
         return _Failure("the proxy cannot be used", True, remedy)
     if isinstance(cause, NewConnectionError):
@@ -366,4 +366,4 @@ def _classify(exc: Exception, sent: bool) -> _Failure:
     ):
         return _Failure("the connection was cut", True, remedy)
     name = type(exc).__name__
-    return _Failure(f"its answer is not that of an HTTP server, {name}" if sent else name, False, remedy)
+    return _Failure(f"its answer is not valid HTTP, {name}" if sent else name, False, remedy)

@@ -85,7 +85,7 @@ class TokenCache:
             if not stat.S_ISREG(info.st_mode)
             else "belongs to another user"
             if info.st_uid != os.geteuid()
-            else "is not empty, so not the lock that it must be"
+            else "is not empty, so it is not a lock file"
             if info.st_size
             else ""
         )
@@ -107,13 +107,13 @@ class TokenCache:
                 time.sleep(LOCK_POLL_INTERVAL)
             except OSError as exc:
                 raise InputError(
-                    f"The token cache {self.path} cannot be used (its file system locks no files: {exc.strerror}): put token_cache on a local"
+                    f"The token cache {self.path} cannot be used (its file system does not support locks: {exc.strerror}): put token_cache on a local"
                     " disk, or leave it out."
                 ) from None
         found = holders(self.path + ".lock")
         raise InputError(
             f"The token cache {self.path} cannot be used ({found or 'another process'} has held {self.path}.lock for {self._lock_timeout:g} seconds):"
-            f" let that process go on or end it{'' if found else '; fuser names it'}."
+            f" {'' if found else 'find that process with the command fuser, and '}wait until that process ends, or end it."
         )
 
     def _read(self) -> dict[str, t.Any]:
@@ -153,7 +153,7 @@ class TokenCache:
         ):
             return entries
         raise InputError(
-            f"The token cache {self.path} cannot be used (it is a file, but no token cache of this collection, and would be replaced):"
+            f"The token cache {self.path} cannot be used (it is not a token cache of this collection, and the task does not replace it):"
             " set token_cache to another path, or remove the file if nobody needs it."
         )
 
@@ -174,6 +174,6 @@ class TokenCache:
     def _unusable(self, reason: str | None) -> InputError:
         """Return the error for a file that the cache cannot use."""
         return InputError(
-            f"The token cache {self.path} cannot be used ({reason or 'unknown error'}): point token_cache at a file of your own in a"
-            " folder of your own, or leave it out."
+            f"The token cache {self.path} cannot be used ({reason or 'unknown error'}): set token_cache to your own file in your own"
+            " folder, or leave it out."
         )

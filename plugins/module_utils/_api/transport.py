@@ -194,7 +194,7 @@ def _proxy_problem(session: t.Any, url: str, proxy: str) -> str:
     except requests.exceptions.InvalidSchema:
         return "SOCKS needs the Python library PySocks"
     except Exception:
-        return "it is no URL of a proxy"
+        return "it is not the URL of a proxy"
     return ""
 
 

@@ -19,7 +19,9 @@ from .plan_digest import PlanDigest
 # ``_change`` combines up to this number of the interactions done last with up to this number from the end of the list.
 MAX_COMBINED = 200
 
-NOT_SENT = "not sent, because the plan differs from plan_digest: run check mode again for its plan_digest."
+NOT_SENT = (
+    "not sent, because the plan differs from plan_digest: run check mode again, and get its plan_digest approved."
+)
 
 
 class Change(t.NamedTuple):
@@ -103,17 +105,23 @@ def _message(state: State, left: int, requested: int, change: Change | None) -> 
     """
     if change is None:
         return (
-            f"The plan differs from plan_digest: {left} of {counted(requested)} {_is_or_are(left)} left to {ACTIONS[state]},"
-            " and how many are new, gone or done since cannot be known."
-            " Check the list and the options, run check mode again, and have its plan_digest approved."
+            f"The plan differs from plan_digest: {left} of {counted(requested)} {_is_or_are(left)} left to {ACTIONS[state]}."
+            " The digest does not show how many are new, removed or done since the approval:"
+            " check the list and the options, run check mode again, and get its plan_digest approved."
         )
     done, new = change
-    parts = [f"{done} of the {left + done - new} approved interactions {_is_or_are(done)} done since"] if done else []
+    parts = (
+        [
+            f"{done} of the {left + done - new} approved interactions {'was' if done == 1 else 'were'} done after the approval"
+        ]
+        if done
+        else []
+    )
     parts += [f"{counted(new)} {_is_or_are(new)} new" if not done else f"{new} {_is_or_are(new)} new"] if new else []
-    parts += [f"none is {' or '.join([*([] if done else ['done']), *([] if new else ['new']), 'gone'])}"]
+    parts += [f"none is {' or '.join([*([] if done else ['done']), *([] if new else ['new']), 'removed'])}"]
     return (
         f"The plan differs from plan_digest: {', '.join(parts[:-1])}, and {parts[-1]}."
-        f" Run check mode again, and have its plan_digest of the {counted(left)} left approved."
+        f" Run check mode again, and get its plan_digest approved: it covers the {counted(left)} that {_is_or_are(left)} left."
     )
 
 

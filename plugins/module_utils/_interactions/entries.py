@@ -31,7 +31,9 @@ def entry_of_option(position: str, interaction: t.Mapping[str, t.Any], action: A
     external_id, request_id = interaction["external_id"], interaction["request_id"]
     if action is Action.RELEASE:
         if external_id is None:
-            raise InputError(f"{position} has no external_id, without which nothing can be released: leave it out.")
+            raise InputError(
+                f"{position} has no external_id, and VCC releases only by external id: set it, or remove the interaction from the list."
+            )
         # The request id is that of the dispatch. VCC would ignore a release with the same one.
         return make_entry(position, external_id)
     check_data(f"{position}: ", interaction)
@@ -53,4 +55,4 @@ def entry_of_object(position: str, fields: dict[str, t.Any], action: Action) -> 
 
 def check_request_id(position: str, value: t.Any) -> str:
     """Return a request id as text. Raises InputError."""
-    return check_id(position, value, "give a key that is new, or leave it out", "a request_id")
+    return check_id(position, value, "give a new id, or leave it out", "a request_id")

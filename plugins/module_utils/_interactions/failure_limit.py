@@ -64,7 +64,10 @@ class FailureLimit:
         """Return the error that stops the task if VCC rejected ``max_failures`` interactions."""
         if self._max_failures is None or self._rejected_alone < self._max_failures:
             return None
-        return StoppedError(f"VCC has refused {counted(self._rejected_alone)}, and max_failures allows no more.")
+        which = "it" if self._rejected_alone == 1 else "them"
+        return StoppedError(
+            f"VCC has refused {counted(self._rejected_alone)}, and max_failures allows no more: correct {which}, or set max_failures higher."
+        )
 
     def rejects_all(self) -> bool:
         """Return whether VCC seems to reject the task as a whole. Never with ``max_failures``."""
@@ -79,6 +82,6 @@ class FailureLimit:
     def all_rejected(self, error: RejectedError) -> VccError:
         """Return the error that stops a task that VCC rejects as a whole."""
         return StoppedError(
-            f"VCC has refused {self._rejected_calls} calls in the same way and taken none: {error}. Check the provider and what else the"
-            " interactions have in common, or set max_failures to go on in spite of that."
+            f"VCC has refused {self._rejected_calls} calls in the same way and accepted none: {error}. Check the provider and the other options that"
+            " all interactions share, or set max_failures to continue nevertheless."
         )

@@ -30,13 +30,13 @@ _OTHER_LINES = [
         (r"[\[\]{}(),:; ]+$|[\[{]\s*[\"']|\[\s*[{]|\[\s*-?[0-9]+\s*(,|$)", _LIKE_JSON),
         (
             r"<(!|\?|/?[A-Za-z][A-Za-z0-9:-]*(\s[^@]*)?/?>)",
-            "looks like HTML or XML, not like an id: check how the file came about, or give such ids as CSV",
+            "looks like HTML or XML, not like an id: check the file, or give such ids as CSV",
         ),
-        (r"\$ANSIBLE_VAULT;|-----(BEGIN|END) ", "is of something encrypted, not an id: decrypt it first"),
-        (r"(<<<<<<<|>>>>>>>) ", "is the mark of a conflict in Git: resolve it first"),
+        (r"\$ANSIBLE_VAULT;|-----(BEGIN|END) ", "is part of an encrypted text, not an id: decrypt the file first"),
+        (r"(<<<<<<<|>>>>>>>) ", "is a conflict marker of Git, not an id: resolve the conflict first"),
         (
             r"[-*] |---$",
-            "looks like YAML or a list with bullets: leave nothing but an id in each line, or give the ids as CSV",
+            "looks like YAML or a list with bullets: write only an id in each line, or give the ids as CSV",
         ),
     )
 ]
@@ -101,7 +101,7 @@ def _check_line(position: str, text: str) -> None:
             raise InputError(f"{position} {_LIKE_JSON}.")
     if _OTHER_PARTS.search(text):
         raise InputError(
-            f"{position} looks like part of a table, a page or a file of settings, not like an id: check the file, or give such ids as CSV."
+            f"{position} looks like part of a table, a web page or a settings file, not like an id: check the file, or give such ids as CSV."
         )
     check_id(position, text)
 

@@ -90,7 +90,7 @@ class PayloadBuilder:
             raise InputError(f"{prefix}linked_data or routing_data is not valid Unicode: write it in UTF-8.") from None
         if size > MAX_DATA_LENGTH:
             raise InputError(
-                f"{prefix}linked_data and routing_data come to {size} bytes; a call takes {MAX_DATA_LENGTH} of one interaction: send less."
+                f"{prefix}linked_data and routing_data have {size} bytes of JSON, and one interaction may have at most {MAX_DATA_LENGTH}: shorten them."
             )
         return encoded
 

@@ -120,19 +120,19 @@ def rerun_advice(
     if has_key and not journal:
         return f"{again} with the same idempotency_key: VCC processes each interaction once"
     if force:
-        need = ", with another idempotency_key," if has_key else ""
-        return f"the task has force, so running it again{need} sends all of them again"
+        need = " needs another idempotency_key, and" if has_key else ""
+        return f"the task has force, so running it again{need} sends all interactions again"
     if approved:
         again = "run check mode again for a new plan_digest, and then the task"
     if has_key:
-        return f"{again} with the same idempotency_key: it takes up the rest"
+        return f"{again} with the same idempotency_key: it sends only the interactions that are left"
     if not journal:
-        return "the task has no journal, so running it again sends all of them again"
+        return "the task has no journal, so running it again sends all interactions again"
     if nameless and nameless == requested:
-        return "they have no external id, so running the task again may dispatch them a second time"
+        return "the interactions have no external id, so running the task again may dispatch them a second time"
     within = f" within {duration(journal_ttl)}" if journal_ttl else ""
     doubt = f", but may dispatch the {nameless:,} without an external id a second time" if nameless else ""
-    return f"{again} with the journal {journal}{within}: it takes up the rest{doubt}"
+    return f"{again} with the journal {journal}{within}: it sends only the interactions that are left{doubt}"
 
 
 def duration(seconds: float) -> str:

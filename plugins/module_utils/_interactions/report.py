@@ -82,6 +82,4 @@ class Report:
         if file:
             with contextlib.suppress(OSError):
                 file.close()
-        self.problem = (
-            f"The report {shown(self.path or '')} is not complete ({exc.strerror}): the summary and the journal are."
-        )
+        self.problem = f"The report {shown(self.path or '')} is not complete ({exc.strerror}); the summary and the journal are complete."

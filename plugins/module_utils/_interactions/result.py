@@ -30,6 +30,7 @@ class Result:
     :param state: the state that the task asks for.
     :param approved: whether the task has a plan_digest, so that running it again needs a new one.
     :param clock: returns seconds since the epoch.
+    :param again: a sentence on running the task again if that may repeat interactions that VCC has accepted; empty if it cannot.
     """
 
     def __init__(
@@ -40,12 +41,14 @@ class Result:
         report: Report,
         approved: bool = False,
         clock: t.Callable[[], float] = time.time,
+        again: str = "",
     ) -> None:
         self._state = state
         self._provider = provider
         self._report = report
         self._approved = approved
         self._clock = clock
+        self._again = again
         self.counts = dict.fromkeys(("requested", state.value, "unchanged", "failed", "unknown", "api_calls"), 0)
         self.counts["requested"] = requested
         self._listed: list[tuple[int, dict[str, t.Any]]] = []
@@ -101,8 +104,8 @@ class Result:
             problems[1] = ""
         if unrecorded:
             problems.append(
-                f"VCC has accepted {counted(unrecorded)} of which the journal may not know that: running the task again repeats"
-                f" {'its' if unrecorded == 1 else 'their'} request {'id' if unrecorded == 1 else 'ids'}, which VCC ignores."
+                f"The journal may not know that VCC has accepted {counted(unrecorded)}: if you run the task again, it repeats"
+                f" {'the request id' if unrecorded == 1 else 'the request ids'}, and VCC ignores the repeated {'request' if unrecorded == 1 else 'requests'}."
             )
         if any(problems):
             result.update(failed=True, msg=" ".join(filter(None, problems)))
@@ -119,10 +122,10 @@ class Result:
             return f"Interaction {name} {'is not' if failed else 'may or may not be'} {self._state}: {message}"
         parts = [f"{failed} failed"] if failed else []
         parts += [f"{unknown} may or may not be {self._state}"] if unknown else []
-        again = (
-            "Run check mode again for the plan_digest of what is left."
+        again = self._again or (
+            "Run check mode again for a plan_digest of the interactions that are left."
             if self._approved and self.counts[self._state]
-            else "Running the task again takes up only what is left."
+            else "If you run the task again, it sends only the interactions that are left."
         )
         return (
             f"Of {requested} interactions {' and '.join(parts)}; the first is {name}: {message}"
@@ -136,7 +139,7 @@ class Result:
         where = (
             f"report {shown(self._report.path)} has all of them"
             if self._report.path and not self._report.problem
-            else "set report for a file with all of them"
+            else "set report to get a file with all of them"
         )
         return f" The first {len(self._listed)} are in the result, and {self._more} more are not: {where}."
 

@@ -33,7 +33,7 @@ HINTS = {
 NOT_FOUND = "VCC answered 404: it has no such interaction."
 
 # Sentences that end a message, if the interaction may be in the requested state although its call failed.
-REJECTED_WITH_OTHERS = " VCC may have {state} it with the call that it refused as a whole."
+REJECTED_WITH_OTHERS = " VCC refused an earlier call with this interaction and others, but may have {state} this one."
 
 ANSWER_LOST = " An earlier attempt, whose answer was lost, may have {state} it."
 

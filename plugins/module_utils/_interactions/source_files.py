@@ -44,7 +44,7 @@ EXTENSIONS = {
 MAGIC = {
     b"$ANSIBLE_VAULT;": "is encrypted by ansible-vault: decrypt it first, with ansible-vault decrypt",
     b"-----BEGIN ": "is encrypted or a key: decrypt it first",
-    b"version https://git-lfs": "stands for a file in Git LFS: fetch that first, with git lfs pull",
+    b"version https://git-lfs": "is only a pointer to a file in Git LFS: fetch the file first, with git lfs pull",
     b"{\\rtf": "is a document of a word processor: save it as plain text in UTF-8",
     b"%PDF-": "is a PDF document: save its ids as plain text in UTF-8",
     b"PK\x03\x04": "is a zip archive or a workbook such as .xlsx: unpack it, or save it as CSV in UTF-8",
@@ -83,7 +83,9 @@ def read_file(path: str, file_format: str, action: Action) -> t.Iterator[Entry |
             else:
                 yield from _read_table(path, _lines(blocks), "," if file_format == "csv" else "\t")
     except OSError as exc:
-        raise InputError(f"src {path} cannot be read on the host that runs the task ({exc.strerror}).") from None
+        raise InputError(
+            f"src {path} cannot be read on the host that runs the task ({exc.strerror}): check the path and its permissions."
+        ) from None
 
 
 def _format_of(path: str) -> str:
@@ -92,7 +94,7 @@ def _format_of(path: str) -> str:
     file_format = EXTENSIONS.get(extension.lower())
     if not file_format:
         raise InputError(
-            f"src {path} ends in {extension}, which says nothing of its format: set src_format to text, csv, tsv, jsonl or json."
+            f"src {path} has the extension {extension}, which does not tell its format: set src_format to text, csv, tsv, jsonl or json."
         )
     return file_format
 
@@ -141,7 +143,7 @@ def _check_length(path: str, number: int, line: bytes) -> None:
     """Raise InputError for a line that is too long."""
     if len(line) >= MAX_LINE_LENGTH:
         raise InputError(
-            f"src {path}, line {number} is longer than {MAX_LINE_LENGTH} bytes: is it a list of interactions?"
+            f"src {path}, line {number} is longer than {MAX_LINE_LENGTH} bytes: check that the file is a list of interactions."
         )
 
 
@@ -187,7 +189,7 @@ def _unambiguous(pairs: list[tuple[str, t.Any]]) -> dict[str, t.Any]:
     if len(fields) < len(pairs):
         seen: set[str] = set()
         twice = next(name for name, dummy in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
-        raise _AmbiguousError(f"has an object with {shown(twice, COLUMN_LENGTH)} twice: leave one of them")
+        raise _AmbiguousError(f"has an object with {shown(twice, COLUMN_LENGTH)} twice: remove one of them")
     return fields
 
 
@@ -195,7 +197,7 @@ def _read_json(path: str, file: io.FileIO, action: Action) -> t.Iterator[Entry |
     """Yield the entries of a JSON array of ids and objects."""
     if os.fstat(file.fileno()).st_size > MAX_JSON_LENGTH:
         raise InputError(
-            f"src {path} is longer than {MAX_JSON_LENGTH} bytes, which is too much for one JSON array: give one object a line, as jsonl."
+            f"src {path} is longer than {MAX_JSON_LENGTH} bytes, too long for one JSON array: write one object in each line, and set src_format to jsonl."
         )
     text = "\n".join(_decode_lines(path, 1, file.readall()))
     try:
@@ -203,17 +205,19 @@ def _read_json(path: str, file: io.FileIO, action: Action) -> t.Iterator[Entry |
     except _AmbiguousError as exc:
         raise InputError(f"src {path} {exc}.") from None
     except json.JSONDecodeError as exc:
-        remedy = "for one JSON object a line, set src_format to jsonl" if exc.msg == "Extra data" else "check the file"
+        remedy = (
+            "set src_format to jsonl if each line is a JSON object" if exc.msg == "Extra data" else "check the file"
+        )
         raise InputError(
             f"src {path}, line {exc.lineno}, column {exc.colno} is not JSON ({exc.msg}): {remedy}."
         ) from None
     except (ValueError, RecursionError):
         raise InputError(
-            f"src {path} has a number with too many digits or brackets within too many others: check the file."
+            f"src {path} has a number with too many digits, or too many nested brackets: check the file."
         ) from None
     if not isinstance(items, list):
         raise InputError(
-            f"src {path} is no JSON array of ids or of objects with external_id; for one JSON object a line, set src_format to jsonl."
+            f"src {path} is not a JSON array of ids or of objects with external_id: correct the file, or set src_format to jsonl if each line is a JSON object."
         )
     numbered = enumerate(items, 1)
     if not any(isinstance(item, dict) for item in items):
@@ -258,7 +262,8 @@ def _read_table(path: str, lines: Lines, delimiter: str) -> t.Iterator[Entry]:
             # Few programs put the cells of a TSV file in quotes, but a text in it may begin with a quote.
             if delimiter == "\t" and reader.line_num > begin:
                 raise InputError(
-                    f"src {path}, line {begin} has a double quote that does not end in its line: double it, or save the table as CSV."
+                    f"src {path}, line {begin} has a double quote that the line does not close:"
+                    " put that cell in double quotes and double each quote in it, or save the table as CSV."
                 )
             if not any(cell.strip() for cell in row):
                 continue
@@ -267,12 +272,16 @@ def _read_table(path: str, lines: Lines, delimiter: str) -> t.Iterator[Entry]:
                 _check_header(position, header)
                 continue
             if len(row) > len(header):
-                remedy = "put an id with a comma in double quotes" if delimiter == "," else "an id has no tabs"
+                remedy = (
+                    "put an id with a comma in double quotes"
+                    if delimiter == ","
+                    else "remove the extra tabs, because an id has none"
+                )
                 raise InputError(f"{position} has {len(row)} columns and the header {len(header)}: {remedy}.")
             fields = dict(zip(header, row))
             yield make_entry(position, fields.get("external_id", ""), fields.get("request_id") or None)
     except csv.Error as exc:
-        raise InputError(f"src {path}, line {reader.line_num} is not CSV ({exc}).") from None
+        raise InputError(f"src {path}, line {reader.line_num} is not CSV ({exc}): correct the file.") from None
 
 
 def _check_header(position: str, header: list[str]) -> None:
@@ -281,10 +290,10 @@ def _check_header(position: str, header: list[str]) -> None:
         other = len(header) == 1 and any(mark in header[0] for mark in ";\t")
         remedy = " Save the table with commas between its columns, or set src_format to tsv." if other else ""
         raise InputError(
-            f"{position} is no header with one column external_id; its columns: {shown_names(header)}.{remedy}"
+            f"{position} is not a header with one column external_id; its columns: {shown_names(header)}.{remedy}"
         )
     near = [name for name in header if name != "request_id" and re.sub(r"[\W_]", "", name.lower()) == "requestid"]
     if near:
         raise InputError(
-            f"{position} has a column {shown(near[0], COLUMN_LENGTH)!r}: name it request_id if it is one, or leave it out."
+            f"{position} has a column {shown(near[0], COLUMN_LENGTH)!r}: name it request_id if it has request ids, or remove it."
         )

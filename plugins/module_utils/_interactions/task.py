@@ -107,9 +107,7 @@ class Task(t.NamedTuple):
 def _check_limits(params: t.Mapping[str, t.Any]) -> None:
     """Check the rules that the argument spec of vcc_interaction cannot express. Raises InputError."""
     if sum(params[name] is not None for name in SOURCES) != 1:
-        raise InputError(
-            "Say which interactions are meant, with one of external_id, external_ids, src and interactions."
-        )
+        raise InputError("Set exactly one of external_id, external_ids, src and interactions.")
     check_number(params, "journal_ttl", 0)
     check_number(params, "calls_in_flight", 1, MAX_CALLS_IN_FLIGHT)
     check_number(params, "max_failures", 1)
@@ -165,7 +163,9 @@ def _run(
         digest = _digest(task, payload.common)
         refusal = _refusal(task, journal, digest)
         report = Report(None if refusal else task.report_path, check_mode, journal.run)
-        result = Result(requested, task.state, task.provider, report, task.plan_digest is not None, journal.now)
+        location = journal.description()["location"] or ""
+        again = _repetition(task, requested, location)
+        result = Result(requested, task.state, task.provider, report, task.plan_digest is not None, journal.now, again)
         if progress:
             progress.begin(
                 Work(
@@ -173,7 +173,7 @@ def _run(
                     result.counts,
                     lambda: client.calls - calls_before,
                     client.waiting,
-                    functools.partial(_rerun_advice, task, requested, journal.description()["location"] or ""),
+                    functools.partial(_rerun_advice, task, requested, location),
                     task.connection.requests_per_minute,
                     check_mode,
                 )
@@ -254,10 +254,12 @@ def _with_key(entries: t.Iterator[Entry | list[str]], key: str | None) -> t.Iter
     for entry in entries:
         if key is not None and isinstance(entry, Entry):
             if entry.request_id is not None:
-                raise InputError(f"{entry.position} has a request_id beside idempotency_key: leave one of them out.")
+                raise InputError(
+                    f"{entry.position} has a request_id, but the task also has idempotency_key: remove one of them."
+                )
             if entry.external_id is None:
                 raise InputError(
-                    f"{entry.position} has no external_id, from which idempotency_key derives its request id: set it."
+                    f"{entry.position} has no external_id, but idempotency_key derives the request id from it: set external_id."
                 )
         yield entry
 
@@ -291,6 +293,18 @@ def _rerun_advice(task: Task, requested: int, journal: str) -> str:
     )
 
 
+def _repetition(task: Task, requested: int, journal: str) -> str:
+    """Return a sentence on running the task again if that may repeat interactions that VCC has accepted; empty if it cannot.
+
+    :param requested: the number of distinct interactions that it asked for.
+    :param journal: the location of its journal; empty for no journal.
+    """
+    if journal and not task.force and not task.source.nameless:
+        return ""
+    advice = _rerun_advice(task, requested, journal)
+    return f"{advice[0].upper()}{advice[1:]}."
+
+
 def _warnings(task: Task, requested: int, journal: dict[str, t.Any], has_new_request_ids: bool) -> list[str]:
     """Return the warnings of a task.
 
@@ -300,11 +314,11 @@ def _warnings(task: Task, requested: int, journal: dict[str, t.Any], has_new_req
     """
     warnings = []
     if not requested and task.source.path:
-        warnings.append(f"src {task.source.path} is empty: it asks for no interaction.")
+        warnings.append(f"src {task.source.path} has no interactions, so the task does nothing: check the file.")
     if task.source.nameless:
         warnings.append(
-            f"{task.source.nameless} of the interactions have no external id: they can never be released by this API,"
-            " and running the task again does not leave them alone."
+            f"{task.source.nameless} of the interactions have no external id: VCC's API can never release them,"
+            " and another run of the task may dispatch them again."
         )
     is_lasting = task.idempotency_key is not None or (journal["location"] and not journal["created"])
     if task.action is Action.DISPATCH and has_new_request_ids and not is_lasting:
@@ -323,8 +337,10 @@ def _warning_of_new_journal(journal: dict[str, t.Any]) -> str:
         )
     made = f"This task makes the journal {journal['location']}"
     if journal["backend"] == "postgresql":
-        return f"{made}: what an earlier run has dispatched is not in it. If there was one, check the URL, or set idempotency_key."
+        return (
+            f"{made}: it has no record of earlier dispatches. If there were any, check the URL, or set idempotency_key."
+        )
     return (
-        f"{made}: a second run that does not find what it recorded dispatches again. Keep the journal where every run finds it, such as in PostgreSQL, or"
+        f"{made}: a second run that does not find this journal dispatches again. Keep the journal where every run finds it, such as in PostgreSQL, or"
         " set idempotency_key."
     )

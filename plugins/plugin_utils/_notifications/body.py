@@ -38,14 +38,14 @@ def parse_body(body: bytes) -> list[Item]:
     except RecursionError:
         raise InputError("The body is nested too deeply.") from None
     except ValueError:
-        raise InputError("The body is no JSON.") from None
+        raise InputError("The body is not JSON.") from None
     notifications = posted if isinstance(posted, list) else [posted]
     return [_item(index, each) for index, each in enumerate(notifications)]
 
 
 def _item(index: int, notification: t.Any) -> Item:
     if not isinstance(notification, dict):
-        raise InputError(f"notifications[{index}] is no object: give VCC's notifications as they came.")
+        raise InputError(f"notifications[{index}] is not an object: give VCC's notifications unchanged.")
     try:
         found, dummy = parse_notifications([notification])
     except InputError as exc:

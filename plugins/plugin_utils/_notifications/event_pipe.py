@@ -57,7 +57,7 @@ class EventPipe:
         if not self._was_full:
             self._was_full = True
             logger.error(
-                "The rules are %d events behind, as many as memory may hold: notifications are answered with 503 until they have caught up.",
+                "The rules are %d events behind, which is the limit: the source answers notifications with 503 until the rules have caught up.",
                 len(self._events),
             )
         return True
@@ -78,6 +78,6 @@ class EventPipe:
                 self._bytes -= size
                 if self._was_full and self._bytes < MAX_WAITING // 2:
                     self._was_full = False
-                    logger.warning("The rules have caught up: notifications are taken again.")
+                    logger.warning("The rules have caught up: the source accepts notifications again.")
         except OSError:
             self._on_closed()

@@ -120,7 +120,7 @@ class Recorder:
             if not self._is_full:
                 self._is_full = True
                 logger.error(
-                    "More notifications wait for the journal than memory may hold: others are answered with 503 until it has caught up."
+                    "Too many notifications wait for the journal: the source answers others with 503 until the journal has caught up."
                 )
             self._refused += 1
             raise UnavailableError("Too many notifications wait for the journal.")
@@ -160,7 +160,7 @@ class Recorder:
         self.is_writable = False
         if reason != self._reason:
             self._reason = reason
-            logger.error("Notifications are answered with 503 until the journal takes them: %s", reason)
+            logger.error("The source answers notifications with 503 until the journal records them: %s", reason)
 
     def _on_failure(self, batch: list[Post], reason: str) -> None:
         self._mark_failed(reason)
@@ -176,7 +176,8 @@ class Recorder:
         self._last_success = self._loop.time()
         if not self.is_writable or (self._is_full and self._waiting < MAX_WAITING // 2):
             logger.warning(
-                "The journal takes notifications again. %d POSTs were answered with 503 meanwhile.", self._refused
+                "The journal records notifications again. In the meantime, the source answered %d POSTs with 503.",
+                self._refused,
             )
             self.is_writable, self._is_full, self._refused, self._reason = True, False, 0, ""
         for post in batch:
@@ -192,7 +193,7 @@ class Recorder:
         logger.error("A POST of %d %s cannot be recorded, although others can: %s", count, noun, reason)
         for post in posts:
             self._waiting -= post.weight
-            post.refuse("The journal cannot take them.")
+            post.refuse("The journal cannot record these notifications.")
 
     # The methods below run in the thread.
 

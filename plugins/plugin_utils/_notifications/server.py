@@ -103,7 +103,7 @@ class Endpoint:
 
     async def _post(self, request: t.Any) -> t.Any:
         if not self._is_authorized(request):
-            return self._refuse(401, "It has no or another token.", {"WWW-Authenticate": "Bearer"})
+            return self._refuse(401, "It has no token, or a wrong one.", {"WWW-Authenticate": "Bearer"})
         if request.method != "POST":
             return self._refuse(405, "Only POST is answered here.", {"Allow": "POST"})
         if request.headers.get("Content-Encoding", "identity").lower() != "identity":
@@ -237,14 +237,14 @@ async def serve(args: dict[str, t.Any], events: int) -> None:
         host = f"[{address[0]}]" if ":" in address[0] else address[0]
         if not context and not ipaddress.ip_address(address[0]).is_loopback:
             logger.warning(
-                "Tokens and notifications come in plain http: let a proxy with TLS be the only one that reaches this port, or set certfile."
+                "Tokens and notifications come over plain http: let only a proxy with TLS reach this port, or set certfile."
             )
         logger.info(
-            "Takes the notifications of provider %s at %s://%s:%d/.", settings.provider, scheme, host, address[1]
+            "Receives the notifications of the provider %s at %s://%s:%d/.", settings.provider, scheme, host, address[1]
         )
         await stopping.wait()
         loop.remove_reader(0)
-        logger.info("Stops: answers the POSTs in hand.")
+        logger.info("Stops: answers the open POSTs first.")
         endpoint.is_stopping = True
         listener.close()
         await asyncio.sleep(GRACE)

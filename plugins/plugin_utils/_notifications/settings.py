@@ -61,10 +61,12 @@ class Settings(t.NamedTuple):
         """Return the settings that a rulebook gives the source. Raises InputError."""
         unknown = sorted(set(map(str, args)) - set(OPTIONS))
         if unknown:
-            raise InputError(f"{shown(unknown[0])} is no option of this source; it has {', '.join(OPTIONS)}.")
+            raise InputError(
+                f"{shown(unknown[0])} is not an option of this source; its options are {', '.join(OPTIONS)}."
+            )
         params = {name: _value(args, name) for name in OPTIONS}
         if params["keyfile"] and not params["certfile"]:
-            raise InputError("certfile is missing: keyfile needs it.")
+            raise InputError("certfile is missing: set it, because keyfile needs it.")
         journal = _journal(params["journal"])
         api_url, account = _scope(params)
         return cls(
@@ -112,7 +114,7 @@ def _token(value: t.Any) -> bytes:
     if not isinstance(value, str):
         # ansible-rulebook turns a template of digits into a number, and 1_000 into 1000.
         raise InputError(
-            'token must be text, and the result of its template is none: write it as "{{ my_token | string | tojson }}".'
+            'token must be text, but its template gives another type: write it as "{{ my_token | string | tojson }}".'
         )
     try:
         return check_token(value).encode()

@@ -145,15 +145,15 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("body", "why"),
         [
-            (b"", "The body is no JSON."),
-            (b"[", "The body is no JSON."),
-            (b"[NaN]", "The body is no JSON."),
-            (b'[{"a": 1e999}]', "The body is no JSON."),
-            (b'[{"a": %s}]' % (b"9" * 5000), "The body is no JSON."),
+            (b"", "The body is not JSON."),
+            (b"[", "The body is not JSON."),
+            (b"[NaN]", "The body is not JSON."),
+            (b'[{"a": 1e999}]', "The body is not JSON."),
+            (b'[{"a": %s}]' % (b"9" * 5000), "The body is not JSON."),
             ("[]".encode("utf-16"), "The body is not UTF-8."),
             (b'["\xff"]', "The body is not UTF-8."),
             (b"[" * 200_000, "The body is nested too deeply."),
-            (b"[1]", "notifications[0] is no object: give VCC's notifications as they came."),
+            (b"[1]", "notifications[0] is not an object: give VCC's notifications unchanged."),
             (
                 b"{}",
                 "notifications[0] has no notification or no notificationid: give VCC's notifications unchanged.",
@@ -210,7 +210,7 @@ class TestRefusals:
         for number in range(20):
             source_with_file.post_raw(b"[]", Authorization=f"Bearer secret-{number}")
         refusals = [line for line in source_with_file.lines if "Refused" in line]
-        assert refusals == ["WARNING Refused a request with 401: It has no or another token."]
+        assert refusals == ["WARNING Refused a request with 401: It has no token, or a wrong one."]
 
     @pytest.mark.parametrize(
         ("headers", "why"),
@@ -288,7 +288,9 @@ class TestTls:
 
     def test_plain_http_off_the_loopback_has_warning(self, file):
         with Source(str(file), host="0.0.0.0") as source:
-            assert any(line.startswith("WARNING Tokens and notifications come in plain http") for line in source.lines)
+            assert any(
+                line.startswith("WARNING Tokens and notifications come over plain http") for line in source.lines
+            )
 
 
 def refusal(journal, **options):
@@ -305,9 +307,9 @@ class TestConfiguration:
         [
             ({"token": None}, "token is missing: set it to the token that VCC sends"),
             ({"token": " "}, "token is missing"),
-            ({"token": 20261123}, "token must be text, and the result of its template is none"),
+            ({"token": 20261123}, "token must be text, but its template gives another type"),
             ({"token": "a b"}, "token has a character that no token has"),
-            ({"tokn": "x"}, "tokn is no option of this source; it has host, port, token,"),
+            ({"tokn": "x"}, "tokn is not an option of this source; its options are host, port, token,"),
             ({"provider": ""}, "provider is missing"),
             ({"provider": "  "}, "provider is empty"),
             ({"journal": ""}, "journal is missing: set it or VCC_JOURNAL in the environment of"),
@@ -328,7 +330,7 @@ class TestConfiguration:
             ({"max_body": 0}, "max_body must be a whole number from 1 to"),
             ({"health_path": "health"}, "health_path must be the path of a URL, such as /health."),
             ({"host": "no-such-host.invalid"}, "The source cannot listen on no-such-host.invalid port 0 ("),
-            ({"keyfile": "/tmp/x"}, "certfile is missing: keyfile needs it."),
+            ({"keyfile": "/tmp/x"}, "certfile is missing: set it, because keyfile needs it."),
             ({"certfile": "tls.crt"}, "certfile must be an absolute path, not 'tls.crt'."),
             (
                 {"certfile": "/no/such/file"},

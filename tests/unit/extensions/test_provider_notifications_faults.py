@@ -96,7 +96,7 @@ class TestEnd:
         clients.wait(200)
         os.kill(source.pid, signal.SIGKILL)
         clients.end()
-        assert str(source.failure()) == "The endpoint has ended with -9."
+        assert str(source.failure()) == "The process of the endpoint has ended with exit code -9."
         assert set(clients.answered) <= recorded(journal)
 
     def test_received_posts_are_answered_when_endpoint_gets_sigterm(self, source_with_file, file):
@@ -147,9 +147,12 @@ class TestJournal:
         lines = [line for line in source.lines if not line.startswith("INFO")]
         assert len(lines) == 2
         assert lines[0].startswith(
-            f"ERROR Notifications are answered with 503 until the journal takes them: The journal {file} cannot be used (no room)"
+            f"ERROR The source answers notifications with 503 until the journal records them: The journal {file} cannot be used (no room)"
         )
-        assert lines[1] == "WARNING The journal takes notifications again. 11 POSTs were answered with 503 meanwhile."
+        assert (
+            lines[1]
+            == "WARNING The journal records notifications again. In the meantime, the source answered 11 POSTs with 503."
+        )
 
     def test_post_that_journal_refuses_does_not_block_others(self, source_with_file, file):
         source = source_with_file
@@ -276,11 +279,11 @@ class TestRules:
             source.wait(lambda: source.post(notification("next", number="next"))[0] == 200)
             behind, caught_up = [line for line in source.lines if not line.startswith("INFO")]
             assert re.fullmatch(
-                r"ERROR The rules are \d\d events behind, as many as memory may hold:"
-                " notifications are answered with 503 until they have caught up.",
+                r"ERROR The rules are \d\d events behind, which is the limit:"
+                " the source answers notifications with 503 until the rules have caught up.",
                 behind,
             )
-            assert caught_up == "WARNING The rules have caught up: notifications are taken again."
+            assert caught_up == "WARNING The rules have caught up: the source accepts notifications again."
 
     def test_accepted_depth_reaches_rules_and_other_depth_is_refused(self, source_with_file):
         taken, refused, why, count = 1, 200_000, "", 0

@@ -51,7 +51,7 @@ def test_changed_file_is_refused(sim, play, check, tmp_path, name):
     assert sim.calls == []
     code, printed = play(name, {**given, "vcc_plan_digest": digest, "vcc_queue": "sales"}, env=STATISTICS)
     assert code != 0
-    assert "The plan differs from plan_digest: 1 interaction is new, and none is done or gone." in printed
+    assert "The plan differs from plan_digest: 1 interaction is new, and none is done or removed." in printed
     assert "vcc_plan_digest" not in printed.split("CUSTOM STATS:")[1]
     assert sim.calls == []
 
@@ -75,7 +75,9 @@ def test_changed_data_are_refused(sim, play, check):
     changed = {**given, "vcc_linked_data": [{"type": "name", "value": "Bob"}], "vcc_plan_digest": digest}
     code, printed = play("dispatch_interaction", changed)
     assert code != 0
-    assert "The plan differs from plan_digest: 1 of 1 interaction is left to dispatch, and how many are new" in printed
+    assert (
+        "The plan differs from plan_digest: 1 of 1 interaction is left to dispatch. The digest does not show" in printed
+    )
     assert sim.calls == []
     assert play("dispatch_interaction", {**given, "vcc_plan_digest": digest})[0] == 0
     assert [effect["external_id"] for effect in sim.effects] == ["a"]
@@ -115,7 +117,7 @@ def test_only_plan_that_was_confirmed_on_terminal_runs(sim, play, tmp_path, temp
     finally:
         os.close(main)
     said = " ".join(printed.decode().split())
-    assert "2 interactions are to be released, 0 are already." in said
-    assert "1 of the 2 approved interactions is done since, and none is new or gone." in said
+    assert "The playbook will release 2 interactions; 0 are released already." in said
+    assert "1 of the 2 approved interactions was done after the approval, and none is new or removed." in said
     assert os.WIFEXITED(status)
     assert sim.released == ["b"]

@@ -50,7 +50,7 @@ def test_id_that_looks_like_list_or_template_is_released(sim, play, external_id)
 @pytest.mark.parametrize(
     ("answer", "external_id", "said"),
     [
-        (7, "7", "A bare number is taken as text: external_ids[0] as '7'"),
+        (7, "7", "A number without quotes is used as text: external_ids[0] as '7'"),
         (datetime.date(2026, 11, 28), "2026-11-28", "1 requested: 1 released"),
     ],
     ids=str,
@@ -118,41 +118,41 @@ def test_text_equals_data(sim, play, name, given, path, write):
         (
             "release_interactions",
             {"vcc_external_ids": "\r\n"},
-            "Set one of vcc_external_ids, a list of ids, and vcc_src",
+            "Set exactly one of vcc_external_ids (a list of ids) and vcc_src",
         ),
-        ("release_interactions", {"vcc_external_ids": 1.5}, 'is no text: write it as ["1.50"]'),
+        ("release_interactions", {"vcc_external_ids": 1.5}, 'write a single id as a list, such as ["1.50"]'),
         ("release_interaction", {"vcc_external_id": True}, "external_id is neither text nor a whole number"),
         ("release_interaction", {"vcc_external_id": None}, "vcc_external_id is missing"),
         ("drain_route", {"vcc_external_ids": "['a']"}, "vcc_external_ids must be a list, or text"),
         (
             "dispatch_interaction",
             {"vcc_interactions": "case-1"},
-            "vcc_interactions must be a list, or one as JSON or YAML",
+            "vcc_interactions must be a list, or JSON or YAML",
         ),
         (
             "dispatch_interaction",
             {"vcc_interactions": "{}"},
-            "vcc_interactions must be a list, or one as JSON or YAML",
+            "vcc_interactions must be a list, or JSON or YAML",
         ),
         (
             "dispatch_interaction",
             {"vcc_external_id": "a", "vcc_linked_data": "type: name"},
-            "vcc_linked_data must be a list, or one as JSON or YAML text, such as [{",
+            "vcc_linked_data must be a list, or JSON or YAML text of one, such as [{",
         ),
         (
             "dispatch_interaction",
             {"vcc_external_id": "a", "vcc_routing_data": "- live"},
-            "vcc_routing_data must be a dictionary, or one as JSON or YAML text, such as {",
+            "vcc_routing_data must be a dictionary, or JSON or YAML text of one, such as {",
         ),
         (
             "register_provider",
             {"vcc_provider": "crm", "vcc_agent_actions_permitted": "release"},
-            "vcc_agent_actions_permitted must be a dictionary, or one as JSON or YAML text",
+            "vcc_agent_actions_permitted must be a dictionary, or JSON or YAML text",
         ),
         (
             "register_provider",
             {"vcc_provider": "crm", "vcc_headers": "Authorization: Bearer s3cret: *s3cret"},
-            "vcc_headers must be a dictionary, or one as JSON or YAML text",
+            "vcc_headers must be a dictionary, or JSON or YAML text",
         ),
     ],
     ids=str,

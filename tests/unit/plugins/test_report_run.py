@@ -153,7 +153,7 @@ def test_page_shows_the_run(sim, task, play, journal, tmp_path):
     requests = dict(zip(column(first, "external_id"), column(first, "request_id")))
     calls = dict(zip(column(first, "external_id"), column(first, "call")))
     assert row[0] == "b"
-    assert row[1][0].startswith("VCC refused it with status 400")
+    assert row[1][0].startswith("VCC refused the request with status 400")
     assert row[1][1:3] == [requests["b"], str(calls["b"])]
     assert "VCC did not accept 1 interaction." in page.texts["p"][1]
     # One accepted and one failed interaction: a bar of each.
@@ -217,9 +217,9 @@ def test_long_list_ends_with_advice(sim, task, report, journal):
     [
         ({"vcc_html": ""}, "vcc_html must be the path of the page to write, whose name ends in .html"),
         ({"vcc_html": "ids.txt"}, "vcc_html must be the path of the page to write, whose name ends in .html"),
-        ({"vcc_html": "other.html"}, "vcc_html is other.html, which exists on localhost and is no page"),
-        ({"vcc_html": "link.html"}, "vcc_html is link.html, which exists on localhost and is no page"),
-        ({"vcc_html": "folder.html"}, "vcc_html is folder.html, which exists on localhost and is no page"),
+        ({"vcc_html": "other.html"}, "vcc_html is other.html, which exists on localhost and is not a page"),
+        ({"vcc_html": "link.html"}, "vcc_html is link.html, which exists on localhost and is not a page"),
+        ({"vcc_html": "folder.html"}, "vcc_html is folder.html, which exists on localhost and is not a page"),
         ({"vcc_run_id": "0" * 32}, f"does not know the run {'0' * 32}: set vcc_run_id to the run_id"),
         ({"vcc_run_id": "x"}, "run_id must be the 32 hexadecimal digits"),
         ({"vcc_journal": "empty.db"}, "empty.db has no history of a run: set vcc_journal to the journal of the run."),

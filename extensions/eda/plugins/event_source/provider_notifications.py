@@ -136,7 +136,7 @@ async def main(queue: asyncio.Queue[t.Any], args: dict[str, t.Any]) -> None:
         await log
         code = await process.wait()
         if code:
-            raise SourceError(log.result() or f"The endpoint has ended with {code}.")
+            raise SourceError(log.result() or f"The process of the endpoint has ended with exit code {code}.")
     except asyncio.CancelledError:
         logger.info("The source stops")
         raise

@@ -75,7 +75,7 @@ first() {
     play release confirmation bulk inputs execution faults dispatch provider info
     # Ansible does not keep the warnings of an action plugin in its result.
     run warned grep "WARNING.*1 of the interactions have no external id" "$work/output/dispatch"
-    run numbered grep "WARNING.*A bare number is taken as text: external_ids" "$work/output/inputs"
+    run numbered grep "WARNING.*A number without quotes is used as text: external_ids" "$work/output/inputs"
     run secrets python helpers/secrets.py "$work/vars.json"
 }
 

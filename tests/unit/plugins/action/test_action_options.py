@@ -54,7 +54,7 @@ class TestRawValues:
     @pytest.mark.parametrize(
         ("given", "said"),
         [
-            ({"external_ids": "a,b"}, "external_ids must be a list, not a string: an id may hold commas"),
+            ({"external_ids": "a,b"}, "external_ids must be a list, not a string: an id may contain commas"),
             ({"external_ids": ["a", None]}, "external_ids[1] is neither text nor a whole number"),
             ({"external_ids": [{"id": "a"}]}, "external_ids[0] is neither text nor a whole number"),
             ({"external_ids": ["a", "b", 1.5]}, "external_ids[2] is neither text nor a whole number"),
@@ -104,7 +104,7 @@ class TestRawValues:
         assert [one["external_id"] for one in result["interactions"]] == ["83", "a", "45045"]
         (warning,) = result["warnings"]
         assert warning.startswith(
-            "A bare number is taken as text: external_ids[0] as '83', external_ids[2] as '45045'."
+            "A number without quotes is used as text: external_ids[0] as '83', external_ids[2] as '45045'."
         )
 
     def test_warning_names_numbers_in_nested_options(self, make_action):
@@ -125,7 +125,7 @@ class TestRawValues:
         del given["external_ids"]
         warning, dummy = make_action(given, check_mode=True).run(task_vars={})["warnings"]
         assert warning.startswith(
-            "A bare number is taken as text: interactions[0].external_id as '6', interactions[0].linked_data[0].value as '1',"
+            "A number without quotes is used as text: interactions[0].external_id as '6', interactions[0].linked_data[0].value as '1',"
             " interactions[0].routing_data.personal_queue.agent as '2', interactions[0].routing_data.skills[1].name as '3',"
             " route as '4' and 1 more."
         )

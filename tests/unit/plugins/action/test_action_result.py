@@ -191,7 +191,7 @@ class TestSecrets:
         result = make_action(sim.options(external_id="a", client_id="second", client_secret="very-s3cret")).run(
             task_vars={}
         )
-        assert "VCC refused it with status 400: " in result["msg"]
+        assert "VCC refused the request with status 400: " in result["msg"]
         assert "very-s3cret" not in json.dumps(result)
 
     @pytest.mark.parametrize("secret", ["very-s3cret", 'very "s3cret" \\', "sécret 🎧", "12345"])
@@ -211,5 +211,5 @@ class TestSecrets:
         token = sim.requests[-1]["headers"]["Authorization"].split()[1]
         sim.fault("status", status=400, body={"message": f"not with {token}"})
         result = make_action(sim.options(external_id="b")).run(task_vars={})
-        assert "VCC refused it with status 400: " in result["msg"]
+        assert "VCC refused the request with status 400: " in result["msg"]
         assert token not in json.dumps(result)

@@ -171,7 +171,7 @@ class TestRenewal:
     def test_second_401_fails(self, sim, client):
         sim.fault("expired", times=None)
         exc = failure(client().invoke, body_of("a"), kind=AuthError)
-        assert str(exc) == "VCC refuses a token that it has just given out (401): check account, region and api_url."
+        assert str(exc) == "VCC refuses a token that it has just issued (401): check account, region and api_url."
         assert not exc.maybe_processed
         assert self.statuses(sim) == [401, 401]
         assert len(sim.token_calls) == 2

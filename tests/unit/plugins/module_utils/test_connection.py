@@ -123,7 +123,7 @@ class TestUrls:
     )
     def test_plain_http_to_other_host_is_refused(self, option, url):
         assert connection_refusal(**{option: url}) == (
-            f"{option} must begin with https://: over plain http, credentials are sent to this host itself only."
+            f"{option} must begin with https://: plain http is allowed only for localhost, because it does not protect the credentials."
         )
 
     @pytest.mark.parametrize(

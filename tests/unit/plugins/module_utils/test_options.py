@@ -217,7 +217,7 @@ class TestPaths:
         with pytest.raises(InputError) as caught:
             validated(external_id="a")
         option = variable[4:].lower()
-        said = f"{option} must be an absolute path, not '{path}': a relative one begins in a folder that depends on how the task is run."
+        said = f"{option} must be an absolute path, not '{path}': a relative path begins in a folder that depends on how the task is run."
         assert str(caught.value) == place(variable) + said
 
     @pytest.mark.parametrize("path", ["/x", "~/x", "$HOME/x", "${HOME}/x"])
@@ -233,7 +233,7 @@ class TestPaths:
         given = {"external_ids": ["a"], option: path}
         if option == "src":
             del given["external_ids"]
-        with pytest.raises(InputError, match=r"does not lead to an absolute path on .*Write the path out"):
+        with pytest.raises(InputError, match=r"does not lead to an absolute path on .*Write the absolute path"):
             validated(**given)
 
     def test_journal_without_home_folder_is_in_ansible_home(self, homeless, monkeypatch):
@@ -251,7 +251,7 @@ class TestPaths:
             monkeypatch.setenv("ANSIBLE_HOME", home)
         with pytest.raises(InputError) as caught:
             validated(external_id="a")
-        assert str(caught.value).startswith("The journal has no place: this user has no home folder on ")
+        assert str(caught.value).startswith("The journal has no path: this user has no home folder on ")
         assert validated(external_id="a", journal="none")["journal"] == ""
         validated_by(vcc_token.SPEC["argument_spec"])  # a token needs no journal
 

@@ -86,7 +86,7 @@ def test_warning_is_returned(module):
         ({"external_id": "a", "client_secret": ""}, "client_secret is missing: set it or VCC_CLIENT_SECRET"),
         (
             {"src": "none.txt"},
-            "src none.txt cannot be read on the host that runs the task (No such file or directory).",
+            "src none.txt cannot be read on the host that runs the task (No such file or directory): check the path and its permissions.",
         ),
     ],
 )
@@ -128,7 +128,7 @@ class TestSecrets:
         sim.fault("status", status=400, body={"message": f"not with {token}"})
         result, code, printed = module(external_id="a", access_token=token)
         assert code == 1
-        assert "VCC refused it with status 400: " in result["msg"]
+        assert "VCC refused the request with status 400: " in result["msg"]
         assert token not in printed
 
     def test_requested_token_is_not_printed(self, sim, module, tmp_path):
@@ -138,7 +138,7 @@ class TestSecrets:
         sim.fault("status", status=400, body={"message": f"not with {entry['access_token']}"})
         result, dummy, printed = module(external_id="b", token_cache=str(cache))
         assert len(sim.token_calls) == 1
-        assert "VCC refused it with status 400: " in result["msg"]
+        assert "VCC refused the request with status 400: " in result["msg"]
         assert entry["access_token"] not in printed
 
 

@@ -90,7 +90,7 @@ def test_last_line_counts_done_interactions_and_next_run_sends_others(sim, playb
     journal = tmp_path / "elsewhere.db"
     assert playbook.lines()[-1] == (
         "interrupted: 182 of 250 done, 0 failed, 0 unknown, 3 calls;"
-        f" run the task again with the journal {journal} within 24 h: it takes up the rest."
+        f" run the task again with the journal {journal} within 24 h: it sends only the interactions that are left."
     )
     assert sum(line.startswith("interrupted") for line in playbook.lines()) == 1
 

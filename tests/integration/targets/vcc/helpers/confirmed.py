@@ -62,7 +62,7 @@ if __name__ == "__main__":
     )
     code, said = drain((b"to stop", b"\x03"), (b"to abort", b"A"))
     assert code != 0, said
-    assert "2 interactions are to be released" in said, said
+    assert "The playbook will release 2 interactions" in said, said
     assert not (folder / "journal.db").exists(), said
     code, said = drain((b"to stop", b"\r"), grow=True)
     assert code != 0, said

@@ -66,7 +66,7 @@ def interrupt(process):
     process.terminate()
     output, dummy = process.communicate(timeout=PATIENCE)
     assert re.search(
-        r"^vcc_interaction \[localhost\]: interrupted: [\d,]+ of 1,500 done, 0 failed, .*: it takes up the rest\.$",
+        r"^vcc_interaction \[localhost\]: interrupted: [\d,]+ of 1,500 done, 0 failed, .*: it sends only the interactions that are left\.$",
         output.strip(),
         re.M,
     ), output

@@ -29,7 +29,7 @@ from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._api.helpers
 def test_endless_response_is_abandoned(sim, task, short_wait, fault, path):
     sim.fault(path=path, **fault)
     result = task(external_id="a", timeout=1)
-    assert "(it was given up, having taken too long): run the task again later." in result["msg"]
+    assert "(the call reached its time limit): run the task again later." in result["msg"]
     assert states(result) == [("unknown" if "Invoke" in path else "failed", "none")]
 
 
@@ -56,7 +56,7 @@ def test_request_abandoned_before_it_is_sent_is_never_sent(sim, make_http, monke
     monkeypatch.setattr(http, "MAX_WAIT", 0)
     sender = make_http(timeout=0.2)
     monkeypatch.setattr(socket, "getaddrinfo", slow_look_up)
-    with pytest.raises(NoResponseError, match="given up") as caught:
+    with pytest.raises(NoResponseError, match="reached its time limit") as caught:
         sender.send("POST", sim.url + "/interactions/Invoke", "VCC at", body=b"{}")
     assert not caught.value.maybe_processed
     resume.set()

@@ -94,7 +94,7 @@ class TestErrors:
     def test_redirect_is_not_followed(self, sim, make_client, status):
         sim.fault("redirect", status=status, location=f"{sim.url}/elsewhere")
         exc = failure(make_client(retries=5).invoke, release_body(), kind=NoResponseError)
-        assert f"answered with status {status}" in str(exc)
+        assert f"gave an answer (status {status})" in str(exc)
         assert [call["path"] for call in sim.calls] == ["/interactions/Invoke"]
 
     @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ class TestErrors:
         sim.fault(**fault)
         exc = failure(make_client(retries=5).invoke, release_body(), kind=NoResponseError)
         assert exc.maybe_processed
-        assert "in a way that VCC does not" in str(exc)
+        assert "that VCC never gives" in str(exc)
 
     def test_rejection_tells_vcc_from_gateway(self, sim, make_client):
         sim.fault("status", status=404, body="<html>")
@@ -155,7 +155,7 @@ class TestErrors:
         client = Client.from_connection(Connection.from_params(params), secrets={SECRET})
         with contextlib.closing(client):
             sim.fault("status", status=400, body={"message": f"<{text}>"})
-            assert str(failure(client.invoke, release_body())) == "VCC refused it with status 400"
+            assert str(failure(client.invoke, release_body())) == "VCC refused the request with status 400"
             sim.fault("status", status=403, body={"message": f"<{text}>"})
             assert str(failure(client.invoke, release_body())).startswith("VCC refuses access (403): ")
             sim.fault("status", status=400, body={"message": "<eyJhb>" + "x" * 200 + text})
@@ -165,7 +165,8 @@ class TestErrors:
     def test_rejection_without_message_names_status(self, sim, make_client, body):
         sim.fault("status", status=400, body=body)
         assert (
-            str(failure(make_client().invoke, release_body(), kind=RejectedError)) == "VCC refused it with status 400"
+            str(failure(make_client().invoke, release_body(), kind=RejectedError))
+            == "VCC refused the request with status 400"
         )
 
     def test_other_thread_may_add_secret_during_rejection(self, sim, make_client):
@@ -177,7 +178,7 @@ class TestErrors:
         client = make_client()
         client.secrets.update([Secret("first"), Secret("second")])
         sim.fault("status", status=400, body={"message": "no"})
-        assert str(failure(client.invoke, release_body())) == "VCC refused it with status 400 (no)"
+        assert str(failure(client.invoke, release_body())) == "VCC refused the request with status 400 (no)"
 
     def test_403_names_write_scope(self, sim, make_client):
         sim.fault("status", status=403)

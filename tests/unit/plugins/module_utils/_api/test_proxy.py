@@ -46,7 +46,7 @@ class TestEnvironment:
         with serving(refuse) as port:
             monkeypatch.setenv(variable, f"http://127.0.0.1:{port}")
             exc = failure(make_client(url="https://vcc.invalid").invoke, release_body(), kind=NoResponseError)
-        assert "(the proxy refuses the way there with status 403)" in str(exc)
+        assert "(the proxy refuses the connection with status 403)" in str(exc)
         assert not exc.maybe_processed
         assert seen[0].startswith("CONNECT vcc.invalid:443 ")
         assert "Bearer" not in "".join(seen)
@@ -81,8 +81,8 @@ class TestEnvironment:
         ("proxy", "reason"),
         [
             ("http://u:s3cret@", "it has no host"),
-            ("ftp://proxy.example:21", "it is no URL of a proxy"),
-            ("http://proxy.example:port", "it is no URL of a proxy"),
+            ("ftp://proxy.example:21", "it is not the URL of a proxy"),
+            ("http://proxy.example:port", "it is not the URL of a proxy"),
             ("socks5://proxy.example", "SOCKS needs the Python library PySocks"),
         ],
     )
@@ -141,9 +141,9 @@ class TestFaults:
     @pytest.mark.parametrize(
         ("status", "message"),
         [
-            (407, "wants a user and a password): put them into the proxy's URL"),
-            (401, "refuses the way there with status 401): have the proxy let this host through"),
-            (403, "refuses the way there with status 403): have the proxy let this host through"),
+            (407, "requires a user and a password): put them into the proxy's URL"),
+            (401, "refuses the connection with status 401): allow the host of this URL in the proxy"),
+            (403, "refuses the connection with status 403): allow the host of this URL in the proxy"),
         ],
     )
     def test_refused_tunnel_is_not_retried(self, proxied, status, message):
@@ -165,7 +165,9 @@ class TestFaults:
     def test_401_of_gateway_renews_no_token(self, sim, task):
         sim.fault("status", times=None, status=401, body="<html>Sign in</html>")
         result = task(external_id="a")
-        assert result["msg"].startswith("Interaction 'a' is not released: A proxy or gateway before VCC refused it")
+        assert result["msg"].startswith(
+            "Interaction 'a' is not released: A proxy or gateway before VCC refused the request"
+        )
         assert len(sim.token_calls) == 1
 
     @pytest.mark.parametrize("status", [401, 403, 407])

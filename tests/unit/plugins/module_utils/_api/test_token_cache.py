@@ -115,7 +115,7 @@ class TestCache:
         sim.fault("expired", times=None)
         client = Client(make_http(), make_auth(cache_path=str(path), access_token="an-old-one"), sim.url)
         exc = failure(client.invoke, body_of("a"), kind=AuthError, hidden=["an-old-one"])
-        assert "a token that it has just given out (401)" in str(exc)
+        assert "a token that it has just issued (401)" in str(exc)
         assert (len(sim.token_calls), client.calls) == (2, 3)
 
     def test_token_renewed_by_other_task_is_used(self, sim, make_auth, path):
@@ -171,7 +171,7 @@ class TestFile:
         path.write_bytes(content)
         path.chmod(wide)
         exc = failure(make_auth(cache_path=str(path)).token, kind=InputError)
-        assert str(exc).startswith(f"The token cache {path} cannot be used (it is a file, but no token cache")
+        assert str(exc).startswith(f"The token cache {path} cannot be used (it is not a token cache")
         assert path.read_bytes() == content
         assert sim.calls == []
 
@@ -260,7 +260,7 @@ class TestFile:
         monkeypatch.setattr(fcntl, "flock", flock)  # because the file systems of this machine support locks
         exc = failure(make_auth(cache_path=str(path)).token, kind=InputError)
         assert str(exc) == (
-            f"The token cache {path} cannot be used (its file system locks no files: No locks available): put token_cache on a local disk,"
+            f"The token cache {path} cannot be used (its file system does not support locks: No locks available): put token_cache on a local disk,"
             " or leave it out."
         )
         assert sim.calls == []
@@ -276,7 +276,7 @@ class TestFile:
             process.send_signal(signal.SIGCONT)
         message = str(caught.value)
         assert message.startswith(f"The token cache {path} cannot be used (")
-        assert f"has held {path}.lock for 0.1 seconds): let that process go on or end it" in message
+        assert f"has held {path}.lock for 0.1 seconds): wait until that process ends, or end it" in message
         if Path("/proc/locks").exists():
             assert f"(process {process.pid} (" in message
             assert ", which is stopped) has held" in message

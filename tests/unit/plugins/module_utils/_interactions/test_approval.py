@@ -20,8 +20,8 @@ from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._interaction
 DIFFERS = "The plan differs from plan_digest: "
 
 UNKNOWN = (
-    " and how many are new, gone or done since cannot be known."
-    " Check the list and the options, run check mode again, and have its plan_digest approved."
+    " The digest does not show how many are new, removed or done since the approval:"
+    " check the list and the options, run check mode again, and get its plan_digest approved."
 )
 
 
@@ -121,24 +121,24 @@ class TestApproved:
     def test_message_about_rejection_names_next_step(self, sim, task, journal, approve):
         sim.poison("bad")
         result = task(external_ids=["a", "bad"], plan_digest=approve(external_ids=["a", "bad"]))
-        assert result["msg"].endswith(" Run check mode again for the plan_digest of what is left.")
+        assert result["msg"].endswith(" Run check mode again for a plan_digest of the interactions that are left.")
         sim.poison("worse")
         result = task(external_ids=["bad", "worse"], plan_digest=approve(external_ids=["bad", "worse"]))
-        assert result["msg"].endswith(" Running the task again takes up only what is left.")
+        assert result["msg"].endswith(" If you run the task again, it sends only the interactions that are left.")
 
 
 class TestRefused:
     def test_plan_with_new_interactions_at_end_is_refused(self, refused, approve):
         digest = approve(external_ids=["a", "b"])
         assert refused(external_ids=["a", "b", "c", "d"], plan_digest=digest) == (
-            f"{DIFFERS}2 interactions are new, and none is done or gone."
-            " Run check mode again, and have its plan_digest of the 4 interactions left approved."
+            f"{DIFFERS}2 interactions are new, and none is done or removed."
+            " Run check mode again, and get its plan_digest approved: it covers the 4 interactions that are left."
         )
 
     def test_plan_with_new_interaction_anywhere_is_refused(self, refused, approve):
         digest = approve(external_ids=others(30))
         said = refused(external_ids=[*others(7), "new", *others(30)], plan_digest=digest)
-        assert said.startswith(f"{DIFFERS}1 interaction is new, and none is done or gone. ")
+        assert said.startswith(f"{DIFFERS}1 interaction is new, and none is done or removed. ")
 
     def test_plan_that_is_done_in_part_is_refused(self, task, refused, approve):
         ids = others(250)
@@ -147,15 +147,15 @@ class TestRefused:
         task(external_ids=ids[10:12])
         task(external_ids=[ids[3], "elsewhere"])
         assert refused(external_ids=["before", *ids], plan_digest=digest) == (
-            f"{DIFFERS}3 of the 249 approved interactions are done since, and none is new or gone."
-            " Run check mode again, and have its plan_digest of the 246 interactions left approved."
+            f"{DIFFERS}3 of the 249 approved interactions were done after the approval, and none is new or removed."
+            " Run check mode again, and get its plan_digest approved: it covers the 246 interactions that are left."
         )
 
     def test_plan_with_done_and_new_interactions_is_refused(self, task, refused, approve):
         digest = approve(external_ids=["a", "b", "c"])
         task(external_ids=["b"])
         assert refused(external_ids=["a", "b", "c", "d", "e"], plan_digest=digest).startswith(
-            f"{DIFFERS}1 of the 3 approved interactions is done since, 2 are new, and none is gone. "
+            f"{DIFFERS}1 of the 3 approved interactions was done after the approval, 2 are new, and none is removed. "
         )
 
     @pytest.mark.parametrize(
@@ -174,12 +174,12 @@ class TestRefused:
     def test_refusal_says_if_number_of_changes_is_unknown(self, task, refused, approve, given, begin):
         task(external_ids=["done"])
         digest = approve(external_ids=["a", "b", "c"])
-        assert refused(**given, plan_digest=digest) == f"{DIFFERS}{begin} left to release,{UNKNOWN}"
+        assert refused(**given, plan_digest=digest) == f"{DIFFERS}{begin} left to release.{UNKNOWN}"
 
     def test_plan_with_other_route_is_refused(self, sim, dispatch):
         digest = dispatch(check=True, external_id="a")["plan_digest"]
         result = dispatch(external_id="a", route="service", plan_digest=digest)
-        assert result["msg"] == f"{DIFFERS}1 of 1 interaction is left to dispatch,{UNKNOWN}"
+        assert result["msg"] == f"{DIFFERS}1 of 1 interaction is left to dispatch.{UNKNOWN}"
         assert sim.requests == []
 
     def test_result_lists_interactions_that_are_left(self, sim, task, folder, approve, tmp_path):
@@ -191,7 +191,7 @@ class TestRefused:
         assert column(result, "state") == ["failed", "released"]
         assert column(result, "evidence") == ["none", "journal"]
         assert column(result, "message") == [
-            "not sent, because the plan differs from plan_digest: run check mode again for its plan_digest.",
+            "not sent, because the plan differs from plan_digest: run check mode again, and get its plan_digest approved.",
             "",
         ]
         assert summary(result) == {"requested": 2, "unchanged": 1, "failed": 1}
@@ -203,7 +203,7 @@ class TestRefused:
         released(folder, sim, ["a"], age=50)
         digest = approve(external_ids=["b", "a"], journal_ttl=100)
         result = task(external_ids=["b", "a"], journal_ttl=40, plan_digest=digest)
-        assert result["msg"].startswith(f"{DIFFERS}1 interaction is new, and none is done or gone. ")
+        assert result["msg"].startswith(f"{DIFFERS}1 interaction is new, and none is done or removed. ")
         assert sim.requests == []
 
     def test_unreadable_journal_fails_task(self, sim, task, folder, approve):
@@ -268,7 +268,9 @@ def test_long_plan_is_compared_completely(task, folder, sim, approve):
     assert task(external_ids=ids[1000:3300])["summary"]["released"] == 2300
     calls = len(sim.requests)
     result = task(src=src, plan_digest=digest)
-    assert result["msg"].startswith(f"{DIFFERS}2300 of the 4500 approved interactions are done since, and none is new")
+    assert result["msg"].startswith(
+        f"{DIFFERS}2300 of the 4500 approved interactions were done after the approval, and none is new"
+    )
     assert summary(result) == {"requested": 4500, "unchanged": 2300, "failed": 2200}
     assert len(result["interactions"]) == 100
     assert len(sim.requests) == calls

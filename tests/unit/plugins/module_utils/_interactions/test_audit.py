@@ -108,7 +108,7 @@ class TestOutcomes:
         result = task(external_ids=list("abcdefgh"), report=lines.path)
         found = {each["external_id"]: each for each in check_traced(result, lines, history, run_of)}
         assert sorted(each for each, entry in found.items() if entry["state"] == "failed") == ["c", "g"]
-        assert found["c"]["message"].startswith("VCC refused it with status 400")
+        assert found["c"]["message"].startswith("VCC refused the request with status 400")
         assert found["c"]["call"] == by_id(result)["c"]["call"]
         assert sim.invoke_calls[found["c"]["call"] - 1]["interactions"] == 1
 

@@ -89,11 +89,11 @@ class TestSplitBatches:
         assert sim.live() == ["case-37"]
         bad = by_id(result)["case-37"]
         assert (bad["state"], bad["changed"], bad["evidence"]) == ("failed", False, "status")
-        assert bad["message"].startswith("VCC refused it with status 400 (An interaction cannot be processed)")
+        assert bad["message"].startswith("VCC refused the request with status 400 (An interaction cannot be processed)")
         assert result["msg"].startswith(
-            "Of 64 interactions 1 failed; the first is 'case-37': VCC refused it with status 400"
+            "Of 64 interactions 1 failed; the first is 'case-37': VCC refused the request with status 400"
         )
-        assert result["msg"].endswith(" Running the task again takes up only what is left.")
+        assert result["msg"].endswith(" If you run the task again, it sends only the interactions that are left.")
         assert len(sim.invoke_calls) == result["summary"]["api_calls"] <= 1 + 2 * 6
         assert "case-37" not in rows()
         assert len(sim.ignored) == 0
@@ -139,7 +139,7 @@ class TestSplitBatches:
     def test_single_rejected_id_makes_one_call(self, sim, task):
         sim.poison("a")
         result = task(external_id="a")
-        assert result["msg"].startswith("Interaction 'a' is not released: VCC refused it with status 400 (")
+        assert result["msg"].startswith("Interaction 'a' is not released: VCC refused the request with status 400 (")
         assert "external id" in result["msg"]
         assert "provider" in result["msg"]
         assert len(sim.invoke_calls) == 1
@@ -181,7 +181,10 @@ class TestAllRejected:
         counts = summary(result)
         assert counts["requested"] == counts["failed"] + counts["unknown"] == 3000
         assert counts["failed"] >= 8
-        assert "in the same way and taken none: VCC refused it with status 400 (The provider is not" in result["msg"]
+        assert (
+            "in the same way and accepted none: VCC refused the request with status 400 (The provider is not"
+            in result["msg"]
+        )
         assert "max_failures" in result["msg"]
 
     def test_next_run_sends_same_request_ids(self, sim, task, rows):
@@ -239,7 +242,10 @@ class TestAllRejected:
         sim.dispatch(*ids)
         sim.poison(*ids[:10])
         result = task(external_ids=ids, max_failures=3)
-        assert "VCC has refused 3 interactions, and max_failures allows no more." in result["msg"]
+        assert (
+            "VCC has refused 3 interactions, and max_failures allows no more: correct them, or set max_failures higher."
+            in result["msg"]
+        )
         refused = [entry for entry in result["interactions"] if entry["evidence"] == "status"]
         unsent = [entry for entry in result["interactions"] if entry["message"].startswith("not sent")]
         assert len(refused) == 3

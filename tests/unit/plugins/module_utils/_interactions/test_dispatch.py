@@ -262,7 +262,7 @@ class TestWithoutExternalId:
             assert result["diff"]["after"] == "without an external id: dispatched\n" * 2
             (warning,) = result["warnings"]
             assert "2 of the interactions have no external id" in warning
-            assert "can never be released" in warning
+            assert "can never release them" in warning
         assert len(sim.effects) == 4
         assert all("externalid" not in sent for sent in objects(sim)[0])
         assert len({sent["requestid"] for call in objects(sim) for sent in call}) == 4
@@ -290,6 +290,6 @@ class TestWithoutExternalId:
     def test_release_without_external_id_is_rejected(self, sim, task):
         result = task(interactions=[{"external_id": "a"}, {"linked_data": LINKS}])
         assert result["msg"] == (
-            "interactions[1] has no external_id, without which nothing can be released: leave it out."
+            "interactions[1] has no external_id, and VCC releases only by external id: set it, or remove the interaction from the list."
         )
         assert sim.calls == []

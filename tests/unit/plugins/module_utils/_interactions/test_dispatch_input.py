@@ -69,7 +69,7 @@ class TestRejectedDispatches:
             ),
             (
                 {"external_id": "a", "linked_data": [{"type": "url", "value": "x" * 80_000}]},
-                "linked_data and routing_data come to 80",
+                "linked_data and routing_data have 80",
             ),
             (
                 {"interactions": [{"linked_data": [{"type": "url", "value": "a\ud800"}]}]},
@@ -97,7 +97,7 @@ class TestRejectedDispatches:
             ('{"external_id": "a", "routing_data": {"skills": [{"name": ""}]}}', "skills[0].name is empty"),
             (
                 '{"external_id": "a", "routing_data": {"skills": [{"name": "x", "expiry_after": Infinity}]}}',
-                "a number that ends",
+                "a finite number",
             ),
             (
                 '{"external_id": "a", "linked_data": [{"type": "url", "value": null}]}',

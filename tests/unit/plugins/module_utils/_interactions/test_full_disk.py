@@ -57,7 +57,7 @@ class TestFullDisk:
         assert result["failed"]
         assert f"The journal {folder}/journal.db cannot be used (" in result["msg"]
         assert (
-            f"VCC has accepted {sent} interactions of which the journal may not know that: running the task again"
+            f"The journal may not know that VCC has accepted {sent} interactions: if you run the task again,"
             in result["msg"]
         )
         assert summary(result) == {"requested": 300, "released": sent, "failed": 300 - sent}

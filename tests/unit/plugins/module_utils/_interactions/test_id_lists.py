@@ -91,7 +91,7 @@ class TestLines:
         line = 2 if name == "ids.csv" else 1
         assert (
             refusal(src=path)
-            == f"src {path}, line {line} is longer than {MAX_LINE_LENGTH} bytes: is it a list of interactions?"
+            == f"src {path}, line {line} is longer than {MAX_LINE_LENGTH} bytes: check that the file is a list of interactions."
         )
 
     @pytest.mark.parametrize("number", [1, 100, 101, 250])
@@ -109,7 +109,7 @@ class TestLines:
         path = tmp_path / "none.txt"
         assert (
             refusal(src=str(path))
-            == f"src {path} cannot be read on the host that runs the task (No such file or directory)."
+            == f"src {path} cannot be read on the host that runs the task (No such file or directory): check the path and its permissions."
         )
 
     def test_folder_is_rejected(self, tmp_path):
@@ -124,13 +124,13 @@ class TestLines:
 # Messages about lines that are not ids.
 JSON = "looks like JSON, not like an id: set src_format to json or jsonl, or give such ids as CSV."
 
-HTML = "looks like HTML or XML, not like an id: check how the file came about, or give such ids as CSV."
+HTML = "looks like HTML or XML, not like an id: check the file, or give such ids as CSV."
 
 QUOTES = "is in quotes, which would count as part of the id: remove them, or give the ids as CSV."
 
 COMMENT = "begins with #, but a list of ids has no comments: remove the line, or give ids that begin with # as CSV."
 
-BULLETS = "looks like YAML or a list with bullets: leave nothing but an id in each line, or give the ids as CSV."
+BULLETS = "looks like YAML or a list with bullets: write only an id in each line, or give the ids as CSV."
 
 
 class TestOtherFiles:
@@ -143,7 +143,10 @@ class TestOtherFiles:
             (b"$ANSIBLE_VAULT;1.1;AES256\n6162\n", "is encrypted by ansible-vault: decrypt it first"),
             (b"\xef\xbb\xbf\n$ANSIBLE_VAULT;1.1;AES256\n6162\n", "is encrypted by ansible-vault: decrypt it first"),
             (b"-----BEGIN PGP MESSAGE-----\n\nhQEM\n-----END PGP MESSAGE-----\n", "is encrypted or a key"),
-            (b"version https://git-lfs.github.com/spec/v1\noid sha256:12\nsize 3\n", "stands for a file in Git LFS"),
+            (
+                b"version https://git-lfs.github.com/spec/v1\noid sha256:12\nsize 3\n",
+                "is only a pointer to a file in Git LFS",
+            ),
             (b"{\\rtf1\\ansi\n\\pard case-1\\par\n}\n", "is a document of a word processor"),
             (b"%PDF-1.7\n1 0 obj\n", "is a PDF document"),
             (b"PK\x03\x04\x14\x00", "is a zip archive or a workbook such as .xlsx"),
@@ -193,10 +196,10 @@ class TestOtherFiles:
             ("---", BULLETS),
             ("- case-1", BULLETS),
             ("* case-1", BULLETS),
-            ("$ANSIBLE_VAULT;1.1;AES256", "is of something encrypted, not an id: decrypt it first."),
-            ("-----BEGIN PGP MESSAGE-----", "is of something encrypted, not an id: decrypt it first."),
-            ("<<<<<<< HEAD", "is the mark of a conflict in Git: resolve it first."),
-            (">>>>>>> theirs", "is the mark of a conflict in Git: resolve it first."),
+            ("$ANSIBLE_VAULT;1.1;AES256", "is part of an encrypted text, not an id: decrypt the file first."),
+            ("-----BEGIN PGP MESSAGE-----", "is part of an encrypted text, not an id: decrypt the file first."),
+            ("<<<<<<< HEAD", "is a conflict marker of Git, not an id: resolve the conflict first."),
+            (">>>>>>> theirs", "is a conflict marker of Git, not an id: resolve the conflict first."),
         ],
     )
     @pytest.mark.parametrize("other", ["case-2", "Fälle 2"])
@@ -230,7 +233,9 @@ class TestOtherFiles:
         path = src("\n".join(lines))
         assert refusal(src=path).startswith(f"src {path}, line {number} ")
 
-    @pytest.mark.parametrize(("name", "said"), [("a.csv", "is no header with one column"), ("a.jsonl", "is not JSON")])
+    @pytest.mark.parametrize(
+        ("name", "said"), [("a.csv", "is not a header with one column"), ("a.jsonl", "is not JSON")]
+    )
     def test_web_page_is_rejected_as_table_and_json(self, src, name, said):
         path = src("<!DOCTYPE html>\n<title>Sign in</title>\n", name)
         assert refusal(src=path).startswith(f"src {path}, line 1 {said}")

@@ -240,9 +240,12 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("source", "said"),
         [
-            ({"external_id": "a", "request_id": "mine"}, "external_id has a request_id beside idempotency_key"),
-            ({"interactions": [{"external_id": "a", "request_id": "mine"}]}, "interactions[0] has a request_id beside"),
-            ({"interactions": [{"external_id": "a"}, {}]}, "interactions[1] has no external_id, from which"),
+            (
+                {"external_id": "a", "request_id": "mine"},
+                "external_id has a request_id, but the task also has idempotency_key",
+            ),
+            ({"interactions": [{"external_id": "a", "request_id": "mine"}]}, "interactions[0] has a request_id, but"),
+            ({"interactions": [{"external_id": "a"}, {}]}, "interactions[1] has no external_id, but"),
         ],
     )
     def test_request_id_or_missing_external_id_is_refused(self, sim, dispatch, source, said):

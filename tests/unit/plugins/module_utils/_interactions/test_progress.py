@@ -241,7 +241,7 @@ DISPATCH = {
 }
 NAMELESS = {**DISPATCH, "interactions": [{"external_id": None if n < 3 else each} for n, each in enumerate(IDS)]}
 ALL_NAMELESS = {**DISPATCH, "interactions": [{"linked_data": [{"type": "x", "value": each}]} for each in IDS]}
-REST = "run the task again with the journal {journal} within 24 h: it takes up the rest"
+REST = "run the task again with the journal {journal} within 24 h: it sends only the interactions that are left"
 
 
 @pytest.mark.parametrize(
@@ -249,19 +249,27 @@ REST = "run the task again with the journal {journal} within 24 h: it takes up t
     [
         ({}, REST, 0),
         (DISPATCH, REST, 0),
-        ({**DISPATCH, "journal_ttl": 0}, "run the task again with the journal {journal}: it takes up the rest", 0),
-        ({**DISPATCH, **KEY}, "run the task again with the same idempotency_key: it takes up the rest", 0),
+        (
+            {**DISPATCH, "journal_ttl": 0},
+            "run the task again with the journal {journal}: it sends only the interactions that are left",
+            0,
+        ),
+        (
+            {**DISPATCH, **KEY},
+            "run the task again with the same idempotency_key: it sends only the interactions that are left",
+            0,
+        ),
         (
             {**DISPATCH, **KEY, "journal": ""},
             "run the task again with the same idempotency_key: VCC processes each interaction once",
             0,
         ),
-        ({**DISPATCH, "journal": ""}, "the task has no journal, so running it again sends all of them again", ALL),
-        ({**DISPATCH, "force": True}, "the task has force, so running it again sends all of them again", ALL),
+        ({**DISPATCH, "journal": ""}, "the task has no journal, so running it again sends all interactions again", ALL),
+        ({**DISPATCH, "force": True}, "the task has force, so running it again sends all interactions again", ALL),
         (NAMELESS, REST + ", but may dispatch the 3 without an external id a second time", 3),
         (
             ALL_NAMELESS,
-            "they have no external id, so running the task again may dispatch them a second time",
+            "the interactions have no external id, so running the task again may dispatch them a second time",
             ALL,
         ),
     ],
@@ -303,17 +311,18 @@ def test_next_run_after_interruption_does_what_last_line_says(
             "/journal.db",
             False,
             False,
-            "run check mode again for a new plan_digest, and then the task with the journal /journal.db within 24 h: it takes up the rest",
+            "run check mode again for a new plan_digest, and then the task with the journal /journal.db within 24 h:"
+            " it sends only the interactions that are left",
         ),
         (
             "/journal.db",
             False,
             True,
-            "run check mode again for a new plan_digest, and then the task with the same idempotency_key: it takes up the rest",
+            "run check mode again for a new plan_digest, and then the task with the same idempotency_key: it sends only the interactions that are left",
         ),
         ("", False, True, "run the task again with the same idempotency_key: VCC processes each interaction once"),
-        ("", False, False, "the task has no journal, so running it again sends all of them again"),
-        ("/journal.db", True, False, "the task has force, so running it again sends all of them again"),
+        ("", False, False, "the task has no journal, so running it again sends all interactions again"),
+        ("/journal.db", True, False, "the task has force, so running it again sends all interactions again"),
     ],
 )
 def test_approved_plan_that_is_done_in_part_needs_a_new_digest(journal, force, has_key, advice):
@@ -324,4 +333,7 @@ def test_approved_plan_that_is_done_in_part_needs_a_new_digest(journal, force, h
 def test_force_with_key_needs_another_key():
     """A task with force is refused if its key has been used."""
     advice = rerun_advice("/journal.db", 86400, True, True, 0, 5)
-    assert advice == "the task has force, so running it again, with another idempotency_key, sends all of them again"
+    assert (
+        advice
+        == "the task has force, so running it again needs another idempotency_key, and sends all interactions again"
+    )

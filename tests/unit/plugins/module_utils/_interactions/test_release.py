@@ -109,7 +109,9 @@ class TestRelease:
         result = task(src=str(tmp_path / name), check=check)
         assert not result.get("failed")
         assert result["summary"]["requested"] == 0
-        assert result["warnings"] == [f"src {tmp_path / name} is empty: it asks for no interaction."]
+        assert result["warnings"] == [
+            f"src {tmp_path / name} has no interactions, so the task does nothing: check the file."
+        ]
         assert sim.calls == []
 
     @pytest.mark.parametrize("check", [False, True])

@@ -165,10 +165,10 @@ class TestReport:
         [
             ("link", "it is a symbolic link"),
             ("dangling", "it is a symbolic link"),
-            ("hard", "it has another name, a hard link"),
-            ("fifo", "it is no regular file"),
-            ("socket", "it is no regular file"),
-            ("null", "it is no regular file"),
+            ("hard", "it has a second hard link"),
+            ("fifo", "it is not a regular file"),
+            ("socket", "it is not a regular file"),
+            ("null", "it is not a regular file"),
             pytest.param(
                 "stranger",
                 "it belongs to another user",
@@ -215,7 +215,10 @@ class TestReport:
     def test_other_file_is_not_replaced(self, sim, task, report, content, check):
         report.write_bytes(content)
         result = task(external_id="a", report=str(report), check=check)
-        assert "no report of this collection, and would be replaced): set report to another path" in result["msg"]
+        assert (
+            "it already has other content, which the task does not replace): set report to another path"
+            in result["msg"]
+        )
         assert report.read_bytes() == content
         assert sim.calls == []
 

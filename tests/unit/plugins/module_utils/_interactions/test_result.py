@@ -72,7 +72,7 @@ class TestResult:
         assert summary(result) == {"requested": 1300, "unknown": 1300}
         assert result["msg"].startswith("Of 1300 interactions 1300 may or may not be released; the first is '1300': ")
         assert result["msg"].endswith(
-            " The first 100 are in the result, and 1200 more are not: set report for a file with all of them."
+            " The first 100 are in the result, and 1200 more are not: set report to get a file with all of them."
         )
         assert len(json.dumps(result)) < 50_000
         report = tmp_path / "report.jsonl"
@@ -88,8 +88,34 @@ class TestResult:
         sim.fault("cut", times=None)
         result = task(external_ids=ids[:1101])
         assert column(result, "external_id") == ids[1001:1101]
-        assert result["msg"].endswith("Running the task again takes up only what is left.")
+        assert result["msg"].endswith("If you run the task again, it sends only the interactions that are left.")
         assert "The first 100 are in the result, and 1 more are not: " in task(external_ids=ids)["msg"]
+
+    @pytest.mark.parametrize(
+        ("options", "said"),
+        [
+            ({"journal": ""}, "The task has no journal, so running it again sends all interactions again."),
+            ({"force": True}, "The task has force, so running it again sends all interactions again."),
+            (
+                {"journal": "", "idempotency_key": "CHG-1"},
+                "Run the task again with the same idempotency_key: VCC processes each interaction once.",
+            ),
+            ({"idempotency_key": "CHG-1"}, "If you run the task again, it sends only the interactions that are left."),
+        ],
+    )
+    def test_message_says_what_another_run_sends(self, sim, task, options, said):
+        sim.poison("bad")
+        result = task(external_ids=["a", "bad"], **options)
+        assert summary(result) == {"requested": 2, "released": 1, "failed": 1}
+        assert result["msg"].endswith(f" {said}")
+
+    def test_message_says_that_another_run_may_repeat_a_dispatch_without_an_id(self, sim, dispatch):
+        sim.poison("bad")
+        result = dispatch(interactions=[{"linked_data": [{"type": "x", "value": "1"}]}, {"external_id": "bad"}])
+        assert summary(result) == {"requested": 2, "dispatched": 1, "failed": 1}
+        assert result["msg"].endswith(
+            ": it sends only the interactions that are left, but may dispatch the 1 without an external id a second time."
+        )
 
     def test_warning_without_certificate_validation(self, task):
         assert "warnings" not in task(external_id="a")

@@ -188,7 +188,10 @@ class TestUnknown:
         sim.fault("status", status=403, after=1)
         first = task(external_ids=["a", "b", "c"])
         assert summary(first) == {"requested": 3, "unknown": 3}
-        assert "VCC may have released it with the call that it refused as a whole" in first["msg"]
+        assert (
+            "VCC refused an earlier call with this interaction and others, but may have released this one"
+            in first["msg"]
+        )
         second = task(external_ids=["a", "b", "c"])
         assert column(second, "request_id") == column(first, "request_id")
         assert column(second, "state") == ["unknown", "released", "released"]

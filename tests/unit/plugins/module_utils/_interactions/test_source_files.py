@@ -125,16 +125,16 @@ class TestJson:
             ("['a']", ", line 1, column 2 is not JSON (Expecting value): check the file."),
             (
                 '{"external_id": "a"}\n{"external_id": "b"}\n',
-                ", line 2, column 1 is not JSON (Extra data): for one JSON object a line, set src_format to jsonl.",
+                ", line 2, column 1 is not JSON (Extra data): set src_format to jsonl if each line is a JSON object.",
             ),
             (
                 '{"external_id": "a"}',
-                " is no JSON array of ids or of objects with external_id; for one JSON object a line, set src_format to jsonl.",
+                " is not a JSON array of ids or of objects with external_id: correct the file, or set src_format to jsonl if each line is a JSON object.",
             ),
-            ("[" * 100_000, " has a number with too many digits or brackets within too many others: check the file."),
+            ("[" * 100_000, " has a number with too many digits, or too many nested brackets: check the file."),
             (
                 "[" + "9" * 5_000 + "]",
-                " has a number with too many digits or brackets within too many others: check the file.",
+                " has a number with too many digits, or too many nested brackets: check the file.",
             ),
             ('["a", {"id": "b"}]', ", item 2 has no external_id: each object must have one."),
             ('["a", null]', ", item 2 is neither text nor a whole number: write it as a string."),
@@ -163,7 +163,7 @@ class TestJson:
         path = src("[]", "ids.json")
         os.truncate(path, MAX_JSON_LENGTH + 1)
         assert refusal(src=path) == (
-            f"src {path} is longer than {MAX_JSON_LENGTH} bytes, which is too much for one JSON array: give one object a line, as jsonl."
+            f"src {path} is longer than {MAX_JSON_LENGTH} bytes, too long for one JSON array: write one object in each line, and set src_format to jsonl."
         )
 
 
@@ -199,7 +199,7 @@ class TestFormat:
     def test_unknown_extension_is_rejected(self, src, name):
         path = src("a\n", name)
         assert refusal(src=path) == (
-            f"src {path} ends in .{name.rpartition('.')[2]}, which says nothing of its format:"
+            f"src {path} has the extension .{name.rpartition('.')[2]}, which does not tell its format:"
             " set src_format to text, csv, tsv, jsonl or json."
         )
 
@@ -283,7 +283,7 @@ class TestStreaming:
     ("name", "content", "said"),
     [
         ("a.txt", '"case-1",5\n', "line 1 looks like part of a table"),
-        ("a.txt", "a\nexternal_id: case-1\n", "line 2 looks like part of a table, a page or a file of settings"),
+        ("a.txt", "a\nexternal_id: case-1\n", "line 2 looks like part of a table, a web page or a settings file"),
         ("a.txt", "external_ids: [case-1, case-2]\n", "line 1 "),
         ("a.txt", "case-1<br>\n", "line 1 looks like"),
         ("a.txt", "case-1</td>\n", "line 1 looks like"),
@@ -291,7 +291,7 @@ class TestStreaming:
         ("a.txt", "ENC[AES256_GCM,data:x]\n", "line 1 looks like"),
         ("a.txt", "age-encryption.org/v1\nx\n", "line 1 looks like"),
         ("a.txt", "external_id|name\ncase-1|Ann\n", "line 1 is the header of a table"),
-        ("a.tsv", 'external_id\tname\na\t"x\nb\ty\nc\tz"\n', "line 2 has a double quote that does not end in its line"),
+        ("a.tsv", 'external_id\tname\na\t"x\nb\ty\nc\tz"\n', "line 2 has a double quote that the line does not close"),
         ("a.json", '[{"external_id": "a", "external_id": "b"}]', "has an object with external_id twice"),
         ("a.jsonl", '{"external_id": "a", "external_id": "b"}\n', "line 1 has an object with external_id twice"),
         ("a.csv", "external_id, request_id\na,r\n", "line 1 has a column ' request_id': name it request_id"),

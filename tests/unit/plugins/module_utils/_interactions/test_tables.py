@@ -80,7 +80,7 @@ class TestCsv:
     def test_wrong_header_is_rejected_with_line(self, src, content, line):
         path = src(content, "ids.csv")
         assert refusal(src=path).startswith(
-            f"src {path}, line {line} is no header with one column external_id; its columns: "
+            f"src {path}, line {line} is not a header with one column external_id; its columns: "
         )
 
     @pytest.mark.parametrize("content", ["", "\n\n", "\ufeff"])
@@ -127,11 +127,14 @@ class TestTsv:
 
     def test_long_row_is_rejected(self, src):
         path = src("external_id\na\tb\n", "ids.tsv")
-        assert refusal(src=path) == f"src {path}, line 2 has 2 columns and the header 1: an id has no tabs."
+        assert (
+            refusal(src=path)
+            == f"src {path}, line 2 has 2 columns and the header 1: remove the extra tabs, because an id has none."
+        )
 
     def test_commas_do_not_separate_columns(self, src):
         path = src("name,external_id\nAda,a\n", "ids.tsv")
-        assert refusal(src=path).startswith(f"src {path}, line 1 is no header with one column external_id")
+        assert refusal(src=path).startswith(f"src {path}, line 1 is not a header with one column external_id")
 
 
 class TestCells:

@@ -13,10 +13,10 @@ from ansible_collections.vonage.vcc.plugins.module_utils import _options
 from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils.bad_input.helpers import MODULES
 
 CONVERSION_FAILURES = [
-    *((module, "timeout", float("inf"), "timeout must be a number that ends, not inf.") for module in MODULES),
-    ("vcc_provider", "retries", "-Infinity", "retries must be a number that ends, not -Infinity."),
-    ("vcc_ongoing_info", "page_size", float("-inf"), "page_size must be a number that ends, not -inf."),
-    ("vcc_journal", "older_than", float("inf"), "older_than must be a number that ends, not inf."),
+    *((module, "timeout", float("inf"), "timeout must be a finite number, not inf.") for module in MODULES),
+    ("vcc_provider", "retries", "-Infinity", "retries must be a finite number, not -Infinity."),
+    ("vcc_ongoing_info", "page_size", float("-inf"), "page_size must be a finite number, not -inf."),
+    ("vcc_journal", "older_than", float("inf"), "older_than must be a finite number, not inf."),
     ("vcc_provider", "agent_actions_permitted", 3, "agent_actions_permitted must be a dictionary."),
     ("vcc_provider", "agent_actions_permitted", False, "agent_actions_permitted must be a dictionary."),
     (
@@ -49,7 +49,7 @@ def test_message_names_option_that_ansible_cannot_convert(enter, network, sim, m
 def test_early_failure_masks_secrets(enter, module, secret):
     works = {} if module == "vcc_journal" else MODULES[module][2]
     result = enter(module, **{**works, **secret, "timeout": "-Infinity"})
-    assert (result["failed"], result["msg"]) == (True, "timeout must be a number that ends, not -********.")
+    assert (result["failed"], result["msg"]) == (True, "timeout must be a finite number, not -********.")
 
 
 @pytest.mark.parametrize(
@@ -72,14 +72,14 @@ def test_message_names_line_of_file(act, tmp_path):
     path = tmp_path / "skills.jsonl"
     path.write_text('{"external_id": "a", "routing_data": {"skills": [{"name": "x", "expiry_after": "inf"}]}}\n')
     result = act("vcc_interaction", state="dispatched", route="sales", src=str(path))
-    said = "routing_data.skills[0].expiry_after must be a number that ends, not inf."
+    said = "routing_data.skills[0].expiry_after must be a finite number, not inf."
     assert result["msg"] == f"src {path}, line 1: {said}"
 
 
 def test_a_number_that_would_take_forever_to_write_is_refused(act):
     assert (
         act("vcc_interaction", external_id="a", timeout="1e999999999")["msg"]
-        == "timeout must be a number of fewer digits."
+        == "timeout must be a number with fewer digits."
     )
 
 
@@ -110,6 +110,6 @@ def test_nothing_is_sent_over_plain_http(act, network, sim, module, option, url)
     result = act(module, **{**MODULES[module][2], option: url})
     assert (
         result["msg"]
-        == f"{option} must begin with https://: over plain http, credentials are sent to this host itself only."
+        == f"{option} must begin with https://: plain http is allowed only for localhost, because it does not protect the credentials."
     )
     assert (network.calls, sim.requests) == (0, [])

@@ -137,7 +137,7 @@ def test_message_of_a_server_with_a_token_is_not_repeated(sim, act, tmp_path, mo
     force = {"force": True} if module == "vcc_provider" else {}
     result, code, printed = act(module, token_cache=str(cache), **force)
     assert code == 1
-    assert "VCC refused it with status 400" in result["msg"]
+    assert "VCC refused the request with status 400" in result["msg"]
     assert "not with" not in printed
     assert entry["access_token"] not in printed
 
@@ -172,13 +172,13 @@ class TestBareNumbers:
     def test_bare_number_has_one_warning(self, act, module, given, named):
         result, code, dummy = act(module, **given)
         assert code == 0
-        assert self.warnings_of(result) == [f"A bare number is taken as text: {named}.{self.ADVICE}"]
+        assert self.warnings_of(result) == [f"A number without quotes is used as text: {named}.{self.ADVICE}"]
 
     def test_warning_shows_no_secret_number(self, sim, act):
         sim.add_client("second", "4711")
         result, code, dummy = act("vcc_token", client_id="second", client_secret=4711)
         assert code == 0
-        assert self.warnings_of(result) == [f"A bare number is taken as text: client_secret.{self.ADVICE}"]
+        assert self.warnings_of(result) == [f"A number without quotes is used as text: client_secret.{self.ADVICE}"]
 
     @pytest.mark.parametrize(
         ("module", "given"),

@@ -48,9 +48,9 @@ class TestProvider:
             ({"agent_actions_permitted": {"dance": True}}, "dance"),
             ({"agent_actions_permitted": {"hold": "perhaps"}}, "hold"),
             ({"agent_actions_permitted": 3}, "agent_actions_permitted must be a dictionary."),
-            ({"timeout": float("inf")}, "timeout must be a number that ends, not inf."),
+            ({"timeout": float("inf")}, "timeout must be a finite number, not inf."),
             ({"headers": {"X": "hush-hush\n"}, "endpoint": "https://hooks.example"}, "headers.X has a character"),
-            ({"headers": {"X": "hush-hush"}}, "headers are sent to endpoint, which is missing"),
+            ({"headers": {"X": "hush-hush"}}, "headers need endpoint, which is missing"),
             ({"endpoint": "http://hooks.example"}, "endpoint must begin with https://"),
             ({"name": " "}, "name is empty"),
         ],
@@ -67,7 +67,7 @@ class TestProvider:
             sim.fault("status", status=400, path=REGISTER, body={"message": f"not with {spelled}"})
             result, code, printed = act("vcc_provider", **{**self.FULL, "headers": {"Authorization": value}})
             assert code == 1
-            assert result["msg"] == "The provider 'tickets' is not registered: VCC refused it with status 400"
+            assert result["msg"] == "The provider 'tickets' is not registered: VCC refused the request with status 400"
             assert "not with" not in printed
 
     def test_no_action_is_permitted_by_default(self, sim, act):
@@ -203,4 +203,4 @@ class TestOngoing:
 
     def test_malformed_page_is_named(self, sim, refused):
         sim.fault("html", path=ONGOING)
-        assert "in a way that VCC does not" in refused("vcc_ongoing_info")
+        assert "that VCC never gives" in refused("vcc_ongoing_info")

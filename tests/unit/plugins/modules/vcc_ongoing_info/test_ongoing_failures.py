@@ -52,18 +52,18 @@ class TestUnexpectedPages:
     def test_malformed_page_is_no_response(self, sim, failure, body):
         sim.fault("status", status=200, body=body, path=ONGOING)
         assert failure(NoResponseError) == (
-            f"{sim.url} answered with status 200 in a way that VCC does not: check api_url, region and any proxy in between."
+            f"{sim.url} gave an answer (status 200) that VCC never gives: check api_url, region and any proxy in between."
         )
 
     @pytest.mark.parametrize("kind", ["html", "garbage", "redirect"])
     def test_page_of_a_gateway_is_no_response(self, sim, failure, kind):
         sim.fault(kind, path=ONGOING)
-        assert "in a way that VCC does not" in failure(NoResponseError)
+        assert "that VCC never gives" in failure(NoResponseError)
 
     def test_failed_later_page_fails_task(self, sim, failure):
         sim.dispatch(*names(3))
         sim.fault("html", path=ONGOING, after=1)
-        assert "in a way that VCC does not" in failure(NoResponseError, page_size=2)
+        assert "that VCC never gives" in failure(NoResponseError, page_size=2)
 
     @pytest.mark.parametrize("meta", [None, [], "x", {}, {"pageCount": None, "totalCount": "3"}, {"totalCount": True}])
     def test_page_without_meta_counts_and_total_is_unknown(self, sim, read, meta):
@@ -174,7 +174,7 @@ class TestRefused:
     def test_message_about_rejection_names_options(self, sim, failure):
         sim.fault("status", status=400, body={"message": "limit is too high"}, path=ONGOING)
         assert failure(RejectedError, page_size=9999) == (
-            "VCC refused it with status 400 (limit is too high): check page_size and api_url."
+            "VCC refused the request with status 400 (limit is too high): check page_size and api_url."
         )
 
     def test_a_token_without_the_scope_is_named(self, sim, failure):

@@ -54,23 +54,23 @@ class TestFailure:
             ({"kind": "cut", "when": "after"}, "may or may not be registered: VCC at {url} gave no answer"),
             (
                 {"kind": "status", "status": 400, "body": {"message": "no such thing"}},
-                "is not registered: VCC refused it with status 400",
+                "is not registered: VCC refused the request with status 400",
             ),
             (
                 {"kind": "status", "status": 403},
                 "is not registered: VCC refuses access (403): give the API client the scope interactions:write.",
             ),
-            ({"kind": "status", "status": 409}, "is not registered: VCC refused it with status 409"),
-            ({"kind": "too_large"}, "is not registered: VCC refused it with status 413"),
+            ({"kind": "status", "status": 409}, "is not registered: VCC refused the request with status 409"),
+            ({"kind": "too_large"}, "is not registered: VCC refused the request with status 413"),
             ({"kind": "status", "status": 429}, "is not registered: VCC at {url} keeps answering with status 429"),
             ({"kind": "status", "status": 500}, "may or may not be registered: VCC at {url} keeps answering with"),
             ({"kind": "status", "status": 503}, "may or may not be registered: VCC at {url} keeps answering with"),
-            ({"kind": "html"}, "may or may not be registered: {host} answered with status 200 in a way that VCC does"),
-            ({"kind": "garbage"}, "may or may not be registered: {host} answered with status 200 in a way that VCC"),
-            ({"kind": "redirect"}, "may or may not be registered: {host} answered with status 302 in a way that VCC"),
+            ({"kind": "html"}, "may or may not be registered: {host} gave an answer (status 200) that VCC never"),
+            ({"kind": "garbage"}, "may or may not be registered: {host} gave an answer (status 200) that VCC never"),
+            ({"kind": "redirect"}, "may or may not be registered: {host} gave an answer (status 302) that VCC never"),
             (
                 {"kind": "expired", "times": 2},
-                "is not registered: VCC refuses a token that it has just given out (401): check account, region",
+                "is not registered: VCC refuses a token that it has just issued (401): check account, region",
             ),
         ],
         ids=lambda value: "-".join(map(str, value.values())) if isinstance(value, dict) else "",
@@ -146,7 +146,7 @@ class TestFailure:
         (result,) = results
         assert (result["failed"], result["changed"]) == (True, True)
         assert result["msg"].startswith(
-            "The provider 'tickets' is registered, but the next run will not know: The journal "
+            "The provider 'tickets' is registered, but the journal could not record it, so the next run registers it again: The journal "
         )
 
 

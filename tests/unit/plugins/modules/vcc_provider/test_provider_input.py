@@ -36,8 +36,8 @@ class TestInput:
     @pytest.mark.parametrize(
         ("endpoint", "why"),
         [
-            ("http://hooks.example/", "begin with https://, since VCC calls no other."),
-            ("http://127.0.0.1/", "begin with https://, since VCC calls no other."),
+            ("http://hooks.example/", "begin with https://, because VCC calls only https URLs."),
+            ("http://127.0.0.1/", "begin with https://, because VCC calls only https URLs."),
             (f"https://user:{HIDDEN}@hooks.example/", "be a URL without a user and password in it."),
             (f"https://{HIDDEN}@hooks.example/", "be a URL without a user and password in it."),
             (f"ftp://hooks.example/{HIDDEN}", "be a URL such as "),
@@ -76,23 +76,23 @@ class TestInput:
 
     def test_header_names_that_differ_only_in_capitals_are_refused(self, said):
         text = said(endpoint=HOOK, headers={"X-Key": HIDDEN, "x-kEY": HIDDEN})
-        assert text == "headers has a name twice, which differs in capitals only: leave one of them."
+        assert text == "headers has two names that differ only in capitals: remove one of them."
 
     @pytest.mark.parametrize("endpoint", [None, ""])
     def test_headers_without_endpoint_are_refused(self, said, endpoint):
         text = said(endpoint=endpoint, headers={"X-Key": HIDDEN})
-        assert text == "headers are sent to endpoint, which is missing: set it, or leave headers out."
+        assert text == "headers need endpoint, which is missing: set endpoint, or leave headers out."
 
     def test_settings_over_size_limit_are_refused(self, said):
         text = said(endpoint=HOOK, headers={"X-Key": HIDDEN * 12_000})
-        assert text.startswith("The settings of 'tickets' come to 108")
+        assert text.startswith("The settings of 'tickets' have 108")
 
     def test_settings_of_maximum_size_are_sent(self, sim, register, refused):
         register(endpoint=HOOK, headers={"X": ""}, journal="")
         room = 99_999 - len(sim.bodies(REGISTER)[0])
         register(endpoint=HOOK, headers={"X": "x" * room}, journal="")
         assert len(sim.bodies(REGISTER)[1]) == 99_999
-        assert "come to 100000 bytes" in str(refused(InputError, endpoint=HOOK, headers={"X": "x" * (room + 1)}))
+        assert "have 100000 bytes" in str(refused(InputError, endpoint=HOOK, headers={"X": "x" * (room + 1)}))
 
     def test_missing_credentials_are_refused(self, said):
         assert said(client_id=None, client_secret=None).startswith("The credentials are missing")
