@@ -14,7 +14,7 @@ import typing as t
 from pathlib import Path
 
 # Seconds to wait for a lock; longer than any wait that is worth measuring.
-PATIENCE = 600
+TIMEOUT = 600
 
 
 def fill(path: Path, rows: int, days: int) -> None:
@@ -47,7 +47,7 @@ def other_task(path: Path) -> t.Iterator[list[float]]:
     ended = threading.Event()
 
     def write() -> None:
-        with contextlib.closing(sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)) as db:
+        with contextlib.closing(sqlite3.connect(path, timeout=TIMEOUT, isolation_level=None)) as db:
             while not ended.wait(0.05):
                 started = time.perf_counter()
                 db.executescript("BEGIN IMMEDIATE; UPDATE scope SET account = account; COMMIT")

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.vonage.vcc.plugins.module_utils._interactions.task import run
-from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import COLLECTION, PATIENCE, Recorder, validated
+from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import COLLECTION, TIMEOUT, Recorder, validated
 
 PICTURES = Path(__file__).parents[2] / "docs" / "build" / "pictures"
 IDS = [
@@ -63,7 +63,7 @@ def page(tmp_path_factory):
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=PATIENCE,
+        timeout=TIMEOUT,
         check=False,
     )
     assert done.returncode == 0, done.stdout

@@ -30,7 +30,7 @@ AUDIT = rst_examples(AUDIT_GUIDE)
 EVENTS = rst_examples(EVENTS_GUIDE)
 SPEED = rst_examples(SPEED_GUIDE)
 
-PATIENCE = 120  # seconds
+TIMEOUT = 120  # seconds
 
 
 # The URLs of a journal in the examples, by role.
@@ -115,10 +115,10 @@ def test_journal_of_speed_guide_shows_a_run(home, simulator):
         stderr=subprocess.STDOUT,
     ) as run:
         try:
-            assert hold.entered.wait(PATIENCE)
+            assert hold.entered.wait(TIMEOUT)
             during = home.run(command)
             hold.release()
-            assert run.wait(PATIENCE) == 0
+            assert run.wait(TIMEOUT) == 0
         finally:
             hold.release()
             run.kill()

@@ -254,12 +254,12 @@ def _check_result(round_, process, result):
 
 
 def _check_lost_journal(round_, result):
-    """Check that a process gives up a journal in PostgreSQL only with a reason: at its start, or after its patience."""
+    """Check that a process gives up a journal in PostgreSQL only with a reason: at its start, or after RETRY_SECONDS."""
     wave = round_.waves[-1][0]
     disturbed = wave.is_database_disturbed or round_.plan.database["isolation"] != "read committed"
-    # A connection that goes silent in the middle of a turn may leave locks for longer than the patience.
+    # A connection that goes silent in the middle of a transaction may leave locks for longer than RETRY_SECONDS.
     silent = any(kind == "silence" for _seconds, kind, _details in wave.database_events)
-    possible = silent or (disturbed and "PATIENCE" in round_.plan.limits)
+    possible = silent or (disturbed and "RETRY_SECONDS" in round_.plan.limits)
     if "summary" not in result:
         possible = possible or wave.journal != "usable" or wave.may_fail_to_connect
     require(possible, f"it has given up the journal: {result['msg']}")

@@ -28,7 +28,7 @@ def add_database(rng, plan, backend, with_playbooks):
     plan.database = {"place": place, "prepared": rng.random() < 0.25, "isolation": isolation}
     plan.limits.update(WATCHDOG)
     if rng.random() < 0.15 and not with_playbooks:
-        plan.limits["PATIENCE"] = rng.choice([0, 0.2, 0.5])
+        plan.limits["RETRY_SECONDS"] = rng.choice([0, 0.2, 0.5])
     factor = 20 if with_playbooks else 1
     for wave in plan.waves:
         wave.journal = "usable" if wave.journal == "small" else wave.journal

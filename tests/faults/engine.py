@@ -218,7 +218,7 @@ def _claims_twice(_job):
 
 def _gives_up_at_once(_job):
     """Do not repeat work after a lost connection."""
-    postgresql_connection.PATIENCE = -1
+    postgresql_connection.RETRY_SECONDS = -1
 
 
 def _waits_for_ever(_job):

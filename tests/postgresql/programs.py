@@ -18,7 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
-PATIENCE = 60  # seconds; only a failing test waits for so long
+TIMEOUT = 60  # seconds; only a failing test waits for so long
 ENOUGH_MEMORY = 2**30  # bytes; a server takes 100 to 300 MB
 
 # Wait until the process that started this one sends a line, or dies. Then end the server, if it still runs, and remove its folder.
@@ -123,7 +123,7 @@ def parent_folder(is_durable):
 
 def poll(condition, problem):
     """Return the first true result of a function; raise an error with the text of a problem if there is none in time."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     while not (found := condition()):
         if time.monotonic() > deadline:
             raise TimeoutError(problem() if callable(problem) else problem)

@@ -184,7 +184,7 @@ class Standby(Server):
 
     def promote(self):
         """Make the standby a server that accepts writes."""
-        self.execute("SELECT pg_promote(true, %s)", [programs.PATIENCE])
+        self.execute("SELECT pg_promote(true, %s)", [programs.TIMEOUT])
 
     def _prepare(self):
         primary = self._primary

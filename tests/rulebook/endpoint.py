@@ -28,7 +28,7 @@ API_URL = "https://emea.api.newvoicemedia.com"
 ACCOUNT = "4711"
 PROVIDER = "crm"
 TOKEN = "20261123"  # digits only, because a template could turn them into a number
-PATIENCE = 60
+TIMEOUT = 60
 
 
 def free_port():
@@ -123,7 +123,7 @@ class Rulebook:
 
     def wait(self, condition):
         """Wait until a condition holds; fail with the log after a minute, or if the process ends first."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while not condition():
             assert self.process.poll() is None and time.monotonic() < deadline, self.text()[-5000:]
             time.sleep(0.05)

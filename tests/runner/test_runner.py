@@ -23,7 +23,7 @@ from ansible_collections.vonage.vcc.tests.tools.environment import search_path
 COLLECTIONS = Path(package.__file__).parents[5]
 IDS = [f"case-{number:02d}" for number in range(40)]
 PASSWORD = "a-long-random-string"
-PATIENCE = 60  # seconds
+TIMEOUT = 60  # seconds
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def job(simulator, external_ids, journal):
         )
 
         def end():
-            code = process.wait(PATIENCE)
+            code = process.wait(TIMEOUT)
             artifacts = [*folder.glob("artifacts/*/stdout"), *folder.glob("artifacts/*/job_events/*")]
             printed = "\n".join(path.read_text(encoding="utf-8") for path in artifacts)
             assert code == 0, printed
@@ -113,7 +113,7 @@ def test_slices_at_once_dispatch_each_interaction_once(simulator, journal):
     with contextlib.ExitStack() as stack:
         ends = [stack.enter_context(job(simulator, IDS[number::4], journal)) for number in range(4)]
         for hold in holds:
-            assert hold.entered.wait(PATIENCE)
+            assert hold.entered.wait(TIMEOUT)
         for hold in holds:
             hold.release()
         assert ["changed=1 " in end() for end in ends] == [True] * 4

@@ -48,7 +48,7 @@ OPTIONS = (
     "--host-resolver-rules=MAP * ~NOTFOUND",
 )
 
-PATIENCE = 60  # seconds for an answer of the browser
+TIMEOUT = 60  # seconds for an answer of the browser
 
 MAX_HEIGHT = 4000  # pixels of a picture
 
@@ -192,7 +192,7 @@ class Browser:
         with contextlib.suppress(AssertionError, OSError, subprocess.TimeoutExpired):
             self._session = None
             self._call("Browser.close")
-            process.wait(PATIENCE)
+            process.wait(TIMEOUT)
         process.kill()
 
     def _call(self, method: str, **params: Any) -> dict[str, Any]:
@@ -201,7 +201,7 @@ class Browser:
         if self._session:
             request["sessionId"] = self._session
         os.write(self._requests, json.dumps(request).encode() + b"\0")
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         answer: dict[str, Any] = {}
         while answer.get("id") != request["id"]:
             answer = self._receive(deadline)
@@ -210,7 +210,7 @@ class Browser:
 
     def _wait_for_load(self, loader: str) -> None:
         """Wait until the page of this loader, and all that it loads, are there."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while {"loaderId": loader, "name": "load"} not in [
             {name: event[name] for name in ("loaderId", "name")} for event in self._params_of("Page.lifecycleEvent")
         ]:

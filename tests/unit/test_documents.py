@@ -332,7 +332,7 @@ class TestPostgresqlGuide:
     @pytest.mark.parametrize(
         ("said", "seconds"),
         [
-            (r"repeats the work for up to (\d+) seconds", postgresql_connection.PATIENCE),
+            (r"repeats the work for up to (\d+) seconds", postgresql_connection.RETRY_SECONDS),
             (r"Each host of the URL has (\d+) seconds", postgresql_connection.CONNECT_TIMEOUT),
             (r"ends the connection after (\d+) seconds", postgresql_connection.ANSWER_TIMEOUT),
             (r"The statement waits for up to (\d+) seconds", postgresql_connection.LOCK_TIMEOUT),

@@ -28,13 +28,13 @@ except ImportError:
 
 from .._errors import JournalError
 from .._location import is_ambiguous, secrets_of, without_password
-from .store import LACKING
+from .store import RESTORE_WARNING
 
 # Without a handler, Python prints the warnings of psycopg, such as one of a lost connection that is then replaced.
 logging.getLogger("psycopg").addHandler(logging.NullHandler())
 
 # Seconds for which work is repeated after a lost connection, a deadlock or a failover, and while a server starts or is full.
-PATIENCE = 60
+RETRY_SECONDS = 60
 
 # Seconds without an answer after which a connection counts as lost; longer for work on all rows.
 ANSWER_TIMEOUT = 60
@@ -83,7 +83,7 @@ _PASSWORD = "check the user of the URL, and its password in the URL, in PGPASSWO
 
 NAME_THE_PRIMARY = "name the primary in the URL, or all hosts with target_session_attrs=read-write"
 
-_RESTORE = f"restore its schema from a backup; {LACKING}"
+_RESTORE = f"restore its schema from a backup; {RESTORE_WARNING}"
 
 # The remedies for errors of a connection, by the message of libpq.
 _CONNECTING = (
@@ -128,7 +128,7 @@ _STATEMENTS = {
     "42P01": _RESTORE,
     "57014": "raise statement_timeout of the role of the URL",
     _LOCKED: "end the session that holds the lock, or raise lock_timeout if it is set for the role or the database of the URL",
-    "XX001": f"restore the damaged database from a backup; {LACKING}",
+    "XX001": f"restore the damaged database from a backup; {RESTORE_WARNING}",
     "XX002": "rebuild the index with REINDEX",
 }
 
@@ -191,7 +191,7 @@ class PostgresqlConnection:
         self._has_been_reached = True
 
     def run(self, work: Work, timeout: float | None = None) -> t.Any:
-        """Return the result of work. Repeat it after transient errors, for at most PATIENCE seconds.
+        """Return the result of work. Repeat it after transient errors, for at most RETRY_SECONDS seconds.
 
         :param timeout: seconds after which a server that does not answer counts as lost; None for ANSWER_TIMEOUT.
         """
@@ -212,7 +212,7 @@ class PostgresqlConnection:
                     # A transaction may be open. If this server has become a standby, a new connection may find the new primary.
                     self._disconnect()
                     # Only the first failure is worth a wait, as in ``LAST_ANSWER_TIMEOUT``.
-                    deadline = deadline or time.monotonic() + (0 if self._has_given_up else PATIENCE)
+                    deadline = deadline or time.monotonic() + (0 if self._has_given_up else RETRY_SECONDS)
                     if not isinstance(exc, psycopg.Error) or not self._is_transient(exc):
                         self._has_given_up = self._has_given_up or getattr(exc, "sqlstate", None) == _LOCKED
                         raise

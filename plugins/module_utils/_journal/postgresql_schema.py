@@ -16,7 +16,7 @@ with contextlib.suppress(ImportError):  # ``backends`` reports it
 from .._errors import JournalError
 from .postgresql_connection import NAME_THE_PRIMARY
 from .postgresql_rows import LIMIT_LOCKS, execute
-from .store import LACKING, Scope
+from .store import RESTORE_WARNING, Scope
 
 SCHEMA = "vcc_journal"
 
@@ -219,7 +219,7 @@ class Facts(t.NamedTuple):
 # Why a journal with missing tables cannot be used, and the remedy. With new tables in their place, tasks would repeat earlier work.
 DAMAGED = (
     f"tables of its schema {SCHEMA} are missing",
-    f"restore them from a backup; {LACKING}",
+    f"restore them from a backup; {RESTORE_WARNING}",
 )
 
 
@@ -267,7 +267,7 @@ def check_facts(location: str, facts: Facts, dry_run: bool, is_needed: bool) -> 
         why, remedy = DAMAGED
     elif facts.tables and facts.may_use and not facts.unreadable and facts.version is None:
         why = f"the table version of its schema {SCHEMA} is empty"
-        remedy = f"if the tables are new, run the last INSERT of the SQL of guide_postgresql; if not, restore the schema from a backup; {LACKING}"
+        remedy = f"if the tables are new, run the last INSERT of the SQL of guide_postgresql; if not, restore the schema from a backup; {RESTORE_WARNING}"
     elif facts.tables and (not facts.may_use or facts.unreadable):
         why = f"the role of its URL may not read {facts.unreadable or 'the schema'}"
         remedy = f"grant the role USAGE on the schema {SCHEMA} and {{}} on its tables, {{}}"

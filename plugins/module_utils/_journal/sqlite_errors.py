@@ -22,7 +22,7 @@ except ImportError:
 
 from .._errors import JournalError
 from .._locks import holders
-from .store import LACKING
+from .store import RESTORE_WARNING
 
 # Seconds to wait for another process that writes to the journal.
 BUSY_TIMEOUT = 60
@@ -37,7 +37,7 @@ _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 _MISPLACED = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG)
 
 # The remedy for damage. It is never to go on without the journal.
-_RESTORE = f"restore it with the command .recover of sqlite3, or from a backup; {LACKING}"
+_RESTORE = f"restore it with the command .recover of sqlite3, or from a backup; {RESTORE_WARNING}"
 
 
 class SqliteErrors:

@@ -14,7 +14,9 @@ import typing as t
 CHUNK = 1000
 
 # For messages: the effect of restoring a journal from a backup.
-LACKING = "the next run may release or dispatch interactions a second time if the restored journal does not have them"
+RESTORE_WARNING = (
+    "the next run may release or dispatch interactions a second time if the restored journal does not have them"
+)
 
 
 class Row(t.NamedTuple):

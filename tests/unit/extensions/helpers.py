@@ -28,7 +28,7 @@ PROVIDER = "crm"
 API_URL = "https://emea.api.newvoicemedia.com"
 
 # Seconds to wait for an event, enough for a slow machine; only a failing test waits for so long.
-PATIENCE = 60
+TIMEOUT = 60
 
 
 class Lines(logging.Handler):
@@ -129,7 +129,7 @@ class Source:
 
     def events(self, count):
         """Return the next events."""
-        return [self._taken.get(timeout=PATIENCE) for dummy in range(count)]
+        return [self._taken.get(timeout=TIMEOUT) for dummy in range(count)]
 
     def has_no_more_events(self):
         """Post another notification, and return whether the next event is that of this notification."""
@@ -148,7 +148,7 @@ class Source:
 
     def failure(self):
         """Wait for the end of the source; return the error with which it ended, if any."""
-        self._thread.join(PATIENCE)
+        self._thread.join(TIMEOUT)
         assert not self._thread.is_alive()
         return self._failure
 
@@ -160,11 +160,9 @@ class Source:
         """Return a connection to the endpoint."""
         scheme, host, port = self._log.address
         if scheme == "http":
-            return contextlib.closing(http.client.HTTPConnection(host, int(port), timeout=PATIENCE))
+            return contextlib.closing(http.client.HTTPConnection(host, int(port), timeout=TIMEOUT))
         context = ssl.create_default_context(cafile=authority)
-        return contextlib.closing(
-            http.client.HTTPSConnection("localhost", int(port), timeout=PATIENCE, context=context)
-        )
+        return contextlib.closing(http.client.HTTPSConnection("localhost", int(port), timeout=TIMEOUT, context=context))
 
     def request(self, method, path="/", body=None, authority=None, **headers):
         """Make a request, and return the status, the headers and the text of the response."""
@@ -201,7 +199,7 @@ def wait_for(condition):
     """Wait until a condition holds."""
     pause, waited = threading.Event(), 0.0
     while not condition():
-        assert waited < PATIENCE, "it does not happen"
+        assert waited < TIMEOUT, "it does not happen"
         pause.wait(0.01)
         waited += 0.01
 

@@ -26,7 +26,7 @@ from ansible_collections.vonage.vcc.tests.simulator import CLIENT_ID, CLIENT_SEC
 from ansible_collections.vonage.vcc.tests.simulator.contract import contract
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import (
     COLLECTION,
-    PATIENCE,
+    TIMEOUT,
     Clock,
     Recorder,
     journal_rows,
@@ -221,7 +221,7 @@ def play(start):
 
     def run(*arguments, **others):
         process = start(*arguments, **others)
-        printed, dummy = process.communicate(timeout=PATIENCE)
+        printed, dummy = process.communicate(timeout=TIMEOUT)
         return process.returncode, " ".join(printed.split())
 
     return run

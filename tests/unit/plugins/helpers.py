@@ -38,7 +38,7 @@ SPECS = {
 }
 
 # Seconds to wait for an event, enough for a slow machine; only a failing test waits for so long.
-PATIENCE = 60
+TIMEOUT = 60
 
 
 class Clock:
@@ -172,7 +172,7 @@ def at_once(count, script, *arguments):
             with contextlib.suppress(BrokenPipeError):
                 process.stdin.write("\n")
                 process.stdin.flush()
-        outputs = [process.communicate(timeout=PATIENCE) for process in processes]
+        outputs = [process.communicate(timeout=TIMEOUT) for process in processes]
         assert [error for dummy, error in outputs if error] == []
         return [output for output, dummy in outputs]
 
@@ -198,7 +198,7 @@ def run_module(folder, check=False, diff=False, env=None, module="vcc_interactio
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=PATIENCE,
+        timeout=TIMEOUT,
         check=False,
     )
     printed = process.stdout + process.stderr
@@ -251,7 +251,7 @@ def background(act, *arguments):
     thread = threading.Thread(target=lambda: results.append(act(*arguments)), daemon=True)
     thread.start()
     yield results
-    thread.join(PATIENCE)
+    thread.join(TIMEOUT)
     assert results, "the thread did not come to an end"
 
 

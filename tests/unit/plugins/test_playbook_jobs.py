@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import PATIENCE
+from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import TIMEOUT
 
 IDS = ["case-1", "case-2", "case-3"]
 
@@ -173,7 +173,7 @@ def slices(start, given, folder, **environment):
     processes = [
         start("dispatch_interaction", given, "-i", str(each), env=environment) for each in ("web1,", inventory, "web3,")
     ]
-    return [(" ".join(process.communicate(timeout=PATIENCE)[0].split()), process.returncode) for process in processes]
+    return [(" ".join(process.communicate(timeout=TIMEOUT)[0].split()), process.returncode) for process in processes]
 
 
 def dispatched(sim):
@@ -304,13 +304,13 @@ def test_killed_drain_leaves_no_list_of_ids(sim, start, tmp_path, temporary):
     (tmp_path / "waiting.txt").write_text("case-4711\n")
     hold = sim.fault("hold")
     process = start("drain_route", {"vcc_src": "waiting.txt", "vcc_journal": "none"})
-    assert hold.entered.wait(PATIENCE)
+    assert hold.entered.wait(TIMEOUT)
     os.killpg(process.pid, signal.SIGSTOP)
     family = [process.pid, *descendants(process.pid)]
     for pid in family:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-    process.wait(PATIENCE)
+    process.wait(TIMEOUT)
     hold.release()
     found = [*tmp_path.rglob("*"), *temporary.rglob("*")]
     holders = [path for path in found if path.is_file() and b"case-4711" in path.read_bytes()]
@@ -335,10 +335,10 @@ def test_drain_stops_if_the_file_has_changed(sim, start, tmp_path):
     file.write_text("case-1\n")
     hold = sim.fault("hold", path="/stats/interactions/ongoing")
     process = start("drain_route", {"vcc_src": str(file), "vcc_queue": "sales"})
-    assert hold.entered.wait(PATIENCE)
+    assert hold.entered.wait(TIMEOUT)
     file.write_text("case-1\ncase-2\n")
     hold.release()
-    printed = " ".join(process.communicate(timeout=PATIENCE)[0].split())
+    printed = " ".join(process.communicate(timeout=TIMEOUT)[0].split())
     assert process.returncode != 0
     assert (
         f"vcc_src is {file}, which has changed since its interactions were counted: nothing has been released"

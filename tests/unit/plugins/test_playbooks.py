@@ -18,7 +18,7 @@ import yaml
 
 from ansible_collections.vonage.vcc.plugins.module_utils import _options
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.maintenance import JournalMaintenance
-from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import COLLECTION, PATIENCE, journal_rows
+from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import COLLECTION, TIMEOUT, journal_rows
 
 CONNECTION = [f"vcc_{name}" for name in _options.CONNECTION_SPEC]
 SHARED = ["vcc_hosts", "vcc_provider", "vcc_force", "vcc_journal"]
@@ -74,7 +74,7 @@ def play(sim, place, tmp_path):
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=PATIENCE,
+            timeout=TIMEOUT,
             check=False,
         )
         return process.returncode, process.stdout + process.stderr
@@ -306,7 +306,7 @@ def test_drain_asks_only_if_vcc_confirm_is_true(sim, place, tmp_path, confirm):
             while part := os.read(main, 4096):
                 printed += part
                 assert b"Press Enter" not in printed
-        assert process.wait(PATIENCE) == 0, printed
+        assert process.wait(TIMEOUT) == 0, printed
     finally:
         process.kill()
         process.wait()

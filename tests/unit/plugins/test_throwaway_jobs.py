@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 import pytest
 
-from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import COLLECTION, PATIENCE, PYTHONPATH, processes_at
+from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import COLLECTION, PYTHONPATH, TIMEOUT, processes_at
 
 IDS = [f"case-{number:02d}" for number in range(20)]
 CREATED = "This task makes the journal"
@@ -68,7 +68,7 @@ class Container:
 
     def end(self, expected=0):
         """Wait for the end with a status, and return the output in one line."""
-        code = self._process.wait(PATIENCE)
+        code = self._process.wait(TIMEOUT)
         printed = (self.folder / "output").read_text(encoding="utf-8")
         assert code == expected, printed
         return " ".join(printed.split())
@@ -79,7 +79,7 @@ class Container:
 
     def kill(self):
         """Kill all processes of the job at once, as the end of a container does."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while left := self.processes():
             assert time.monotonic() < deadline
             for number in (signal.SIGSTOP, signal.SIGKILL):  # so that none goes on when another ends
@@ -87,7 +87,7 @@ class Container:
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(process, number)
         if self._process:
-            self._process.wait(PATIENCE)
+            self._process.wait(TIMEOUT)
 
 
 @pytest.fixture
@@ -132,7 +132,7 @@ def jobs_at_once(sim, container):
             for each, external_ids in zip(made, lists):
                 each.start_play([dispatch(external_ids)])
             for hold in holds:
-                assert hold.entered.wait(PATIENCE)
+                assert hold.entered.wait(TIMEOUT)
             for hold in holds:
                 hold.release()
             return [each.end() for each in made]
@@ -208,7 +208,7 @@ def test_job_after_a_killed_one_sends_the_same_request_ids(sim, job, container, 
     hold = sim.fault("hold")
     with container(postgresql_url) as killed:
         killed.start_play([dispatch()])
-        assert hold.entered.wait(PATIENCE)
+        assert hold.entered.wait(TIMEOUT)
     hold.release()
     assert effects(sim) == IDS
     assert "changed=1 " in job(postgresql_url, [dispatch()])

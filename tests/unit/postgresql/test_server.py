@@ -180,6 +180,6 @@ programs.missing = lambda: "no server here"
 pytest.main(["-rs", "--rootdir", sys.argv[1], sys.argv[1]], [conftest])
 """
     with python(script, tmp_path, env={"CI": ci}) as process:
-        printed = process.communicate(timeout=programs.PATIENCE)[0]
+        printed = process.communicate(timeout=programs.TIMEOUT)[0]
     assert "no server here" in printed
     assert ("1 error in" if ci else "1 skipped in") in printed

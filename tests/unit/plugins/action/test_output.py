@@ -12,7 +12,7 @@ import sys
 
 import pytest
 
-from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import COLLECTION, PATIENCE, PYTHONPATH
+from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import COLLECTION, PYTHONPATH, TIMEOUT
 
 # With an environment of its own, a task runs as a module.
 WAYS = {"action": {}, "module": {"environment": {"A": "b"}}}
@@ -42,7 +42,7 @@ def play(tmp_path):
         }
         command = [sys.executable, "-m", "ansible.cli.playbook", "-vvv", "-i", inventory, playbook]
         process = subprocess.run(
-            command, env={**os.environ, **ansible, **env}, capture_output=True, timeout=PATIENCE, check=False
+            command, env={**os.environ, **ansible, **env}, capture_output=True, timeout=TIMEOUT, check=False
         )
         printed = (process.stdout + process.stderr).decode("utf-8", "surrogateescape")
         assert process.returncode == 0, printed

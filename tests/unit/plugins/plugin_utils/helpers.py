@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 
-from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import COLLECTION, PATIENCE, PYTHONPATH, processes_at
+from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import COLLECTION, PYTHONPATH, TIMEOUT, processes_at
 
 # The seconds before the first line, and the longest pause, are the first two arguments.
 SCRIPT = """
@@ -81,7 +81,7 @@ class Playbook:
 
     def wait_for(self, text):
         """Wait for a line that has a text, and return it."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while time.monotonic() < deadline:
             for line in self.lines():
                 if text in line:
@@ -98,8 +98,8 @@ class Playbook:
 
     def end(self):
         """Wait for the end of ansible-playbook, and of its workers, and return its status."""
-        code = self._process.wait(PATIENCE)
-        deadline = time.monotonic() + PATIENCE
+        code = self._process.wait(TIMEOUT)
+        deadline = time.monotonic() + TIMEOUT
         while self._processes():
             assert time.monotonic() < deadline, "a worker goes on"
             time.sleep(0.02)
@@ -114,4 +114,4 @@ class Playbook:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
         if self._process:
-            self._process.wait(PATIENCE)
+            self._process.wait(TIMEOUT)

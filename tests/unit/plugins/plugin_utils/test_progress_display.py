@@ -12,7 +12,7 @@ import signal
 import pytest
 
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.maintenance import JournalMaintenance
-from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import PATIENCE, python
+from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import TIMEOUT, python
 from ansible_collections.vonage.vcc.tests.unit.plugins.plugin_utils.helpers import Playbook
 
 # About ninety fit into one call, so these need three calls.
@@ -36,7 +36,7 @@ def given(sim, listed):
 def test_task_shows_progress_on_standard_error(sim, playbook, given):
     hold = sim.fault("hold", after=1)
     playbook.start_task(**given)
-    assert hold.entered.wait(PATIENCE)
+    assert hold.entered.wait(TIMEOUT)
     line = playbook.wait_for(" 2 calls")
     assert line.startswith("91 of 250 done, 0 failed, 0 unknown, 2 calls, ")
     assert line.endswith(" left.")
@@ -48,8 +48,8 @@ def test_task_shows_progress_on_standard_error(sim, playbook, given):
 
 def test_lines_come_less_and_less_often(sim, playbook, given):
     hold = sim.fault("hold")
-    playbook.start_task(**given, first=0.2, longest=PATIENCE)
-    assert hold.entered.wait(PATIENCE)
+    playbook.start_task(**given, first=0.2, longest=TIMEOUT)
+    assert hold.entered.wait(TIMEOUT)
     playbook.wait_for("0 of 250 done")
     hold.release()
     assert playbook.end() == 0
@@ -82,7 +82,7 @@ INTERRUPTIONS = {
 def test_last_line_counts_done_interactions_and_next_run_sends_others(sim, playbook, given, tmp_path, how):
     hold = sim.fault("hold", after=2)
     playbook.start_task(**given)
-    assert hold.entered.wait(PATIENCE)
+    assert hold.entered.wait(TIMEOUT)
     playbook.wait_for("182 of 250 done")
     playbook.send(*INTERRUPTIONS[how])
     assert playbook.end() in (99, -signal.SIGTERM, -signal.SIGKILL)
@@ -107,7 +107,7 @@ def test_journal_shows_running_task_and_last_line_names_journal(request, sim, pl
         journal = request.getfixturevalue("postgresql_url")
     hold = sim.fault("hold", after=2)
     playbook.start_task(**given, journal=journal)
-    assert hold.entered.wait(PATIENCE)
+    assert hold.entered.wait(TIMEOUT)
     with contextlib.closing(JournalMaintenance(journal, dry_run=True, show_only=True)) as opened:
         counts = opened.counts()
         assert (counts["released"], counts["pending"]) == (182, 68)
@@ -147,7 +147,7 @@ def test_second_signal_does_not_cut_the_last_line_off():
         process.terminate()
         assert process.stdout.readline() == "words\n"
         process.terminate()
-        output, errors = process.communicate("\n", timeout=PATIENCE)
+        output, errors = process.communicate("\n", timeout=TIMEOUT)
         assert (output, errors) == ("", "task: interrupted before its first call: it has sent nothing.\n")
         assert process.returncode == -signal.SIGTERM
 
@@ -173,7 +173,7 @@ def test_no_line_is_shown_if_progress_is_off(sim, given, tmp_path, how):
     try:
         keywords = {"environment": {"LANG": "C"}} if how == "module" else {}
         playbook.start_task(keywords, **given, **({"progress": False} if how == "option" else {}), first=0.01)
-        assert hold.entered.wait(PATIENCE)
+        assert hold.entered.wait(TIMEOUT)
         playbook.send(signal.SIGTERM, True)
         playbook.end()
         assert playbook.lines() == []
@@ -187,7 +187,7 @@ def test_variable_of_a_playbook_switches_progress_off(sim, playbook, given, valu
     hold = sim.fault("hold")
     arguments = ["-e", f"vcc_src={given['src']}", "-e", f"vcc_progress={value}"]
     playbook.start("vonage.vcc.release_interactions", *arguments, first=10, longest=60)
-    assert hold.entered.wait(PATIENCE)
+    assert hold.entered.wait(TIMEOUT)
     playbook.send(signal.SIGTERM, True)
     playbook.end()
     hold.release()

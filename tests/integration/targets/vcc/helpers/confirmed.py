@@ -16,7 +16,7 @@ import termios
 import time
 from pathlib import Path
 
-PATIENCE = 60
+TIMEOUT = 60
 
 
 def drain(*answers, grow=False):
@@ -33,7 +33,7 @@ def drain(*answers, grow=False):
         )
     said = b""
     left = list(answers)
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     with contextlib.suppress(OSError):  # the terminal ends with the process
         while time.monotonic() < deadline:
             if select.select([terminal], [], [], 0.1)[0]:

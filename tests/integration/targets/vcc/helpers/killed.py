@@ -17,7 +17,7 @@ import urllib.request
 from pathlib import Path
 
 IDS = [f"case-{number}" for number in range(1, 1501)]  # two calls
-PATIENCE = 60
+TIMEOUT = 60
 
 
 def simulator(method, command, body=None):
@@ -28,7 +28,7 @@ def simulator(method, command, body=None):
         data=None if body is None else json.dumps(body).encode(),
         headers={"Content-Type": "application/json"},
     )
-    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=PATIENCE) as answer:
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=TIMEOUT) as answer:
         return json.load(answer)
 
 
@@ -58,13 +58,13 @@ def kill(process):
     for pid in family:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-    process.communicate(timeout=PATIENCE)
+    process.communicate(timeout=TIMEOUT)
 
 
 def interrupt(process):
     """Interrupt only ansible-playbook, and check the last line of progress of its worker."""
     process.terminate()
-    output, dummy = process.communicate(timeout=PATIENCE)
+    output, dummy = process.communicate(timeout=TIMEOUT)
     assert re.search(
         r"^vcc_interaction \[localhost\]: interrupted: [\d,]+ of 1,500 done, 0 failed, .*: it sends only the interactions that are left\.$",
         output.strip(),
@@ -79,7 +79,7 @@ def end_at(calls_before, end, *command):
     simulator("POST", "faults", {"kind": "hold", "after": calls_before})
     (FOLDER / "journal.db").unlink(missing_ok=True)
     process = release(*command)
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     while not simulator("GET", "state")["faults"][0]["entered"]:
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline, "the task made no call"
@@ -90,7 +90,7 @@ def end_at(calls_before, end, *command):
     assert taken
 
     again = release(*command)
-    output, dummy = again.communicate(timeout=PATIENCE)
+    output, dummy = again.communicate(timeout=TIMEOUT)
     assert again.returncode == 0, output
     state = simulator("GET", "state")
     assert state["live"] == []

@@ -20,7 +20,7 @@ from ansible_collections.vonage.vcc.plugins.module_utils._api.client import Clie
 from ansible_collections.vonage.vcc.plugins.module_utils._api.token_cache import TokenCache
 from ansible_collections.vonage.vcc.plugins.module_utils._errors import AuthError, InputError
 from ansible_collections.vonage.vcc.tests.simulator import CLIENT_ID, CLIENT_SECRET
-from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import PATIENCE, at_once, body_of, mode, python
+from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import TIMEOUT, at_once, body_of, mode, python
 from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._api.helpers import TOKEN, failure
 
 
@@ -316,7 +316,7 @@ TokenProvider(Http(30, 0, True), auth_url, client_id, client_secret, "interactio
 
 def wait_for_lock(path):
     """Wait until another process holds the lock."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     while time.monotonic() < deadline:
         with contextlib.suppress(FileNotFoundError), open(path, "rb+") as file:
             try:

@@ -14,7 +14,7 @@ from ansible_collections.vonage.vcc.plugins.module_utils._errors import InputErr
 from ansible_collections.vonage.vcc.plugins.module_utils._interactions.task import MAX_JOB_ID_LENGTH
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.maintenance import JournalMaintenance
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import (
-    PATIENCE,
+    TIMEOUT,
     check_raw_types,
     column,
     engine,
@@ -186,9 +186,9 @@ class TestOutcomes:
         ids = long_ids(300)
         src = source_of(folder, ids)
         with engine(**sim.options(src=src, journal=journal, reason="killed")) as process:
-            assert hold.entered.wait(PATIENCE)
+            assert hold.entered.wait(TIMEOUT)
             process.kill()
-            process.wait(PATIENCE)
+            process.wait(TIMEOUT)
         hold.release()
         result = task(src=src, report=lines.path, reason="taken up")
         found = check_traced(result, lines, history, run_of)
@@ -202,10 +202,10 @@ class TestOutcomes:
         ids = [f"case-{number}" for number in range(20)]
         hold = sim.fault("hold")
         with engine(**sim.options(external_ids=ids, journal=journal, reason="first")) as process:
-            assert hold.entered.wait(PATIENCE)
+            assert hold.entered.wait(TIMEOUT)
             second = task(external_ids=ids[:10], report=lines.path, reason="second")
             hold.release()
-            first = json.loads(process.communicate(timeout=PATIENCE)[0])
+            first = json.loads(process.communicate(timeout=TIMEOUT)[0])
         check_traced(second, lines, history, run_of)
         found = history(run_id=first["run_id"])
         assert {each["external_id"]: each["request_id"] for each in found} == {

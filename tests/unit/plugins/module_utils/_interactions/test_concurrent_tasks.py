@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import (
-    PATIENCE,
+    TIMEOUT,
     at_once,
     background,
     column,
@@ -20,7 +20,7 @@ class TestConcurrentTasks:
     def test_claim_is_on_disk_before_call(self, sim, task, rows):
         hold = sim.fault("hold")
         with background(lambda: task(external_ids=["a", "b"])) as results:
-            assert hold.entered.wait(PATIENCE)
+            assert hold.entered.wait(TIMEOUT)
             meanwhile = rows()
             hold.release()
         assert {name: row["request_id"] for name, row in meanwhile.items()} == {
@@ -33,7 +33,7 @@ class TestConcurrentTasks:
     def test_second_task_sends_same_request_ids(self, sim, task):
         hold = sim.fault("hold")
         with background(lambda: task(external_ids=["a", "b"])) as results:
-            assert hold.entered.wait(PATIENCE)
+            assert hold.entered.wait(TIMEOUT)
             second = task(external_ids=["b", "a", "c"])
             hold.release()
         assert column(second, "request_id")[:2] == column(results[0], "request_id")[::-1]

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.vonage.vcc.tests.postgresql import programs
-from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import PATIENCE, background, summary
+from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import TIMEOUT, background, summary
 from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._interactions.helpers import source_of
 from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal.helpers import as_root, mount
 
@@ -128,7 +128,7 @@ def test_task_and_next_run_with_disk_that_is_full_at_claim(sim, task, disk, rele
 def test_task_and_next_run_with_disk_that_is_full_at_acceptance(sim, disk, release):
     hold = sim.fault("hold")
     with background(release) as results:
-        assert hold.entered.wait(PATIENCE)
+        assert hold.entered.wait(TIMEOUT)
         disk.fill()
         hold.release()
     released, known = check(*results[0], disk, sim)

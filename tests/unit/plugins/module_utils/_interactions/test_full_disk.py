@@ -10,7 +10,7 @@ import json
 import pytest
 
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import (
-    PATIENCE,
+    TIMEOUT,
     at_once,
     column,
     engine,
@@ -49,10 +49,10 @@ class TestFullDisk:
         sim.dispatch(*ids)
         hold = sim.fault("hold")
         with engine(**sim.options(src=source_of(folder, ids), journal=str(folder / "journal.db"))) as process:
-            assert hold.entered.wait(PATIENCE)
+            assert hold.entered.wait(TIMEOUT)
             resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
             hold.release()
-            result = json.loads(process.communicate(timeout=PATIENCE)[0])
+            result = json.loads(process.communicate(timeout=TIMEOUT)[0])
         sent = sim.invoke_calls[0]["interactions"]
         assert result["failed"]
         assert f"The journal {folder}/journal.db cannot be used (" in result["msg"]

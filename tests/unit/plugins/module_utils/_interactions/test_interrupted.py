@@ -14,7 +14,7 @@ import time
 import pytest
 
 from ansible_collections.vonage.vcc.plugins.module_utils._interactions.task import run
-from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import PATIENCE, engine, journal_rows, validated
+from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import TIMEOUT, engine, journal_rows, validated
 
 # About ninety fit into one call, so these need three calls.
 IDS = [f"{number:05d}{'x' * 1000}" for number in range(250)]
@@ -38,12 +38,12 @@ def again(given):
 
 def kill(process, how=signal.SIGKILL):
     process.send_signal(how)
-    assert process.wait(PATIENCE) in (-how, 1)
+    assert process.wait(TIMEOUT) in (-how, 1)
 
 
 def wait_for(look):
     """Return the first result of ``look`` that is true. A journal that does not exist yet counts as false."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     while time.monotonic() < deadline:
         with contextlib.suppress(sqlite3.OperationalError):
             found = look()
@@ -66,7 +66,7 @@ def request_ids(effects):
 def test_killed_between_effect_and_record(sim, given, again, done, how):
     hold = sim.fault("hold", after=done)
     with engine(**given) as process:
-        assert hold.entered.wait(PATIENCE)
+        assert hold.entered.wait(TIMEOUT)
         kill(process, how)
     hold.release()
     accepted = sum(call["interactions"] for call in sim.invoke_calls[:done])
@@ -118,7 +118,7 @@ def test_killed_between_claim_and_call(sim, given, again):
 def test_check_mode_predicts_run_after_kill(sim, given, again):
     hold = sim.fault("hold", after=1)
     with engine(**given) as process:
-        assert hold.entered.wait(PATIENCE)
+        assert hold.entered.wait(TIMEOUT)
         kill(process)
     hold.release()
     predicted = again(check=True)
@@ -137,7 +137,7 @@ def test_killed_five_times(sim, given, again):
     for dummy in range(5):
         hold = sim.fault("hold")
         with engine(**given) as process:
-            assert hold.entered.wait(PATIENCE)
+            assert hold.entered.wait(TIMEOUT)
             kill(process)
         hold.release()
     assert again()["summary"]["released"] == 250
@@ -149,7 +149,7 @@ def test_report_of_killed_run_ends_with_whole_line(sim, given, tmp_path):
     hold = sim.fault("hold", after=2)
     report = tmp_path / "report.jsonl"
     with engine(**given, report=str(report)) as process:
-        assert hold.entered.wait(PATIENCE)
+        assert hold.entered.wait(TIMEOUT)
         kill(process)
     hold.release()
     lines = [json.loads(line) for line in report.read_text(encoding="utf-8").splitlines()]

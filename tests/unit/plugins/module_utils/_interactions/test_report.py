@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import (
-    PATIENCE,
+    TIMEOUT,
     at_once,
     background,
     mode,
@@ -83,7 +83,7 @@ class TestReport:
         hold = sim.fault("hold", after=1)
         ids = long_ids(150)
         with background(lambda: task(external_ids=ids, report=str(report))) as results:
-            assert hold.entered.wait(PATIENCE)
+            assert hold.entered.wait(TIMEOUT)
             so_far = [entry["external_id"] for entry in self.lines(report)]
             hold.release()
         assert so_far == sim.released[: len(so_far)] == ids[: sim.invoke_calls[0]["interactions"]]

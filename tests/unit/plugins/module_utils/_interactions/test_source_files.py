@@ -16,7 +16,7 @@ import pytest
 from ansible_collections.vonage.vcc.plugins.module_utils._interactions.source_files import (
     MAX_JSON_LENGTH,
 )
-from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import PATIENCE, PYTHONPATH, Invalid, task_of
+from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import PYTHONPATH, TIMEOUT, Invalid, task_of
 from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils.test_validation import (
     bad_ids,
     good_ids,
@@ -251,7 +251,7 @@ class TestOtherThanRegularFiles:
                 check=False,
                 capture_output=True,
                 text=True,
-                timeout=PATIENCE,
+                timeout=TIMEOUT,
                 env={**os.environ, "PYTHONPATH": PYTHONPATH},
             )
         finally:

@@ -14,7 +14,7 @@ import pytest
 from ansible_collections.vonage.vcc.plugins.module_utils._api.client import Client
 from ansible_collections.vonage.vcc.plugins.module_utils._errors import InputError
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import (
-    PATIENCE,
+    TIMEOUT,
     background,
     column,
     engine,
@@ -29,7 +29,7 @@ IDS = [f"{number:05d}{'x' * 1000}" for number in range(900)]
 
 
 def wait_until(look):
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     while not look():
         assert time.monotonic() < deadline, "it did not come about"
         time.sleep(0.005)
@@ -128,7 +128,7 @@ class Calls:
 
     def make(self, body):
         self.threads.append(threading.get_ident())
-        assert self.gate.wait(PATIENCE)
+        assert self.gate.wait(TIMEOUT)
         self.ended.append(body)
 
 
@@ -197,7 +197,7 @@ class TestCallsInFlight:
         with engine(**given) as process:
             wait_until(lambda: len(sim.invoke_calls) >= 5)
             process.send_signal(how)
-            process.wait(PATIENCE)
+            process.wait(TIMEOUT)
         hold.release()
         wait_until(lambda: all(call["status"] for call in sim.invoke_calls))
         result = task(src=given["src"], calls_in_flight=4)
@@ -215,13 +215,13 @@ def test_retry_after_delays_every_thread(sim, make_http):
         slept.append((threading.get_ident(), seconds))
         if threading.current_thread() is not threading.main_thread():
             waiting.set()
-            assert gate.wait(PATIENCE)
+            assert gate.wait(TIMEOUT)
 
     http = make_http(retries=1, sleep=sleep, clock=lambda: 100.0)
     sim.fault("status", status=429, retry_after=30)
     call = ("POST", f"{sim.url}/interactions/Invoke", "VCC")
     with background(lambda: http.send(*call, body=b"{}")) as results:
-        assert waiting.wait(PATIENCE)
+        assert waiting.wait(TIMEOUT)
         http.send(*call, body=b"{}")
         gate.set()
     assert (threading.get_ident(), 30.0) in slept

@@ -152,7 +152,7 @@ def test_chunk_is_claimed_ahead_after_cut_connection(opened, postgresql_url, pro
 
 def test_lost_server_fails_claim_of_next_chunk(opened, postgresql_url, proxy, monkeypatch):
     """The claim raises the error, so the caller learns that the journal may lack acceptances."""
-    monkeypatch.setattr(postgresql_connection, "PATIENCE", 0.1)
+    monkeypatch.setattr(postgresql_connection, "RETRY_SECONDS", 0.1)
     first = opened.claim(0)
     second = opened.claim(first[-1].seq)
     opened.accept(first)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.vonage.vcc.plugins.module_utils._errors import InputError
-from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import PATIENCE, python, snapshot
+from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import TIMEOUT, python, snapshot
 from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal.helpers import HOLDING, as_entries, refusal
 
 
@@ -52,7 +52,7 @@ class TestCheckMode:
         with python(HOLDING, path) as process:
             request_id = process.stdout.readline().strip()
             process.kill()
-            process.wait(PATIENCE)
+            process.wait(TIMEOUT)
             assert Path(f"{path}-wal").stat().st_size > 0
         before = snapshot(folder)
         (found,) = plan("a", dry_run=True)

@@ -16,7 +16,7 @@ import pytest
 from ansible_collections.vonage.vcc.plugins.module_utils._errors import InputError
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.maintenance import JournalMaintenance
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import (
-    PATIENCE,
+    TIMEOUT,
     at_once,
     journal_rows,
     mode,
@@ -263,7 +263,7 @@ class TestUnwritable:
             os.chown(folder, user, -1)
             os.chmod(folder, 0o700 if which == "file" else 0o500)
             with python(UNPRIVILEGED, path, user, predict) as process:
-                said, error = process.communicate(timeout=PATIENCE)
+                said, error = process.communicate(timeout=TIMEOUT)
             os.chmod(folder, 0o700)
         assert error == ""
         assert said.startswith(f"The journal {path} cannot be used (")

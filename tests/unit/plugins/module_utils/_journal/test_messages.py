@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.vonage.vcc.plugins.module_utils._journal import sqlite_errors, sqlite_file
-from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import PATIENCE, python
+from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import TIMEOUT, python
 from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal.helpers import (
     ROOT,
     mount,
@@ -94,7 +94,7 @@ class TestMessages:
             if full == "journal":
                 shutil.copy(path, small)
             with python(FILLING, folder / path.name, env={"TMPDIR": str(temporary), "SQLITE_TMPDIR": ""}) as process:
-                said, error = process.communicate(timeout=PATIENCE)
+                said, error = process.communicate(timeout=TIMEOUT)
         finally:
             subprocess.run(["umount", small], check=True)
         assert error == ""

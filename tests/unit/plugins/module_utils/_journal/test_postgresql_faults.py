@@ -126,7 +126,7 @@ def test_repeated_claim_has_request_id_of_other_process(proxy, url, direct):
 
 
 def test_task_gives_up_if_server_stays_away(proxy, url, direct, monkeypatch):
-    monkeypatch.setattr(postgresql_connection, "PATIENCE", 0.5)
+    monkeypatch.setattr(postgresql_connection, "RETRY_SECONDS", 0.5)
     monkeypatch.setattr(postgresql_connection, "ANSWER_TIMEOUT", 0.2)
     with exchanges.opened(url + "?connect_timeout=2") as journal:
         journal.add_all(as_entries("a"))

@@ -175,7 +175,7 @@ def test_statement_gives_up_after_timeout_of_user(url, setting, said):
 
 def test_task_gives_up_before_long_lock_timeout_of_user(url, execute, monkeypatch):
     """The user allows the statement to wait. The task connects once more, and then reports that it got no answer."""
-    for name, seconds in (("ANSWER_TIMEOUT", 0.5), ("PATIENCE", 0.5), ("LAST_ANSWER_TIMEOUT", 0.2)):
+    for name, seconds in (("ANSWER_TIMEOUT", 0.5), ("RETRY_SECONDS", 0.5), ("LAST_ANSWER_TIMEOUT", 0.2)):
         monkeypatch.setattr(postgresql_connection, name, seconds)
     allowed = f"{url}&options={quote('-c lock_timeout=1h')}"
     with exchanges.opened(allowed) as journal, psycopg.connect(url) as locking:

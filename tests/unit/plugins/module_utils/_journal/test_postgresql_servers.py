@@ -12,7 +12,7 @@ import time
 import pytest
 
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.journal import Journal
-from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import PATIENCE, at_once, background
+from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import TIMEOUT, at_once, background
 from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal import exchanges
 from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal.helpers import (
     API,
@@ -127,7 +127,7 @@ class TestRestart:
     def test_processes_work_while_their_sessions_are_ended(self, url, execute, action):
         """Each of four processes loses some connections. In the end, all have the same request ids."""
         ended = 0
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         with background(at_once, 4, CLAIMING, url, action, "own") as results:
             while not results and ended < 30 and time.monotonic() < deadline:
                 ended += len(execute(END_A_SESSION))
@@ -187,7 +187,7 @@ class TestFailover:
             assert exchanges.states(standby.url(database_of(url)), "a") == ["released"]
 
     def test_server_that_becomes_read_only_fails_acceptance(self, server, url, execute, monkeypatch):
-        monkeypatch.setattr(postgresql_connection, "PATIENCE", 0.3)
+        monkeypatch.setattr(postgresql_connection, "RETRY_SECONDS", 0.3)
         with exchanges.opened(url) as journal:
             journal.add_all(as_entries("a"))
             claimed = journal.claim(0)
@@ -289,8 +289,8 @@ class TestTransientErrors:
         (said,) = at_once(1, FAILING, url)
         assert said == f"The journal {url} cannot be used (division by zero): look into the log of the server.\n"
 
-    def test_repetition_ends_after_patience(self, url, fail, monkeypatch):
-        monkeypatch.setattr(postgresql_connection, "PATIENCE", 0.5)
+    def test_repetition_ends_after_retry_seconds(self, url, fail, monkeypatch):
+        monkeypatch.setattr(postgresql_connection, "RETRY_SECONDS", 0.5)
         fail("40001", 10**6)
         with exchanges.opened(url) as journal:
             journal.add_all(as_entries("a"))

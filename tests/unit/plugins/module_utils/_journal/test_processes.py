@@ -12,7 +12,7 @@ import subprocess
 
 import pytest
 
-from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import PATIENCE, at_once, journal_rows, python
+from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import TIMEOUT, at_once, journal_rows, python
 from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal.helpers import as_entries, both_backends
 
 CLAIMING = """
@@ -68,7 +68,7 @@ class TestFile:
                 with pytest.raises(subprocess.TimeoutExpired):
                     process.communicate(timeout=0.3)
                 other.execute("ROLLBACK")
-                assert process.communicate(timeout=PATIENCE)[0].strip() == "a"
+                assert process.communicate(timeout=TIMEOUT)[0].strip() == "a"
 
 
 WAITING = """

@@ -20,7 +20,7 @@ from ansible_collections.vonage.vcc.plugins.module_utils._journal import sqlite_
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.journal import Journal
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.maintenance import JournalMaintenance
 from ansible_collections.vonage.vcc.plugins.module_utils._journal.sqlite import SqliteStore
-from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import PATIENCE, at_once, python, snapshot
+from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import TIMEOUT, at_once, python, snapshot
 from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal.helpers import (
     NOBODY,
     ROOT,
@@ -68,7 +68,7 @@ class TestReadOnly:
                 with python(HOLDING, path) as process:
                     process.stdout.readline()
                     process.kill()
-                    process.wait(PATIENCE)
+                    process.wait(TIMEOUT)
                 assert Path(f"{path}-wal").stat().st_size
 
         return keep
@@ -143,7 +143,7 @@ def test_killed_check_mode_leaves_no_file(path, tmp_path, how):
     with python(READING, path, env={"TMPDIR": str(tmp_path)}) as process:
         process.stdout.readline()
         process.send_signal(how)
-        assert process.wait(PATIENCE) == -how
+        assert process.wait(TIMEOUT) == -how
     assert list(tmp_path.iterdir()) == []
     assert snapshot(path.parent) == before
 

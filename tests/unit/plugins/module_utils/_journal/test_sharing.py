@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import PATIENCE, call_main, mode, python, snapshot
+from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import TIMEOUT, call_main, mode, python, snapshot
 from ansible_collections.vonage.vcc.tests.unit.plugins.module_utils._journal.helpers import (
     as_root,
     refusal_at,
@@ -58,7 +58,7 @@ def member(path, uid, gid, *groups, dry_run="run"):
 
 
 def accept(process):
-    dummy, error = process.communicate("\n", timeout=PATIENCE)
+    dummy, error = process.communicate("\n", timeout=TIMEOUT)
     assert error == ""
 
 
@@ -86,7 +86,7 @@ class TestSharing:
             }
             if killed:
                 first.kill()
-                first.wait(PATIENCE)
+                first.wait(TIMEOUT)
             with member(path, 1_000_600_002, *groups[1], dry_run="dry_run") as show_only:
                 assert show_only.said == "pending"
             with member(path, 1_000_600_002, *groups[1]) as second:

@@ -18,7 +18,7 @@ from ansible_collections.vonage.vcc.plugins.module_utils._errors import (
     NoResponseError,
 )
 from ansible_collections.vonage.vcc.tests.unit.plugins.helpers import (
-    PATIENCE,
+    TIMEOUT,
     at_once,
     background,
     python,
@@ -139,7 +139,7 @@ class TestFailure:
     def test_message_names_journal_that_fails_after_call(self, sim, register, folder):
         hold = sim.fault("hold", path=REGISTER)
         with background(register) as results:
-            assert hold.entered.wait(PATIENCE)
+            assert hold.entered.wait(TIMEOUT)
             with contextlib.closing(sqlite3.connect(folder / "journal.db")) as db:
                 db.execute("DROP TABLE registration")
             hold.release()
@@ -155,9 +155,9 @@ class TestInterrupted:
         register(**FULL)
         hold = sim.fault("hold", path=REGISTER)
         with python(REGISTERING, json.dumps(given(**OTHER))) as process:
-            assert hold.entered.wait(PATIENCE)
+            assert hold.entered.wait(TIMEOUT)
             process.kill()
-            process.wait(PATIENCE)
+            process.wait(TIMEOUT)
         hold.release()
         for settings in (FULL, OTHER):
             assert register(check=True, **settings)["changed"]
@@ -171,10 +171,10 @@ class TestInterrupted:
             processes = []
             for settings, hold in zip((FULL, OTHER), holds):
                 processes.append(stack.enter_context(python(REGISTERING, json.dumps(given(**settings)))))
-                assert hold.entered.wait(PATIENCE)
+                assert hold.entered.wait(TIMEOUT)
             for hold in holds:
                 hold.release()
-            outputs = [process.communicate(timeout=PATIENCE) for process in processes]
+            outputs = [process.communicate(timeout=TIMEOUT) for process in processes]
         assert [error for dummy, error in outputs] == ["", ""]
         assert [json.loads(output)["evidence"] for output, dummy in outputs] == ["api", "api"]
         for settings in (FULL, OTHER):

@@ -201,8 +201,8 @@ class TestFirstConnection:
         assert results == [["released"]]
         assert "server is in hot standby mode" in attempts[0] or "session is read-only" in attempts[0]
 
-    def test_gives_up_after_patience(self, postgresql_server, url, role, attempts, monkeypatch):
-        monkeypatch.setattr(postgresql_connection, "PATIENCE", 0.3)
+    def test_gives_up_after_retry_seconds(self, postgresql_server, url, role, attempts, monkeypatch):
+        monkeypatch.setattr(postgresql_connection, "RETRY_SECONDS", 0.3)
         postgresql_server.execute(f"ALTER ROLE {role} CONNECTION LIMIT 0")
         threads = set(threading.enumerate())
         assert refusal(Journal, with_user(url, role), API, "main", None, 0).endswith(
@@ -323,7 +323,7 @@ class TestRefusedLaterConnections:
         self, postgresql_server, url, role, tmp_path, attempts, monkeypatch
     ):
         """The other host may come back."""
-        monkeypatch.setattr(postgresql_connection, "PATIENCE", 0.3)
+        monkeypatch.setattr(postgresql_connection, "RETRY_SECONDS", 0.3)
         folders, ports = f"{tmp_path},{postgresql_server.folder}", f"5432,{postgresql_server.port}"
         with exchanges.opened(f"postgresql://{role}@/{database_of(url)}?host={folders}&port={ports}") as journal:
             journal.add_all(as_entries("a"))
@@ -339,7 +339,7 @@ class TestRefusedLaterConnections:
 
     def test_lost_encryption_is_a_lost_connection(self, postgresql_server, url, role, monkeypatch):
         """libpq reports an error of TLS, although no certificate is wrong."""
-        monkeypatch.setattr(postgresql_connection, "PATIENCE", 0)
+        monkeypatch.setattr(postgresql_connection, "RETRY_SECONDS", 0)
         with contextlib.ExitStack() as stack:
             proxy = stack.enter_context(Proxy(postgresql_server, tcp=True))
             journal = stack.enter_context(exchanges.opened(proxy.url(database_of(url), role, "secret")))
