@@ -30,7 +30,7 @@ class Result:
     :param state: the state that the task asks for.
     :param approved: whether the task has a plan_digest, so that running it again needs a new one.
     :param clock: returns seconds since the epoch.
-    :param again: a sentence on running the task again if that may repeat interactions that VCC has accepted; empty if it cannot.
+    :param repetition_warning: a sentence on running the task again if that may repeat interactions that VCC has accepted; empty if it cannot.
     """
 
     def __init__(
@@ -41,14 +41,14 @@ class Result:
         report: Report,
         approved: bool = False,
         clock: t.Callable[[], float] = time.time,
-        again: str = "",
+        repetition_warning: str = "",
     ) -> None:
         self._state = state
         self._provider = provider
         self._report = report
         self._approved = approved
         self._clock = clock
-        self._again = again
+        self._repetition_warning = repetition_warning
         self.counts = dict.fromkeys(("requested", state.value, "unchanged", "failed", "unknown", "api_calls"), 0)
         self.counts["requested"] = requested
         self._listed: list[tuple[int, dict[str, t.Any]]] = []
@@ -122,7 +122,7 @@ class Result:
             return f"Interaction {name} {'is not' if failed else 'may or may not be'} {self._state}: {message}"
         parts = [f"{failed} failed"] if failed else []
         parts += [f"{unknown} may or may not be {self._state}"] if unknown else []
-        again = self._again or (
+        again = self._repetition_warning or (
             "Run check mode again for a plan_digest of the interactions that are left."
             if self._approved and self.counts[self._state]
             else "If you run the task again, it sends only the interactions that are left."

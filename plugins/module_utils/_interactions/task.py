@@ -164,8 +164,10 @@ def _run(
         refusal = _refusal(task, journal, digest)
         report = Report(None if refusal else task.report_path, check_mode, journal.run)
         location = journal.description()["location"] or ""
-        again = _repetition(task, requested, location)
-        result = Result(requested, task.state, task.provider, report, task.plan_digest is not None, journal.now, again)
+        warning = _repetition_warning(task, requested, location)
+        result = Result(
+            requested, task.state, task.provider, report, task.plan_digest is not None, journal.now, warning
+        )
         if progress:
             progress.begin(
                 Work(
@@ -293,7 +295,7 @@ def _rerun_advice(task: Task, requested: int, journal: str) -> str:
     )
 
 
-def _repetition(task: Task, requested: int, journal: str) -> str:
+def _repetition_warning(task: Task, requested: int, journal: str) -> str:
     """Return a sentence on running the task again if that may repeat interactions that VCC has accepted; empty if it cannot.
 
     :param requested: the number of distinct interactions that it asked for.
