@@ -221,6 +221,7 @@ class TestEnvironmentVariables:
 
 class TestPlaybookVariables:
     SHARED = yaml.safe_load(read(ROOT / "playbooks" / "vars" / "connection.yml"))
+    TASKS = ROOT / "playbooks" / "tasks"
 
     def expected(self, path):
         """Return the variables that a playbook expects from its user."""
@@ -243,6 +244,12 @@ class TestPlaybookVariables:
         expected = self.expected(path)
         assert expected >= {f"vcc_{name}" for name in _options.CONNECTION_SPEC}
         assert playbook_variables()[path.stem] == expected
+
+    @pytest.mark.parametrize("path", [*PUBLIC, *sorted(TASKS.iterdir())], ids=lambda path: path.stem)
+    def test_no_playbook_sets_variable_of_user(self, path):
+        """A variable that the user sets with -e would replace it."""
+        _used, defined = variables_of(yaml.safe_load(read(path)))
+        assert not defined & set().union(*playbook_variables().values())
 
     @pytest.mark.parametrize("path", PUBLIC, ids=lambda path: path.stem)
     def test_comment_names_the_page(self, path):
