@@ -187,7 +187,7 @@ class TestEnvironmentVariables:
         """The code reads some variables by itself, and libpq, requests and SQLite read others."""
         code = "".join(read(path) for path in (ROOT / "plugins").rglob("*.py"))
         used = set(re.findall(r"""environ(?:\.get\(|\[)"([A-Z_]+)""", code)) | {*transport.CA_VARIABLES}
-        named = set(re.findall(r"``([A-Z_]+)``", read(ENVIRONMENT_PAGE).split("Variables of others")[1]))
+        named = set(re.findall(r"``([A-Z_]+)``", read(ENVIRONMENT_PAGE).split("Variables of other programs")[1]))
         assert used <= named
         in_guide = re.findall(r"``(PG[A-Z]+)``", read(POSTGRESQL_GUIDE))
         assert set(in_guide) <= named
@@ -200,7 +200,7 @@ class TestEnvironmentVariables:
             ("retries", "by default {} times"),
         ):
             assert words.format(_options.CONNECTION_SPEC[name]["default"]) in text
-        assert f"is: ``{_options.JOURNAL_SPEC['journal']['default']}``" in text
+        assert f"default journal: ``{_options.JOURNAL_SPEC['journal']['default']}``" in text
         *first, last = (f"``{region}``" for region in _options.CONNECTION_SPEC["region"]["choices"])
         assert f"{', '.join(first)} or {last}" in text
 
