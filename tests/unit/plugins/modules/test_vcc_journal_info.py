@@ -201,7 +201,10 @@ class TestExport:
     def test_report_does_not_replace_an_export(self, sim, task, info, some, export):
         info(history=True, export=str(export))
         before = export.read_bytes()
-        assert "no report of this collection" in task(external_id="z", report=str(export))["msg"]
+        assert (
+            "it already has other content, which the task does not replace"
+            in task(external_id="z", report=str(export))["msg"]
+        )
         assert export.read_bytes() == before
 
     @pytest.mark.parametrize("journal", ["sqlite"], indirect=True)
