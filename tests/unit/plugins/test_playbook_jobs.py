@@ -25,6 +25,8 @@ ODD_IDS = ["007", "1_000", "True", "a, b", "C:\\new\\1", 'it\'s "quoted"', "{{ x
 TEXT_AREA = "\r\n".join(["", *ODD_IDS, "  ", ""])
 
 TELLS = "Nothing has been done: localhost is not in the inventory of this job"
+LOST = "The task ended without a result, so VCC may have processed some of the interactions: run the job"
+UNSENT = "Nothing has been sent: see the error above."
 
 
 @pytest.mark.parametrize(
@@ -199,6 +201,7 @@ def test_slice_without_localhost_releases_nothing(sim, play, name):
     assert code == 0
     assert TELLS in printed
     assert "add localhost" in printed.lower()
+    assert UNSENT not in printed
     assert sim.calls == []
 
 
@@ -209,7 +212,7 @@ def test_job_that_is_no_slice_fails_without_localhost(sim, play, names):
     code, printed = play("release_interactions", given, "-i", "web1,")
     assert code != 0
     assert TELLS in printed
-    assert "0 requested: 0 released" in printed
+    assert UNSENT in printed
     assert sim.calls == []
 
 
@@ -348,22 +351,37 @@ def test_drain_stops_if_the_file_has_changed(sim, start, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "given"),
+    ("name", "given", "line"),
     [
-        ("dispatch_interaction", {}),
-        ("release_interaction", {}),
-        ("release_interactions", {}),
-        ("drain_route", {"vcc_external_ids": ["a", "b"], "vcc_limit": 1}),
-        ("release_interactions", {"vcc_external_ids": ["a"], "vcc_client_secret": "wrong"}),
+        ("dispatch_interaction", {}, UNSENT),
+        ("release_interaction", {}, UNSENT),
+        ("release_interactions", {}, UNSENT),
+        ("drain_route", {"vcc_external_ids": ["a", "b"], "vcc_limit": 1}, UNSENT),
+        ("release_interactions", {"vcc_external_ids": ["a"], "vcc_region": "wrong"}, UNSENT),
+        ("release_interactions", {"vcc_external_ids": ["a"], "vcc_client_secret": "wrong"}, "1 requested: 0 released"),
     ],
     ids=str,
 )
-def test_failed_job_without_effects_has_summary(sim, play, name, given):
+def test_failed_job_without_effects_has_summary(sim, play, name, given, line):
     code, printed = play(name, given, env={"ANSIBLE_SHOW_CUSTOM_STATS": "true"})
     assert code != 0
+    assert line in printed
+    assert "0 requested" not in printed
     statistics = printed.split("CUSTOM STATS:")[1]
     assert "'unknown': 0" in statistics.replace('"', "'")
     assert sim.effects == []
+
+
+@pytest.mark.parametrize(
+    "result",
+    [{"timedout": {"period": 5}}, {"module_stdout": ""}, {"msg": "Unexpected failure during task execution: x"}],
+    ids=str,
+)
+def test_task_without_result_has_unknown_counts(sim, play, result):
+    """The playbook fails before its task; the variable stands for the result of a task that has died."""
+    code, printed = play("release_interactions", {"vcc_result": result})
+    assert code != 0
+    assert LOST in printed
 
 
 def test_task_that_timeout_ends_has_unknown_counts(sim, play):
@@ -374,8 +392,8 @@ def test_task_that_timeout_ends_has_unknown_counts(sim, play):
     hold.release()
     assert code != 0
     assert hold.entered.is_set(), printed
-    assert "The task ended without a result, so VCC may have processed some of the interactions: run the job" in printed
-    assert "0 requested" not in printed
+    assert LOST in printed
+    assert UNSENT not in printed
     statistics = printed.split("CUSTOM STATS:")[1].replace('"', "'").replace("None", "null")
     assert statistics.count(": null") == 7
 
