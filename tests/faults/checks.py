@@ -236,7 +236,7 @@ def _check_result(round_, process, result):
         # ansible-playbook reports a failure by its exit status.
         failed = result.get("failed") or process.status != 0
         require(failed and message, f"a result without a reason: {result}")
-        rejected = "and VCC would ignore it" in message
+        rejected = "so VCC would ignore the request" in message
         require(rejected or "cannot be used" in message, f"it has done nothing: {message}")
         require(not rejected or may_be_rejected(round_, task), f"it may not use a valid request id: {message}")
         return
