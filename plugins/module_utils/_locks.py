@@ -32,6 +32,11 @@ def holders(path: str) -> str:
     return " and ".join(f"process {pid}{what}" for pid, what in found.items())
 
 
+def waiting_advice(found: str) -> str:
+    """Return advice, for a message, on waiting for the processes that ``holders`` has found; ``found`` is empty if there are none."""
+    return f"{'' if found else 'find that process with the command fuser, and '}wait until that process ends, or end it"
+
+
 def _has_open(pid: str, path: str) -> bool:
     """Return whether a process has a file open, because files of two file systems can have the same inode number."""
     folder = f"/proc/{pid}/fd"

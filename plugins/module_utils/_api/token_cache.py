@@ -17,7 +17,7 @@ import typing as t
 
 from .._errors import InputError
 from .._files import make_folder_for
-from .._locks import holders
+from .._locks import holders, waiting_advice
 
 # Seconds to wait for the lock: longer than another process needs for a token with the default timeout and retries.
 LOCK_TIMEOUT = 300
@@ -113,7 +113,7 @@ class TokenCache:
         found = holders(self.path + ".lock")
         raise InputError(
             f"The token cache {self.path} cannot be used ({found or 'another process'} has held {self.path}.lock for {self._lock_timeout:g} seconds):"
-            f" {'' if found else 'find that process with the command fuser, and '}wait until that process ends, or end it."
+            f" {waiting_advice(found)}."
         )
 
     def _read(self) -> dict[str, t.Any]:

@@ -21,7 +21,7 @@ except ImportError:
     SQLITE_IMPORT_ERROR = traceback.format_exc()
 
 from .._errors import JournalError
-from .._locks import holders
+from .._locks import holders, waiting_advice
 from .store import RESTORE_WARNING
 
 # Seconds to wait for another process that writes to the journal.
@@ -76,8 +76,7 @@ class SqliteErrors:
         if "locked" in why:
             found = holders(self.path) or holders(self.path + "-shm")
             why += f"; {found or 'another process'} has been writing to it for {BUSY_TIMEOUT} seconds"
-            search = "" if found else "find that process with the command fuser, and "
-            return why, f"{search}wait until that process ends, or end it; the next run continues its work"
+            return why, f"{waiting_advice(found)}; the next run continues its work"
         if number in _FULL or "full" in why:
             return why, f"free some space in {self._full_folders()}"
         if "disk I/O error" in why:
