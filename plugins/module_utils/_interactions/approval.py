@@ -110,15 +110,13 @@ def _message(state: State, left: int, requested: int, change: Change | None) -> 
             " check the list and the options, run check mode again, and get its plan_digest approved."
         )
     done, new = change
-    parts = (
-        [
-            f"{done} of the {left + done - new} approved interactions {'was' if done == 1 else 'were'} done after the approval"
-        ]
-        if done
-        else []
-    )
-    parts += [f"{counted(new)} {_is_or_are(new)} new" if not done else f"{new} {_is_or_are(new)} new"] if new else []
-    parts += [f"none is {' or '.join([*([] if done else ['done']), *([] if new else ['new']), 'removed'])}"]
+    parts = []
+    if done:
+        was = "was" if done == 1 else "were"
+        parts.append(f"{done} of the {left + done - new} approved interactions {was} done after the approval")
+    if new:
+        parts.append(f"{new if done else counted(new)} {_is_or_are(new)} new")
+    parts.append(f"none is {' or '.join([*([] if done else ['done']), *([] if new else ['new']), 'removed'])}")
     return (
         f"The plan differs from plan_digest: {', '.join(parts[:-1])}, and {parts[-1]}."
         f" Run check mode again, and get its plan_digest approved: it covers the {counted(left)} that {_is_or_are(left)} left."

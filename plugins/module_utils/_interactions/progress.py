@@ -107,7 +107,7 @@ class Progress:
 def rerun_advice(
     journal: str, journal_ttl: int, force: bool, has_key: bool, nameless: int, requested: int, approved: bool = False
 ) -> str:
-    """Return advice on running an interrupted task again.
+    """Return advice on running a task again that was interrupted or has failed.
 
     :param journal: the location of the journal; empty for no journal.
     :param journal_ttl: seconds; 0 for no limit.

@@ -283,7 +283,7 @@ def _collect(outcomes: t.Iterator[Outcome], result: Result) -> VccError | None:
 
 
 def _rerun_advice(task: Task, requested: int, journal: str) -> str:
-    """Return advice on running the task again after an interruption.
+    """Return advice on running the task again after an interruption or a failure.
 
     :param requested: the number of distinct interactions that it asked for.
     :param journal: the location of its journal; empty for no journal.
