@@ -33,9 +33,9 @@ RULEBOOK_PYTHONS = ("3.11", "3.12")
 RULEBOOK_JAVA = 17
 
 # Unit tests that only some pairs run, or `make test` alone. The simulator and the PostgreSQL servers of tests do not use Ansible. Tests that start modules
-# as processes are slow, so they run on the oldest Python and with the newest ansible-core. Tests of faults and plans of PostgreSQL are slow too, and do not
-# depend on ansible-core. Tests that start ansible-playbook are the slowest: `make test` runs them with ansible-core 2.19, and the sessions of integration and
-# runner run the playbooks with the others.
+# as processes are slow, so they run on the oldest Python and with the newest ansible-core. Tests of faults, servers and plans of PostgreSQL are slow too, and
+# do not depend on ansible-core. Tests that start ansible-playbook are the slowest: `make test` runs them with ansible-core 2.19, units-2.21 runs only a part of
+# them, and the sessions of integration and runner also run playbooks.
 SELECTED_PAIRS = {
     "tests/unit/extensions/": ("units-2.21",),
     "tests/unit/postgresql/": (),
