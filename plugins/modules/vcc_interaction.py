@@ -39,7 +39,8 @@ options:
       - Exactly one of O(external_id), O(external_ids), O(src) and O(interactions) is required.
       - An id may hold any character except control characters, and has at most 1024 characters.
       - The module refuses an id that begins or ends with white space or an invisible character. It does not trim ids.
-      - Put an id of digits in quotes, because YAML reads V(0123) as V(83) and V(12:30:45) as V(45045). The module accepts a bare number with a warning.
+      - Put an id of digits in quotes, because YAML reads V(0123) as V(83) and V(12:30:45) as V(45045). The module accepts a number without
+        quotes, with a warning.
     type: str
   external_ids:
     description:
